@@ -1,0 +1,1 @@
+"""Miradouro: a search engine for photos that looks at the pictures."""

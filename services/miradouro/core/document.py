@@ -1,0 +1,105 @@
+"""What is stored about a photo."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+
+
+class TagKind(StrEnum):
+    """Where a tag comes from."""
+
+    LABEL = "label"
+    PARENT = "parent"
+    USER = "user"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag with its probability, 0 to 1 (1 for a person's tags). A document holds each label once."""
+
+    label: str
+    score: float
+    kind: TagKind
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point on the earth in degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True)
+class TakenAt:
+    """When a photo was taken.
+
+    `instant` is aware, in UTC; where the offset is unknown (None) it is the camera's local time read as if it were UTC.
+    `utc_offset_minutes` is -1,080 to 1,080.
+    """
+
+    instant: datetime
+    utc_offset_minutes: int | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """State of the files that a folder's document was made from, to tell later whether they changed.
+
+    Sizes in bytes, times in ns since the epoch; the sidecar's fields are 0 and "" where there is no sidecar.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    sidecar_size_bytes: int
+    sidecar_mtime_ns: int
+    sidecar_sha256: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """One photo at one version, as stored. A tombstone (`deleted`) keeps collection, photo id and version alone.
+
+    `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1. Documents that are read back
+    carry no vectors unless asked for. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
+    """
+
+    collection: str
+    photo_id: str
+    version: int
+    deleted: bool = False
+    uri: str = ""
+    media_type: str = ""
+    sha256: str = ""
+    perceptual_hash: str = ""
+    width: int = 0
+    height: int = 0
+    title: str = ""
+    caption: str = ""
+    caption_is_generated: bool = False
+    tags: tuple[Tag, ...] = ()
+    owner: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
+    taken_at: TakenAt | None = None
+    origin: Origin | None = None
+    vectors: Mapping[str, Float32] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC."""
+
+    collection: str
+    photo_id: str
+    version: int
+    reason: str
+    message: str
+    uri: str
+    failed_at: datetime

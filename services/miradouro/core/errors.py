@@ -1,0 +1,137 @@
+"""Every error that Miradouro raises on purpose.
+
+    MiradouroError
+    ├── InvalidArgument         the caller's words are wrong
+    │   └── BadPhoto            the bytes are no photo that we can take
+    ├── NotFound                no such collection, photo or space
+    ├── FailedPrecondition      right words, wrong state of the system
+    │   ├── ProvenanceMismatch  vectors made in another way than the stored ones
+    │   ├── StoreLocked         another process writes to this data folder
+    │   └── BadBundle           a model file is missing, corrupt or not the one expected
+    ├── Unauthenticated
+    ├── DeadlineExceeded        retriable
+    ├── Overloaded              retriable: the queue is full
+    ├── Unavailable             retriable: a peer or the disk does not answer
+    ├── Corrupt                 stored data is damaged
+    └── ConfigurationError      a setting is wrong
+
+A message says what was wrong, with which value, and what to do. `retriable` says whether the same call may succeed
+later; retry and dead-letter decisions read nothing else. `status` is the gRPC status name that the doors answer with.
+"""
+
+from typing import ClassVar
+
+
+class MiradouroError(Exception):
+    """Root of the tree; never raised itself."""
+
+    status: ClassVar[str] = "INTERNAL"
+    retriable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidArgument(MiradouroError):
+    """The caller's words are wrong; `field` names the part, in the proto's spelling."""
+
+    status = "INVALID_ARGUMENT"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class BadPhoto(InvalidArgument):
+    """The bytes are no photo that we can take; `reason` is one of REASONS, for programs."""
+
+    REASONS: ClassVar[tuple[str, ...]] = (
+        "empty",
+        "not_a_photo",
+        "unsupported_format",
+        "truncated",
+        "too_many_bytes",
+        "too_many_pixels",
+        "too_small",
+        "animated",
+        "unreadable",
+        "sha256_mismatch",
+        "vanished",
+    )
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__("photo", message)
+        if reason not in self.REASONS:
+            raise ValueError(f"{reason!r} is not one of {self.REASONS}")
+        self.reason = reason
+
+
+class NotFound(MiradouroError):
+    """No such collection, photo or space."""
+
+    status = "NOT_FOUND"
+
+
+class FailedPrecondition(MiradouroError):
+    """The words are right, the state of the system is not."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class ProvenanceMismatch(FailedPrecondition):
+    """Vectors made in another way than those stored: never compared, never written."""
+
+    def __init__(self, space: str, stored: str, offered: str) -> None:
+        super().__init__(
+            f"space {space}: the collection was built with provenance {stored}, the embedder offers {offered}; "
+            "load the bundle that the collection was built with, or index into a new collection"
+        )
+        self.space, self.stored, self.offered = space, stored, offered
+
+
+class StoreLocked(FailedPrecondition):
+    """Another process writes to this data folder."""
+
+
+class BadBundle(FailedPrecondition):
+    """A model file is missing, corrupt or not the one expected."""
+
+
+class Unauthenticated(MiradouroError):
+    """No valid credentials."""
+
+    status = "UNAUTHENTICATED"
+
+
+class DeadlineExceeded(MiradouroError):
+    """The caller's time ran out; the work was dropped."""
+
+    status = "DEADLINE_EXCEEDED"
+    retriable = True
+
+
+class Overloaded(MiradouroError):
+    """A bounded queue is full; try again after a pause."""
+
+    status = "RESOURCE_EXHAUSTED"
+    retriable = True
+
+
+class Unavailable(MiradouroError):
+    """A peer, a disk or a file system does not answer now."""
+
+    status = "UNAVAILABLE"
+    retriable = True
+
+
+class Corrupt(MiradouroError):
+    """Stored data is damaged."""
+
+    status = "DATA_LOSS"
+
+
+class ConfigurationError(MiradouroError):
+    """A setting is wrong; the message names it."""
+
+    status = "FAILED_PRECONDITION"

@@ -1,0 +1,166 @@
+"""What the steps need from the outside world. Every port is synchronous, thread-safe and called from bounded threads.
+
+Every adapter passes the port's conformance suite in tests/conformance; one without it does not exist.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from miradouro.core.document import Document, Failure, Float32, Origin
+from miradouro.core.embedding import Embedding, Priority, Tensor
+from miradouro.core.event import PhotoEvent
+from miradouro.core.query import IndexQuery, Matches
+from miradouro.core.spaces import BundleDescription, Space
+
+
+class WriteStatus(StrEnum):
+    """What became of a document."""
+
+    STORED = "stored"
+    STALE = "stale"
+
+
+@dataclass(frozen=True)
+class OriginState:
+    """What a collection remembers of one photo of its folder; `origin` is None for photos that came by event."""
+
+    photo_id: str
+    version: int
+    deleted: bool
+    sha256: str
+    origin: Origin | None
+
+
+@dataclass(frozen=True)
+class SpaceStats:
+    """A space of a collection and the vectors that it holds."""
+
+    name: str
+    dimension: int
+    provenance: str
+    vectors: int
+
+
+@dataclass(frozen=True)
+class CollectionStats:
+    """What a collection holds. `root` is empty when it is fed by events."""
+
+    name: str
+    root: str
+    photos: int
+    deleted: int
+    failed: int
+    spaces: tuple[SpaceStats, ...]
+
+
+class Embedder(Protocol):
+    """Turns photos into vectors and labels."""
+
+    def describe(self) -> Sequence[BundleDescription]:
+        """The loaded bundles. Raises Unavailable."""
+        ...
+
+    def embed(
+        self,
+        photos: Sequence[dict[str, Tensor]],
+        *,
+        spaces: Sequence[str],
+        tags: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+    ) -> list[Embedding]:
+        """One Embedding per photo, in order; each photo is bundle name → uint8 [height, width, 3].
+
+        `spaces` are full names. Raises InvalidArgument (unknown space, missing tensor, wrong shape or dtype), Overloaded,
+        DeadlineExceeded, Unavailable.
+        """
+        ...
+
+
+class PhotoStore(Protocol):
+    """Reads original photos by URI."""
+
+    def read(self, uri: str, *, limit_bytes: int) -> bytes:
+        """The bytes at `uri`, at most `limit_bytes`.
+
+        Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument (scheme or place not allowed), Unavailable.
+        """
+        ...
+
+
+class PhotoIndex(Protocol):
+    """Stores documents and finds them again."""
+
+    def write(self, documents: Sequence[Document]) -> list[WriteStatus]:
+        """Stores documents durably, one status each; an older or equal version is STALE and changes nothing.
+
+        On return the data is safe and searchable. A stored document clears the photo's failure of the same or a smaller version.
+        Raises NotFound (no such collection), ProvenanceMismatch, InvalidArgument (a vector of wrong shape, NaN, not unit
+        length, or of no space of the collection), Unavailable (disk full, read-only).
+        """
+        ...
+
+    def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
+        """Remembers new file states of unchanged photos: photo id → origin; versions stay."""
+        ...
+
+    def origins(self, collection: str) -> Iterator[OriginState]:
+        """What is remembered of every photo, tombstones too, ordered by photo id (UTF-8 bytes); memory does not grow with it."""
+        ...
+
+    def search(self, query: IndexQuery) -> Matches:
+        """Answers a query. Raises NotFound (collection), InvalidArgument (space), ProvenanceMismatch."""
+        ...
+
+    def get(self, collection: str, photo_id: str) -> Document:
+        """The live document, without vectors. Raises NotFound, also for tombstones."""
+        ...
+
+    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
+        """The stored vectors of a photo, float32 [vectors_per_photo, dimension]. Raises NotFound, InvalidArgument (space)."""
+        ...
+
+    def spaces(self, collection: str) -> Sequence[Space]:
+        """The spaces that the collection holds. Raises NotFound."""
+        ...
+
+
+class IndexAdmin(Protocol):
+    """Makes and counts collections."""
+
+    def ensure_collection(self, collection: str, *, spaces: Sequence[Space], root: str = "") -> None:
+        """Makes the collection with these spaces, or checks that it is the same one.
+
+        Raises ProvenanceMismatch, and FailedPrecondition when the collection has another root (it proposes --collection).
+        """
+        ...
+
+    def stats(self) -> Sequence[CollectionStats]:
+        """Every collection, by name."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Bytes that the store takes, derived files included."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Keeps what could not be indexed, with the reason."""
+
+    def put(self, failures: Sequence[Failure]) -> None:
+        """Records failures durably, one per photo: the highest version wins."""
+        ...
+
+    def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
+        """A page of failures ordered by (collection, photo id), and the `after` of the next page ("" at the end)."""
+        ...
+
+
+class EventSource(Protocol):
+    """Gives photo events in order per photo."""
+
+    def events(self) -> Iterator[PhotoEvent]:
+        """Events until the source is exhausted or closed."""
+        ...

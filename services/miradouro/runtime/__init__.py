@@ -1,0 +1,1 @@
+"""What every process needs once: settings, logs, metrics, the gRPC server, shutdown."""

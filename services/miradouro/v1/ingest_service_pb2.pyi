@@ -1,0 +1,135 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from miradouro.v1 import photo_event_pb2 as _photo_event_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EventStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_STATUS_UNSPECIFIED: _ClassVar[EventStatus]
+    EVENT_STATUS_STORED: _ClassVar[EventStatus]
+    EVENT_STATUS_STALE: _ClassVar[EventStatus]
+    EVENT_STATUS_FAILED: _ClassVar[EventStatus]
+EVENT_STATUS_UNSPECIFIED: EventStatus
+EVENT_STATUS_STORED: EventStatus
+EVENT_STATUS_STALE: EventStatus
+EVENT_STATUS_FAILED: EventStatus
+
+class PutEventsRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[_photo_event_pb2.PhotoEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[_photo_event_pb2.PhotoEvent, _Mapping]]] = ...) -> None: ...
+
+class PutEventsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[EventResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[EventResult, _Mapping]]] = ...) -> None: ...
+
+class EventResult(_message.Message):
+    __slots__ = ("event_id", "status", "reason", "message", "retriable")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRIABLE_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    status: EventStatus
+    reason: str
+    message: str
+    retriable: bool
+    def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[EventStatus, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retriable: _Optional[bool] = ...) -> None: ...
+
+class IndexFolderRequest(_message.Message):
+    __slots__ = ("path", "collection", "prune")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    PRUNE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    collection: str
+    prune: bool
+    def __init__(self, path: _Optional[str] = ..., collection: _Optional[str] = ..., prune: _Optional[bool] = ...) -> None: ...
+
+class IndexFolderResponse(_message.Message):
+    __slots__ = ("progress", "report")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    progress: FolderProgress
+    report: FolderReport
+    def __init__(self, progress: _Optional[_Union[FolderProgress, _Mapping]] = ..., report: _Optional[_Union[FolderReport, _Mapping]] = ...) -> None: ...
+
+class FolderProgress(_message.Message):
+    __slots__ = ("done", "total", "path")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    done: int
+    total: int
+    path: str
+    def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ..., path: _Optional[str] = ...) -> None: ...
+
+class FolderReport(_message.Message):
+    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed")
+    INDEXED_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    indexed: int
+    unchanged: int
+    deleted: int
+    ignored: int
+    failed: _containers.RepeatedCompositeFieldContainer[FolderFailure]
+    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ...) -> None: ...
+
+class FolderFailure(_message.Message):
+    __slots__ = ("path", "reason")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    reason: str
+    def __init__(self, path: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ListFailuresRequest(_message.Message):
+    __slots__ = ("collection", "page_size", "page_token")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    page_size: int
+    page_token: str
+    def __init__(self, collection: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListFailuresResponse(_message.Message):
+    __slots__ = ("failures", "next_page_token")
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    failures: _containers.RepeatedCompositeFieldContainer[Failure]
+    next_page_token: str
+    def __init__(self, failures: _Optional[_Iterable[_Union[Failure, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Failure(_message.Message):
+    __slots__ = ("collection", "photo_id", "version", "reason", "message", "uri", "failed_at")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
+    FAILED_AT_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    photo_id: str
+    version: int
+    reason: str
+    message: str
+    uri: str
+    failed_at: _timestamp_pb2.Timestamp
+    def __init__(self, collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., version: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., uri: _Optional[str] = ..., failed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
