@@ -1,0 +1,1 @@
+"""Generated wire types of protos/miradouro/v1; never edited, `make protos` makes them anew."""
