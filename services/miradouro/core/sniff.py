@@ -1,0 +1,80 @@
+"""Picture formats, told by the first bytes of a file or by the end of its name."""
+
+from enum import Enum
+
+
+class Format(Enum):
+    """A picture format; the value is its media type. Those after HEIF are known so that a refusal can name them."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    WEBP = "image/webp"
+    HEIF = "image/heic"
+    AVIF = "image/avif"
+    GIF = "image/gif"
+    BMP = "image/bmp"
+    TIFF = "image/tiff"
+    JPEG_2000 = "image/jp2"
+    JPEG_XL = "image/jxl"
+    PHOTOSHOP = "image/vnd.adobe.photoshop"
+
+
+SNIFF_BYTES = 32  # how many first bytes `sniff` looks at
+
+_PREFIXES = (
+    (b"\xff\xd8\xff", Format.JPEG),
+    (b"\x89PNG\r\n\x1a\n", Format.PNG),
+    (b"GIF87a", Format.GIF),
+    (b"GIF89a", Format.GIF),
+    (b"II*\0", Format.TIFF),
+    (b"MM\0*", Format.TIFF),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", Format.JPEG_2000),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", Format.JPEG_XL),
+    (b"\xff\x0a", Format.JPEG_XL),
+    (b"8BPS\0\x01", Format.PHOTOSHOP),
+)
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_AVIF_BRANDS = {b"avif", b"avis"}
+_EXTENSIONS = frozenset(
+    {"jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "heic", "heif", "hif", "avif"}
+    | {"gif", "bmp", "dib", "tif", "tiff", "jp2", "j2k", "jpf", "jxl", "psd"}
+)
+
+
+def sniff(data: bytes) -> Format | None:
+    """The picture format that `data` (its first SNIFF_BYTES suffice) begins as; None when it is none of Format."""
+    for prefix, found in _PREFIXES:
+        if data.startswith(prefix):
+            return found
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return Format.WEBP
+    if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0":  # two letters begin many texts; the reserved fields don't
+        return Format.BMP
+    if data[4:8] == b"ftyp":
+        brands = {data[start : start + 4] for start in (8, *range(16, min(len(data), SNIFF_BYTES) - 3, 4))}
+        if brands & _AVIF_BRANDS:  # an AVIF names mif1 too, so this goes first
+            return Format.AVIF
+        if brands & _HEIF_BRANDS:
+            return Format.HEIF
+    return None
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file name ends as pictures do, in any case; formats that are refused count, so that they are reported."""
+    stem, dot, extension = name.rpartition(".")
+    return bool(stem and dot) and extension.lower() in _EXTENSIONS
+
+
+def webp_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels that a WebP's header tells (RFC 9649, section 2); None when it is cut short."""
+    chunk = data[12:16]
+    if len(data) < 30:
+        return None
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if chunk == b"VP8L" and data[20] == 0x2F:
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + ((bits >> 14) & 0x3FFF)
+    if chunk == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
