@@ -1,0 +1,86 @@
+# Everything that a person runs. Needs Python 3.11 or newer, make and the package index; the rest goes into .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/installed-cpu
+DEV := $(VENV)/installed-dev-cpu
+SERVE ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint protos protos-check bench accept test-long format lock clean
+
+help:  ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME)  ## index sample photos (or PHOTOS=DIR), answer one question of each kind, stay up (SERVE=0: end)
+	$(BIN)/miradouro demo --data build/demo/data --out build/demo/contact-sheet.html \
+	    $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(filter 0,$(SERVE)),--no-serve)
+
+test: lint  ## everything in check, and every test but the long ones
+	$(BIN)/pytest -m 'not long' -n 2
+
+check: lint  ## format, lint, types, imports, protos, generated code and the quick tests
+	$(BIN)/pytest -m 'not long' -n 2 tests/unit
+
+test-long: $(DEV)  ## the tests of full size
+	$(BIN)/pytest -m long
+
+lint: protos-check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd protos && ../$(BIN)/buf lint
+
+format: $(DEV)  ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# $(1): the folder that receives miradouro/v1
+generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) \
+    --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc protos/miradouro/v1/*.proto
+
+protos: $(DEV)  ## make the wire types in services/miradouro/v1 anew
+	$(call generate,services)
+
+protos-check: $(DEV)
+	rm -rf build/protos && mkdir -p build/protos
+	$(call generate,build/protos)
+	@diff -r -x __init__.py -x __pycache__ build/protos/miradouro/v1 services/miradouro/v1 \
+	    || { echo 'services/miradouro/v1 is not what protos/ says: run make protos and commit it' >&2; exit 1; }
+
+bench: $(DEV)  ## measure; prints a table and writes build/bench.json
+	$(BIN)/python tests/bench/run.py --out build/bench.json
+
+accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the command line and gRPC; fails on a missed goal
+	@test -n "$(PHOTOS)" || { echo 'make accept needs photos: make accept PHOTOS=DIR' >&2; exit 2; }
+	$(BIN)/python tests/accept/run.py --photos "$(PHOTOS)" --work build/accept
+
+# The locks hold every package with its hashes, for every platform and Python 3.11 or newer.
+LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade pyproject.toml
+
+lock:  ## resolve pyproject.toml anew into requirements/*.lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv
+	$(LOCK) --extra cpu --group build -o requirements/cpu.lock
+	$(LOCK) --extra gpu --group build -c requirements/cpu.lock -o requirements/gpu.lock
+	$(LOCK) --extra cpu --extra heif --group build --group dev -c requirements/cpu.lock -o requirements/dev-cpu.lock
+
+clean:  ## remove what was built, and the virtual environment
+	rm -rf build $(VENV)
+
+# The package itself is linked, not copied; its build needs setuptools from the lock alone, and no network.
+$(VENV)/installed-%: requirements/%.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null \
+	    || { echo '$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed and $(PYTHON) is $$($(PYTHON) --version): name another: make PYTHON=/path/to/python3 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo '$(PYTHON) cannot make virtual environments: install python3-venv (on Debian: apt-get install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
