@@ -1,0 +1,207 @@
+"""From a gRPC call to a handler and back: admission, deadline, cancellation, threads, and the one map of errors to statuses.
+
+A handler is a method named as its RPC, (request, call) → response; it may be `async def`, and for server streaming it
+returns an iterator of responses. Blocking handlers and their iterators run in the server's bounded pool.
+"""
+
+import asyncio
+import inspect
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from miradouro.core.errors import InvalidArgument, MiradouroError, Overloaded, Unavailable
+from miradouro.runtime.call import Call
+from miradouro.runtime.metrics import RpcMetrics
+
+MAX_DETAILS_BYTES = 6_000  # percent-encoded; headers past 8 kB are refused at random, past 16 kB always
+STATUS_CODES = {code.name: code for code in grpc.StatusCode}  # MiradouroError.status → code: the same name
+
+Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+_log = structlog.get_logger()
+_END: Any = object()
+
+
+class Dispatcher:
+    """Runs the handlers of one server: at most `max_concurrent_calls` at a time, blocking ones in `handler_threads` threads."""
+
+    def __init__(self, *, handler_threads: int, max_concurrent_calls: int, metrics: RpcMetrics) -> None:
+        self._pool = ThreadPoolExecutor(handler_threads, thread_name_prefix="handler")
+        self._max_concurrent_calls = max_concurrent_calls
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._active = 0
+        self._draining = False
+
+    @property
+    def active(self) -> int:
+        """Calls whose work has not ended, cancelled ones included."""
+        with self._lock:
+            return self._active
+
+    def drain(self) -> None:
+        """From now on refuses new calls as Unavailable."""
+        with self._lock:
+            self._draining = True
+
+    def close(self) -> None:
+        """Lets go of the threads; each ends with the handler that it runs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def method_handler(
+        self, method: MethodDescriptor, handlers: object
+    ) -> "grpc.RpcMethodHandler[Any, Any]":  # the class is generic in its stubs alone
+        """What grpc registers for `method`. Raises TypeError when `handlers` has no such method, or for client streaming."""
+        handler = getattr(handlers, method.name, None)
+        if handler is None or method.client_streaming:
+            raise TypeError(f"{type(handlers).__name__} can't answer {method.full_name}")
+        request_class = GetMessageClass(method.input_type)
+        response_class = GetMessageClass(method.output_type)
+
+        async def unary(data: bytes, context: Context) -> Message:
+            async with self._call(method, context) as call:
+                if inspect.iscoroutinefunction(handler):
+                    response: Message = await self._awaited(handler, _parse(request_class, data), call)
+                else:
+                    response = await self._pooled(handler, request_class, data, call)
+            return response
+
+        async def stream(data: bytes, context: Context) -> None:
+            async with self._call(method, context) as call:
+                await self._streamed(handler, request_class, data, call, context)
+
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=response_class.SerializeToString)
+        return grpc.unary_unary_rpc_method_handler(unary, response_serializer=response_class.SerializeToString)
+
+    @asynccontextmanager
+    async def _call(self, method: MethodDescriptor, context: Context) -> AsyncIterator[Call]:
+        started = time.monotonic()
+        remaining = context.time_remaining()
+        call = Call(deadline=None if remaining is None else started + remaining)
+        service = method.containing_service.full_name
+        status = "OK"
+        try:
+            yield call
+        except asyncio.CancelledError:
+            status = "CANCELLED"
+            raise
+        except MiradouroError as exc:
+            status = exc.status
+            await _abort(context, exc.status, exc.message, retriable=exc.retriable)
+        except Exception:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
+            status = "INTERNAL"
+            mark = uuid.uuid4().hex[:12]
+            _log.exception("handler failed", service=service, method=method.name, mark=mark)
+            await _abort(context, status, f"internal error; the server's log tells more under mark {mark}", retriable=False)
+        finally:
+            call.cancelled.set()
+            self._metrics.calls.labels(service, method.name, status).inc()
+            self._metrics.seconds.labels(service, method.name).observe(time.monotonic() - started)
+
+    def _admit(self) -> None:
+        with self._lock:
+            if self._draining:
+                raise Unavailable("the server is shutting down; ask again, another one may answer")
+            if self._active >= self._max_concurrent_calls:
+                raise Overloaded(f"{self._active} calls are in progress, which is the limit; ask again after a pause")
+            self._active += 1
+            self._metrics.active.inc()
+
+    def _release(self) -> None:
+        with self._lock:
+            self._active -= 1
+            self._metrics.active.dec()
+
+    async def _awaited(self, handler: Callable[..., Any], request: Message, call: Call) -> Any:
+        self._admit()
+        try:
+            return await handler(request, call)
+        finally:
+            self._release()
+
+    async def _pooled(self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
+        self._admit()
+        future = self._submit(lambda: _run(handler, request_class, data, call))
+        # Released when the thread is done, not when the caller gives up: work that nobody awaits still takes a thread.
+        future.add_done_callback(lambda _: self._release())
+        return await asyncio.wrap_future(future)
+
+    async def _streamed(
+        self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call, context: Context
+    ) -> None:
+        self._admit()
+        responses: list[Iterator[Message]] = []
+        future: Future[Any] = self._submit(lambda: responses.append(iter(_run(handler, request_class, data, call))))
+        try:
+            await asyncio.wrap_future(future)
+            while True:
+                future = self._submit(lambda: next(responses[0], _END))
+                response = await asyncio.wrap_future(future)
+                if response is _END:
+                    break
+                await context.write(response)
+        finally:
+            call.cancelled.set()
+            # The iterator may still be in a pull that the caller gave up: it is closed after it, and in a thread.
+            future.add_done_callback(
+                lambda _: self._submit(lambda: _close(responses)).add_done_callback(lambda _: self._release())
+            )
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
+        try:
+            return self._pool.submit(work)
+        except RuntimeError as exc:  # the pool is closed: the grace period is over
+            failed: Future[T] = Future()
+            failed.set_exception(
+                Unavailable("the server is shutting down; ask again, another one may answer").with_traceback(exc.__traceback__)
+            )
+            return failed
+
+
+def _run(handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
+    call.remaining_s()  # expired while it waited for a thread: not worth starting
+    return handler(_parse(request_class, data), call)
+
+
+def _close(responses: list[Iterator[Message]]) -> None:
+    for iterator in responses:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+def _parse(request_class: type[Message], data: bytes) -> Message:
+    try:
+        return request_class.FromString(data)
+    except DecodeError as exc:
+        raise InvalidArgument("request", f"the bytes are no {request_class.DESCRIPTOR.full_name} message") from exc
+
+
+async def _abort(context: Context, status: str, message: str, *, retriable: bool) -> None:
+    await context.abort(STATUS_CODES[status], details(message), (("retriable", "true" if retriable else "false"),))
+
+
+def details(message: str) -> str:
+    """`message` as a gRPC status can carry it: valid UTF-8, and cut where its percent-encoded form passes MAX_DETAILS_BYTES."""
+    text = message.encode("utf-8", "backslashreplace").decode()
+    if len(quote(text)) <= MAX_DETAILS_BYTES:
+        return text
+    size = 0
+    for index, char in enumerate(text):
+        size += len(quote(char))
+        if size > MAX_DETAILS_BYTES - 9:
+            return text[:index] + "…"
+    return text

@@ -1,0 +1,97 @@
+"""Settings of every process, read from the environment; each field tells its unit and why it exists.
+
+Variables are called MIRADOURO_ and the field's name in capitals. Rooms with settings of their own subclass `Settings`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from miradouro.core.errors import ConfigurationError
+
+ENV_PREFIX = "MIRADOURO_"
+
+
+class Settings(BaseSettings):
+    """Root of all settings: typed, frozen, from the environment or from keyword arguments."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+
+class ServerSettings(Settings):
+    """What every gRPC server is built with."""
+
+    handler_threads: int = Field(16, ge=1, le=256, description="Threads that run blocking handlers of one server.")
+    max_concurrent_calls: int = Field(
+        128,
+        ge=1,
+        le=10_000,
+        description="Calls that one server works on at a time; more are answered RESOURCE_EXHAUSTED at once.",
+    )
+    max_message_bytes: int = Field(
+        33 * 1024 * 1024,
+        ge=64 * 1024,
+        le=1024 * 1024 * 1024,
+        description="Largest gRPC message in bytes, in either direction; a photo of 32 MiB fits with its envelope.",
+    )
+    shutdown_grace_s: float = Field(
+        8.0, ge=0, le=600, description="Seconds that calls in progress get to end after SIGTERM; Ctrl-C gives one second."
+    )
+    min_ping_interval_s: int = Field(
+        300, ge=1, le=86_400, description="Seconds between keepalive pings that a client must keep; faster ones are disconnected."
+    )
+
+
+class LogSettings(Settings):
+    """How a process logs, always to standard error."""
+
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="Shape of log lines: json, console, or auto (console on a terminal, json otherwise)."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged.")
+
+
+class MetricsSettings(Settings):
+    """Where a process offers its metrics."""
+
+    metrics_listen: str = Field(
+        "", description="Loopback host:port of the Prometheus endpoint /metrics, for example 127.0.0.1:9464; empty for none."
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load(settings: type[SettingsT]) -> SettingsT:
+    """The settings from the environment. Raises ConfigurationError naming the variable, its value and what is allowed."""
+    try:
+        return settings()
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False)[0]
+        name = variable(str(wrong["loc"][0])) if wrong["loc"] else settings.__name__
+        raise ConfigurationError(f"{name}={wrong['input']!r}: {wrong['msg']}") from exc
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return ENV_PREFIX + field.upper()
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One row of the settings table of the README."""
+
+    variable: str
+    default: str
+    description: str
+
+
+def table(*settings: type[Settings]) -> list[SettingRow]:
+    """The settings of these classes as rows, in the order of their definition."""
+    return [
+        SettingRow(variable(name), "" if field.default is None else str(field.default), field.description or "")
+        for cls in settings
+        for name, field in cls.model_fields.items()
+    ]

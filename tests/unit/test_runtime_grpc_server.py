@@ -1,0 +1,415 @@
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.wrappers_pb2 import StringValue
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from hypothesis import given
+from hypothesis import strategies as st
+from miradouro.core import errors
+from miradouro.core.errors import BadPhoto, ConfigurationError, MiradouroError, Overloaded, ProvenanceMismatch
+from miradouro.runtime.call import Call
+from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.rpc import MAX_DETAILS_BYTES, details
+from miradouro.runtime.settings import ServerSettings
+from prometheus_client import CollectorRegistry
+
+ECHO = "miradouro.test.EchoService"
+SECOND = "miradouro.test.SecondService"
+
+
+def _descriptors() -> descriptor_pool.DescriptorPool:
+    """Two services of our own making, in the default pool as generated code would put them."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="miradouro/test/echo.proto", package="miradouro.test", syntax="proto3", dependency=["google/protobuf/wrappers.proto"]
+    )
+    for service, methods in (("EchoService", ("Shout", "Whisper", "Count")), ("SecondService", ("Shout",))):
+        entry = file.service.add(name=service)
+        for name in methods:
+            entry.method.add(
+                name=name,
+                input_type=".google.protobuf.StringValue",
+                output_type=".google.protobuf.StringValue",
+                server_streaming=name == "Count",
+            )
+    pool = descriptor_pool.Default()
+    pool.AddSerializedFile(file.SerializeToString())
+    return pool
+
+
+POOL = _descriptors()
+
+
+class Echo:
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.go = threading.Event()
+        self.entered = threading.Event()
+        self.closed = threading.Event()
+        self.error: Exception | None = None
+
+    def Shout(self, request: StringValue, call: Call) -> StringValue:  # noqa: N802 # named as the RPC
+        self.calls.append(call)
+        if self.error:
+            raise self.error
+        if request.value == "wait":
+            self.entered.set()
+            self.go.wait(20)
+        return StringValue(value=request.value.upper())
+
+    async def Whisper(self, request: StringValue, call: Call) -> StringValue:  # noqa: N802 # named as the RPC
+        self.calls.append(call)
+        if self.error:
+            raise self.error
+        return StringValue(value=request.value.lower())
+
+    def Count(self, request: StringValue, call: Call) -> Iterator[StringValue]:  # noqa: N802 # named as the RPC
+        self.calls.append(call)
+        try:
+            for number in range(int(request.value)):
+                yield StringValue(value=str(number))
+            if self.error:
+                raise self.error
+        finally:
+            self.closed.set()
+
+
+def service(handlers: object, name: str = ECHO, **kwargs: object) -> Service:
+    return Service(POOL.FindServiceByName(name), handlers, **kwargs)  # type: ignore[arg-type]
+
+
+def ask(channel: grpc.Channel, method: str, text: str, name: str = ECHO, **kwargs: object):
+    call = channel.unary_unary(f"/{name}/{method}", StringValue.SerializeToString, StringValue.FromString)
+    return call(StringValue(value=text), timeout=kwargs.pop("timeout", 20), **kwargs).value
+
+
+def stream(channel: grpc.Channel, text: str, timeout: float = 20):
+    return channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)(
+        StringValue(value=text), timeout=timeout
+    )
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    handlers = Echo()
+    yield handlers
+    handlers.go.set()
+
+
+@pytest.fixture
+def channel(echo: Echo) -> Iterator[grpc.Channel]:
+    with running([service(echo)]) as server, grpc.insecure_channel(server.target) as channel:
+        yield channel
+
+
+def test_blocking_and_async_handlers_answer(channel):
+    assert ask(channel, "Shout", "olá") == "OLÁ"
+    assert ask(channel, "Whisper", "OLÁ") == "olá"
+
+
+def test_a_stream_gives_every_response_in_order_and_closes_its_iterator(channel, echo):
+    assert [message.value for message in stream(channel, "100")] == [str(number) for number in range(100)]
+    assert echo.closed.wait(10)
+
+
+def test_several_services_share_a_port(echo):
+    with running([service(echo), service(Echo(), SECOND)]) as server, grpc.insecure_channel(server.target) as channel:
+        assert ask(channel, "Shout", "a") == ask(channel, "Shout", "a", SECOND) == "A"
+
+
+def test_two_servers_live_in_one_process(echo):
+    with (
+        running([service(echo)]) as first,
+        running([service(echo)]) as second,
+        grpc.insecure_channel(first.target) as a,
+        grpc.insecure_channel(second.target) as b,
+    ):
+        assert ask(a, "Shout", "x") == ask(b, "Whisper", "X").upper()
+
+
+def _examples() -> list[MiradouroError]:
+    special = {
+        "InvalidArgument": lambda cls: cls("limit", "0 is not within 1 to 1,000"),
+        "BadPhoto": lambda cls: cls("truncated", "ends after 12 bytes"),
+        "ProvenanceMismatch": lambda cls: cls("a/b", "1" * 64, "2" * 64),
+    }
+    found: list[MiradouroError] = []
+    classes = list(MiradouroError.__subclasses__())
+    while classes:
+        cls = classes.pop()
+        classes += cls.__subclasses__()
+        if cls.__module__ == errors.__name__:
+            found.append(special.get(cls.__name__, lambda cls: cls("line 1\nFoto de Graça: 100 % 写真"))(cls))
+    return found
+
+
+@pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
+@pytest.mark.parametrize("error", _examples(), ids=lambda error: type(error).__name__)
+def test_every_error_becomes_the_status_of_its_name_with_its_message_and_retriable(channel, echo, error, method):
+    echo.error = error
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stream(channel, "2")) if method == "Count" else ask(channel, method, "x")
+    assert caught.value.code().name == error.status
+    assert caught.value.details() == str(error)
+    assert dict(caught.value.trailing_metadata())["retriable"] == str(error.retriable).lower()
+
+
+@pytest.mark.parametrize("method", ["Shout", "Whisper"])
+def test_a_bug_becomes_internal_without_its_text(channel, echo, method, capsys):
+    echo.error = KeyError("secret of the house")
+    with pytest.raises(grpc.RpcError) as caught:
+        ask(channel, method, "x")
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in caught.value.details()
+    captured = capsys.readouterr()
+    assert "secret of the house" in captured.out + captured.err
+    echo.error = None
+    assert ask(channel, method, "x") in "xX"
+
+
+def test_bytes_that_are_no_message_are_the_callers_fault(channel):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(f"/{ECHO}/Shout")(b"\xff\xff\xff", timeout=20)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "google.protobuf.StringValue" in caught.value.details()
+
+
+def test_handlers_see_the_deadline(channel, echo):
+    ask(channel, "Shout", "x", timeout=15)
+    assert 5 < echo.calls[0].deadline - time.monotonic() <= 15
+    ask(channel, "Whisper", "x", timeout=None)
+    assert echo.calls[1].deadline is None
+
+
+def test_handlers_learn_that_the_caller_hung_up(channel, echo):
+    future = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
+        StringValue(value="wait")
+    )
+    assert echo.entered.wait(10)
+    assert not echo.calls[0].cancelled.is_set()
+    future.cancel()
+    assert echo.calls[0].cancelled.wait(10)
+
+
+def test_handlers_learn_that_the_deadline_passed(channel, echo):
+    with pytest.raises(grpc.RpcError) as caught:
+        ask(channel, "Shout", "wait", timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert echo.calls[0].cancelled.wait(10)
+
+
+def test_a_stream_that_nobody_reads_is_closed(channel, echo):
+    responses = stream(channel, "1000000000", timeout=60)
+    next(responses)
+    responses.cancel()
+    assert echo.closed.wait(10)
+    assert echo.calls[0].cancelled.is_set()
+
+
+def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(echo):
+    with (
+        running([service(echo)], settings=ServerSettings(max_concurrent_calls=1)) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
+            StringValue(value="wait"), timeout=20
+        )
+        assert echo.entered.wait(10)
+        for method in ("Shout", "Whisper"):
+            with pytest.raises(grpc.RpcError) as caught:
+                ask(channel, method, "x")
+            assert caught.value.code().name == Overloaded.status
+            assert dict(caught.value.trailing_metadata())["retriable"] == "true"
+        assert _health(channel, ECHO) == "SERVING"
+        echo.go.set()
+        assert waiting.result().value == "WAIT"
+        assert ask(channel, "Shout", "x") == "X"
+
+
+def test_work_of_a_caller_that_hung_up_counts_until_it_ends(echo):
+    with (
+        running([service(echo)], settings=ServerSettings(max_concurrent_calls=1)) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        with pytest.raises(grpc.RpcError):
+            ask(channel, "Shout", "wait", timeout=0.3)
+        assert echo.calls[0].cancelled.wait(10)
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel, "Shout", "x")
+        assert caught.value.code().name == "RESOURCE_EXHAUSTED"
+
+
+def _health(channel: grpc.Channel, name: str) -> str:
+    reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+
+
+def test_health_tells_the_truth_of_each_service(echo):
+    state = {"ready": False}
+
+    def broken() -> bool:
+        raise OSError("disk")
+
+    first, second = service(echo, ready=lambda: state["ready"]), service(Echo(), SECOND)
+    with running([first, second]) as server, grpc.insecure_channel(server.target) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=ECHO), timeout=20)
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert (_health(channel, ECHO), _health(channel, SECOND), _health(channel, "")) == (
+            "NOT_SERVING",
+            "SERVING",
+            "NOT_SERVING",
+        )
+        state["ready"] = True
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+    with running([service(echo, ready=broken)]) as server, grpc.insecure_channel(server.target) as channel:
+        assert _health(channel, ECHO) == "NOT_SERVING"
+
+
+def test_stopping_lets_calls_end_tells_watchers_and_refuses_new_ones(echo):
+    with running([service(echo)]) as server, grpc.insecure_channel(server.target) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=ECHO), timeout=20)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
+            StringValue(value="wait"), timeout=20
+        )
+        assert echo.entered.wait(10)
+        stopper = threading.Thread(target=server.stop, args=(20,))
+        stopper.start()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.RpcError) as caught, grpc.insecure_channel(server.target) as other:
+            ask(other, "Shout", "x")
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        echo.go.set()
+        assert waiting.result().value == "WAIT"
+        stopper.join(10)
+        assert not stopper.is_alive()
+
+
+def test_stopping_cancels_what_outlasts_the_grace_period(echo):
+    with running([service(echo)]) as server, grpc.insecure_channel(server.target) as channel:
+        waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
+            StringValue(value="wait"), timeout=20
+        )
+        assert echo.entered.wait(10)
+        server.stop(0.1)
+        assert echo.calls[0].cancelled.wait(10)
+        with pytest.raises(grpc.RpcError):
+            waiting.result(timeout=10)
+
+
+def test_reflection_lists_the_services(channel):
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert {ECHO, "grpc.health.v1.Health"} <= set(database.get_services())
+    assert database.FindFileContainingSymbol(ECHO).name == "miradouro/test/echo.proto"
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.5:50051", "example.org:80", "10.0.0.1:1"])
+def test_an_address_beyond_loopback_is_refused_naming_the_setting(echo, listen):
+    with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*not authenticated"):
+        running([service(echo)], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
+
+
+@pytest.mark.parametrize("listen", ["", "127.0.0.1", "127.0.0.1:", ":50051", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:²"])
+def test_a_malformed_address_is_refused_naming_the_setting(echo, listen):
+    with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*host:port"):
+        running([service(echo)], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
+
+
+def test_a_port_in_use_is_a_clear_error(echo):
+    with running([service(echo)]) as server, pytest.raises(ConfigurationError, match=f"X={str(server.address)!r}.*in use"):
+        running([service(Echo())], listen=server.target, setting="X").__enter__()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="in use"):
+            running([service(echo)], listen=f"127.0.0.1:{taken.getsockname()[1]}").__enter__()
+
+
+def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
+    with running([service(echo)], settings=ServerSettings(max_message_bytes=100_000)) as server:
+        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        with grpc.insecure_channel(server.target, options=options) as channel:
+            assert len(ask(channel, "Shout", "x" * 99_000)) == 99_000
+            with pytest.raises(grpc.RpcError) as caught:
+                ask(channel, "Shout", "x" * 100_001)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_handlers_without_a_method_of_the_service_are_refused():
+    with pytest.raises(TypeError, match=r"object can't answer miradouro\.test\.EchoService\.Shout"):
+        running([service(object())]).__enter__()
+
+
+def test_calls_are_counted_by_status(echo):
+    registry = CollectorRegistry()
+    with running([service(echo)], registry=registry) as server, grpc.insecure_channel(server.target) as channel:
+        ask(channel, "Shout", "x")
+        echo.error = BadPhoto("empty", "zero bytes")
+        with pytest.raises(grpc.RpcError):
+            ask(channel, "Shout", "x")
+    for status in ("OK", "INVALID_ARGUMENT"):
+        labels = {"service": ECHO, "method": "Shout", "status": status}
+        assert registry.get_sample_value("miradouro_rpc_calls_total", labels) == 1
+    assert registry.get_sample_value("miradouro_rpc_active_calls") == 0
+
+
+@given(st.text(max_size=3000))
+def test_details_are_the_message_or_its_beginning_and_fit_a_header(message):
+    text = details(message)
+    assert len(text.encode()) <= MAX_DETAILS_BYTES
+    if text != message and "\\ud" not in text:
+        assert message.startswith(text.removesuffix("…"))
+
+
+def test_short_messages_stay_intact_whatever_their_letters():
+    for error in (ProvenanceMismatch("ç", "ü" * 64, "写" * 64), BadPhoto("unreadable", "a\nb\tc")):
+        assert details(error.message) == error.message
+
+
+SERVER = """
+import sys
+from google.protobuf.struct_pb2 import Struct
+from miradouro.runtime.grpc_server import Service, serve
+from miradouro.runtime import logs
+logs.configure()
+from miradouro.v1 import search_service_pb2 as pb
+class Search:
+    def Search(self, request, call): return pb.SearchResponse()
+    def GetPhoto(self, request, call):
+        print("entered", flush=True)
+        call.cancelled.wait(0.5)
+        return pb.GetPhotoResponse(photo=pb.Photo(photo_id=request.photo_id))
+    def Stats(self, request, call): return pb.StatsResponse()
+serve([Service(pb.DESCRIPTOR.services_by_name["SearchService"], Search())], listen="127.0.0.1:0", setting="X",
+      on_ready=lambda address: print(address, flush=True))
+print("drained", flush=True)
+"""
+
+
+@pytest.mark.parametrize("send", ["terminate", "interrupt"])
+def test_a_signal_drains_calls_in_progress_and_the_process_ends_well(send):
+    import signal
+
+    from miradouro.v1 import search_service_pb2, search_service_pb2_grpc
+
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            target = process.stdout.readline().strip()
+            with grpc.insecure_channel(target) as channel:
+                stub = search_service_pb2_grpc.SearchServiceStub(channel)
+                waiting = stub.GetPhoto.future(search_service_pb2.GetPhotoRequest(photo_id="p"), timeout=20)
+                assert process.stdout.readline().strip() == "entered"
+                process.send_signal(signal.SIGTERM if send == "terminate" else signal.SIGINT)
+                assert waiting.result().photo.photo_id == "p"
+            assert process.stdout.readline().strip() == "drained"
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
