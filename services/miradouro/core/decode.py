@@ -14,6 +14,7 @@ What is done with odd photos:
 
 import contextlib
 import io
+import math
 import struct
 import threading
 import zlib
@@ -199,17 +200,22 @@ def _fit_all(image: ImageFile.ImageFile, box: Box, geometries: Iterable[Geometry
     """`box` of the photo in every geometry, RGB, in the stored orientation."""
     width, height = image.size
     scale = max(s for s in (1, 2, 4, 8) if s <= shrink)
-    drafted = isinstance(image, JpegImagePlugin.JpegImageFile) and bool(image.draft(None, (width // scale, height // scale)))
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        image.draft(None, (width // scale, height // scale))
+    else:
+        scale = 1
     # A progressive JPEG holds all its coefficients whatever the scale.
     pixels = width * height if image.info.get("progressive") else image.size[0] * image.size[1]
     large = pixels * 4 > LARGE_BYTES
     with _one_large_photo if large else contextlib.nullcontext():
         _load(image)
-        if drafted:
-            box = _scaled(box, image.size, (width, height))
-            shrink //= scale
-        part = _shrink_in_strips(image, box, shrink) if large and shrink > 1 else _plain(_cut(image, box))
-        return [_fit(part, geometry) for geometry in geometries]
+        cut = _scaled(box, scale, image.size)
+        factor = shrink // scale if large else 1
+        part = _shrink_in_strips(image, cut, factor) if factor > 1 else _plain(_cut(image, cut))
+        scale *= factor
+        # The last column and row of a scaled photo may stand for less than a whole pixel.
+        extent = (min((box[2] - box[0]) / scale, part.width), min((box[3] - box[1]) / scale, part.height))
+        return [_fit(part, extent, geometry) for geometry in geometries]
 
 
 def _load(image: ImageFile.ImageFile) -> None:
@@ -219,12 +225,10 @@ def _load(image: ImageFile.ImageFile) -> None:
         raise BadPhoto("truncated", f"the {image.format} data ends early or is damaged ({exc}); upload it again") from exc
 
 
-def _scaled(box: Box, size: tuple[int, int], full: tuple[int, int]) -> Box:
-    """`box` of a photo of size `full` in its scaled version, to the nearest pixel, one pixel always left."""
-    (width, height), (full_width, full_height) = size, full
-    left = min(round(box[0] * width / full_width), width - 1)
-    top = min(round(box[1] * height / full_height), height - 1)
-    right, bottom = round(box[2] * width / full_width), round(box[3] * height / full_height)
+def _scaled(box: Box, scale: int, size: tuple[int, int]) -> Box:
+    """`box` in a version of the photo that is `scale` times smaller, of `size`: to the nearest pixel, one pixel always left."""
+    left, top = min(round(box[0] / scale), size[0] - 1), min(round(box[1] / scale), size[1] - 1)
+    right, bottom = min(math.ceil(box[2] / scale), size[0]), min(math.ceil(box[3] / scale), size[1])
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
@@ -262,9 +266,10 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _fit(image: Image.Image, geometry: Geometry) -> Image.Image:
+def _fit(image: Image.Image, extent: tuple[float, float], geometry: Geometry) -> Image.Image:
+    """The first `extent` (width, height in pixels, fractions allowed) of `image` in a geometry, RGB."""
     size = (geometry.width, geometry.height)
-    box = source_box(geometry, *image.size)
+    box = source_box(geometry, *extent)
     return _on_white(image.resize(size, _FILTERS[geometry.resample], box=box))
 
 

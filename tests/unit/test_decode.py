@@ -1,0 +1,431 @@
+"""Every kind of photo has one answer: a tensor of the right look, or a reason."""
+
+import concurrent.futures
+import io
+import struct
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits, decode, source_box
+from miradouro.core.errors import BadPhoto, InvalidArgument
+from miradouro.core.spaces import Fit, Geometry, Region, Resample
+from PIL import Image
+
+from tests.pictures import CROP, SQUASH, blocks, encode, jpeg, png_that_claims
+
+SMALL = Geometry(Fit.SQUASH, 32, 24, 0, Resample.BILINEAR)
+
+
+def pixels_of(data: bytes, geometry: Geometry = SQUASH, **options: object) -> np.ndarray:
+    return decode(data, [geometry], **options).tensors[geometry].astype(int)  # type: ignore[arg-type]
+
+
+def reason_of(data: bytes, *, limits: DecodeLimits = DEFAULT_LIMITS) -> str:
+    with pytest.raises(BadPhoto) as caught:
+        decode(data, [SQUASH], limits=limits)
+    return caught.value.reason
+
+
+def squashed(rgb: np.ndarray) -> np.ndarray:
+    """The plain way to the same tensor, without any of the short cuts."""
+    return np.asarray(Image.fromarray(rgb).resize((224, 224), Image.Resampling.BILINEAR)).astype(int)
+
+
+def test_one_decode_gives_one_tensor_for_each_distinct_geometry():
+    decoded = decode(jpeg(640, 480), [SQUASH, CROP, SQUASH, SMALL])
+
+    assert (decoded.width, decoded.height, decoded.media_type) == (640, 480, "image/jpeg")
+    assert {g: t.shape for g, t in decoded.tensors.items()} == {SQUASH: (224, 224, 3), CROP: (224, 224, 3), SMALL: (24, 32, 3)}
+    assert all(tensor.dtype == np.uint8 for tensor in decoded.tensors.values())
+
+
+@pytest.mark.parametrize(("file_format", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])
+def test_formats_are_told_by_their_bytes(file_format, media_type):
+    rgb = blocks(500, 400)
+    decoded = decode(encode(rgb, file_format, quality=95), [SQUASH])
+
+    assert decoded.media_type == media_type
+    assert np.abs(decoded.tensors[SQUASH].astype(int) - squashed(rgb)).mean() < 4
+
+
+def test_squash_is_an_antialiased_resize_of_the_whole_photo():
+    rgb = blocks(500, 400, cell=7)
+
+    assert np.array_equal(pixels_of(encode(rgb, "PNG")), squashed(rgb))
+
+
+def test_crop_is_the_short_side_resized_then_the_centre():
+    rgb = blocks(512, 768, cell=32)
+    resized = Image.fromarray(rgb).resize((256, 384), Image.Resampling.BICUBIC)
+    expected = np.asarray(resized.crop((16, 80, 240, 304))).astype(int)
+
+    assert np.abs(pixels_of(encode(rgb, "PNG"), CROP) - expected).max() <= 1
+
+
+def test_the_shape_of_a_transposed_photo_is_not_distorted_by_strips_or_draft():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    rgb = blocks(4_233, 4_117, cell=300)
+    upright = Image.fromarray(rgb).transpose(Image.Transpose.ROTATE_270)
+    expected = np.asarray(upright.resize((32, 24), Image.Resampling.BILINEAR)).astype(int)
+
+    for data in (encode(rgb, "JPEG", exif=exif, quality=95), encode(rgb, "PNG", exif=exif, compress_level=1)):
+        assert np.abs(pixels_of(data, SMALL) - expected).mean() < 3
+
+
+def test_a_small_photo_is_enlarged():
+    assert pixels_of(encode(blocks(8, 6, cell=2), "PNG")).shape == (224, 224, 3)
+
+
+def test_draft_scaling_changes_little_and_keeps_the_told_size():
+    rgb = blocks(3_600, 2_700, cell=150)
+    decoded = decode(encode(rgb, "JPEG", quality=95), [SQUASH])
+
+    assert (decoded.width, decoded.height) == (3_600, 2_700)
+    assert np.abs(decoded.tensors[SQUASH].astype(int) - squashed(rgb)).mean() < 2
+
+
+def test_a_region_keeps_its_detail_where_draft_would_lose_it():
+    detail = blocks(448, 336, cell=2)
+    rgb = np.zeros((2_688, 3_584, 3), np.uint8)
+    rgb[336:672, 448:896] = detail
+
+    found = pixels_of(encode(rgb, "JPEG", quality=100, subsampling=0), region=Region(448 / 3_584, 336 / 2_688, 1 / 8, 1 / 8))
+
+    assert np.abs(found - squashed(detail)).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_exif_orientation_turns_the_photo_and_its_regions(orientation, file_format):
+    upright = Image.fromarray(blocks(600, 400, cell=50))
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that, undone on reading, gives the upright photo
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose(undo[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(stored, file_format, exif=exif, quality=100, **({"lossless": True} if file_format == "WEBP" else {}))
+    region = Region(0.1, 0.25, 0.4, 0.5)
+
+    decoded = decode(data, [CROP, SMALL])
+    part = pixels_of(data, SMALL, region=region)
+
+    expected = decode(encode(upright, "PNG"), [CROP, SMALL])
+    assert (decoded.width, decoded.height) == (600, 400)
+    for geometry in (CROP, SMALL):
+        assert np.abs(decoded.tensors[geometry].astype(int) - expected.tensors[geometry]).mean() < 3
+    cut = np.asarray(upright.crop((60, 100, 300, 300)).resize((32, 24), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(part - cut).mean() < 3
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow warns of it
+def test_a_damaged_exif_block_counts_as_none():
+    data = encode(blocks(300, 200), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12broken")
+
+    assert decode(data, [SMALL]).width == 300
+
+
+def test_an_orientation_out_of_range_counts_as_none():
+    exif = Image.Exif()
+    exif[0x0112] = 99
+
+    assert decode(encode(blocks(300, 200), "JPEG", exif=exif), [SMALL]).width == 300
+
+
+def test_zero_bytes_are_empty():
+    assert reason_of(b"") == "empty"
+
+
+@pytest.mark.parametrize("data", [b"just a text", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF", b"SIMPLE  =  T", bytes(100), b"\xff"])
+def test_what_is_no_picture_is_named_so(data):
+    assert reason_of(data) == "not_a_photo"
+
+
+@pytest.mark.parametrize(
+    ("file_format", "told"), [("GIF", "image/gif"), ("BMP", "image/bmp"), ("TIFF", "image/tiff"), ("AVIF", "image/avif")]
+)
+def test_other_formats_are_refused_by_name(file_format, told):
+    with pytest.raises(BadPhoto, match=f"{told}; convert it to JPEG") as caught:
+        decode(encode(blocks(60, 40), file_format), [SQUASH])
+    assert caught.value.reason == "unsupported_format"
+
+
+def test_heif_is_read_where_its_reader_is_installed():
+    plugin = pytest.importorskip("pillow_heif")
+    rgb = blocks(256, 192)
+    out = io.BytesIO()
+    plugin.from_pillow(Image.fromarray(rgb)).save(out, quality=95)
+
+    decoded = decode(out.getvalue(), [SQUASH])
+
+    assert (decoded.width, decoded.height, decoded.media_type) == (256, 192, "image/heic")
+    assert np.abs(decoded.tensors[SQUASH].astype(int) - squashed(rgb)).mean() < 6
+    assert reason_of(out.getvalue()[:-500]) == "truncated"
+
+
+def test_heif_without_its_reader_is_refused_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(sys.modules, "pillow_heif.as_plugin", raising=False)
+
+    with pytest.raises(BadPhoto, match=r"pip install miradouro\[heif\]") as caught:
+        decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), [SQUASH])
+    assert caught.value.reason == "unsupported_format"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.95])
+def test_cut_short_is_truncated(file_format, kept):
+    data = encode(np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8), file_format)
+
+    assert reason_of(data[: int(len(data) * kept)]) == "truncated"
+
+
+@pytest.mark.parametrize("signature", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x10\0\0\0WEBP", b"RIFF\x10\0\0\0WEBPVP8X"])
+def test_a_bare_signature_is_truncated(signature):
+    assert reason_of(signature) == "truncated"
+
+
+def test_more_bytes_than_the_limit_are_refused():
+    assert reason_of(jpeg(), limits=DecodeLimits(max_bytes=1_000)) == "too_many_bytes"
+
+
+def jpeg_that_claims(width: int, height: int) -> bytes:
+    data = jpeg(64, 64)
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+
+
+def webp_that_claims(width: int, height: int) -> bytes:
+    body = b"VP8X" + struct.pack("<I", 10) + bytes(4) + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+@pytest.mark.parametrize(
+    "data", [png_that_claims(20_000, 10_000), jpeg_that_claims(20_000, 10_000), webp_that_claims(16_000, 12_500)]
+)
+def test_a_bomb_is_refused_by_its_header_alone(data):
+    assert len(data) < 5_000
+    assert reason_of(data) == "too_many_pixels"
+
+
+def test_the_pixel_limit_itself_is_allowed():
+    data = encode(blocks(200, 100), "PNG")
+
+    assert decode(data, [SMALL], limits=DecodeLimits(max_pixels=20_000)).width == 200
+    assert reason_of(data, limits=DecodeLimits(max_pixels=19_999)) == "too_many_pixels"
+
+
+def test_a_photo_above_the_size_at_which_pillow_warns_is_decoded_and_cut():
+    data = encode(Image.new("1", (9_500, 9_500), 1), "PNG")  # 90 megapixels: Pillow's own limit is 89.5
+
+    assert pixels_of(data, SMALL).min() == 255
+    assert pixels_of(data, SMALL, region=Region(0, 0, 1, 0.999)).min() == 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1)])
+def test_a_side_of_one_pixel_is_too_small(size):
+    assert reason_of(encode(Image.new("RGB", size), "PNG")) == "too_small"
+
+
+def test_two_pixels_are_enough():
+    assert pixels_of(encode(Image.new("RGB", (2, 2), (9, 8, 7)), "PNG"), CROP)[100, 100].tolist() == [9, 8, 7]
+
+
+def test_an_extreme_shape_is_decoded():
+    assert pixels_of(encode(Image.new("L", (60_000, 2), 50), "PNG"), CROP).mean() == 50
+
+
+def test_cmyk_is_read_as_adobe_writes_it():
+    data = encode(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG", quality=95)
+
+    assert b"Adobe" in data[:200]
+    assert np.abs(pixels_of(data)[100, 100] - [255, 0, 0]).max() < 8
+
+
+def test_ycck_is_read_as_adobe_writes_it():
+    data = encode(Image.new("CMYK", (64, 64), (255, 255, 0, 0)), "JPEG", quality=95)
+    at = data.index(b"Adobe") + 11
+    inked = data[:at] + b"\x02" + data[at + 1 :]  # the same samples, now said to be YCCK: Y 0, Cb 0, Cr 255, no black
+
+    assert np.abs(pixels_of(inked)[100, 100] - pixels_of(data)[100, 100]).max() > 50
+    assert pixels_of(inked)[100, 100].max() <= 255
+
+
+@pytest.mark.parametrize("level", [0, 1_000, 32_896, 65_535])
+def test_16_bit_grey_is_scaled_not_clipped(level):
+    data = encode(Image.fromarray(np.full((40, 60), level, np.uint16)), "PNG")
+
+    assert np.abs(pixels_of(data) - level / 257).max() <= 1
+
+
+def sixteen_bit_png(colour_type: int, *samples: int) -> bytes:
+    """A 4 x 4 PNG of one colour with 16 bits per sample."""
+    import zlib
+
+    body = (b"\0" + struct.pack(f">{len(samples)}H", *samples) * 4) * 4
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)), (b"IDAT", zlib.compress(body)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "samples", "rgb"),
+    [
+        (2, (65_535, 32_896, 0), (255, 128, 0)),
+        (6, (65_535, 32_896, 0, 65_535), (255, 128, 0)),
+        (6, (0, 0, 0, 32_896), (127, 127, 127)),
+        (4, (0, 32_896), (127, 127, 127)),
+    ],
+)
+def test_16_bit_colour_and_alpha_are_scaled(colour_type, samples, rgb):
+    assert np.abs(pixels_of(sixteen_bit_png(colour_type, *samples))[100, 100] - rgb).max() <= 1
+
+
+def test_a_palette_is_looked_up():
+    rgb = np.full((60, 60, 3), (200, 100, 0), np.uint8)
+
+    assert np.abs(pixels_of(encode(rgb, "PNG", "P"))[100, 100] - [200, 100, 0]).max() < 30
+    assert np.array_equal(pixels_of(encode(Image.fromarray(rgb).quantize(4), "PNG"))[100, 100], [200, 100, 0])
+
+
+def transparent(mode: str) -> bytes:
+    if mode == "P":
+        image = Image.new("P", (40, 40), 0)
+        image.putpalette([10, 20, 30, 200, 0, 0])
+        return encode(image, "PNG", transparency=0)
+    if mode in {"L", "I;16"}:
+        return encode(Image.new(mode, (40, 40), 7), "PNG", transparency=7)
+    if mode == "RGB":
+        return encode(Image.new("RGB", (40, 40), (7, 8, 9)), "PNG", transparency=(7, 8, 9))
+    return encode(Image.new(mode, (40, 40), 0), "PNG")
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "LA", "RGBA", "I;16"])
+def test_transparent_pixels_lie_on_white(mode):
+    assert pixels_of(transparent(mode)).min() == 255
+
+
+def test_half_transparent_pixels_are_mixed_with_white():
+    data = encode(Image.new("RGBA", (40, 40), (255, 0, 0, 128)), "PNG")
+
+    assert np.abs(pixels_of(data)[100, 100] - [255, 127, 127]).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "value"), [("L", 77), ("LA", (77, 255)), ("1", 1)])
+def test_grey_has_three_equal_channels(mode, value):
+    expected = 255 if mode == "1" else 77
+
+    assert (pixels_of(encode(Image.new(mode, (50, 40), value), "PNG")) == expected).all()
+
+
+@pytest.mark.parametrize("file_format", ["WEBP", "PNG"])
+def test_the_first_frame_of_an_animation_is_the_photo(file_format):
+    frames = [Image.new("RGB", (64, 48), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    data = encode(frames[0], file_format, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+
+    assert np.abs(pixels_of(data)[100, 100] - [255, 0, 0]).max() < 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16", "CMYK"])
+def test_a_large_photo_shrunk_in_strips_looks_like_one_resized_at_once(mode):
+    rgb = blocks(4_200, 4_100, cell=300)
+    grey = rgb[:, :, 0]
+    if mode == "I;16":
+        data, expected = encode(grey.astype(np.uint16) * 257, "PNG", compress_level=1), np.stack([grey] * 3, axis=2)
+    elif mode == "L":
+        data, expected = encode(grey, "PNG", compress_level=1), np.stack([grey] * 3, axis=2)
+    elif mode == "CMYK":
+        data, expected = encode(rgb, "JPEG", "CMYK", quality=95), rgb
+    else:
+        data, expected = encode(rgb, "PNG", mode, compress_level=1), rgb
+    whole = pixels_of(data, SMALL)
+    part = pixels_of(data, SMALL, region=Region(0.25, 0.5, 0.5, 0.5))
+
+    full = Image.fromarray(expected)
+    assert np.abs(whole - np.asarray(full.resize((32, 24), Image.Resampling.BILINEAR))).mean() < 3
+    cut = full.crop((1_050, 2_050, 3_150, 4_100)).resize((32, 24), Image.Resampling.BILINEAR)
+    assert np.abs(part - np.asarray(cut)).mean() < 3
+
+
+def test_the_same_bytes_give_the_same_tensors_on_every_thread():
+    photos = [jpeg(900, 700, seed=seed) for seed in range(4)] * 8
+    alone = [pixels_of(data, CROP) for data in photos]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda data: pixels_of(data, CROP), photos))
+
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_pillows_own_limit_stays_as_it_was():
+    before = Image.MAX_IMAGE_PIXELS
+    decode(jpeg(), [SQUASH])
+
+    assert before == Image.MAX_IMAGE_PIXELS
+    with pytest.raises(BadPhoto):
+        decode(png_that_claims(20_000, 10_000), [SQUASH])
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_crop_larger_than_the_short_side_is_refused():
+    with pytest.raises(InvalidArgument, match="does not fit a short side of 100"):
+        decode(jpeg(), [Geometry(Fit.SHORT_SIDE_CENTER_CROP, 224, 224, 100, Resample.BILINEAR)])
+
+
+def test_a_region_outside_the_photo_is_refused():
+    with pytest.raises(InvalidArgument, match=r"region\.width"):
+        decode(jpeg(), [SQUASH], region=Region(0.5, 0, 0.6, 1))
+
+
+@given(
+    width=st.integers(2, 20_000),
+    height=st.integers(2, 20_000),
+    short_side=st.integers(1, 600),
+    shares=st.tuples(st.floats(0.1, 1), st.floats(0.1, 1)),
+)
+def test_the_shown_box_is_centred_inside_and_keeps_the_shape(width, height, short_side, shares):
+    size = [max(1, int(share * short_side)) for share in shares]
+    geometry = Geometry(Fit.SHORT_SIDE_CENTER_CROP, size[0], size[1], short_side, Resample.BICUBIC)
+
+    left, top, right, bottom = source_box(geometry, width, height)
+
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert left + right == pytest.approx(width)
+    assert top + bottom == pytest.approx(height)
+    assert (right - left) * size[1] == pytest.approx((bottom - top) * size[0], rel=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    data=st.data(), width=st.integers(2, 300), height=st.integers(2, 300), file_format=st.sampled_from(["JPEG", "PNG", "WEBP"])
+)
+def test_any_size_and_any_region_give_the_asked_shape(data, width, height, file_format):
+    x, y = data.draw(st.floats(0, 0.99)), data.draw(st.floats(0, 0.99))
+    region = Region(x, y, data.draw(st.floats(0.001, 1)) * (1 - x), data.draw(st.floats(0.001, 1)) * (1 - y))
+    decoded = decode(encode(Image.new("RGB", (width, height), (200, 10, 10)), file_format), [CROP, SMALL], region=region)
+
+    assert (decoded.width, decoded.height) == (width, height)
+    assert decoded.tensors[CROP].shape == (224, 224, 3)
+    assert np.abs(decoded.tensors[SMALL].astype(int) - [200, 10, 10]).max() < 12
+
+
+@settings(max_examples=150, deadline=None)
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of what it finds odd; the answer is what counts
+@given(
+    file_format=st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    edits=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=12),
+    kept=st.floats(0.02, 1),
+)
+def test_damage_anywhere_gives_a_tensor_or_a_reason(file_format, edits, kept):
+    data = bytearray(encode(blocks(64, 48, cell=4), file_format))
+    for place, value in edits:
+        data[int(place * len(data))] = value
+    try:
+        shape = decode(bytes(data[: int(kept * len(data))]), [SMALL]).tensors[SMALL].shape
+    except BadPhoto:
+        return
+    assert shape == (24, 32, 3)
