@@ -1,0 +1,60 @@
+"""Page tokens cannot be made up, altered, or used for another question."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.page import read_page, sign_page
+
+KEY = b"k" * 32
+REFUSAL = "page_token: not a token of this question"
+
+
+@given(offset=st.integers(0, 2**32 - 1), question=st.binary(max_size=64), key=st.binary(min_size=16, max_size=64))
+def test_a_token_gives_back_its_offset(offset, question, key):
+    assert read_page(sign_page(offset, question=question, key=key), question=question, key=key) == offset
+
+
+def test_an_empty_token_is_the_first_page():
+    assert read_page("", question=b"q", key=KEY) == 0
+
+
+@given(offset=st.integers(0, 2**32 - 1), data=st.data())
+def test_a_token_with_one_character_altered_is_refused(offset, data):
+    token = sign_page(offset, question=b"q", key=KEY)
+    place = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.characters(codec="ascii").filter(lambda character: character != token[place]))
+    with pytest.raises(InvalidArgument, match=REFUSAL):
+        read_page(token[:place] + other + token[place + 1 :], question=b"q", key=KEY)
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_a_token_that_was_made_up_is_refused(token):
+    with pytest.raises(InvalidArgument, match=REFUSAL):
+        read_page(token, question=b"q", key=KEY)
+
+
+def test_a_token_of_another_question_or_another_server_is_refused():
+    token = sign_page(10, question=b"q", key=KEY)
+    with pytest.raises(InvalidArgument, match=REFUSAL):
+        read_page(token, question=b"r", key=KEY)
+    with pytest.raises(InvalidArgument, match=REFUSAL):
+        read_page(token, question=b"q", key=b"other" * 8)
+
+
+def test_the_offset_of_a_token_cannot_be_exchanged():
+    low, high = (sign_page(offset, question=b"q", key=KEY) for offset in (10, 20))
+    mixed = _raw(high)[:4] + _raw(low)[4:]
+    with pytest.raises(InvalidArgument, match=REFUSAL):
+        read_page(base64.urlsafe_b64encode(mixed).rstrip(b"=").decode(), question=b"q", key=KEY)
+
+
+def test_a_short_key_is_a_mistake_of_the_program():
+    with pytest.raises(ValueError, match="at least 16"):
+        sign_page(10, question=b"q", key=b"short")
+
+
+def _raw(token: str) -> bytes:
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
