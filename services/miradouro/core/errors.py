@@ -13,6 +13,7 @@
     ├── Overloaded              retriable: the queue is full
     ├── Unavailable             retriable: a peer or the disk does not answer
     ├── Corrupt                 stored data is damaged
+    ├── Internal                a peer met an error of its own that it did not expect
     └── ConfigurationError      a setting is wrong
 
 A message says what was wrong, with which value, and what to do. `retriable` says whether the same call may succeed
@@ -129,6 +130,10 @@ class Corrupt(MiradouroError):
     """Stored data is damaged."""
 
     status = "DATA_LOSS"
+
+
+class Internal(MiradouroError):
+    """A peer met an error of its own that it did not expect; its log tells more."""
 
 
 class ConfigurationError(MiradouroError):

@@ -30,6 +30,7 @@ from miradouro.runtime.settings import ServerSettings
 READINESS_INTERVAL_S = 0.25
 INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
 FLUSH_GRACE_S = 0.2  # after the last handler: its answer may still be on the way out
+NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled and let go of what they use
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
 
 _log = structlog.get_logger()
@@ -88,14 +89,18 @@ class RunningServer:
         await self._health.enter_graceful_shutdown()
         self._dispatcher.drain()
         stopping = asyncio.ensure_future(self._server.stop(grace_s))
-        while self._dispatcher.active and time.monotonic() < until:
-            await asyncio.sleep(0.01)
+        await self._wait_for_handlers(until)
         # Watchers of the health service never hang up by themselves: they get no longer than the last answer needs.
         await self._server.stop(min(FLUSH_GRACE_S, max(0.0, until - time.monotonic())))
         await stopping
+        await self._wait_for_handlers(time.monotonic() + NOTICE_S)
         if self._dispatcher.active:
             _log.warning("calls did not end within the grace period", calls=self._dispatcher.active, grace_s=grace_s)
         self._dispatcher.close()
+
+    async def _wait_for_handlers(self, until: float) -> None:
+        while self._dispatcher.active and time.monotonic() < until:
+            await asyncio.sleep(0.01)
 
 
 @contextmanager
