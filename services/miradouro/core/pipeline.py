@@ -1,0 +1,126 @@
+"""Both paths on one screen: how a photo comes in, and how a question is answered.
+
+    photo event ─► fetch ─► decode ─► fingerprint ─► embed ─► tag ─► caption ─► document ─► index      (ingest)
+    question    ─► decode ─► embed ─► plan ─► search ─► hits                                              (query)
+
+A step of ingest is a processor: a function from draft to draft. Which ones run, in which order, is told by a YAML file
+(`miradouro pipeline show`); each is in the file of its name in `processors/`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from miradouro.core.decode import Decoded, decode
+from miradouro.core.document import Document, Tag
+from miradouro.core.embedding import Embedding, Priority
+from miradouro.core.event import EventKind, PhotoEvent, check_event
+from miradouro.core.ports import Embedder, PhotoIndex
+from miradouro.core.question import Answer, Example, Like, Look, Question, next_offset, offered_space, plan, searched_space
+from miradouro.core.spaces import Space
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of one photo on its way in; each processor fills its part and leaves the rest as it is.
+
+    `spaces` are those that the collection holds. `attributes` are added to the event's and win over them. `sha256` is 64
+    hexadecimal digits, `perceptual_hash` 16; empty or None means: no step has told yet.
+    """
+
+    event: PhotoEvent
+    spaces: tuple[Space, ...]
+    data: bytes = b""
+    decoded: Decoded | None = None
+    sha256: str = ""
+    perceptual_hash: str = ""
+    embedding: Embedding | None = None
+    tags: tuple[Tag, ...] = ()
+    caption: str = ""
+    caption_is_generated: bool = False
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Processor(Protocol):
+    """One step. It is called from several threads at once, with one photo each.
+
+    It raises BadPhoto or InvalidArgument when the photo itself is the fault, a retriable error when a peer is, and
+    ConfigurationError when the pipeline is.
+    """
+
+    def __call__(self, draft: Draft, /) -> Draft:
+        """The draft with this step's part filled in."""
+        ...
+
+
+def ingest(event: PhotoEvent, *, processors: Sequence[Processor], spaces: Sequence[Space]) -> Document:
+    """One photo event to the document that is stored: every processor in order, then the document."""
+    check_event(event)
+    if event.kind is EventKind.DELETED:
+        return tombstone(event)
+    draft = Draft(event, tuple(spaces))
+    for process in processors:
+        draft = process(draft)
+    return document(draft)
+
+
+def document(draft: Draft) -> Document:
+    """What is stored of a photo when every step is done."""
+    event, decoded, embedding = draft.event, draft.decoded, draft.embedding
+    return Document(
+        collection=event.collection,
+        photo_id=event.photo_id,
+        version=event.version,
+        uri=event.uri,
+        media_type=decoded.media_type if decoded else event.media_type,
+        sha256=draft.sha256,
+        perceptual_hash=draft.perceptual_hash,
+        width=decoded.width if decoded else 0,
+        height=decoded.height if decoded else 0,
+        title=event.title,
+        caption=draft.caption,
+        caption_is_generated=draft.caption_is_generated,
+        tags=draft.tags,
+        owner=event.owner,
+        attributes={**event.attributes, **draft.attributes},
+        place=event.place,
+        taken_at=event.taken_at,
+        origin=event.origin,
+        vectors=embedding.vectors if embedding else {},
+    )
+
+
+def tombstone(event: PhotoEvent) -> Document:
+    """What stays of a deleted photo: its id, its version and the mark."""
+    return Document(collection=event.collection, photo_id=event.photo_id, version=event.version, deleted=True)
+
+
+def answer(
+    question: Question,
+    *,
+    embedder: Embedder,
+    index: PhotoIndex,
+    canonical: Callable[[str], str],
+    default_space: str,
+    remaining_s: Callable[[], float | None] = lambda: None,
+) -> Answer:
+    """One question to its hits; a question in words goes straight to the plan.
+
+    Raises NotFound (collection, photo), InvalidArgument (space), BadPhoto, ProvenanceMismatch, and what the embedder raises.
+    """
+    look = None
+    if isinstance(question.sought, Example | Like):
+        space = searched_space(question, index.spaces(question.collection), default_space=default_space)
+        if isinstance(question.sought, Like):
+            vectors = index.vector(question.collection, question.sought.photo_id, space.name)
+        else:
+            bundle, space = offered_space(space, embedder.describe())
+            tensor = decode(question.sought.data, [bundle.geometry]).tensors[bundle.geometry]
+            [embedding] = embedder.embed(
+                [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
+            )
+            vectors = embedding.vectors[space.name]
+        look = Look(space.name, space.provenance, vectors[0])  # row 0 of a space of regions stands for the whole photo
+    query = plan(question, look, canonical=canonical)
+    matches = index.search(query)
+    return Answer(matches, space=look.space if look else "", next_offset=next_offset(query, matches))

@@ -1,0 +1,136 @@
+"""Filters of a request as conditions, each checked once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from miradouro.core.document import Place
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.event import MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_OWNER_CHARS, MAX_TAG_CHARS, check_place
+from miradouro.core.query import (
+    AttributeIn,
+    Condition,
+    FileNamePrefix,
+    InBox,
+    Near,
+    NoneOf,
+    OwnerIs,
+    TagIs,
+    TakenBetween,
+)
+from miradouro.core.text import fold_tag
+from miradouro.v1 import photo_event_pb2, search_service_pb2
+
+MAX_FILTERS = 64
+MAX_DEPTH = 8  # of not within not
+MAX_ATTRIBUTE_VALUES = 64
+MAX_RADIUS_M = 20_037_509  # half way round the earth
+MAX_FILE_NAME_CHARS = 1_024
+
+
+class _HasFilters(Protocol):
+    @property
+    def filters(self) -> Sequence[search_service_pb2.Filter]: ...
+
+
+def conditions_from(message: _HasFilters, *, field: str = "filters", depth: int = 1) -> tuple[Condition, ...]:
+    """The conditions that the filters stand for. Raises InvalidArgument naming the filter, as `filters[0].near.radius_m`."""
+    if len(message.filters) > MAX_FILTERS:
+        raise InvalidArgument(field, f"{len(message.filters):,} conditions; allowed: at most {MAX_FILTERS}")
+    if depth > MAX_DEPTH:
+        raise InvalidArgument(field, f"conditions lie {depth} deep; allowed: at most {MAX_DEPTH}")
+    return tuple(_condition(one, f"{field}[{i}]", depth) for i, one in enumerate(message.filters))
+
+
+def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condition:
+    kind = one.WhichOneof("condition")
+    match kind:
+        case "tag":
+            label = fold_tag(_sized(one.tag, f"{field}.tag", MAX_TAG_CHARS))
+            return TagIs(_sized(label, f"{field}.tag", MAX_TAG_CHARS))
+        case "owner":
+            return OwnerIs(_sized(one.owner, f"{field}.owner", MAX_OWNER_CHARS, least=0))  # empty: photos of nobody
+        case "attribute":
+            return _attribute(one.attribute, f"{field}.attribute")
+        case "taken":
+            return _taken(one.taken, f"{field}.taken")
+        case "near":
+            return _near(one.near, f"{field}.near")
+        case "box":
+            return _box(one.box, f"{field}.box")
+        case "file_name_prefix":
+            return _file_name_prefix(one.file_name_prefix, f"{field}.file_name_prefix")
+        case "not":
+            inner = getattr(one, "not")  # a keyword of Python
+            if not inner.filters:
+                raise InvalidArgument(f"{field}.not.filters", f"0 conditions; allowed: 1 to {MAX_FILTERS}")
+            return NoneOf(conditions_from(inner, field=f"{field}.not.filters", depth=depth + 1))
+        case _:
+            raise InvalidArgument(
+                field,
+                "no condition is set; allowed: tag, owner, attribute, taken, near, box, file_name_prefix, not",
+            )
+
+
+def _attribute(one: search_service_pb2.AttributeFilter, field: str) -> AttributeIn:
+    if not 1 <= len(one.values) <= MAX_ATTRIBUTE_VALUES:
+        raise InvalidArgument(f"{field}.values", f"{len(one.values):,} values; allowed: 1 to {MAX_ATTRIBUTE_VALUES}")
+    values = [_sized(value, f"{field}.values", MAX_ATTRIBUTE_VALUE_CHARS, least=0) for value in one.values]
+    return AttributeIn(_sized(one.name, f"{field}.name", MAX_ATTRIBUTE_NAME_CHARS), tuple(values))
+
+
+def _taken(one: search_service_pb2.TakenFilter, field: str) -> TakenBetween:
+    start = _instant(getattr(one, "from"), f"{field}.from") if one.HasField("from") else None
+    end = _instant(one.until, f"{field}.until") if one.HasField("until") else None
+    if start is not None and end is not None and start >= end:
+        raise InvalidArgument(f"{field}.until", f"{end.isoformat()} is not after {start.isoformat()}, where the span begins")
+    return TakenBetween(start, end)
+
+
+def _instant(stamp: Timestamp, field: str) -> datetime:
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as exc:
+        raise InvalidArgument(
+            field, f"{stamp.seconds} s, {stamp.nanos} ns is no instant; allowed: 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z"
+        ) from exc
+
+
+def _near(one: search_service_pb2.NearFilter, field: str) -> Near:
+    if not one.HasField("center"):
+        raise InvalidArgument(f"{field}.center", "it is missing; set its latitude and longitude in degrees")
+    if not 0 < one.radius_m <= MAX_RADIUS_M:
+        raise InvalidArgument(f"{field}.radius_m", f"{one.radius_m} m; allowed: more than 0, at most {MAX_RADIUS_M:,}")
+    return Near(_place(one.center, f"{field}.center"), one.radius_m)
+
+
+def _box(one: search_service_pb2.BoxFilter, field: str) -> InBox:
+    for corner in ("south_west", "north_east"):
+        if not one.HasField(corner):
+            raise InvalidArgument(f"{field}.{corner}", "it is missing; set its latitude and longitude in degrees")
+    south_west = _place(one.south_west, f"{field}.south_west")
+    north_east = _place(one.north_east, f"{field}.north_east")
+    if south_west.latitude > north_east.latitude:
+        raise InvalidArgument(
+            f"{field}.south_west.latitude",
+            f"{south_west.latitude} lies north of the other corner's {north_east.latitude}; exchange the two latitudes",
+        )
+    return InBox(south_west, north_east)
+
+
+def _place(one: photo_event_pb2.Place, field: str) -> Place:
+    return check_place(Place(one.latitude, one.longitude), field=field)
+
+
+def _file_name_prefix(prefix: str, field: str) -> FileNamePrefix:
+    if "/" in prefix:
+        raise InvalidArgument(field, f"{prefix!r} holds a /; only the last part of photo_id is compared: leave the folders out")
+    return FileNamePrefix(_sized(prefix, field, MAX_FILE_NAME_CHARS))
+
+
+def _sized(text: str, field: str, most: int, *, least: int = 1) -> str:
+    if not least <= len(text) <= most:
+        raise InvalidArgument(field, f"{len(text):,} characters; allowed: {least} to {most:,}")
+    return text

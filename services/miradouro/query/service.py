@@ -1,0 +1,81 @@
+"""The search service: what its RPCs do, whichever door they come through."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from miradouro.core.errors import NotFound
+from miradouro.core.page import read_page, sign_page
+from miradouro.core.pipeline import answer
+from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex
+from miradouro.query import wire
+from miradouro.runtime.call import Call
+from miradouro.v1.search_service_pb2 import (
+    GetPhotoRequest,
+    GetPhotoResponse,
+    SearchRequest,
+    SearchResponse,
+    StatsRequest,
+    StatsResponse,
+)
+
+
+class SearchableStore(PhotoIndex, IndexAdmin, Protocol):
+    """An index that also counts its collections."""
+
+
+class SearchService:
+    """Answers questions about the photos of `store`.
+
+    `canonical` gives the label of a synonym; `page_key` signs page tokens, at least 16 secret bytes: tokens are good for
+    every service with the same key.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: SearchableStore,
+        embedder: Embedder,
+        canonical: Callable[[str], str],
+        default_space: str,
+        page_key: bytes,
+    ) -> None:
+        self._store, self._embedder, self._canonical = store, embedder, canonical
+        self._default_space, self._page_key = default_space, page_key
+
+    def Search(self, request: SearchRequest, call: Call) -> SearchResponse:
+        """Finds photos. Raises InvalidArgument, NotFound, ProvenanceMismatch, and what the embedder raises."""
+        started = time.perf_counter()
+        asked = wire.question_bytes(request)
+        question = wire.question_from(request, read_page=lambda token: read_page(token, question=asked, key=self._page_key))
+        found = answer(
+            question,
+            embedder=self._embedder,
+            index=self._store,
+            canonical=self._canonical,
+            default_space=self._default_space,
+            remaining_s=call.remaining_s,
+        )
+        token = "" if found.next_offset is None else sign_page(found.next_offset, question=asked, key=self._page_key)
+        return wire.response_of(found, took_ms=(time.perf_counter() - started) * 1_000, next_page_token=token)
+
+    def GetPhoto(self, request: GetPhotoRequest, call: Call) -> GetPhotoResponse:
+        """What is stored about one photo. Raises InvalidArgument, NotFound."""
+        call.remaining_s()
+        collection = wire.collection_from(request.collection)
+        document = self._store.get(collection, wire.photo_id_from(request.photo_id, field="photo_id"))
+        spaces = self._spaces_of(collection, document.photo_id)
+        return GetPhotoResponse(photo=wire.photo_of(document, spaces=spaces))
+
+    def Stats(self, request: StatsRequest, call: Call) -> StatsResponse:  # noqa: ARG002 # every handler takes both
+        """Counts what every collection holds."""
+        call.remaining_s()
+        return wire.stats_of(self._store.stats(), size_bytes=self._store.size_bytes())
+
+    def _spaces_of(self, collection: str, photo_id: str) -> Iterator[str]:
+        for space in self._store.spaces(collection):
+            try:
+                self._store.vector(collection, photo_id, space.name)
+            except NotFound:
+                continue
+            yield space.name
