@@ -51,11 +51,11 @@ protos-check: $(DEV)
 	    || { echo 'services/miradouro/v1 is not what protos/ says: run make protos and commit it' >&2; exit 1; }
 
 bench: $(DEV)  ## measure; prints a table and writes build/bench.json
-	$(BIN)/python tests/bench/run.py --out build/bench.json
+	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json
 
 accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the command line and gRPC; fails on a missed goal
 	@test -n "$(PHOTOS)" || { echo 'make accept needs photos: make accept PHOTOS=DIR' >&2; exit 2; }
-	$(BIN)/python tests/accept/run.py --photos "$(PHOTOS)" --work build/accept
+	$(BIN)/python -m tests.accept --photos "$(PHOTOS)" --work build/accept
 
 # The locks hold every package with its hashes, for every platform and Python 3.11 or newer.
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade pyproject.toml

@@ -1,0 +1,1 @@
+"""The demonstration: sample photos, one question of each kind, and a page that shows the answers."""

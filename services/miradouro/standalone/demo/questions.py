@@ -1,0 +1,126 @@
+"""One question of each kind, asked over gRPC as any client would, and its answer as the contact sheet and terminal show it."""
+
+import io
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from miradouro.core.decode import decode
+from miradouro.core.document import Tag, TagKind
+from miradouro.core.spaces import Fit, Geometry, Region, Resample
+from miradouro.standalone.demo.contact_sheet import Answer, Picture, thumbnail
+from miradouro.v1 import search_service_pb2 as wire
+from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
+
+HITS = 5
+WALL = 60
+TIMEOUT_S = 30.0
+SURE = 0.3  # a tag that a question is made of is at least this probable
+
+_MIDDLE = Region(0.25, 0.25, 0.5, 0.5)
+_CUT = Geometry(Fit.SHORT_SIDE_CENTER_CROP, 384, 384, 384, Resample.BICUBIC)
+_KINDS = {wire.TAG_KIND_LABEL: TagKind.LABEL, wire.TAG_KIND_PARENT: TagKind.PARENT, wire.TAG_KIND_USER: TagKind.USER}
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked: a tag, words of a caption, a photo of which the middle is cut out, and a photo to compare with."""
+
+    keyword: str
+    text: str
+    cut_from: str
+    like: str
+
+
+def cut(data: bytes) -> bytes:
+    """The middle of an encoded photo, half as wide and half as high, as a JPEG that no index has seen. Raises BadPhoto."""
+    out = io.BytesIO()
+    Image.fromarray(decode(data, [_CUT], region=_MIDDLE).tensors[_CUT]).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def questions_about(stub: SearchServiceStub, photo_ids: Sequence[str]) -> Questions:
+    """Questions that a collection of unknown photos can answer: `photo_ids` must not be empty."""
+    like, cut_from = photo_ids[len(photo_ids) // 3], photo_ids[2 * len(photo_ids) // 3]
+    hits = stub.Search(wire.SearchRequest(like=wire.LikeQuery(photo_id=like), limit=WALL), timeout=TIMEOUT_S).hits
+    counts = Counter(tag.label for hit in hits for tag in hit.tags if tag.score >= SURE)
+    several = [label for label, count in counts.most_common() if count <= max(1, len(hits) // 2)]
+    words = re.findall(r"\w{4,}", " ".join(hit.caption for hit in hits[:HITS])) or [like]
+    return Questions((several or [*counts, like])[0], max(words, key=len), cut_from, like)
+
+
+def ask(stub: SearchServiceStub, questions: Questions, *, root: Path, cut_file: Path, data: Path) -> tuple[Answer, ...]:
+    """The answers, in the order keyword, text, photo, like. Writes the cut photo to `cut_file`."""
+    cut_file.write_bytes(cut((root / questions.cut_from).read_bytes()))
+    asked = (
+        (
+            "keyword",
+            f"Photos tagged “{questions.keyword}”",
+            ("--keyword", questions.keyword),
+            b"",
+            wire.SearchRequest(keyword=wire.KeywordQuery(words=[questions.keyword]), limit=HITS),
+        ),
+        (
+            "text",
+            f"Photos told about as “{questions.text}”",
+            ("--text", questions.text),
+            b"",
+            wire.SearchRequest(text=wire.TextQuery(text=questions.text), limit=HITS),
+        ),
+        (
+            "photo",
+            "Which photo was this cut from?",
+            ("--photo", str(cut_file)),
+            cut_file.read_bytes(),
+            wire.SearchRequest(photo=wire.ExampleQuery(data=cut_file.read_bytes()), limit=HITS),
+        ),
+        (
+            "like",
+            f"Photos like {questions.like}",
+            ("--like", questions.like),
+            (root / questions.like).read_bytes(),
+            wire.SearchRequest(like=wire.LikeQuery(photo_id=questions.like), limit=HITS),
+        ),
+    )
+    return tuple(
+        _answer(kind, title, shlex.join(["miradouro", "search", *words, "--data", str(data)]), shown, root, request, stub)
+        for kind, title, words, shown, request in asked
+    )
+
+
+def wall(stub: SearchServiceStub, questions: Questions, *, root: Path) -> tuple[Picture, ...]:
+    """Up to 60 photos of the collection, the most alike to the question's photo first."""
+    request = wire.SearchRequest(like=wire.LikeQuery(photo_id=questions.like), limit=WALL)
+    return tuple(_picture(hit, root, best=1.0) for hit in stub.Search(request, timeout=TIMEOUT_S).hits)
+
+
+def _answer(
+    kind: str, title: str, command: str, shown: bytes, root: Path, request: wire.SearchRequest, stub: SearchServiceStub
+) -> Answer:
+    response = stub.Search(request, timeout=TIMEOUT_S)
+    found = f"{response.total} photo{'' if response.total == 1 else 's'}"
+    if request.HasField("photo") or request.HasField("like"):
+        summary = f"{found} compared in {response.took_ms:.0f} ms, the nearest first"
+    else:
+        summary = f"{found} found in {response.took_ms:.0f} ms"
+    best = max((hit.score for hit in response.hits), default=1.0) or 1.0
+    hits = tuple(_picture(hit, root, best=best) for hit in response.hits)
+    return Answer(kind, title, command, thumbnail(shown) if shown else "", summary, hits)
+
+
+def _picture(hit: wire.Hit, root: Path, *, best: float) -> Picture:
+    tags = tuple(Tag(tag.label, tag.score, _KINDS[tag.kind]) for tag in hit.tags)
+    near = hit.HasField("distance")
+    return Picture(
+        hit.photo_id,
+        thumbnail((root / hit.photo_id).read_bytes()),
+        hit.caption,
+        hit.score if near else hit.score / best,
+        f"distance {hit.distance:.2f}" if near else f"score {hit.score:.2f}",
+        tags,
+    )
