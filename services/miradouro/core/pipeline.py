@@ -25,16 +25,17 @@ class Draft:
     """What is known of one photo on its way in; each processor fills its part and leaves the rest as it is.
 
     `spaces` are those that the collection holds. `attributes` are added to the event's and win over them. `sha256` is 64
-    hexadecimal digits, `perceptual_hash` 16; empty or None means: no step has told yet.
+    hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. Empty or None: no step has told yet.
     """
 
     event: PhotoEvent
     spaces: tuple[Space, ...]
-    data: bytes = b""
+    data: bytes | None = None
     decoded: Decoded | None = None
     sha256: str = ""
     perceptual_hash: str = ""
     embedding: Embedding | None = None
+    provenances: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[Tag, ...] = ()
     caption: str = ""
     caption_is_generated: bool = False
@@ -87,6 +88,7 @@ def document(draft: Draft) -> Document:
         taken_at=event.taken_at,
         origin=event.origin,
         vectors=embedding.vectors if embedding else {},
+        provenances=draft.provenances,
     )
 
 

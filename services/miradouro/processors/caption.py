@@ -1,0 +1,43 @@
+"""Tags to a caption: the uploader's words, or else a sentence made from the tags."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import Field
+
+from miradouro.core.document import Tag, TagKind
+from miradouro.core.pipeline import Draft
+from miradouro.processors.plugin import Context, ProcessorOptions
+
+
+class CaptionOptions(ProcessorOptions):
+    """Options of `caption`."""
+
+    min_probability: float = Field(0.1, ge=0, le=1, description="Least probability of a tag that the sentence names.")
+    max_tags: int = Field(3, ge=1, le=20, description="Most tags that the sentence names.")
+
+
+class Caption:
+    """Fills `caption`, and marks it where it was made from tags; where no tag is likely enough there is none."""
+
+    Options = CaptionOptions
+
+    def __init__(self, options: CaptionOptions, context: Context) -> None:
+        del context
+        self._options = options
+
+    def __call__(self, draft: Draft) -> Draft:
+        """The draft with its caption."""
+        if draft.event.caption.strip():
+            return replace(draft, caption=draft.event.caption, caption_is_generated=False)
+        made = sentence(draft.tags, self._options)
+        return replace(draft, caption=made, caption_is_generated=bool(made))
+
+
+def sentence(tags: Sequence[Tag], options: CaptionOptions) -> str:
+    """For example `A photo of golden retriever and tennis ball.`; the tags in their order, parents left out; "" for none."""
+    likely = [tag.label for tag in tags if tag.kind is not TagKind.PARENT and tag.score >= options.min_probability]
+    named = likely[: options.max_tags]
+    if not named:
+        return ""
+    return f"A photo of {', '.join(named[:-1])}{' and ' if len(named) > 1 else ''}{named[-1]}."

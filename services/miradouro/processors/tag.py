@@ -1,0 +1,63 @@
+"""Label probabilities to tags: the network's labels, their WordNet parents, and the uploader's own."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pydantic import Field
+
+from miradouro.bundles.labels import LabelTable
+from miradouro.core.document import Tag, TagKind
+from miradouro.core.embedding import LabelProbability
+from miradouro.core.pipeline import Draft
+from miradouro.core.text import fold_tag
+from miradouro.processors.plugin import Context, ProcessorOptions, need
+
+
+class TagOptions(ProcessorOptions):
+    """Options of `tag`."""
+
+    min_probability: float = Field(0.01, ge=0.001, le=1, description="Least probability of a label that becomes a tag.")
+    max_labels: int = Field(20, ge=0, le=1_000, description="Most labels of one photo; their parents come on top.")
+    parents: bool = Field(True, description="Whether the labels' parents in WordNet become tags too.")
+
+
+class TagPhoto:
+    """Fills `tags`."""
+
+    Options = TagOptions
+
+    def __init__(self, options: TagOptions, context: Context) -> None:
+        self._options = options
+        self._labels = context.labels
+
+    def __call__(self, draft: Draft) -> Draft:
+        """The draft with its tags."""
+        embedding = draft.embedding
+        need(embedding is not None, "tag", "label probabilities", "embed")
+        assert embedding is not None
+        return replace(draft, tags=tags(draft.event.tags, embedding.labels, self._labels, self._options))
+
+
+def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelTable, options: TagOptions) -> tuple[Tag, ...]:
+    """The tags of a photo: a person's with probability 1, then labels by probability, then parents by probability.
+
+    A parent's probability is the sum over all its classes in `labels`, at most 1. Each tag stands there once, as `fold_tag`
+    compares: a person's wins over a label, a label over a parent.
+    """
+    classes = sorted(labels, key=lambda one: (-one.probability, one.label))
+    kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
+    found = [Tag(word.strip(), 1.0, TagKind.USER) for word in given]
+    found += [Tag(one.label, min(one.probability, 1.0), TagKind.LABEL) for one in kept]
+    if options.parents:
+        sums: dict[str, float] = {parent: 0.0 for one in kept for parent in table.parents(one.index)}
+        for one in classes:
+            for parent in table.parents(one.index):
+                if parent in sums:
+                    sums[parent] += one.probability
+        parents = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+        found += [Tag(label, min(probability, 1.0), TagKind.PARENT) for label, probability in parents]
+    once: dict[str, Tag] = {}
+    for tag in found:
+        if key := fold_tag(tag.label):
+            once.setdefault(key, tag)
+    return tuple(once.values())
