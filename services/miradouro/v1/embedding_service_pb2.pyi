@@ -81,20 +81,22 @@ class Geometry(_message.Message):
     def __init__(self, fit: _Optional[_Union[Fit, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., short_side: _Optional[int] = ..., filter: _Optional[_Union[ResizeFilter, str]] = ...) -> None: ...
 
 class Space(_message.Message):
-    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "is_default", "regions")
+    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "is_default", "regions", "is_default_pooling")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     VECTORS_PER_PHOTO_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    IS_DEFAULT_POOLING_FIELD_NUMBER: _ClassVar[int]
     name: str
     dimension: int
     vectors_per_photo: int
     provenance: str
     is_default: bool
     regions: _containers.RepeatedCompositeFieldContainer[RegionBox]
-    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., is_default: _Optional[bool] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ...) -> None: ...
+    is_default_pooling: bool
+    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., is_default: _Optional[bool] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ...) -> None: ...
 
 class RegionBox(_message.Message):
     __slots__ = ("x", "y", "width", "height")

@@ -1,0 +1,155 @@
+"""The Embedder port over gRPC: raw tensors out, vectors back."""
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+import numpy as np
+import tenacity
+
+from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
+from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError, Unavailable
+from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
+from miradouro.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel, typed_error
+from miradouro.v1 import embedding_service_pb2 as pb
+from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+
+DEFAULT_TIMEOUT_S = 60.0
+ATTEMPTS = 5
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+
+_FITS = {pb.FIT_SQUASH: Fit.SQUASH, pb.FIT_SHORT_SIDE_CENTER_CROP: Fit.SHORT_SIDE_CENTER_CROP}
+_FILTERS = {pb.RESIZE_FILTER_BILINEAR: Resample.BILINEAR, pb.RESIZE_FILTER_BICUBIC: Resample.BICUBIC}
+_PRIORITIES = {Priority.INTERACTIVE: pb.PRIORITY_INTERACTIVE, Priority.BULK: pb.PRIORITY_BULK}
+T = TypeVar("T")
+
+
+class GrpcEmbedder:
+    """Asks the embedding service at `target` (host:port).
+
+    Both calls change nothing there, so errors that are retriable are tried again, up to `attempts` times in all, after
+    pauses with full jitter, never past the timeout. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, target: str, *, attempts: int = ATTEMPTS) -> None:
+        self._target, self._attempts = target, attempts
+        self._channel = open_channel(target)
+        self._stub = EmbeddingServiceStub(self._channel)
+
+    def describe(self) -> Sequence[BundleDescription]:
+        """The bundles that the service has loaded. Raises Unavailable, DeadlineExceeded."""
+        answer: pb.DescribeSpacesResponse = self._call(
+            lambda timeout: self._stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=timeout), DEFAULT_TIMEOUT_S
+        )
+        return tuple(_bundle(bundle) for bundle in answer.bundles)
+
+    def embed(
+        self,
+        photos: Sequence[dict[str, Tensor]],
+        *,
+        spaces: Sequence[str],
+        tags: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+    ) -> list[Embedding]:
+        """Embedder.embed; `timeout_s` None means DEFAULT_TIMEOUT_S, attempts and pauses included."""
+        request = pb.EmbedRequest(
+            photos=[
+                pb.PhotoInput(tensors=pb.Tensors(tensors=[_tensor(name, tensor, position) for name, tensor in photo.items()]))
+                for position, photo in enumerate(photos)
+            ],
+            spaces=spaces,
+            tags=tags,
+            priority=_PRIORITIES[priority],
+        )
+        if request.ByteSize() > MAX_MESSAGE_BYTES:
+            raise InvalidArgument(
+                "photos", f"the request has {request.ByteSize():,} bytes; allowed: {MAX_MESSAGE_BYTES:,}; send fewer"
+            )
+        answer: pb.EmbedResponse = self._call(
+            lambda timeout: self._stub.Embed(request, timeout=timeout), DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+        )
+        return [_embedding(result.embedding) for result in answer.results]
+
+    def close(self) -> None:
+        """Closes the channel; calls in progress end as Unavailable."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _call(self, send: Callable[[float], T], timeout_s: float) -> T:
+        deadline = time.monotonic() + timeout_s
+
+        def once() -> T:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise DeadlineExceeded(f"{self._target}: no answer within {timeout_s} s; ask again with more time")
+            try:
+                return send(remaining)
+            except grpc.RpcError as exc:
+                raise typed_error(exc, peer=f"embedding service at {self._target}") from exc
+            except ValueError as exc:  # grpc's answer to a call on a closed channel
+                raise Unavailable(f"the channel to {self._target} is closed") from exc
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda exc: isinstance(exc, MiradouroError) and exc.retriable),
+            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_before_delay(timeout_s),
+            wait=tenacity.wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
+            reraise=True,
+        )
+        return retrying(once)
+
+
+def _tensor(bundle: str, tensor: Tensor, position: int) -> pb.Tensor:
+    if tensor.dtype != np.uint8 or tensor.ndim != 3 or tensor.shape[2] != 3:
+        raise InvalidArgument(
+            f"photos[{position}].tensors[{bundle}]", f"is {tensor.dtype} {list(tensor.shape)}; allowed: uint8 [height, width, 3]"
+        )
+    return pb.Tensor(bundle=bundle, width=tensor.shape[1], height=tensor.shape[0], pixels=tensor.tobytes())
+
+
+def _embedding(embedding: pb.PhotoEmbedding) -> Embedding:
+    return Embedding(
+        {row.space: np.frombuffer(row.values, "<f4").astype(np.float32).reshape(-1, row.dimension) for row in embedding.vectors},
+        tuple(LabelProbability(row.label, row.probability, row.label_index) for row in embedding.labels),
+    )
+
+
+def _bundle(bundle: pb.Bundle) -> BundleDescription:
+    geometry = bundle.geometry
+    return BundleDescription(
+        name=bundle.name,
+        precision=bundle.precision,
+        geometry=Geometry(
+            fit=_FITS[geometry.fit],
+            width=geometry.width,
+            height=geometry.height,
+            short_side=geometry.short_side,
+            resample=_FILTERS[geometry.filter],
+        ),
+        spaces=tuple(_space(space) for space in bundle.spaces),
+        can_tag=bundle.can_tag,
+        license=bundle.license,
+        attribution=bundle.attribution,
+        sha256=bundle.sha256,
+    )
+
+
+def _space(space: pb.Space) -> Space:
+    bundle, layer, *pooling = space.name.split("/")
+    return Space(
+        bundle=bundle,
+        layer=layer,
+        pooling=pooling[0] if pooling else "",
+        dimension=space.dimension,
+        provenance=space.provenance,
+        is_default=space.is_default,
+        is_default_pooling=space.is_default_pooling,
+        regions=tuple(Region(box.x, box.y, box.width, box.height) for box in space.regions),
+    )

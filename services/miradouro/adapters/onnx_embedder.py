@@ -1,0 +1,207 @@
+"""Runs bundles with onnxruntime. The sessions, their threads and their execution provider are decided here and nowhere else."""
+
+import importlib.metadata
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from miradouro.bundles.registry import OpenBundle
+from miradouro.core.document import Float32
+from miradouro.core.embedding import LabelProbability
+from miradouro.core.errors import BadBundle, ConfigurationError
+from miradouro.core.spaces import BundleDescription
+
+MIN_PROBABILITY = 0.001
+WHEELS = ("onnxruntime", "onnxruntime-gpu")
+
+
+class Provider(StrEnum):
+    """Where networks run."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+
+_ORT_NAMES = {
+    Provider.CPU: "CPUExecutionProvider",
+    Provider.CUDA: "CUDAExecutionProvider",
+    Provider.TENSORRT: "TensorrtExecutionProvider",
+}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a run of N photos gave.
+
+    `vectors`: space name → float32 [N, vectors_per_photo, dimension]; `probabilities`: float32 [N, labels], or None.
+    """
+
+    vectors: Mapping[str, Float32]
+    probabilities: Float32 | None
+
+
+class OnnxEmbedder:
+    """Owns one onnxruntime session per bundle, all on one provider; safe to call from several threads."""
+
+    def __init__(
+        self,
+        bundles: Sequence[OpenBundle],
+        *,
+        provider: Provider = Provider.CPU,
+        threads: int = 0,
+        cache_folder: Path | None = None,
+    ) -> None:
+        """Loads every bundle. `threads` is for the CPU provider, 0 for one per CPU; TensorRT keeps engines in `cache_folder`.
+
+        Raises ConfigurationError when onnxruntime is missing or doubled, when it lacks the provider, or when the provider
+        doesn't start (it never falls back to another); BadBundle when a file is no graph that runs.
+        """
+        self._ort = _import_onnxruntime(installed_wheels())
+        self.provider = provider
+        self._bundles = {bundle.description.name: bundle for bundle in bundles}
+        if _ORT_NAMES[provider] not in self._ort.get_available_providers():
+            raise ConfigurationError(
+                f"MIRADOURO_PROVIDER={provider.value}: this onnxruntime offers {', '.join(self._ort.get_available_providers())}; "
+                "install the extra miradouro[gpu] in place of [cpu], or set MIRADOURO_PROVIDER=cpu"
+            )
+        self._run_options = self._ort.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True  # pool1 alone costs a fraction of pool5
+        self._sessions = {
+            name: self._open(bundle, threads=threads, cache_folder=cache_folder) for name, bundle in self._bundles.items()
+        }
+
+    @property
+    def descriptions(self) -> tuple[BundleDescription, ...]:
+        """The loaded bundles, by name."""
+        return tuple(self._bundles[name].description for name in sorted(self._bundles))
+
+    def run(self, bundle: str, photos: npt.NDArray[np.uint8], *, spaces: Collection[str], tags: bool) -> Outputs:
+        """One forward pass of `photos` (uint8 [N, height, width, 3]) through `bundle`, as far as the asked outputs need it."""
+        opened = self._bundles[bundle]
+        names = [opened.outputs[space] for space in spaces]
+        if tags:
+            assert opened.tag_output is not None, f"{bundle} can't tag"
+            names.append(opened.tag_output)
+        values = self._run(self._sessions[bundle], opened.input_name, photos, names)
+        by_name = dict(zip(names, values, strict=True))
+        vectors = {}
+        for space in spaces:
+            value = by_name[opened.outputs[space]]
+            vectors[space] = value if value.ndim == 3 else value[:, np.newaxis, :]
+        return Outputs(vectors, by_name[opened.tag_output] if tags and opened.tag_output else None)
+
+    def labels(self, bundle: str, probabilities: Float32) -> tuple[LabelProbability, ...]:
+        """The classes of at least MIN_PROBABILITY in `probabilities` (float32 [labels]), most probable first."""
+        names = self._bundles[bundle].labels
+        likely = np.flatnonzero(probabilities >= MIN_PROBABILITY)
+        order = likely[np.argsort(-probabilities[likely], kind="stable")]
+        return tuple(LabelProbability(names[i], float(probabilities[i]), int(i)) for i in order)
+
+    def _run(self, session: Any, input_name: str, photos: npt.NDArray[np.uint8], names: list[str]) -> list[Float32]:
+        if self.provider is Provider.CPU:
+            values: list[Float32] = session.run(names, {input_name: photos}, self._run_options)
+            return values
+        binding = session.io_binding()
+        binding.bind_ortvalue_input(input_name, self._ort.OrtValue.ortvalue_from_numpy(photos, "cuda", 0))
+        for name in dict.fromkeys(names):
+            binding.bind_output(name, "cuda", 0)  # the provider writes there; one copy home for all of them
+        session.run_with_iobinding(binding, self._run_options)
+        bound = dict(zip(dict.fromkeys(names), binding.copy_outputs_to_cpu(), strict=True))
+        return [bound[name] for name in names]
+
+    def _open(self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None) -> Any:
+        options = self._ort.SessionOptions()
+        # Layers follow one another, so threads inside an operator are all that helps; two networks never run at once.
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.inter_op_num_threads = 1
+        # Threads may spin between the operators of a run (it is worth 10 % for small networks), but not after it:
+        # the next photo's decoding and the gRPC threads need those CPUs.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.log_severity_level = 3
+        description = bundle.description
+        try:
+            session = self._ort.InferenceSession(
+                str(bundle.path),
+                options,
+                providers=_provider_options(self.provider, description, bundle.input_name, cache_folder),
+            )
+        except Exception as exc:  # onnxruntime has no public root for its errors
+            raise BadBundle(f"{bundle.path}: onnxruntime can't load {description.name}: {exc}") from exc
+        if session.get_providers()[0] != _ORT_NAMES[self.provider]:
+            raise ConfigurationError(
+                f"MIRADOURO_PROVIDER={self.provider.value}: it did not start for {description.name}, onnxruntime fell back to "
+                f"{session.get_providers()[0]}; check the driver and the CUDA, cuDNN and TensorRT libraries"
+            )
+        return session
+
+
+def installed_wheels() -> tuple[str, ...]:
+    """Which of the wheels that provide onnxruntime are installed."""
+    return tuple(name for name in WHEELS if any(importlib.metadata.distributions(name=name)))
+
+
+def check_wheels(installed: Sequence[str]) -> None:
+    """Raises ConfigurationError unless exactly one wheel is installed: both write the same folder and break each other."""
+    if not installed:
+        raise ConfigurationError("onnxruntime is not installed; install miradouro[cpu] or, with an NVIDIA GPU, miradouro[gpu]")
+    if len(installed) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(installed)} are both installed and overwrite each other; uninstall both, then install one of them"
+        )
+
+
+def _import_onnxruntime(installed: Sequence[str]) -> Any:
+    check_wheels(installed)
+    import onnxruntime  # here, so that a missing wheel is told as a ConfigurationError
+
+    return onnxruntime
+
+
+def _provider_options(
+    provider: Provider, description: BundleDescription, input_name: str, cache_folder: Path | None
+) -> list[tuple[str, dict[str, str]]]:
+    cpu: tuple[str, dict[str, str]] = (_ORT_NAMES[Provider.CPU], {})
+    if provider is Provider.CPU:
+        return [cpu]
+    # TF32 rounds float32 to 10 bits of mantissa: vectors would differ from those made elsewhere under the same provenance.
+    # TensorRT has no option for it, the libraries below it read this variable.
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "1" if description.precision == "tf32" else "0"
+    cuda = (
+        _ORT_NAMES[Provider.CUDA],
+        {
+            "device_id": "0",
+            "use_tf32": "1" if description.precision == "tf32" else "0",
+            "cudnn_conv_algo_search": "HEURISTIC",  # exhaustive search would run again for every new batch size
+            "cudnn_conv_use_max_workspace": "1",
+            "arena_extend_strategy": "kSameAsRequested",
+        },
+    )
+    if provider is Provider.CUDA:
+        return [cuda, cpu]
+    geometry = description.geometry
+    shape = f"{geometry.height}x{geometry.width}x3"
+    tensorrt = {
+        "device_id": "0",
+        "trt_fp16_enable": "1" if description.precision == "fp16" else "0",
+        "trt_int8_enable": "1" if description.precision == "int8" else "0",
+        "trt_profile_min_shapes": f"{input_name}:1x{shape}",
+        "trt_profile_opt_shapes": f"{input_name}:8x{shape}",
+        "trt_profile_max_shapes": f"{input_name}:64x{shape}",
+    }
+    if cache_folder is not None:  # an engine takes minutes to build
+        cache_folder.mkdir(parents=True, exist_ok=True)
+        tensorrt |= {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(cache_folder),
+            "trt_engine_cache_prefix": f"{description.name}-{description.sha256[:12]}",
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(cache_folder),
+        }
+    return [(_ORT_NAMES[Provider.TENSORRT], tensorrt), cuda, cpu]

@@ -1,0 +1,172 @@
+"""Dynamic micro-batching: many callers, one runner. The Embedder port inside the process.
+
+Whatever waits for one bundle when the runner is free runs together, up to a limit; nothing waits for a batch to fill. On a
+CPU a batch is one photo: more gains nothing, and an interactive request never waits for more than one photo of a bulk run.
+"""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+import structlog
+
+from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs, Provider
+from miradouro.core.document import Float32
+from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
+from miradouro.core.errors import DeadlineExceeded, Unavailable
+from miradouro.core.spaces import BundleDescription
+from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.embedding.request import Plan, check_count, check_tensors, plan
+from miradouro.embedding.work_queue import Job, Ticket, WorkQueue
+
+GPU_BATCH_PHOTOS = 32
+
+_log = structlog.get_logger()
+
+
+class Batcher:
+    """Queues requests and runs them on a thread of its own."""
+
+    def __init__(
+        self, networks: OnnxEmbedder, *, metrics: EmbeddingMetrics, queue_tensors: int = 512, max_batch_photos: int = 0
+    ) -> None:
+        """Runs every bundle once, so that the first call is fast; `max_batch_photos` 0 is 1 on the CPU, else GPU_BATCH_PHOTOS."""
+        self._networks, self._metrics = networks, metrics
+        on_cpu = networks.provider is Provider.CPU
+        interactive = max_batch_photos or (1 if on_cpu else GPU_BATCH_PHOTOS)
+        self._max_photos = {Priority.INTERACTIVE: interactive, Priority.BULK: 1 if on_cpu else interactive}
+        self._queue: WorkQueue[_Request] = WorkQueue(queue_tensors, metrics)
+        metrics.watch_queue(self._queue.depth)
+        metrics.loaded(networks.descriptions, provider=networks.provider.value)
+        self._warm_up()
+        self._runner = threading.Thread(target=self._run_until_closed, name="embedding-runner", daemon=True)
+        self._runner.start()
+
+    @property
+    def provider(self) -> str:
+        """Execution provider in use: cpu, cuda or tensorrt."""
+        return self._networks.provider.value
+
+    @property
+    def ready(self) -> bool:
+        """Whether photos would be embedded."""
+        return self._runner.is_alive() and not self._queue.closed
+
+    def describe(self) -> Sequence[BundleDescription]:
+        """The loaded bundles, by name."""
+        return self._networks.descriptions
+
+    def embed(
+        self,
+        photos: Sequence[dict[str, Tensor]],
+        *,
+        spaces: Sequence[str],
+        tags: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+    ) -> list[Embedding]:
+        """Embedder.embed; blocks until the photos have run."""
+        check_count(len(photos))
+        asked = plan(spaces, tags=tags, loaded=self.describe())
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        future = self.submit(photos, asked, priority=priority, deadline=deadline)
+        try:
+            return future.result(timeout=timeout_s)
+        except TimeoutError as exc:
+            future.cancel()
+            raise DeadlineExceeded(f"the photos were not embedded within {timeout_s} s; ask again with more time") from exc
+
+    def check_room(self, photos: int, asked: Plan, priority: Priority) -> None:
+        """Raises Overloaded, or Unavailable, where `submit` of that many photos would raise it now."""
+        self._queue.check_room(photos * len(asked.bundles), priority)
+
+    def submit(
+        self, photos: Sequence[Mapping[str, Tensor]], asked: Plan, *, priority: Priority, deadline: float | None
+    ) -> Future[list[Embedding]]:
+        """Queues photos; the future gives one Embedding each, in order, or a DeadlineExceeded when they expired unrun.
+
+        `deadline` is on the clock of time.monotonic. Cancelling the future drops what has not run.
+        Raises InvalidArgument (tensors), Overloaded, Unavailable (stopping) at once.
+        """
+        check_tensors(photos, asked, loaded=self.describe())
+        request = _Request(priority, deadline, photos=len(photos), asked=asked)
+        self._queue.put(
+            [
+                Job(
+                    request,
+                    position,
+                    bundle.name,
+                    tensors[bundle.name],
+                    asked.spaces_of(bundle.name),
+                    bundle.name in asked.tag_bundles,
+                )
+                for position, tensors in enumerate(photos)
+                for bundle in asked.bundles
+            ]
+        )
+        return request.future
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Takes nothing more and returns when what waits has run; what has not after `timeout_s` seconds ends as Unavailable."""
+        self._queue.close()
+        self._runner.join(timeout_s)
+        if self._runner.is_alive():
+            self._queue.fail_all(Unavailable("the embedding service stopped before the photo's turn; ask again"))
+            self._runner.join()
+
+    def _run_until_closed(self) -> None:
+        while batch := self._queue.take(self._max_photos.__getitem__):
+            self._run(batch)
+
+    def _run(self, batch: Sequence["Job[_Request]"]) -> None:
+        bundle = batch[0].bundle
+        spaces = tuple(dict.fromkeys(space for job in batch for space in job.spaces))  # the union: one pass answers all
+        started = time.monotonic()
+        for job in batch:
+            self._metrics.wait_seconds.labels(job.ticket.priority.value).observe(started - job.queued_at)
+        photos = batch[0].tensor[np.newaxis] if len(batch) == 1 else np.stack([job.tensor for job in batch])
+        try:
+            outputs = self._networks.run(bundle, photos, spaces=spaces, tags=any(job.tags for job in batch))
+        except Exception as exc:  # noqa: BLE001 # the runner outlives whatever a run raises; the callers get it
+            _log.exception("forward pass failed", bundle=bundle, photos=len(batch))
+            for job in batch:
+                job.ticket.end(exc)
+            return
+        self._metrics.run_seconds.labels(bundle).observe(time.monotonic() - started)
+        self._metrics.batch_photos.labels(bundle).observe(len(batch))
+        for row, job in enumerate(batch):
+            self._deliver(job, outputs, row)
+
+    def _deliver(self, job: "Job[_Request]", outputs: Outputs, row: int) -> None:
+        request = job.ticket
+        vectors, labels = request.partial[job.photo]
+        vectors.update({space: outputs.vectors[space][row].copy() for space in job.spaces})
+        if job.tags and outputs.probabilities is not None:
+            labels += self._networks.labels(job.bundle, outputs.probabilities[row])
+        request.missing -= 1
+        if request.missing == 0:
+            self._metrics.photos.labels(request.priority.value).inc(len(request.partial))
+            request.end([_embedding(*partial, request.asked) for partial in request.partial])
+
+    def _warm_up(self) -> None:
+        for bundle in self.describe():
+            for photos in {1, self._max_photos[Priority.INTERACTIVE]}:
+                zeros = np.zeros((photos, bundle.geometry.height, bundle.geometry.width, 3), np.uint8)
+                self._networks.run(bundle.name, zeros, spaces=[space.name for space in bundle.spaces], tags=bundle.can_tag)
+
+
+class _Request(Ticket):
+    """A request whose embeddings come together bundle by bundle; touched by the runner alone."""
+
+    def __init__(self, priority: Priority, deadline: float | None, *, photos: int, asked: Plan) -> None:
+        super().__init__(priority, deadline)
+        self.asked = asked
+        self.missing = photos * len(asked.bundles)
+        self.partial: list[tuple[dict[str, Float32], list[LabelProbability]]] = [({}, []) for _ in range(photos)]
+
+
+def _embedding(vectors: Mapping[str, Float32], labels: Sequence[LabelProbability], asked: Plan) -> Embedding:
+    in_order = {space.name: vectors[space.name] for space in asked.spaces}
+    return Embedding(in_order, tuple(sorted(labels, key=lambda label: -label.probability)))

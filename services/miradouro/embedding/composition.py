@@ -1,0 +1,60 @@
+"""Puts the embedding service together: bundles, networks, batcher, handlers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.bundles.registry import OpenBundle, open_bundle
+from miradouro.core.decode import DecodeLimits
+from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.embedding.service import EmbeddingService
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.runtime.grpc_server import Service
+from miradouro.v1 import embedding_service_pb2
+
+
+@dataclass(frozen=True)
+class EmbeddingParts:
+    """The running embedder: the port for this process, and the service for others."""
+
+    embedder: Batcher
+    service: Service
+
+
+@contextmanager
+def open_embedding(settings: EmbeddingSettings, *, models: Path, registry: CollectorRegistry) -> Iterator[EmbeddingParts]:
+    """Loads the bundles of the settings from the folder `models`, and runs them while the block runs.
+
+    Raises BadBundle, InvalidArgument (unknown bundle or precision), ConfigurationError (onnxruntime or its provider).
+    """
+    bundles = [open_bundle(name, precision=settings.precision, folder=models) for name in settings.bundles]
+    with run_embedding(bundles, settings, registry=registry, engines=models / "tensorrt") as parts:
+        yield parts
+
+
+@contextmanager
+def run_embedding(
+    bundles: list[OpenBundle], settings: EmbeddingSettings, *, registry: CollectorRegistry, engines: Path | None = None
+) -> Iterator[EmbeddingParts]:
+    """Runs opened bundles while the block runs; `engines` is TensorRT's cache folder. Raises ConfigurationError, BadBundle."""
+    metrics = EmbeddingMetrics(registry)
+    networks = OnnxEmbedder(bundles, provider=settings.provider, threads=settings.inference_threads, cache_folder=engines)
+    batcher = Batcher(networks, metrics=metrics, queue_tensors=settings.queue_tensors, max_batch_photos=settings.max_batch_photos)
+    handlers = EmbeddingService(
+        batcher,
+        metrics=metrics,
+        limits=DecodeLimits(max_bytes=settings.max_photo_bytes, max_pixels=settings.max_photo_pixels),
+        decode_threads=settings.decode_threads,
+        decode_pending_bytes=settings.decode_pending_bytes,
+    )
+    descriptor = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
+    try:
+        yield EmbeddingParts(batcher, Service(descriptor, handlers, ready=lambda: handlers.ready))
+    finally:
+        batcher.stop()
+        handlers.close()

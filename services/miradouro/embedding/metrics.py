@@ -1,0 +1,66 @@
+"""What the embedding service counts."""
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from miradouro.core.embedding import Priority
+from miradouro.core.spaces import BundleDescription
+from miradouro.runtime.metrics import LATENCY_BUCKETS_S
+
+
+class EmbeddingMetrics:
+    """Queue, batches, runs and decoding; calls and their latencies are counted by the server."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.photos = Counter("miradouro_embedding_photos", "Photos embedded.", ("priority",), registry=registry)
+        self.wait_seconds = Histogram(
+            "miradouro_embedding_queue_wait_seconds",
+            "Time that a tensor waited in the queue.",
+            ("priority",),
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.queue_depth = Gauge("miradouro_embedding_queue_tensors", "Tensors waiting.", ("priority",), registry=registry)
+        self.dropped = Counter(
+            "miradouro_embedding_dropped_tensors", "Tensors not run.", ("priority", "reason"), registry=registry
+        )  # reason: overloaded, expired, cancelled, failed (another tensor of the request did)
+        self.batch_photos = Histogram(
+            "miradouro_embedding_batch_photos",
+            "Photos per forward pass.",
+            ("bundle",),
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=registry,
+        )
+        self.run_seconds = Histogram(
+            "miradouro_embedding_run_seconds",
+            "Time of a forward pass.",
+            ("bundle",),
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.decode_seconds = Histogram(
+            "miradouro_embedding_decode_seconds", "Time to decode a photo.", buckets=LATENCY_BUCKETS_S, registry=registry
+        )
+        self.refused_photos = Counter(
+            "miradouro_embedding_refused_photos", "Photos that could not be decoded.", ("reason",), registry=registry
+        )
+        self._bundles = Gauge(
+            "miradouro_embedding_bundle_info",
+            "1 for each loaded bundle.",
+            ("bundle", "precision", "sha256", "provider"),
+            registry=registry,
+        )
+        self._spaces = Gauge("miradouro_embedding_space_info", "1 for each space.", ("space", "provenance"), registry=registry)
+
+    def loaded(self, bundles: Sequence[BundleDescription], *, provider: str) -> None:
+        """Shows what is loaded and where it runs."""
+        for bundle in bundles:
+            self._bundles.labels(bundle.name, bundle.precision, bundle.sha256, provider).set(1)
+            for space in bundle.spaces:
+                self._spaces.labels(space.name, space.provenance).set(1)
+
+    def watch_queue(self, depth: Callable[[Priority], int]) -> None:
+        """Reads the depth of the queue whenever metrics are collected."""
+        for priority in Priority:
+            self.queue_depth.labels(priority.value).set_function(lambda priority=priority: depth(priority))  # type: ignore[misc]  # binds the loop's value

@@ -1,0 +1,148 @@
+"""The embedding service: photos or tensors in, vectors and tags out."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from miradouro.core.decode import DecodeLimits, decode
+from miradouro.core.embedding import Tensor
+from miradouro.core.errors import BadPhoto, InvalidArgument, Overloaded
+from miradouro.core.spaces import BundleDescription
+from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.embedding.request import Plan, check_count, check_tensors, plan
+from miradouro.embedding.wire import bundle_to_wire, embedding_to_wire, priority_from_wire, tensors_from_wire
+from miradouro.runtime.call import Call
+from miradouro.v1 import embedding_service_pb2 as pb
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A photo ready to run; its size in pixels when this service decoded it, else 0 x 0."""
+
+    tensors: dict[str, Tensor]
+    width: int = 0
+    height: int = 0
+
+
+class EmbeddingService:
+    """Handlers of miradouro.v1.EmbeddingService over a batcher. Encoded photos are decoded in a pool, off the event loop."""
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        *,
+        metrics: EmbeddingMetrics,
+        limits: DecodeLimits,
+        decode_threads: int = 0,
+        decode_pending_bytes: int = 256 * 2**20,
+    ) -> None:
+        self._batcher, self._metrics, self._limits = batcher, metrics, limits
+        self._pool = ThreadPoolExecutor(decode_threads or len(os.sched_getaffinity(0)), thread_name_prefix="decode")
+        self._pending = _Budget(decode_pending_bytes)
+
+    @property
+    def ready(self) -> bool:
+        """Whether photos would be embedded."""
+        return self._batcher.ready
+
+    def close(self) -> None:
+        """Lets go of the decoding threads; the batcher is its owner's to stop."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def DescribeSpaces(self, _request: pb.DescribeSpacesRequest, _call: Call) -> pb.DescribeSpacesResponse:
+        """Tells the loaded bundles and the execution provider."""
+        return pb.DescribeSpacesResponse(
+            bundles=[bundle_to_wire(bundle) for bundle in self._batcher.describe()], provider=self._batcher.provider
+        )
+
+    async def Embed(self, request: pb.EmbedRequest, call: Call) -> pb.EmbedResponse:
+        """Embeds a batch of photos.
+
+        Raises InvalidArgument, Overloaded, DeadlineExceeded, Unavailable; what is wrong with an encoded photo is in its result.
+        """
+        loaded = self._batcher.describe()
+        check_count(len(request.photos))
+        asked = plan(request.spaces, tags=request.tags, loaded=loaded)
+        priority = priority_from_wire(request.priority)
+        self._batcher.check_room(len(request.photos), asked, priority)
+        photos = await self._open(request.photos, asked, loaded, call)
+        good = [photo for photo in photos if isinstance(photo, _Photo)]
+        if not good:
+            return pb.EmbedResponse(results=[_refusal(photo) for photo in photos if isinstance(photo, BadPhoto)])
+        future = self._batcher.submit([photo.tensors for photo in good], asked, priority=priority, deadline=call.deadline)
+        ran = await asyncio.wrap_future(future)
+        embeddings = iter(ran)
+        return pb.EmbedResponse(
+            results=[
+                _refusal(photo)
+                if isinstance(photo, BadPhoto)
+                else pb.EmbedResult(embedding=embedding_to_wire(next(embeddings), width=photo.width, height=photo.height))
+                for photo in photos
+            ]
+        )
+
+    async def _open(
+        self, inputs: Sequence[pb.PhotoInput], asked: Plan, loaded: Sequence[BundleDescription], call: Call
+    ) -> list[_Photo | BadPhoto]:
+        """Every photo's tensors, or why it has none. All tensors are checked before any photo is decoded."""
+        by_name = {bundle.name: bundle for bundle in loaded}
+        sent: dict[int, _Photo | BadPhoto] = {}
+        for position, photo in enumerate(inputs):
+            match photo.WhichOneof("input"):
+                case "tensors":
+                    tensors = tensors_from_wire(photo.tensors.tensors, by_name, field=f"photos[{position}]")
+                    check_tensors([tensors], asked, loaded=loaded, first=position)
+                    sent[position] = _Photo(tensors)
+                case None:
+                    raise InvalidArgument(f"photos[{position}].input", "is not set; send encoded bytes or tensors")
+        encoded = {position: photo.encoded for position, photo in enumerate(inputs) if position not in sent}
+        with self._pending.taken(sum(len(data) for data in encoded.values())):
+            loop = asyncio.get_running_loop()
+            decoding = [loop.run_in_executor(self._pool, self._decode, data, asked, call) for data in encoded.values()]
+            opened = dict(zip(encoded, await asyncio.gather(*decoding), strict=True))
+        return [sent[position] if position in sent else opened[position] for position in range(len(inputs))]
+
+    def _decode(self, data: bytes, asked: Plan, call: Call) -> _Photo | BadPhoto:
+        call.remaining_s()  # raises when the caller's time is up: not worth decoding
+        started = time.monotonic()
+        try:
+            decoded = decode(data, [bundle.geometry for bundle in asked.bundles], limits=self._limits)
+        except BadPhoto as exc:
+            self._metrics.refused_photos.labels(exc.reason).inc()
+            return exc
+        self._metrics.decode_seconds.observe(time.monotonic() - started)
+        return _Photo({bundle.name: decoded.tensors[bundle.geometry] for bundle in asked.bundles}, decoded.width, decoded.height)
+
+
+class _Budget:
+    """Bytes of encoded photos that may be in memory at a time."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit, self._taken = limit_bytes, 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Raises Overloaded when `size` bytes are not free now."""
+        with self._lock:
+            if self._taken + size > self._limit:
+                raise Overloaded(
+                    f"{self._taken:,} bytes of photos wait to be decoded, {size:,} more pass the limit of {self._limit:,}; "
+                    "ask again after a pause"
+                )
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken -= size
+
+
+def _refusal(error: BadPhoto) -> pb.EmbedResult:
+    return pb.EmbedResult(error=pb.PhotoError(reason=error.reason, message=error.message, retriable=error.retriable))

@@ -1,0 +1,46 @@
+"""Settings of the embedding service."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from miradouro.adapters.onnx_embedder import Provider
+from miradouro.runtime.settings import Settings
+
+
+class EmbeddingSettings(Settings):
+    """What the embedding service loads, where it listens and how much it takes."""
+
+    embedding_listen: str = Field(
+        "127.0.0.1:50051", description="Loopback host:port of the embedding service; port 0 takes a free one."
+    )
+    bundles: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("efficientnet-lite0", "vgg16-conv"), min_length=1, description="Bundles that are loaded, separated by commas."
+    )
+    precision: str = Field("int8", description="Precision of the bundles that are loaded: int8 or fp32.")
+    provider: Provider = Field(
+        Provider.CPU, description="Where networks run: cpu, cuda or tensorrt; never another than this one."
+    )
+    inference_threads: int = Field(0, ge=0, le=256, description="Threads of one forward pass on the CPU; 0 for one per CPU.")
+    max_batch_photos: int = Field(
+        0, ge=0, le=64, description="Photos in one forward pass; 0 for 1 on the CPU, where more gains nothing, and 32 elsewhere."
+    )
+    queue_tensors: int = Field(
+        512, ge=256, le=65_536, description="Tensors (one per photo and bundle) that may wait; bulk requests fill at most half."
+    )
+    decode_threads: int = Field(0, ge=0, le=64, description="Threads that decode photos; 0 for one per CPU.")
+    decode_pending_bytes: int = Field(
+        256 * 2**20, ge=32 * 2**20, description="Bytes of encoded photos that may wait to be decoded; more is RESOURCE_EXHAUSTED."
+    )
+    max_photo_bytes: int = Field(32 * 2**20, ge=1, le=32 * 2**20, description="Largest encoded photo in bytes.")
+    max_photo_pixels: int = Field(
+        100_000_000, ge=4, le=1_000_000_000, description="Largest photo in pixels, told by its header before it is decoded."
+    )
+
+    @field_validator("bundles", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value

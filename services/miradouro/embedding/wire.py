@@ -1,0 +1,103 @@
+"""Between the wire types of the embedding service and the program's own."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from miradouro.core.document import Float32
+from miradouro.core.embedding import Embedding, Priority, Tensor
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.spaces import BundleDescription, Fit, Geometry, Resample, Space
+from miradouro.embedding.request import check_bundle
+from miradouro.v1 import embedding_service_pb2 as pb
+
+FITS = {Fit.SQUASH: pb.FIT_SQUASH, Fit.SHORT_SIDE_CENTER_CROP: pb.FIT_SHORT_SIDE_CENTER_CROP}
+FILTERS = {Resample.BILINEAR: pb.RESIZE_FILTER_BILINEAR, Resample.BICUBIC: pb.RESIZE_FILTER_BICUBIC}
+PRIORITIES = {
+    pb.PRIORITY_UNSPECIFIED: Priority.INTERACTIVE,
+    pb.PRIORITY_INTERACTIVE: Priority.INTERACTIVE,
+    pb.PRIORITY_BULK: Priority.BULK,
+}
+
+
+def bundle_to_wire(bundle: BundleDescription) -> pb.Bundle:
+    """A loaded bundle as DescribeSpaces tells it."""
+    return pb.Bundle(
+        name=bundle.name,
+        precision=bundle.precision,
+        geometry=_geometry(bundle.geometry),
+        spaces=[_space(space) for space in bundle.spaces],
+        can_tag=bundle.can_tag,
+        license=bundle.license,
+        attribution=bundle.attribution,
+        sha256=bundle.sha256,
+    )
+
+
+def priority_from_wire(value: pb.Priority) -> Priority:
+    """Raises InvalidArgument for a number that is no priority."""
+    if value not in PRIORITIES:
+        raise InvalidArgument("priority", f"{value} is not a priority; allowed: {', '.join(pb.Priority.keys())}")
+    return PRIORITIES[value]
+
+
+def tensors_from_wire(tensors: Sequence[pb.Tensor], loaded: Mapping[str, BundleDescription], *, field: str) -> dict[str, Tensor]:
+    """The tensors of one photo by bundle. Raises InvalidArgument: unknown bundle, wrong size, a second one."""
+    by_bundle: dict[str, Tensor] = {}
+    for position, tensor in enumerate(tensors):
+        at = f"{field}.tensors[{position}]"
+        geometry = check_bundle(tensor.bundle, loaded, field=f"{at}.bundle").geometry
+        if tensor.bundle in by_bundle:
+            raise InvalidArgument(f"{at}.bundle", f"{tensor.bundle!r} has a tensor already; send one for each bundle")
+        if (tensor.width, tensor.height) != (geometry.width, geometry.height):
+            raise InvalidArgument(
+                at,
+                f"is {tensor.width} by {tensor.height} pixels; {tensor.bundle} takes {geometry.width} by {geometry.height}",
+            )
+        size = geometry.height * geometry.width * 3
+        if len(tensor.pixels) != size:
+            raise InvalidArgument(f"{at}.pixels", f"has {len(tensor.pixels):,} bytes; height x width x 3 is {size:,}")
+        by_bundle[tensor.bundle] = np.frombuffer(tensor.pixels, np.uint8).reshape(geometry.height, geometry.width, 3)
+    return by_bundle
+
+
+def embedding_to_wire(embedding: Embedding, *, width: int, height: int) -> pb.PhotoEmbedding:
+    """An embedding; `width` and `height` of the photo in pixels, 0 when the caller sent tensors."""
+    return pb.PhotoEmbedding(
+        vectors=[
+            pb.SpaceVectors(space=space, dimension=values.shape[-1], values=vector_bytes(values))
+            for space, values in embedding.vectors.items()
+        ],
+        labels=[
+            pb.LabelProbability(label=row.label, probability=row.probability, label_index=row.index) for row in embedding.labels
+        ],
+        photo_width=width,
+        photo_height=height,
+    )
+
+
+def vector_bytes(values: Float32) -> bytes:
+    """float32, little-endian, row after row."""
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def _geometry(geometry: Geometry) -> pb.Geometry:
+    return pb.Geometry(
+        fit=FITS[geometry.fit],
+        width=geometry.width,
+        height=geometry.height,
+        short_side=geometry.short_side,
+        filter=FILTERS[geometry.resample],
+    )
+
+
+def _space(space: Space) -> pb.Space:
+    return pb.Space(
+        name=space.name,
+        dimension=space.dimension,
+        vectors_per_photo=space.vectors_per_photo,
+        provenance=space.provenance,
+        is_default=space.is_default,
+        is_default_pooling=space.is_default_pooling,
+        regions=[pb.RegionBox(x=box.x, y=box.y, width=box.width, height=box.height) for box in space.regions],
+    )
