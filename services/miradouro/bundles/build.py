@@ -1,0 +1,37 @@
+"""Makes a model file from its source file: arithmetic alone, so that the same source always gives the same bytes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from miradouro.bundles import efficientnet_lite, vgg16_conv
+from miradouro.bundles.manifest import Manifest
+from miradouro.bundles.quantization import Range
+from miradouro.core.errors import BadBundle
+
+Recipe = Callable[[Path, Mapping[str, Range] | None], tuple[onnx.ModelProto, dict[str, str]]]
+
+_RECIPES: Mapping[str, Recipe] = {"vgg16-conv": vgg16_conv.build, "efficientnet-lite0": efficientnet_lite.build}
+
+
+def build(manifest: Manifest, precision: str, source: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """The model, and the tensors that calibration looks at by activation name.
+
+    Raises BadBundle when the manifest names no known recipe or does not fit its source, InvalidArgument for another precision.
+    """
+    manifest.check_precision(precision)
+    try:
+        recipe = _RECIPES[manifest.recipe]
+    except KeyError:
+        raise BadBundle(f"{manifest.name}: {manifest.recipe!r} is not a recipe; known are {', '.join(_RECIPES)}") from None
+    try:
+        return recipe(source, manifest.ranges(precision))
+    except (DecodeError, ValueError) as exc:
+        raise BadBundle(f"{source}: no {manifest.name} can be built from it: {exc}") from exc
+
+
+def serialized(model: onnx.ModelProto) -> bytes:
+    """The bytes of a model file, the same for the same model."""
+    return model.SerializeToString(deterministic=True)

@@ -1,0 +1,115 @@
+"""Downloads that a later try, or a later process, continues where an earlier one ended."""
+
+import http.client
+import ssl
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+from typing import IO
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from miradouro.bundles.package_index import Location
+from miradouro.bundles.progress import Advance, Progress
+from miradouro.bundles.registry import sha256_of
+from miradouro.core.errors import BadBundle, Unavailable
+
+TIMEOUT_S = 60.0  # without a byte
+ATTEMPTS = 6
+_CHUNK_BYTES = 1 << 18
+_AGAIN_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RANGE_NOT_SATISFIABLE = 416
+
+
+def download(location: Location, target: Path, *, sha256: str, size_bytes: int, progress: Progress) -> None:
+    """Writes the file at `location` to `target`, whole and checked, or not at all.
+
+    Bytes gather in `target` + `.part`, which stays when the download breaks off and is continued later. The caller sees to it
+    that nobody else downloads to the same target. Raises Unavailable when the server or the disk does not answer, BadBundle
+    when the bytes are not those with `sha256`.
+    """
+    part = target.with_name(f"{target.name}.part")
+    retrying = Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=20),  # full jitter
+        retry=retry_if_exception(_may_pass),
+        reraise=True,
+    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with progress.transfer(target.name, total_bytes=size_bytes, present_bytes=_size(part)) as advance:
+            retrying(_continue, location, part, size_bytes, advance)
+        found = sha256_of(part)
+        if found == sha256:
+            part.replace(target)
+            return
+        part.unlink()
+    except urllib.error.HTTPError as exc:
+        raise Unavailable(f"{target.name}: the server answered {exc.code} {exc.reason}; try again later") from exc
+    except (OSError, http.client.HTTPException) as exc:
+        raise Unavailable(f"{target.name}: the download broke off: {exc}; the same command continues it") from exc
+    raise BadBundle(f"{target.name}: the server sent a file with sha256 {found}, expected {sha256}; it was thrown away")
+
+
+def _continue(location: Location, part: Path, size_bytes: int, advance: Advance) -> None:
+    """One try. Raises OSError or HTTPException when it ends too early; what came until then stays."""
+    present = _size(part)
+    if present == size_bytes:
+        return
+    with part.open("ab") as file:
+        if present > size_bytes:
+            present = _begin_anew(file, present, advance)
+        try:
+            response = _opener(location).open(_request(location, present), timeout=TIMEOUT_S)
+        except urllib.error.HTTPError as exc:
+            if exc.code != _RANGE_NOT_SATISFIABLE:
+                raise
+            _begin_anew(file, present, advance)
+            raise ConnectionError("the server refuses to continue; beginning anew") from exc
+        with response:
+            is_rest = response.status == http.client.PARTIAL_CONTENT
+            if present and not (is_rest and response.headers.get("Content-Range", "").startswith(f"bytes {present}-")):
+                present = _begin_anew(file, present, advance)
+            while present <= size_bytes and (chunk := response.read1(_CHUNK_BYTES)):
+                file.write(chunk)
+                present += len(chunk)
+                advance(len(chunk))
+    if present < size_bytes:
+        raise ConnectionError(f"the server ended it after {present:,} of {size_bytes:,} bytes")
+
+
+def _begin_anew(file: IO[bytes], present: int, advance: Advance) -> int:
+    file.truncate(0)
+    advance(-present)
+    return 0
+
+
+def _opener(location: Location) -> urllib.request.OpenerDirector:
+    proxies = {"http": location.proxy, "https": location.proxy} if location.proxy else None  # None: from the environment
+    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=location.tls()))
+
+
+def _request(location: Location, present: int) -> urllib.request.Request:
+    if not location.url.startswith(("https:", "http:", "file:")):
+        raise ValueError(f"{location.url}: only https, http and file addresses are read")
+    # Identity: a range counts the bytes as they are sent.
+    request = urllib.request.Request(location.url, headers={"User-Agent": "miradouro", "Accept-Encoding": "identity"})  # noqa: S310 - checked above
+    if present:
+        request.add_header("Range", f"bytes={present}-")
+    if location.credentials:
+        login = b64encode(":".join(location.credentials).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {login}")  # another host gets no password of this one
+    return request
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code in _AGAIN_LATER
+    if isinstance(error, urllib.error.URLError):
+        return not isinstance(error.reason, ssl.SSLCertVerificationError)
+    return isinstance(error, ConnectionError | TimeoutError | http.client.HTTPException)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,137 @@
+"""A small ONNX graph writer with one switch: float, or static int8 from given activation ranges.
+
+Recipes call the same methods either way. In int8 every activation that `quantized` sees gets a QuantizeLinear /
+DequantizeLinear pair and every convolution's weights are stored as int8, from which onnxruntime makes QLinearConv.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from miradouro.bundles.quantization import Range, activation_parameters, quantize_bias, quantize_weights
+from miradouro.core.document import Float32
+
+OPSET = 13
+IR_VERSION = 8
+INPUT = "photos"
+# Added before a vector is normalised, so that one without any activation gets length 1 too (all components equal).
+_TINY = 1e-6
+
+
+class Graph:
+    """Nodes and initializers of one model; methods add to it and give the name of the tensor that they make.
+
+    `ranges` is None for a float graph. Activations are [N, channels, height, width] float32.
+    """
+
+    def __init__(self, ranges: Mapping[str, Range] | None) -> None:
+        self._ranges = ranges
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._scales: dict[str, tuple[np.float32, np.uint8]] = {}
+        self.activations: dict[str, str] = {}  # name in the ranges → float tensor, what calibration looks at
+
+    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Adds a node with one output, named as its output."""
+        self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        """Adds an initializer."""
+        self._initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def pixels(self, *, mean: Sequence[float], scale: float) -> str:
+        """The input uint8 [N, H, W, 3] RGB as (pixel - mean) * scale."""
+        planes = self.node("Transpose", [INPUT], "planes", perm=[0, 3, 1, 2])
+        raw = self.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
+        means = self.constant("mean", np.asarray(mean, np.float32).reshape(1, -1, 1, 1))
+        x = self.node("Sub", [raw, means], "centred")
+        if scale != 1:
+            x = self.node("Mul", [x, self.constant("scale", np.float32(scale).reshape(1, 1, 1, 1))], "scaled")
+        return self.quantized(x, "input")
+
+    def quantized(self, x: str, name: str) -> str:
+        """`x` itself in a float graph; rounded to 256 levels of the range called `name` in an int8 one."""
+        self.activations[name] = x
+        if self._ranges is None:
+            return x
+        return self._round(x, name, *activation_parameters(self._ranges[name]))
+
+    def rectified(self, x: str, name: str, *, limit: float | None = None) -> str:
+        """ReLU, or ReLU6 and the like where there is a `limit`, then `quantized`.
+
+        An int8 graph needs no node for it: the levels of a range from 0 to at most the limit clip by themselves.
+        Raises ValueError when the range reaches further.
+        """
+        if self._ranges is not None:
+            bounds = self._ranges[name]
+            if bounds[0] < 0 or (limit is not None and bounds[1] > limit):
+                raise ValueError(f"the range of {name} is {bounds}; the activation is within 0 to {limit}")
+            return self.quantized(x, name)
+        if limit is None:
+            return self.quantized(self.node("Relu", [x], f"{name}.rectified"), name)
+        low, high = np.array(0, np.float32), np.array(limit, np.float32)
+        limits = [self.constant(f"{name}.low", low), self.constant(f"{name}.high", high)]
+        return self.quantized(self.node("Clip", [x, *limits], f"{name}.rectified"), name)
+
+    def conv(
+        self, x: str, name: str, weights: Float32, bias: Float32, *, stride: int = 1, pads: Sequence[int], group: int = 1
+    ) -> str:
+        """Convolution; weights [out, in / group, k, k], bias [out], pads top, left, bottom, right. Not rounded."""
+        if self._ranges is None:
+            w, b = self.constant(f"{name}.weights", weights), self.constant(f"{name}.bias", bias)
+        else:
+            x_scale, _ = self._scales[x]
+            levels, scales = quantize_weights(weights, bias, x_scale)
+            w = self._dequantize(f"{name}.weights", levels, scales)
+            b = self._dequantize(f"{name}.bias", quantize_bias(bias, x_scale, scales), x_scale * scales)
+        size = weights.shape[2]
+        return self.node("Conv", [x, w, b], name, kernel_shape=[size, size], strides=[stride] * 2, pads=list(pads), group=group)
+
+    def max_pool(self, x: str, name: str, *, size: int, stride: int) -> str:
+        """Max pooling without padding; keeps the rounding of `x`."""
+        pooled = self.node("MaxPool", [x], name, kernel_shape=[size, size], strides=[stride, stride])
+        return self._round(pooled, name, *self._scales[x]) if x in self._scales else pooled
+
+    def vector(self, x: str, name: str, dimension: int, *, rows: int = 0) -> str:
+        """L2-normalises the last axis of `x` and makes it an output, [N, dimension] or [N, rows, dimension]."""
+        shifted = self.node("Add", [x, self.constant(f"{name}.tiny", np.array(_TINY, np.float32))], f"{name}.shifted")
+        self.node("LpNormalization", [shifted], name, axis=-1, p=2)
+        return self.output(name, [rows, dimension] if rows else [dimension])
+
+    def output(self, name: str, shape: Sequence[int]) -> str:
+        """Makes `name` an output, float32 [N, *shape]."""
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]))
+        return name
+
+    def model(self, name: str, *, height: int, width: int) -> onnx.ModelProto:
+        """The finished, checked model."""
+        photos = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", height, width, 3])
+        graph = helper.make_graph(self._nodes, name, [photos], self._outputs, list(self._initializers.values()))
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def _round(self, x: str, name: str, scale: np.float32, zero_point: np.uint8) -> str:
+        parameters = [
+            self.constant(f"{name}.scale", np.array(scale)),
+            self.constant(f"{name}.zero_point", np.array(zero_point)),
+        ]
+        levels = self.node("QuantizeLinear", [x, *parameters], f"{name}.levels")
+        rounded = self.node("DequantizeLinear", [levels, *parameters], f"{name}.rounded")
+        self._scales[rounded] = (scale, zero_point)
+        return rounded
+
+    def _dequantize(self, name: str, levels: npt.NDArray[Any], scales: Float32) -> str:
+        parameters = [
+            self.constant(f"{name}.levels", levels),
+            self.constant(f"{name}.scales", scales.astype(np.float32)),
+            self.constant(f"{name}.zero_points", np.zeros(len(scales), levels.dtype)),
+        ]
+        return self.node("DequantizeLinear", parameters, name, axis=0)

