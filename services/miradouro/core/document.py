@@ -66,8 +66,9 @@ class Origin:
 class Document:
     """One photo at one version, as stored. A tombstone (`deleted`) keeps collection, photo id and version alone.
 
-    `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1. Documents that are read back
-    carry no vectors unless asked for. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
+    `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1; `provenances`: space name → the
+    provenance that the embedder gave for them, which the index compares with its own. Documents that are read back carry
+    neither. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
     """
 
     collection: str
@@ -90,6 +91,7 @@ class Document:
     taken_at: TakenAt | None = None
     origin: Origin | None = None
     vectors: Mapping[str, Float32] = field(default_factory=dict)
+    provenances: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""Collections and their spaces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import apsw
+
+from miradouro.adapters.sqlite_index.rows import space_of, space_text
+from miradouro.adapters.sqlite_index.schema import create_text_table, create_vector_table
+from miradouro.core.errors import FailedPrecondition, NotFound, ProvenanceMismatch
+from miradouro.core.event import check_collection
+from miradouro.core.ports import CollectionStats, SpaceStats
+from miradouro.core.spaces import Space, resolve_space
+
+
+@dataclass(frozen=True)
+class StoredSpace:
+    """A space and the number that its tables and segments go by."""
+
+    space_id: int
+    space: Space
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection as a transaction sees it; `last_change` is the number of its newest write."""
+
+    collection_id: int
+    name: str
+    root: str
+    last_change: int
+    photos: int
+    deleted: int
+
+
+class Catalogue:
+    """Reads and makes collections. Spaces never change once made, and ids are never reused: so they are kept in memory."""
+
+    def __init__(self) -> None:
+        self._spaces: dict[int, tuple[StoredSpace, ...]] = {}
+
+    def find(self, connection: apsw.Connection, name: str) -> Collection:
+        """The collection; raises NotFound."""
+        row: Any = connection.execute(
+            "SELECT collection_id, name, root, last_change, photos, deleted FROM collections WHERE name = ?", (name,)
+        ).get
+        if row is None:
+            known = connection.execute("SELECT group_concat(name, ', ') FROM (SELECT name FROM collections ORDER BY name)").get
+            raise NotFound(f"collection {name!r} does not exist; there is {known or 'none yet: index some photos first'}")
+        return Collection(*row)
+
+    def spaces(self, connection: apsw.Connection, collection: Collection) -> tuple[StoredSpace, ...]:
+        """The spaces of a collection, in the order in which they were given."""
+        found = self._spaces.get(collection.collection_id)
+        if found is None:
+            rows = connection.execute(
+                "SELECT space_id, definition FROM spaces WHERE collection_id = ? ORDER BY space_id", (collection.collection_id,)
+            )
+            found = tuple(StoredSpace(space_id, space_of(text)) for space_id, text in rows)
+            self._spaces[collection.collection_id] = found
+        return found
+
+    def space(self, connection: apsw.Connection, collection: Collection, name: str) -> StoredSpace:
+        """The space called `name`; raises InvalidArgument naming those that the collection holds."""
+        stored = self.spaces(connection, collection)
+        wanted = resolve_space(name, [one.space for one in stored])
+        return next(one for one in stored if one.space == wanted)
+
+    def ensure(self, connection: apsw.Connection, name: str, spaces: Sequence[Space], root: str) -> None:
+        """Makes the collection, or checks that it is the same one; see `IndexAdmin.ensure_collection`."""
+        check_collection(name)
+        try:
+            collection = self.find(connection, name)
+        except NotFound:
+            self._make(connection, name, spaces, root)
+            return
+        _check_spaces(name, [one.space for one in self.spaces(connection, collection)], spaces)
+        if root and root != collection.root:
+            if collection.root or collection.photos or collection.deleted:
+                raise FailedPrecondition(_root_message(collection, root))
+            connection.execute("UPDATE collections SET root = ? WHERE collection_id = ?", (root, collection.collection_id))
+
+    def stats(self, connection: apsw.Connection) -> list[CollectionStats]:
+        """Every collection, by name."""
+        found = []
+        rows: list[Any] = connection.execute(
+            "SELECT collection_id, name, root, last_change, photos, deleted FROM collections ORDER BY name"
+        ).fetchall()
+        for row in rows:
+            collection = Collection(*row)
+            failed = connection.execute("SELECT count(*) FROM failures WHERE collection = ?", (collection.name,)).get
+            counts = dict(
+                connection.execute("SELECT space_id, photos FROM spaces WHERE collection_id = ?", (collection.collection_id,))
+            )
+            spaces = tuple(
+                SpaceStats(
+                    one.space.name,
+                    one.space.dimension,
+                    one.space.provenance,
+                    counts[one.space_id] * one.space.vectors_per_photo,
+                )
+                for one in self.spaces(connection, collection)
+            )
+            found.append(
+                CollectionStats(collection.name, collection.root, collection.photos, collection.deleted, int(failed), spaces)
+            )
+        return found
+
+    def _make(self, connection: apsw.Connection, name: str, spaces: Sequence[Space], root: str) -> None:
+        connection.execute("INSERT INTO collections(name, root) VALUES (?, ?)", (name, root))
+        collection_id = connection.last_insert_rowid()
+        create_text_table(connection, collection_id)
+        for space in spaces:
+            connection.execute("INSERT INTO spaces(collection_id, definition) VALUES (?, ?)", (collection_id, space_text(space)))
+            space_id = connection.last_insert_rowid()
+            create_vector_table(connection, space_id)
+            connection.execute("INSERT INTO segments(space_id) VALUES (?)", (space_id,))
+
+
+def _check_spaces(collection: str, stored: Sequence[Space], offered: Sequence[Space]) -> None:
+    by_name = {space.name: space for space in offered}
+    missing = [space.name for space in stored if space.name not in by_name]
+    added = sorted(by_name.keys() - {space.name for space in stored})
+    if missing or added:
+        raise FailedPrecondition(
+            f"collection {collection!r} was made with other spaces: without {', '.join(added) or 'none of yours'}, "
+            f"and with {', '.join(missing) or 'no more'}; offer the same ones, or index into a new one with --collection"
+        )
+    for space in stored:
+        other = by_name[space.name]
+        if space.provenance != other.provenance:
+            raise ProvenanceMismatch(space.name, space.provenance, other.provenance)
+        if (space.dimension, space.regions) != (other.dimension, other.regions):
+            raise FailedPrecondition(
+                f"space {space.name} of collection {collection!r} has {space.vectors_per_photo} x {space.dimension}, "
+                f"the embedder offers {other.vectors_per_photo} x {other.dimension}; index into a new one with --collection"
+            )
+
+
+def _root_message(collection: Collection, root: str) -> str:
+    if not collection.root:
+        return (
+            f"collection {collection.name!r} is fed by events, not by the folder {root}; "
+            "index the folder into a collection of its own with --collection"
+        )
+    if PurePath(collection.root) in PurePath(root).parents:
+        relation = f"{root} lies below it"
+    elif PurePath(root) in PurePath(collection.root).parents:
+        relation = f"{root} lies above it"
+    else:
+        relation = f"{root} is another folder"
+    return (
+        f"collection {collection.name!r} mirrors {collection.root}: {relation}; index {collection.root} again, "
+        f"or index {root} into a collection of its own with --collection"
+    )

@@ -1,0 +1,39 @@
+"""What SQLite and the file system raise, told in the program's own errors: the one table."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from miradouro.core.errors import Corrupt, InvalidArgument, Unavailable
+
+_TABLE: tuple[tuple[type[apsw.Error], type[Unavailable | Corrupt], str], ...] = (
+    (apsw.FullError, Unavailable, "the disk, or the limit set on the store, is full; free some space and try again"),
+    (apsw.ReadOnlyError, Unavailable, "the data folder is read-only; make it writable and try again"),
+    (apsw.PermissionsError, Unavailable, "the data folder may not be read; give this user the right and try again"),
+    (apsw.CantOpenError, Unavailable, "the database can't be opened; check that the folder exists and may be read"),
+    (apsw.BusyError, Unavailable, "another process holds the database; try again"),
+    (apsw.LockedError, Unavailable, "another process holds the database; try again"),
+    (apsw.ProtocolError, Unavailable, "another process holds the database; try again"),
+    (apsw.IOError, Unavailable, "the disk does not answer as it should; check it, and the space left on it, and try again"),
+    (apsw.NoMemError, Unavailable, "memory is short; free some and try again"),
+    (apsw.CorruptError, Corrupt, "the database is damaged; restore the data folder from a copy, or index into a new one"),
+    (apsw.NotADBError, Corrupt, "the file is no SQLite database; restore the data folder from a copy, or index into a new one"),
+)
+
+
+@contextmanager
+def translated(folder: Path) -> Iterator[None]:
+    """Raises Unavailable, Corrupt or InvalidArgument in place of the driver's errors; others pass as they are."""
+    try:
+        yield
+    except apsw.Error as exc:
+        for driver_error, ours, advice in _TABLE:
+            if isinstance(exc, driver_error):
+                raise ours(f"data folder {folder}: {exc}: {advice}") from exc
+        raise
+    except UnicodeEncodeError as exc:
+        raise InvalidArgument("text", f"{exc.object!r} is no valid Unicode: {exc.reason}") from exc
+    except OSError as exc:
+        raise Unavailable(f"data folder {folder}: {exc}; check the disk, the space left on it and its rights") from exc

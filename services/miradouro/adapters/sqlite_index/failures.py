@@ -1,0 +1,75 @@
+"""Dead letters: the failures table."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from miradouro.adapters.sqlite_index.rows import from_microseconds, to_microseconds
+from miradouro.core.document import Failure
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.query import MAX_LIMIT
+
+_PUT = """
+INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us)
+SELECT :collection, :photo_id, :version, :reason, :message, :uri, :failed_at_us
+WHERE NOT EXISTS (
+    SELECT 1 FROM documents d JOIN collections c USING (collection_id)
+    WHERE c.name = :collection AND d.photo_id = :photo_id AND d.version >= :version
+)
+ON CONFLICT(collection, photo_id) DO UPDATE SET
+    version = excluded.version, reason = excluded.reason, message = excluded.message, uri = excluded.uri,
+    failed_at_us = excluded.failed_at_us
+WHERE excluded.version >= version
+"""
+
+
+def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
+    """Records failures; one that a stored version has overtaken, or a newer failure, changes nothing."""
+    connection.executemany(
+        _PUT,
+        [
+            {
+                "collection": failure.collection,
+                "photo_id": failure.photo_id,
+                "version": failure.version,
+                "reason": failure.reason,
+                "message": failure.message,
+                "uri": failure.uri,
+                "failed_at_us": to_microseconds(failure.failed_at, field="failed_at"),
+            }
+            for failure in failures
+        ],
+    )
+
+
+def page(connection: apsw.Connection, collection: str, limit: int, after: str) -> tuple[list[Failure], str]:
+    """A page and the token of the next one; see `DeadLetters.list`."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidArgument("limit", f"{limit} is not within 1 to {MAX_LIMIT:,}")
+    last_collection, last_photo_id = _token(after)
+    rows: list[Any] = connection.execute(
+        "SELECT collection, photo_id, version, reason, message, uri, failed_at_us FROM failures "
+        "WHERE (collection, photo_id) > (?, ?) AND (? = '' OR collection = ?) ORDER BY collection, photo_id LIMIT ?",
+        (last_collection, last_photo_id, collection, collection, limit + 1),
+    ).fetchall()
+    found = [_failure(*row) for row in rows[:limit]]
+    token = json.dumps([found[-1].collection, found[-1].photo_id]) if len(rows) > limit else ""
+    return found, token
+
+
+def _failure(collection: str, photo_id: str, version: int, reason: str, message: str, uri: str, failed_at_us: int) -> Failure:
+    return Failure(collection, photo_id, version, reason, message, uri, from_microseconds(failed_at_us))
+
+
+def _token(after: str) -> tuple[str, str]:
+    if not after:
+        return "", ""
+    try:
+        collection, photo_id = json.loads(after)
+    except (ValueError, TypeError) as exc:
+        raise InvalidArgument("after", f"{after!r} is no token of an earlier page; leave it out to begin again") from exc
+    if not isinstance(collection, str) or not isinstance(photo_id, str):
+        raise InvalidArgument("after", f"{after!r} is no token of an earlier page; leave it out to begin again")
+    return collection, photo_id

@@ -1,0 +1,246 @@
+"""The embedded index: a data folder with one database that is the truth, and derived segments beside it."""
+
+import builtins
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import apsw
+import numpy as np
+
+from miradouro.adapters.sqlite_index import failures, writes
+from miradouro.adapters.sqlite_index.catalogue import Catalogue
+from miradouro.adapters.sqlite_index.connections import Connections
+from miradouro.adapters.sqlite_index.driver_errors import translated
+from miradouro.adapters.sqlite_index.ranking import Ranking, matches
+from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
+from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, check_format, create_tables, write_format
+from miradouro.adapters.sqlite_index.segment_file import View
+from miradouro.adapters.sqlite_index.segments import SegmentUpkeep, SegmentViews, tail_of
+from miradouro.adapters.sqlite_index.vector_search import by_vector
+from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
+from miradouro.adapters.sqlite_index.writer_lock import WriterLock
+from miradouro.core.document import Document, Failure, Float32, Origin
+from miradouro.core.errors import InvalidArgument, NotFound
+from miradouro.core.ports import CollectionStats, OriginState, WriteStatus
+from miradouro.core.query import MAX_RANKED, IndexQuery, KeywordClause, Matches, TextClause, VectorClause
+from miradouro.core.spaces import Space
+
+_ORIGINS_AT_ONCE = 1_000
+_VIEW_ATTEMPTS = 3
+
+
+class SqliteIndex:
+    """PhotoIndex, IndexAdmin and DeadLetters over one data folder. Thread-safe.
+
+    One process writes, any number read; every commit is durable and seen by all of them at once. Close it, or use it as a
+    context manager.
+    """
+
+    def __init__(self, folder: Path, connections: Connections, lock: WriterLock | None) -> None:
+        """Use `open`."""
+        self._folder = folder
+        self._connections = connections
+        self._lock = lock
+        self._catalogue = Catalogue()
+        self._views = SegmentViews(folder)
+        self._upkeep = SegmentUpkeep(folder, connections, self._catalogue) if lock else None
+
+    @classmethod
+    def open(cls, folder: Path, *, writer: bool, max_bytes: int | None = None) -> Self:
+        """Opens the data folder; a writer makes it when it is not there.
+
+        `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. Raises StoreLocked (a
+        second writer), FailedPrecondition (a newer format), NotFound (nothing to read), Corrupt, Unavailable.
+        """
+        with translated(folder):
+            if writer:
+                folder.mkdir(parents=True, exist_ok=True)
+            elif not (folder / DATABASE_FILE).is_file():
+                raise NotFound(f"{folder} holds no index; index some photos into it first, or name another folder (--data)")
+            check_format(folder)
+            lock = WriterLock(folder) if writer else None
+            try:
+                connections = Connections(folder, writer=writer, max_bytes=max_bytes)
+                try:
+                    index = cls(folder, connections, lock)
+                    index._start()
+                except BaseException:
+                    connections.close()
+                    raise
+            except BaseException:
+                if lock is not None:
+                    lock.release()
+                raise
+            return index
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes files and connections and gives the writer's lock back. Safe to call twice."""
+        self._views.close()
+        if self._upkeep is not None:
+            self._upkeep.close()
+        self._connections.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def set_address(self, address: str) -> None:
+        """Tells other processes, through the lock file, the host:port at which this writer answers."""
+        if self._lock is not None:
+            self._lock.set_address(address)
+
+    def write(self, documents: Sequence[Document]) -> builtins.list[WriteStatus]:
+        """See `PhotoIndex.write`: one durable commit for all of them."""
+        with self._connections.writing() as connection:
+            statuses = writes.write(connection, self._catalogue, documents)
+        if self._upkeep is not None:
+            for collection in sorted({document.collection for document in documents}):
+                self._upkeep.catch_up(collection)
+        return statuses
+
+    def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
+        """See `PhotoIndex.refresh_origins`."""
+        with self._connections.writing() as connection:
+            writes.refresh_origins(connection, self._catalogue, collection, origins)
+
+    def origins(self, collection: str) -> Iterator[OriginState]:
+        """See `PhotoIndex.origins`: read by pages, so that no long transaction holds the log back while writes go on."""
+        with self._connections.reading() as connection:
+            collection_id = self._catalogue.find(connection, collection).collection_id
+        return self._origins(collection_id)
+
+    def search(self, query: IndexQuery) -> Matches:
+        """See `PhotoIndex.search`; always exact."""
+        if query.limit < 1 or query.offset < 0 or query.offset + query.limit > MAX_RANKED:
+            raise InvalidArgument("limit", f"offset {query.offset:,} + limit {query.limit:,} is not within 1 to {MAX_RANKED:,}")
+        with self._connections.reading() as connection:
+            ranking = self._rank(connection, query)
+            return matches(connection, query.collection, ranking, with_documents=query.with_documents)
+
+    def get(self, collection: str, photo_id: str) -> Document:
+        """See `PhotoIndex.get`."""
+        with self._connections.reading() as connection:
+            found = self._catalogue.find(connection, collection)
+            row = connection.execute(
+                f"SELECT {DOCUMENT_COLUMNS} FROM documents d JOIN bodies b USING (row_id) "
+                "WHERE d.collection_id = ? AND d.photo_id = ?",
+                (found.collection_id, photo_id),
+            ).fetchone()
+        if row is None:
+            raise NotFound(f"photo {photo_id!r} is not in collection {collection!r}")
+        return document_of(collection, row)
+
+    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
+        """See `PhotoIndex.vector`."""
+        with self._connections.reading() as connection:
+            found = self._catalogue.find(connection, collection)
+            stored = self._catalogue.space(connection, found, space)
+            blob = connection.execute(
+                f"SELECT v.vectors FROM documents d JOIN vectors_{stored.space_id:d} v USING (row_id) "
+                "WHERE d.collection_id = ? AND d.photo_id = ?",
+                (found.collection_id, photo_id),
+            ).get
+        if blob is None:
+            raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {stored.space.name}")
+        return np.frombuffer(blob, "<f2").reshape(-1, stored.space.dimension).astype(np.float32)
+
+    def spaces(self, collection: str) -> Sequence[Space]:
+        """See `PhotoIndex.spaces`."""
+        with self._connections.reading() as connection:
+            found = self._catalogue.find(connection, collection)
+            return tuple(stored.space for stored in self._catalogue.spaces(connection, found))
+
+    def ensure_collection(self, collection: str, *, spaces: Sequence[Space], root: str = "") -> None:
+        """See `IndexAdmin.ensure_collection`; an empty `root` claims nothing."""
+        with self._connections.writing() as connection:
+            self._catalogue.ensure(connection, collection, spaces, root)
+
+    def stats(self) -> Sequence[CollectionStats]:
+        """See `IndexAdmin.stats`."""
+        with self._connections.reading() as connection:
+            connection.execute("BEGIN")
+            return self._catalogue.stats(connection)
+
+    def size_bytes(self) -> int:
+        """See `IndexAdmin.size_bytes`: every file of the data folder."""
+        total = 0
+        for path in self._folder.rglob("*"):
+            try:
+                total += path.stat().st_size if path.is_file() else 0
+            except FileNotFoundError:
+                continue  # a derived file that went while we counted
+        return total
+
+    def put(self, failures_: Sequence[Failure]) -> None:
+        """See `DeadLetters.put`."""
+        with self._connections.writing() as connection:
+            failures.put(connection, failures_)
+
+    def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
+        """See `DeadLetters.list`."""
+        with self._connections.reading() as connection:
+            return failures.page(connection, collection, limit, after)
+
+    def _start(self) -> None:
+        """Checks formats, makes the tables, and brings segments up to date; a reader only checks."""
+        if self._upkeep is None:
+            with self._connections.reading() as connection:
+                check_format(self._folder, connection)
+            return
+        check_format(self._folder, self._connections.writer)
+        create_tables(self._connections.writer)
+        write_format(self._folder)
+        self._upkeep.start()
+
+    def _origins(self, collection_id: int) -> Iterator[OriginState]:
+        last = ""
+        while True:
+            with self._connections.reading() as connection:
+                rows: builtins.list[Any] = connection.execute(
+                    "SELECT photo_id, version, deleted, sha256, origin FROM documents "
+                    "WHERE collection_id = ? AND photo_id > ? ORDER BY photo_id LIMIT ?",
+                    (collection_id, last, _ORIGINS_AT_ONCE),
+                ).fetchall()
+            for photo_id, version, deleted, sha256, origin in rows:
+                yield OriginState(photo_id, version, bool(deleted), sha256, origin_of(origin))
+            if len(rows) < _ORIGINS_AT_ONCE:
+                return
+            last = rows[-1][0]
+
+    def _rank(self, connection: apsw.Connection, query: IndexQuery) -> Ranking:
+        """Begins the one transaction that answers the query; whoever lent the connection ends it."""
+        clause = query.clause
+        if isinstance(clause, VectorClause):
+            return self._rank_by_vector(connection, query, clause)
+        connection.execute("BEGIN")
+        collection = self._catalogue.find(connection, query.collection)
+        match clause:
+            case KeywordClause():
+                return by_keyword(connection, collection, query, clause)
+            case TextClause():
+                return by_text(connection, collection, query, clause)
+
+    def _rank_by_vector(self, connection: apsw.Connection, query: IndexQuery, clause: VectorClause) -> Ranking:
+        collection = self._catalogue.find(connection, query.collection)
+        space = self._catalogue.space(connection, collection, clause.space)
+        writes.vector_blob(np.asarray(clause.vector)[None], (1, space.space.dimension), field="vector")
+        view: View | None = None
+        # The segment is read before the transaction begins: so it never lacks a photo of the moment that the transaction
+        # sees. A segment that was exchanged in between is read again.
+        for _ in range(_VIEW_ATTEMPTS):
+            segment_id = tail_of(connection, space)
+            view = self._views.view(query.collection, space, segment_id)
+            connection.execute("BEGIN")
+            if tail_of(connection, space) == segment_id:
+                break
+            connection.execute("ROLLBACK")
+            view = None
+        collection = self._catalogue.find(connection, query.collection)
+        return by_vector(connection, collection, space, view, query, clause)

@@ -1,0 +1,131 @@
+"""Documents as rows, and back."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import apsw
+import numpy as np
+
+from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.spaces import Region, Space
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TAG_ORDER = {TagKind.USER: 0, TagKind.LABEL: 1, TagKind.PARENT: 2}
+
+# What `document_of` reads, in this order; d is documents, b is bodies.
+DOCUMENT_COLUMNS = "d.row_id, d.photo_id, d.version, d.sha256, d.origin, d.owner, d.taken_us, d.latitude, d.longitude, b.body"
+
+
+def to_microseconds(instant: datetime, *, field: str) -> int:
+    """Microseconds since 1970 in UTC, exactly; raises InvalidArgument for a time without a zone."""
+    if instant.tzinfo is None:
+        raise InvalidArgument(field, f"{instant} has no time zone; give an aware time")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The aware UTC time."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def ordered(tags: Iterable[Tag]) -> list[Tag]:
+    """A person's tags first as given, then labels, then parents, each by probability and then by name."""
+
+    def rank(tag: Tag) -> tuple[int, float, str]:
+        return (0, 0.0, "") if tag.kind is TagKind.USER else (_TAG_ORDER[tag.kind], -tag.score, tag.label)
+
+    return sorted(tags, key=rank)
+
+
+def body_of(document: Document) -> str:
+    """What no condition reads, as JSON."""
+    taken = document.taken_at
+    return json.dumps(
+        {
+            "uri": document.uri,
+            "media_type": document.media_type,
+            "perceptual_hash": document.perceptual_hash,
+            "width": document.width,
+            "height": document.height,
+            "title": document.title,
+            "caption": document.caption,
+            "caption_is_generated": document.caption_is_generated,
+            "tags": [[tag.label, tag.score, tag.kind.value] for tag in ordered(document.tags)],
+            "attributes": dict(document.attributes),
+            "utc_offset_minutes": taken.utc_offset_minutes if taken else None,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def document_of(collection: str, row: Sequence[Any]) -> Document:
+    """The live document in a row of DOCUMENT_COLUMNS, without vectors."""
+    _, photo_id, version, sha256, origin, owner, taken_us, latitude, longitude, body = row
+    told = json.loads(body)
+    return Document(
+        collection=collection,
+        photo_id=photo_id,
+        version=version,
+        uri=told["uri"],
+        media_type=told["media_type"],
+        sha256=sha256,
+        perceptual_hash=told["perceptual_hash"],
+        width=told["width"],
+        height=told["height"],
+        title=told["title"],
+        caption=told["caption"],
+        caption_is_generated=told["caption_is_generated"],
+        tags=tuple(Tag(label, score, TagKind(kind)) for label, score, kind in told["tags"]),
+        owner=owner,
+        attributes=told["attributes"],
+        place=None if latitude is None else Place(latitude, longitude),
+        taken_at=None if taken_us is None else TakenAt(from_microseconds(taken_us), told["utc_offset_minutes"]),
+        origin=origin_of(origin),
+    )
+
+
+def origin_text(origin: Origin | None) -> str | None:
+    """An origin as a column holds it."""
+    if origin is None:
+        return None
+    return json.dumps(
+        [origin.size_bytes, origin.mtime_ns, origin.sidecar_size_bytes, origin.sidecar_mtime_ns, origin.sidecar_sha256]
+    )
+
+
+def origin_of(text: str | None) -> Origin | None:
+    """The inverse of `origin_text`."""
+    return None if text is None else Origin(*json.loads(text))
+
+
+def space_text(space: Space) -> str:
+    """A space as a column holds it."""
+    return json.dumps(
+        {
+            "bundle": space.bundle,
+            "layer": space.layer,
+            "pooling": space.pooling,
+            "dimension": space.dimension,
+            "provenance": space.provenance,
+            "is_default": space.is_default,
+            "is_default_pooling": space.is_default_pooling,
+            "regions": [[box.x, box.y, box.width, box.height] for box in space.regions],
+        }
+    )
+
+
+def space_of(text: str) -> Space:
+    """The inverse of `space_text`."""
+    told = json.loads(text)
+    told["regions"] = tuple(Region(*box) for box in told["regions"])
+    return Space(**told)
+
+
+def array_binding(numbers: "np.ndarray[Any, np.dtype[np.int64]]") -> Any:
+    """Whole numbers as SQL's `carray(?)`; at least one of them."""
+    return apsw.carray(np.ascontiguousarray(numbers, dtype=np.int64), flags=apsw.SQLITE_CARRAY_INT64)

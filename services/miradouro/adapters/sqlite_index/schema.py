@@ -1,0 +1,155 @@
+"""Tables, and the format version of the data folder."""
+
+import json
+import os
+from pathlib import Path
+
+import apsw
+
+from miradouro.core.errors import Corrupt, FailedPrecondition
+
+FORMAT = 1
+FORMAT_FILE = "format.json"
+DATABASE_FILE = "miradouro.db"
+PAGE_BYTES = 8_192
+
+_TABLES = """
+CREATE TABLE collections(
+    collection_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    root TEXT NOT NULL,
+    last_change INTEGER NOT NULL DEFAULT 0,
+    photos INTEGER NOT NULL DEFAULT 0,
+    deleted INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE spaces(
+    space_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_id INTEGER NOT NULL REFERENCES collections,
+    definition TEXT NOT NULL,
+    photos INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Derived files in segments/, by id. A changed tail gets a new id in the commit that makes it true.
+CREATE TABLE segments(
+    segment_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    space_id INTEGER NOT NULL REFERENCES spaces
+) STRICT;
+
+-- One row per photo, tombstones too. `change` counts the writes of a collection: it tells segments and masks what is newer.
+CREATE TABLE documents(
+    row_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_id INTEGER NOT NULL REFERENCES collections,
+    photo_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    deleted INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    sha256 TEXT NOT NULL DEFAULT '',
+    origin TEXT,
+    owner TEXT NOT NULL DEFAULT '',
+    file_name TEXT NOT NULL DEFAULT '',
+    taken_us INTEGER,
+    latitude REAL,
+    longitude REAL,
+    UNIQUE(collection_id, photo_id)
+) STRICT;
+CREATE UNIQUE INDEX documents_by_change ON documents(collection_id, change);
+CREATE INDEX documents_by_owner ON documents(collection_id, owner) WHERE deleted = 0;
+CREATE INDEX documents_by_file_name ON documents(collection_id, file_name) WHERE deleted = 0;
+CREATE INDEX documents_by_taken ON documents(collection_id, taken_us) WHERE deleted = 0;
+
+-- What no condition reads, apart so that the rows above stay small.
+CREATE TABLE bodies(row_id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+
+CREATE TABLE tags(
+    collection_id INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    row_id INTEGER NOT NULL,
+    score REAL NOT NULL,
+    PRIMARY KEY(collection_id, label, row_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tags_by_row ON tags(row_id);
+
+CREATE TABLE attributes(
+    collection_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    row_id INTEGER NOT NULL,
+    PRIMARY KEY(collection_id, name, value, row_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attributes_by_row ON attributes(row_id);
+
+-- float32, rounded outwards: a preselection, decided by the exact columns of documents.
+CREATE VIRTUAL TABLE places USING rtree(row_id, min_latitude, max_latitude, min_longitude, max_longitude);
+
+-- Changes that stand in segments and are no longer true: replaced or deleted since.
+CREATE TABLE replaced(
+    collection_id INTEGER NOT NULL, change INTEGER NOT NULL, PRIMARY KEY(collection_id, change)
+) STRICT, WITHOUT ROWID;
+
+-- By name: a photo can fail in a collection that was never made.
+CREATE TABLE failures(
+    collection TEXT NOT NULL,
+    photo_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    failed_at_us INTEGER NOT NULL,
+    PRIMARY KEY(collection, photo_id)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def create_tables(connection: apsw.Connection) -> None:
+    """Makes the tables of an empty database, in one commit; leaves a made one as it is."""
+    if connection.pragma("user_version") == FORMAT:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_TABLES)
+    connection.pragma("user_version", FORMAT)
+    connection.execute("COMMIT")
+
+
+def create_text_table(connection: apsw.Connection, collection_id: int) -> None:
+    """The full-text index of a collection: one each, so that word frequencies are its own. Keeps no copy of the text."""
+    connection.execute(
+        f"CREATE VIRTUAL TABLE text_{collection_id:d} USING fts5("
+        "title, caption, tags, content='', contentless_delete=1, tokenize='porter miradouro')"
+    )
+
+
+def create_vector_table(connection: apsw.Connection, space_id: int) -> None:
+    """The vectors of a space: little-endian float16, vectors_per_photo x dimension, one blob per photo."""
+    connection.execute(f"CREATE TABLE vectors_{space_id:d}(row_id INTEGER PRIMARY KEY, vectors BLOB NOT NULL) STRICT")
+
+
+def check_format(folder: Path, connection: apsw.Connection | None = None) -> None:
+    """Raises FailedPrecondition when the data folder, or its database, is of a newer format than this program knows."""
+    found = 0
+    try:
+        found = int(json.loads((folder / FORMAT_FILE).read_text())["format"])
+    except FileNotFoundError:
+        pass  # an empty folder, or one whose file was lost: the database knows too
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Corrupt(f'{folder / FORMAT_FILE} is damaged ({exc}); it should read {{"format": {FORMAT}}}') from exc
+    if connection is not None:
+        found = max(found, int(connection.pragma("user_version") or 0))
+    if found > FORMAT:
+        raise FailedPrecondition(
+            f"data folder {folder} has format {found}, this program knows formats up to {FORMAT}; "
+            "update miradouro, or use another folder (--data)"
+        )
+
+
+def write_format(folder: Path) -> None:
+    """Names the format in the data folder; never half a file."""
+    path = folder / FORMAT_FILE
+    if path.exists():
+        return
+    draft = folder / f".{FORMAT_FILE}.{os.getpid()}"
+    with draft.open("w") as file:
+        file.write(json.dumps({"format": FORMAT}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -1,0 +1,193 @@
+"""Storing documents: one transaction, version-conditional, every table at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apsw
+import numpy as np
+import numpy.typing as npt
+
+from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
+from miradouro.adapters.sqlite_index.rows import body_of, ordered, origin_text, to_microseconds
+from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
+from miradouro.core.document import Document, Origin
+from miradouro.core.errors import InvalidArgument, ProvenanceMismatch
+from miradouro.core.ports import WriteStatus
+from miradouro.core.text import fold_tag
+
+UNIT_TOLERANCE = 1e-2
+
+
+def write(connection: apsw.Connection, catalogue: Catalogue, documents: Sequence[Document]) -> list[WriteStatus]:
+    """Stores documents inside the caller's transaction; see `PhotoIndex.write`."""
+    batches: dict[str, _Batch] = {}
+    for document in documents:
+        if document.collection not in batches:
+            collection = catalogue.find(connection, document.collection)
+            batches[document.collection] = _Batch(connection, collection, catalogue.spaces(connection, collection))
+    # Everything is checked before anything is stored: the caller's whole batch is refused or taken.
+    blobs = [batches[document.collection].checked(document) for document in documents]
+    statuses = [batches[document.collection].store(document, vectors) for document, vectors in zip(documents, blobs, strict=True)]
+    for batch in batches.values():
+        batch.finish()
+    return statuses
+
+
+def refresh_origins(connection: apsw.Connection, catalogue: Catalogue, collection: str, origins: Mapping[str, Origin]) -> None:
+    """New file states of live photos; those of unknown or deleted photos are ignored."""
+    collection_id = catalogue.find(connection, collection).collection_id
+    connection.executemany(
+        "UPDATE documents SET origin = ? WHERE collection_id = ? AND photo_id = ? AND deleted = 0",
+        [(origin_text(origin), collection_id, photo_id) for photo_id, origin in origins.items()],
+    )
+
+
+def vector_blob(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> bytes:
+    """The stored form of vectors [n, dimension]; raises InvalidArgument for another shape, NaN, infinity or length."""
+    array, expected = np.asarray(vectors), shape
+    if array.shape != expected or array.dtype.kind != "f":
+        raise InvalidArgument(field, f"{array.dtype} {list(array.shape)} is not float32 {list(expected)}")
+    lengths = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
+    if not np.isfinite(lengths).all():
+        raise InvalidArgument(field, "a vector holds NaN or infinity; allowed: finite numbers")
+    wrong = np.abs(lengths - 1) > UNIT_TOLERANCE
+    if wrong.any():
+        raise InvalidArgument(field, f"a vector has length {lengths[wrong][0]:.4f}; allowed: 1, within {UNIT_TOLERANCE}")
+    return array.astype("<f2").tobytes()
+
+
+class _Batch:
+    """The documents of one collection within one transaction."""
+
+    def __init__(self, connection: apsw.Connection, collection: Collection, spaces: Sequence[StoredSpace]) -> None:
+        self._db = connection
+        self._collection = collection
+        self._id = collection.collection_id
+        self._spaces = {space.space.name: space for space in spaces}
+        self._change = collection.last_change
+        self._photos = self._deleted = 0
+        self._photos_by_space = dict.fromkeys((space.space_id for space in spaces), 0)
+
+    def checked(self, document: Document) -> dict[int, bytes]:
+        """Blobs by space id; raises InvalidArgument or ProvenanceMismatch."""
+        if document.deleted:
+            return {}
+        blobs = {}
+        for name, vectors in document.vectors.items():
+            if name not in self._spaces:
+                allowed = ", ".join(self._spaces) or "none"
+                raise InvalidArgument("vectors", f"{name!r} is no space of {self._collection.name!r}; allowed: {allowed}")
+            space = self._spaces[name]
+            offered = document.provenances.get(name, "")
+            if not offered:
+                raise InvalidArgument("provenances", f"{name} has vectors and no provenance; pass on what the embedder tells")
+            if offered != space.space.provenance:
+                raise ProvenanceMismatch(name, space.space.provenance, offered)
+            blobs[space.space_id] = vector_blob(
+                vectors, (space.space.vectors_per_photo, space.space.dimension), field=f"vectors[{name}]"
+            )
+        return blobs
+
+    def store(self, document: Document, vectors: Mapping[int, bytes]) -> WriteStatus:
+        known = self._db.execute(
+            "SELECT row_id, version, deleted, change FROM documents WHERE collection_id = ? AND photo_id = ?",
+            (self._id, document.photo_id),
+        ).get
+        if known is not None and known[1] >= document.version:
+            return WriteStatus.STALE
+        self._change += 1
+        columns = self._columns(document)
+        if known is None:
+            self._db.execute(
+                f"INSERT INTO documents({', '.join(columns)}, collection_id, photo_id) "
+                f"VALUES ({', '.join('?' * (len(columns) + 2))})",
+                (*columns.values(), self._id, document.photo_id),
+            )
+            row_id = self._db.last_insert_rowid()
+        else:
+            row_id, _, was_deleted, replaced = known
+            self._db.execute(
+                f"UPDATE documents SET {', '.join(f'{name} = ?' for name in columns)} WHERE row_id = ?",
+                (*columns.values(), row_id),
+            )
+            if was_deleted:
+                self._deleted -= 1
+            else:
+                self._clear(row_id, replaced)
+        if document.deleted:
+            self._deleted += 1
+        else:
+            self._fill(row_id, document, vectors)
+        self._db.execute(
+            "DELETE FROM failures WHERE collection = ? AND photo_id = ? AND version <= ?",
+            (document.collection, document.photo_id, document.version),
+        )
+        return WriteStatus.STORED
+
+    def finish(self) -> None:
+        """Counts."""
+        if self._change == self._collection.last_change:
+            return
+        self._db.execute(
+            "UPDATE collections SET last_change = ?, photos = photos + ?, deleted = deleted + ? WHERE collection_id = ?",
+            (self._change, self._photos, self._deleted, self._id),
+        )
+        self._db.executemany(
+            "UPDATE spaces SET photos = photos + ? WHERE space_id = ?",
+            [(photos, space_id) for space_id, photos in self._photos_by_space.items() if photos],
+        )
+
+    def _columns(self, document: Document) -> dict[str, Any]:
+        if document.deleted:  # nothing of the photo stays but its id and version
+            document = Document(document.collection, document.photo_id, document.version, deleted=True)
+        place, taken = document.place, document.taken_at
+        return {
+            "version": document.version,
+            "deleted": int(document.deleted),
+            "change": self._change,
+            "sha256": document.sha256,
+            "origin": origin_text(document.origin),
+            "owner": document.owner,
+            "file_name": "" if document.deleted else document.photo_id.rpartition("/")[2],
+            "taken_us": to_microseconds(taken.instant, field="taken_at.instant") if taken else None,
+            "latitude": place.latitude if place else None,
+            "longitude": place.longitude if place else None,
+        }
+
+    def _clear(self, row_id: int, replaced: int) -> None:
+        """Takes a live document out of every table but documents."""
+        self._photos -= 1
+        self._db.execute("INSERT INTO replaced(collection_id, change) VALUES (?, ?)", (self._id, replaced))
+        for table in ("bodies", "tags", "attributes", "places"):
+            self._db.execute(f"DELETE FROM {table} WHERE row_id = ?", (row_id,))
+        self._db.execute(f"DELETE FROM text_{self._id:d} WHERE rowid = ?", (row_id,))
+        for space_id in self._photos_by_space:
+            self._db.execute(f"DELETE FROM vectors_{space_id:d} WHERE row_id = ?", (row_id,))
+            self._photos_by_space[space_id] -= self._db.changes()
+
+    def _fill(self, row_id: int, document: Document, vectors: Mapping[int, bytes]) -> None:
+        self._photos += 1
+        self._db.execute("INSERT INTO bodies(row_id, body) VALUES (?, ?)", (row_id, body_of(document)))
+        tags = ordered(document.tags)
+        scores: dict[str, float] = {}
+        for tag in tags:
+            label = fold_tag(tag.label)
+            scores[label] = max(tag.score, scores.get(label, 0.0))
+        self._db.executemany(
+            "INSERT INTO tags(collection_id, label, row_id, score) VALUES (?, ?, ?, ?)",
+            [(self._id, label, row_id, float(score)) for label, score in scores.items()],
+        )
+        self._db.executemany(
+            "INSERT INTO attributes(collection_id, name, value, row_id) VALUES (?, ?, ?, ?)",
+            [(self._id, name, value, row_id) for name, value in document.attributes.items()],
+        )
+        if document.place:
+            latitude, longitude = document.place.latitude, document.place.longitude
+            self._db.execute("INSERT INTO places VALUES (?, ?, ?, ?, ?)", (row_id, latitude, latitude, longitude, longitude))
+        self._db.execute(
+            f"INSERT INTO text_{self._id:d}(rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
+            (row_id, document.title, document.caption, TAG_BREAK.join(tag.label for tag in tags)),
+        )
+        for space_id, blob in vectors.items():
+            self._db.execute(f"INSERT INTO vectors_{space_id:d}(row_id, vectors) VALUES (?, ?)", (row_id, blob))
+            self._photos_by_space[space_id] += 1
