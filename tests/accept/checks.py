@@ -9,6 +9,7 @@ from pathlib import Path
 
 from miradouro.v1 import search_service_pb2 as wire
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
+
 from tests.accept.doors import command, example, hits_of, search_by_command, up
 from tests.accept.goals import Check, share
 from tests.accept.photos import Photo, middle, resaved
@@ -63,7 +64,8 @@ def resaved_finds_original(stub: SearchServiceStub, photos: Sequence[Photo], dat
 
 def middle_finds_whole(stub: SearchServiceStub, photos: Sequence[Photo]) -> Check:
     """The middle of a photo, half as wide and half as high, finds the photo among the first five."""
-    wrong = [photo.photo_id for photo in photos if not photo.same & {hit.photo_id for hit in example(stub, middle(photo), limit=TOP)}]
+    found = {photo.photo_id: {hit.photo_id for hit in example(stub, middle(photo), limit=TOP)} for photo in photos}
+    wrong = [photo.photo_id for photo in photos if not photo.same & found[photo.photo_id]]
     return share(f"middle crop finds its photo in the top {TOP}", len(photos) - len(wrong), len(photos), goal=0.9, misses=wrong)
 
 
@@ -95,9 +97,10 @@ def keywords(stub: SearchServiceStub, photos: Sequence[Photo], data: Path) -> It
                 if label == word:
                     expected |= found
             order = sorted(expected, key=lambda photo_id: (-expected[photo_id], photo_id))
-            by_grpc = [hit.photo_id for hit in hits_of(stub, wire.SearchRequest(keyword=wire.KeywordQuery(words=[word]), limit=ALL))]
+            question = wire.SearchRequest(keyword=wire.KeywordQuery(words=[word]), limit=ALL)
+            by_grpc = [hit.photo_id for hit in hits_of(stub, question)]
             by_command = [hit["photo_id"] for hit in search_by_command(data, "--keyword", word, limit=ALL)]
-            if not order == by_grpc or not order[:ALL] == by_command:
+            if order != by_grpc or order[:ALL] != by_command:
                 wrong.append(f"{word}: {len(order)} carry it, gRPC gives {len(by_grpc)}, the command {len(by_command)}")
         yield share(f"keywords that are {name}: exact and in order", len(chosen) - len(wrong), count, goal=1, misses=wrong)
 

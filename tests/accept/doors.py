@@ -1,22 +1,26 @@
 """The two public doors, and nothing else: the `miradouro` command, and gRPC to a running `miradouro up`."""
 
 import json
-import os
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
-
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from miradouro.v1 import search_service_pb2 as wire
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-START_S = 60
+START_S = 60.0
+ANSWER_S = 60.0
+STOP_S = 30.0
+POLL_S = 0.1
 MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 COMMAND = str(Path(sys.executable).with_name("miradouro"))
 
@@ -36,23 +40,57 @@ def search_by_command(data: Path, *words: str, limit: int = 10) -> list[dict[str
 @contextmanager
 def up(data: Path) -> Iterator[SearchServiceStub]:
     """Runs `miradouro up` on the data folder; gives a stub of its search service once its health says SERVING."""
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
-            [COMMAND, "up", "--data", str(data), "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=log
-        )
-        try:
-            yield from _stub(server, log)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
+    target = f"127.0.0.1:{_free_port()}"
+    log = data.with_name(f"{data.name}.log")
+    with log.open("wb") as output:
+        server = subprocess.Popen([COMMAND, "up", "--data", str(data), "--listen", target], stdout=output, stderr=output)
+    try:
+        with grpc.insecure_channel(target, options=[("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]) as channel:
+            _wait_until_serving(channel, server, log)
+            yield SearchServiceStub(channel)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(STOP_S)
 
 
-def pages(stub: SearchServiceStub, request: wire.SearchRequest) -> list[wire.Hit]:
+def hits_of(stub: SearchServiceStub, request: wire.SearchRequest) -> list[wire.Hit]:
     """Every hit of a question, page after page."""
     hits: list[wire.Hit] = []
     while True:
-        answer = stub.Search(request, timeout=START_S)
+        answer = stub.Search(request, timeout=ANSWER_S)
         hits += answer.hits
         if not answer.next_page_token:
             return hits
         request.page_token = answer.next_page_token
+
+
+def example(stub: SearchServiceStub, photo: bytes, *, space: str = "", limit: int) -> list[wire.Hit]:
+    """The first page of photos that look like this one; the default space when none is named."""
+    request = wire.SearchRequest(photo=wire.ExampleQuery(data=photo), space=space, limit=limit)
+    return list(stub.Search(request, timeout=ANSWER_S).hits)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_serving(channel: grpc.Channel, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + START_S
+    health = HealthStub(channel)
+    while True:
+        if server.poll() is not None:
+            raise RuntimeError(f"`miradouro up` ended with {server.returncode}; {log} tells why")
+        try:
+            answer = health.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_S)  # type: ignore[attr-defined]  # made in __init__
+        except grpc.RpcError as exc:
+            if exc.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
+                raise
+        else:
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+        if time.monotonic() > until:
+            raise RuntimeError(f"`miradouro up` is not ready after {START_S:.0f} s; {log} tells why")
+        time.sleep(POLL_S)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from packaging.utils import parse_wheel_filename
 from pydantic import BaseModel, ValidationError
 
 from miradouro.bundles.manifest import Source
@@ -61,7 +62,7 @@ def locate(source: Source) -> Location:
     """
     requirement = f"{source.package}=={source.version}"
     options = ["--dry-run", "--no-deps", "--ignore-installed", "--ignore-requires-python", "--only-binary", ":all:"]
-    answer = _pip("install", *options, "--quiet", "--report", "-", requirement)
+    answer = _pip("install", *options, *tag_options(source.wheel), "--quiet", "--report", "-", requirement)
     try:
         found = _Report.model_validate_json(answer).install[0].download_info
     except (ValidationError, IndexError) as exc:
@@ -73,6 +74,17 @@ def locate(source: Source) -> Location:
             "check which index pip is configured to use"
         )
     return _reachable(found.url, _pip_configuration())
+
+
+def tag_options(wheel: str) -> list[str]:
+    """Options with which pip picks this wheel on any machine: it is read, so it need not fit the interpreter here."""
+    tags = parse_wheel_filename(wheel)[3]
+    platforms = sorted({tag.platform for tag in tags} - {"any"})
+    if not platforms:
+        return []
+    interpreter, abi = next((tag.interpreter, tag.abi) for tag in tags)
+    python = ["--implementation", interpreter[:2], "--python-version", interpreter[2:], "--abi", abi]
+    return [*python, *(word for platform in platforms for word in ("--platform", platform))]
 
 
 def _reachable(url: str, configuration: Mapping[str, str]) -> Location:

@@ -62,9 +62,9 @@ def thumbnail(data: bytes) -> str:
 
 
 def render(
-    *, folder: str, photos: int, seconds: float, answers: Sequence[Answer], wall: Sequence[Picture], credits: Sequence[Credit]
+    *, folder: str, photos: int, seconds: float, answers: Sequence[Answer], wall: Sequence[Picture], thanks: Sequence[Credit]
 ) -> str:
-    """The page. `wall` shows the collection, `seconds` is how long indexing took; `credits` may be empty."""
+    """The page. `wall` shows the collection, `seconds` is how long indexing took; `thanks` names the makers, if any."""
     environment = Environment(
         loader=PackageLoader("miradouro.standalone.demo", ""),
         autoescape=True,
@@ -79,6 +79,6 @@ def render(
         seconds=seconds,
         answers=answers,
         wall=wall,
-        credits=credits,
+        credits=thanks,
         tags_per_hit=TAGS_PER_HIT,
     )
