@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+from google.protobuf.message import DecodeError
 
+from miradouro.bundles.cut import cuts
 from miradouro.bundles.registry import OpenBundle
 from miradouro.core.document import Float32
 from miradouro.core.embedding import LabelProbability
@@ -71,8 +74,6 @@ class OnnxEmbedder:
                 f"MIRADOURO_PROVIDER={provider.value}: this onnxruntime offers {', '.join(self._ort.get_available_providers())}; "
                 "install the extra miradouro[gpu] in place of [cpu], or set MIRADOURO_PROVIDER=cpu"
             )
-        self._run_options = self._ort.RunOptions()
-        self._run_options.only_execute_path_to_fetches = True  # pool1 alone costs a fraction of pool5
         self._sessions = {
             name: self._open(bundle, threads=threads, cache_folder=cache_folder) for name, bundle in self._bundles.items()
         }
@@ -89,7 +90,8 @@ class OnnxEmbedder:
         if tags:
             assert opened.tag_output is not None, f"{bundle} can't tag"
             names.append(opened.tag_output)
-        values = self._run(self._sessions[bundle], opened.input_name, photos, names)
+        session = next(session for outputs, session in self._sessions[bundle] if outputs.issuperset(names))
+        values = self._run(session, opened.input_name, photos, names)
         by_name = dict(zip(names, values, strict=True))
         vectors = {}
         for space in spaces:
@@ -106,32 +108,48 @@ class OnnxEmbedder:
 
     def _run(self, session: Any, input_name: str, photos: npt.NDArray[np.uint8], names: list[str]) -> list[Float32]:
         if self.provider is Provider.CPU:
-            values: list[Float32] = session.run(names, {input_name: photos}, self._run_options)
+            values: list[Float32] = session.run(names, {input_name: photos})
             return values
         binding = session.io_binding()
         binding.bind_ortvalue_input(input_name, self._ort.OrtValue.ortvalue_from_numpy(photos, "cuda", 0))
         for name in dict.fromkeys(names):
             binding.bind_output(name, "cuda", 0)  # the provider writes there; one copy home for all of them
-        session.run_with_iobinding(binding, self._run_options)
+        session.run_with_iobinding(binding)
         bound = dict(zip(dict.fromkeys(names), binding.copy_outputs_to_cpu(), strict=True))
         return [bound[name] for name in names]
 
-    def _open(self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None) -> Any:
+    def _open(self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None) -> list[tuple[frozenset[str], Any]]:
+        """Sessions with the outputs that they offer, the cheapest first and the whole graph last."""
+        try:
+            model = onnx.load(bundle.path)
+        except (OSError, DecodeError) as exc:
+            raise BadBundle(f"{bundle.path}: not an ONNX file: {exc}") from exc
+        parts: list[tuple[frozenset[str], str | bytes]] = [(cut.outputs, cut.model.SerializeToString()) for cut in cuts(model)]
+        parts.append((frozenset(output.name for output in model.graph.output), str(bundle.path)))
+        return [
+            (outputs, self._session(bundle, graph, number, threads=threads, cache_folder=cache_folder))
+            for number, (outputs, graph) in enumerate(parts)
+        ]
+
+    def _session(self, bundle: OpenBundle, graph: str | bytes, part: int, *, threads: int, cache_folder: Path | None) -> Any:
+        description = bundle.description
         options = self._ort.SessionOptions()
         # Layers follow one another, so threads inside an operator are all that helps; two networks never run at once.
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         options.inter_op_num_threads = 1
-        # Threads may spin between the operators of a run (it is worth 10 % for small networks), but not after it:
+        # Threads may spin between the operators of a run, which small networks gain from, but not after it:
         # the next photo's decoding and the gRPC threads need those CPUs.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
-        description = bundle.description
+        providers = _provider_options(
+            self.provider,
+            description,
+            bundle.input_name,
+            cache_folder,
+            engine=f"{description.name}-{description.sha256[:12]}-{part}",
+        )
         try:
-            session = self._ort.InferenceSession(
-                str(bundle.path),
-                options,
-                providers=_provider_options(self.provider, description, bundle.input_name, cache_folder),
-            )
+            session = self._ort.InferenceSession(graph, options, providers=providers)
         except Exception as exc:  # onnxruntime has no public root for its errors
             raise BadBundle(f"{bundle.path}: onnxruntime can't load {description.name}: {exc}") from exc
         if session.get_providers()[0] != _ORT_NAMES[self.provider]:
@@ -165,7 +183,7 @@ def _import_onnxruntime(installed: Sequence[str]) -> Any:
 
 
 def _provider_options(
-    provider: Provider, description: BundleDescription, input_name: str, cache_folder: Path | None
+    provider: Provider, description: BundleDescription, input_name: str, cache_folder: Path | None, *, engine: str
 ) -> list[tuple[str, dict[str, str]]]:
     cpu: tuple[str, dict[str, str]] = (_ORT_NAMES[Provider.CPU], {})
     if provider is Provider.CPU:
@@ -200,7 +218,7 @@ def _provider_options(
         tensorrt |= {
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": str(cache_folder),
-            "trt_engine_cache_prefix": f"{description.name}-{description.sha256[:12]}",
+            "trt_engine_cache_prefix": engine,
             "trt_timing_cache_enable": "1",
             "trt_timing_cache_path": str(cache_folder),
         }

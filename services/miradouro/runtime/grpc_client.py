@@ -47,7 +47,7 @@ def typed_error(error: grpc.RpcError, *, peer: str) -> MiradouroError:
     """The error that the server raised, with its message; what never reached a server also names `peer`."""
     code: grpc.StatusCode = error.code()
     text: str = error.details() or code.name
-    came_from_handler = any(entry[0] == "retriable" for entry in error.trailing_metadata() or ())
+    came_from_handler = any(entry.key == "retriable" for entry in error.trailing_metadata() or ())
     if not came_from_handler:
         text = f"{peer}: {text}"
     elif code is grpc.StatusCode.INVALID_ARGUMENT:

@@ -1,0 +1,73 @@
+"""Cuts a graph down to what some of its outputs need.
+
+onnxruntime computes every output that a session has, asked for or not, so a shallow layer alone would cost as much as the
+deepest one. A session of the cut graph costs what the layer costs, and small cuts have few weights.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import onnx
+
+HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+WORTHWHILE = 0.9  # a cut that keeps more than this part of the heavy operators is not worth a session
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A graph with some of the outputs of the whole one."""
+
+    outputs: frozenset[str]
+    model: onnx.ModelProto
+
+
+def cuts(model: onnx.ModelProto) -> list[Cut]:
+    """Worthwhile cuts of `model`, from the one with the fewest heavy operators; the whole is not among them."""
+    nodes = model.graph.node
+    needs = {output.name: _needed(model.graph, [output.name]) for output in model.graph.output}
+    heavy_nodes = {index for index, node in enumerate(nodes) if node.op_type in HEAVY}
+    heavy = {name: frozenset(needed & heavy_nodes) for name, needed in needs.items()}
+    found = []
+    for kept in sorted(set(heavy.values()), key=len):
+        if len(kept) <= WORTHWHILE * len(heavy_nodes):
+            outputs = [name for name in heavy if heavy[name] <= kept]
+            found.append(Cut(frozenset(outputs), _extracted(model, outputs)))
+    return found
+
+
+def _needed(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[int]:
+    """Positions of the nodes that the outputs are computed from."""
+    producer = {name: index for index, node in enumerate(graph.node) for name in node.output}
+    needed: set[int] = set()
+    open_names = list(outputs)
+    while open_names:
+        index = producer.get(open_names.pop())
+        if index is not None and index not in needed:
+            needed.add(index)
+            open_names.extend(_inputs(graph.node[index]))
+    return needed
+
+
+def _inputs(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that a node reads, those that its inner graphs take from outside included."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _inputs(inner)
+
+
+def _extracted(model: onnx.ModelProto, outputs: list[str]) -> onnx.ModelProto:
+    graph = model.graph
+    nodes = [graph.node[index] for index in sorted(_needed(graph, outputs))]
+    read = {name for node in nodes for name in _inputs(node)}
+    cut = onnx.ModelProto()
+    cut.ir_version = model.ir_version
+    cut.opset_import.extend(model.opset_import)
+    cut.functions.extend(model.functions)
+    cut.graph.name = graph.name
+    cut.graph.node.extend(nodes)
+    cut.graph.input.extend(graph.input)
+    cut.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in read)
+    cut.graph.output.extend(output for output in graph.output if output.name in outputs)
+    return cut
