@@ -59,6 +59,7 @@ class BadPhoto(InvalidArgument):
         "unreadable",
         "sha256_mismatch",
         "vanished",
+        "bad_sidecar",
     )
 
     def __init__(self, reason: str, message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
+from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import PhotoEvent
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.spaces import BundleDescription, Space
@@ -158,9 +159,42 @@ class DeadLetters(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A photo of which a source knows, but of which it could make no event; it goes to the dead letters as it is.
+
+    `version` is 0 for what is no photo of its own, such as a folder that can't be read: that is reported, not recorded.
+    """
+
+    collection: str
+    photo_id: str
+    version: int
+    uri: str
+    error: InvalidArgument
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A photo that is as the index has it; `origin` is the new state of its files, None when that is remembered already."""
+
+    collection: str
+    photo_id: str
+    origin: Origin | None
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Something that a source looked at and that is no photo."""
+
+    path: str
+
+
+SourceItem = PhotoEvent | Refused | Unchanged | Ignored
+
+
 class EventSource(Protocol):
     """Gives photo events in order per photo."""
 
-    def events(self) -> Iterator[PhotoEvent]:
-        """Events until the source is exhausted or closed."""
+    def events(self) -> Iterator[SourceItem]:
+        """Events, and what else the source has to tell, until it is exhausted or closed."""
         ...

@@ -1,0 +1,65 @@
+"""Original photos in files of this machine, by file: URI."""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
+
+import fsspec
+
+from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, Unavailable
+
+_GONE = {errno.ENOENT, errno.ENOTDIR}
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN}
+
+
+def file_uri(path: str) -> str:
+    """The URI of an absolute path as the operating system gives it; bytes that are no UTF-8 are kept, percent-encoded."""
+    return "file://" + quote_from_bytes(os.fsencode(path))
+
+
+class FileStore:
+    """PhotoStore over the file system, for what lies below `roots` and nothing else; links below them are followed."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = [os.path.normpath(os.path.abspath(root)) for root in roots]
+        self._files = fsspec.filesystem("file")
+
+    def read(self, uri: str, *, limit_bytes: int) -> bytes:
+        """The bytes of a file; see `core.ports.PhotoStore`."""
+        path = self._path(uri)
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+                raise BadPhoto("unreadable", f"{uri} is not a regular file")
+            with self._files.open(path, "rb") as file:
+                data: bytes = file.read(limit_bytes + 1)
+        except OSError as exc:
+            raise _translated(exc, uri) from exc
+        if len(data) > limit_bytes:
+            raise BadPhoto("too_many_bytes", f"{uri} has more than {limit_bytes:,} bytes; scale the photo down")
+        return data
+
+    def _path(self, uri: str) -> str:
+        try:
+            parts = urlsplit(uri)
+        except ValueError as exc:
+            raise InvalidArgument("uri", f"{uri!r} is no URI: {exc}") from exc
+        path = os.fsdecode(unquote_to_bytes(parts.path))
+        plain = parts.scheme == "file" and parts.netloc in {"", "localhost"} and not parts.query and not parts.fragment
+        if not (plain and path.startswith("/")) or "\0" in path:
+            raise InvalidArgument("uri", f"{uri!r} is not taken; allowed: file:///absolute/path, percent-encoded")
+        path = os.path.normpath(path)
+        if not any(path == root or path.startswith(root.rstrip("/") + "/") for root in self._roots):
+            allowed = ", ".join(self._roots) or "none; set MIRADOURO_PHOTO_ROOTS"
+            raise InvalidArgument("uri", f"{uri!r} does not lie below an allowed folder; allowed: {allowed}")
+        return path
+
+
+def _translated(exc: OSError, uri: str) -> MiradouroError:
+    if exc.errno in _GONE:
+        return BadPhoto("vanished", f"{uri} is not there (any more)")
+    if exc.errno in _PASSING:
+        return Unavailable(f"{uri} can't be read now: {exc.strerror}; try again")
+    return BadPhoto("unreadable", f"{uri} can't be read: {exc.strerror}")

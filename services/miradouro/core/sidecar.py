@@ -1,0 +1,92 @@
+"""The JSON file beside a photo that tells what people know of it.
+
+    {"caption", "title", "tags", "owner", "attributes", "place": {"lat", "lon"}, "taken_at", "version"}
+
+Every key may be left out or null; other keys are left alone, for other programs may keep theirs there too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from miradouro.core.document import Place, TakenAt
+from miradouro.core.errors import BadPhoto
+
+MAX_SIDECAR_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a sidecar tells; `version` is None unless it counts versions itself."""
+
+    title: str = ""
+    caption: str = ""
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
+    taken_at: TakenAt | None = None
+    version: int | None = None
+
+
+class _PlaceJson(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    lat: float
+    lon: float
+
+
+class _SidecarJson(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    caption: str | None = None
+    title: str | None = None
+    tags: list[str] | None = None
+    owner: str | None = None
+    attributes: dict[str, str] | None = None
+    place: _PlaceJson | None = None
+    taken_at: str | None = None
+    version: int | None = None
+
+
+def parse_sidecar(data: bytes, *, name: str) -> Sidecar:
+    """What the sidecar called `name` tells. Raises BadPhoto (bad_sidecar) naming the sidecar and the place in it."""
+    if len(data) > MAX_SIDECAR_BYTES:
+        raise bad_sidecar(name, f"it has more than {MAX_SIDECAR_BYTES:,} bytes")
+    try:
+        told = _SidecarJson.model_validate_json(data.removeprefix(b"\xef\xbb\xbf"))
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in wrong["loc"])
+        raise bad_sidecar(name, f"{place}: {wrong['msg']}" if place else wrong["msg"]) from exc
+    return Sidecar(
+        title=told.title or "",
+        caption=told.caption or "",
+        tags=tuple(told.tags or ()),
+        owner=told.owner or "",
+        attributes=told.attributes or {},
+        place=Place(told.place.lat, told.place.lon) if told.place else None,
+        taken_at=_taken_at(told.taken_at, name) if told.taken_at else None,
+        version=told.version,
+    )
+
+
+def bad_sidecar(name: str, what: str) -> BadPhoto:
+    """The error that a sidecar's photo fails with."""
+    return BadPhoto("bad_sidecar", f"sidecar {name}: {what}; correct it or take it away")
+
+
+def _taken_at(text: str, name: str) -> TakenAt:
+    """An ISO 8601 instant; without an offset it is the camera's local time, the offset unknown."""
+    try:
+        told = datetime.fromisoformat(text)
+        offset = told.utcoffset()
+        if offset is None:
+            return TakenAt(told.replace(tzinfo=UTC), None)
+        if offset % timedelta(minutes=1):
+            raise bad_sidecar(name, f"taken_at: the offset of {text!r} is not in whole minutes")
+        return TakenAt(told.astimezone(UTC), offset // timedelta(minutes=1))
+    except (ValueError, OverflowError) as exc:
+        raise bad_sidecar(name, f"taken_at: {text!r} is no ISO 8601 time, for example 2024-05-01T12:30:00+01:00") from exc
