@@ -1,0 +1,50 @@
+"""Documents made for tests: small spaces, seeded unit vectors, and everything else as the test says."""
+
+import zlib
+from typing import Any
+
+import numpy as np
+from miradouro.core.document import Document, Float32, Tag, TagKind
+from miradouro.core.spaces import Region, Space
+
+COLLECTION = "photos"
+BOXES = tuple(Region(i / 14, 0.0, 1 / 14, 1.0) for i in range(14))
+WHOLE = Space("small", "features", "", 32, "0" * 64, is_default=True, is_default_pooling=True)
+POOLED = Space("small", "pool1", "avg", 8, "1" * 64, is_default=True, is_default_pooling=True)
+PARTS = Space("small", "pool5", "regions", 16, "2" * 64, is_default=True, is_default_pooling=False, regions=BOXES)
+SPACES = (WHOLE, POOLED, PARTS)
+
+
+def unit(seed: object, rows: int, dimension: int) -> Float32:
+    """float32 [rows, dimension], rows of length 1; the same for the same seed."""
+    drawn = np.random.default_rng(zlib.crc32(repr(seed).encode())).standard_normal((rows, dimension))
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+
+def vectors_of(seed: object, spaces: tuple[Space, ...] = SPACES) -> dict[str, Float32]:
+    """Vectors of one photo in every space."""
+    return {space.name: unit((seed, space.name), space.vectors_per_photo, space.dimension) for space in spaces}
+
+
+def photo(photo_id: str, version: int = 1, *, spaces: tuple[Space, ...] = SPACES, **fields: Any) -> Document:
+    """A photo with vectors made from its id and version unless given, and only such fields as are given."""
+    fields.setdefault("vectors", vectors_of((photo_id, version), spaces))
+    fields.setdefault("provenances", {space.name: space.provenance for space in spaces})
+    fields.setdefault("collection", COLLECTION)
+    return Document(photo_id=photo_id, version=version, **fields)
+
+
+def tombstone(photo_id: str, version: int, *, collection: str = COLLECTION) -> Document:
+    return Document(collection, photo_id, version, deleted=True)
+
+
+def label(name: str, probability: float) -> Tag:
+    return Tag(name, probability, TagKind.LABEL)
+
+
+def parent(name: str, probability: float) -> Tag:
+    return Tag(name, probability, TagKind.PARENT)
+
+
+def user_tag(name: str) -> Tag:
+    return Tag(name, 1.0, TagKind.USER)
