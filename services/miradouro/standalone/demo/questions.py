@@ -4,7 +4,6 @@ import io
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +43,9 @@ def cut(data: bytes) -> bytes:
     return out.getvalue()
 
 
-def questions_about(stub: SearchServiceStub, photo_ids: Sequence[str]) -> Questions:
-    """Questions that a collection of unknown photos can answer: `photo_ids` must not be empty."""
-    like, cut_from = photo_ids[len(photo_ids) // 3], photo_ids[2 * len(photo_ids) // 3]
+def questions_about(stub: SearchServiceStub, photos: tuple[str, str]) -> Questions:
+    """Questions that a collection of unknown photos can answer; `photos` are the one to compare with and the one to cut."""
+    like, cut_from = photos
     hits = stub.Search(wire.SearchRequest(like=wire.LikeQuery(photo_id=like), limit=WALL), timeout=TIMEOUT_S).hits
     counts = Counter(tag.label for hit in hits for tag in hit.tags if tag.score >= SURE)
     several = [label for label, count in counts.most_common() if count <= max(1, len(hits) // 2)]

@@ -1,0 +1,165 @@
+"""The README tells the truth: what it names is there, and what is there is in it."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import shlex
+from pathlib import Path
+
+import click
+import miradouro
+import pytest
+from miradouro.bundles.manifest import manifests
+from miradouro.cli.main import cli
+from miradouro.runtime.settings import SettingRow, Settings, table
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """The text under a heading, up to the next one."""
+    [found] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
+    return str(found)
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row below its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    bodies = "\n".join(lines).split("|---")[1:]
+    return [
+        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for body in bodies
+        for line in body.splitlines()[1:]
+    ]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+
+
+def words_of_commands() -> list[list[str]]:
+    """Every command line of the shell examples, as words without its comment."""
+    return [words for block in blocks("sh") for line in block.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def settings_classes() -> list[type[Settings]]:
+    """Every class of settings there is, after every module is imported."""
+    for module in pkgutil.walk_packages(miradouro.__path__, "miradouro."):
+        importlib.import_module(module.name)
+    found, waiting = [], list(Settings.__subclasses__())
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        found += [cls] if cls.__module__.startswith("miradouro.") else []
+    return sorted(set(found), key=lambda cls: cls.__name__)
+
+
+def line_of(row: SettingRow) -> str:
+    default = f"`{row.default}`" if row.default else ""
+    return f"| `{row.variable}` | {default} | {row.description} |"
+
+
+def test_the_settings_table_is_complete_and_true() -> None:
+    wanted = {line_of(row) for row in table(*settings_classes())}
+    written = {line for line in section("Settings").splitlines() if line.startswith("| `")}
+    assert "\n".join(sorted(wanted - written)) == "", "missing in the README, or told otherwise there"
+    assert "\n".join(sorted(written - wanted)) == "", "in the README, but no such setting"
+
+
+def test_every_setting_has_a_description() -> None:
+    assert [row.variable for row in table(*settings_classes()) if not row.description.endswith(".")] == []
+
+
+def functions(path: Path) -> set[str]:
+    """The names of the functions of a file; methods as Class.method."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            names |= {
+                f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+    return names
+
+
+def test_every_step_of_follow_one_photo_is_a_function_of_its_file() -> None:
+    steps = rows(section("Follow one photo"))
+    assert len(steps) >= 15
+    wrong = []
+    for _, file, function in steps:
+        path = ROOT / "services" / "miradouro" / file.strip("`")
+        if not path.is_file() or function.strip("`") not in functions(path):
+            wrong.append(f"{file} {function}")
+    assert wrong == []
+
+
+def test_every_make_command_is_a_target() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
+    named = set(re.findall(r"(?:`|^|\s)make ([a-z-]+)(?=[`\s]|$)", README, re.M))
+    assert {"demo", "test", "check", "bench", "accept", "protos", "lock"} <= named
+    assert named <= targets
+
+
+def test_every_miradouro_example_is_a_command_with_options_that_exist() -> None:
+    examples = [words[1:] for words in words_of_commands() if words[0] == "miradouro"]
+    examples += [shlex.split(words)[1:] for words in re.findall(r"`(miradouro [a-z]+(?: [a-z]+)?)`", README)]
+    assert len(examples) >= 10
+    for words in examples:
+        command: click.Command = cli
+        arguments = list(words)
+        while isinstance(command, click.Group):
+            found = command.get_command(click.Context(command), arguments[0])
+            assert found is not None, words
+            command, arguments = found, arguments[1:]
+        command.make_parser(click.Context(command)).parse_args(args=arguments)
+
+
+def test_an_option_that_does_not_exist_would_be_seen() -> None:
+    search = cli.get_command(click.Context(cli), "search")
+    assert search is not None
+    with pytest.raises(click.NoSuchOption):
+        search.make_parser(click.Context(search)).parse_args(args=["--wish", "x"])
+
+
+def test_every_command_is_in_the_readme() -> None:
+    assert [name for name in cli.list_commands(click.Context(cli)) if f"miradouro {name}" not in README] == []
+
+
+def test_the_build_server_runs_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "export CI=1" in script
+    assert script.splitlines()[-1] == "exec make test"
+    assert ["make", "test"] in words_of_commands()
+
+
+def test_every_link_and_path_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    paths = re.findall(r"`((?:services|protos|models|requirements|tests|core)/[A-Za-z0-9_./-]*)`", README)
+    assert len(links) >= 3
+    assert [link for link in links if not link.startswith("https://") and not (ROOT / link).exists()] == []
+    assert [path for path in paths if not (ROOT / path).exists() and not (ROOT / "services/miradouro" / path).exists()] == []
+
+
+def test_every_service_is_in_the_table() -> None:
+    protos = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protos").rglob("*.proto"))
+    told = {row[0].strip("`") for row in rows(section("The services"))}
+    assert set(re.findall(r"^service (\w+)", protos, re.M)) == told
+
+
+def test_every_bundle_is_told_with_its_licence() -> None:
+    assert {row[0].strip("`") for row in rows(section("Models"))} == {manifest.name for manifest in manifests()}
+    licences = section("Licences and attribution").replace("\n  ", " ")
+    for words in ("Simonyan", "Zisserman", "CC BY 4.0", "Mingxing Tan", "Quoc V. Le", "Apache-2.0", "WordNet 3.0", "timm"):
+        assert words in licences
+
+
+def test_every_room_is_told() -> None:
+    rooms = {path.name for path in (ROOT / "services" / "miradouro").iterdir() if path.is_dir() and path.name[0] not in "_."} - {
+        "v1"
+    }
+    told = section("Working on it")
+    assert {room for room in rooms if f"`{room}`" not in told and f"miradouro/{room}`" not in told} == set()
