@@ -1,6 +1,6 @@
 """Puts the embedding service together: bundles, networks, batcher, handlers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +39,18 @@ def open_embedding(settings: EmbeddingSettings, *, models: Path, registry: Colle
 
 @contextmanager
 def run_embedding(
-    bundles: list[OpenBundle], settings: EmbeddingSettings, *, registry: CollectorRegistry, engines: Path | None = None
+    bundles: Sequence[OpenBundle], settings: EmbeddingSettings, *, registry: CollectorRegistry, engines: Path | None = None
 ) -> Iterator[EmbeddingParts]:
     """Runs opened bundles while the block runs; `engines` is TensorRT's cache folder. Raises ConfigurationError, BadBundle."""
-    metrics = EmbeddingMetrics(registry)
     networks = OnnxEmbedder(bundles, provider=settings.provider, threads=settings.inference_threads, cache_folder=engines)
+    with run_networks(networks, settings, registry=registry) as parts:
+        yield parts
+
+
+@contextmanager
+def run_networks(networks: OnnxEmbedder, settings: EmbeddingSettings, *, registry: CollectorRegistry) -> Iterator[EmbeddingParts]:
+    """Runs loaded networks while the block runs; on leaving, what waits is run first."""
+    metrics = EmbeddingMetrics(registry)
     batcher = Batcher(networks, metrics=metrics, queue_tensors=settings.queue_tensors, max_batch_photos=settings.max_batch_photos)
     handlers = EmbeddingService(
         batcher,
