@@ -1,5 +1,7 @@
 """Settings of ingest."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from miradouro.runtime.settings import Settings
@@ -27,3 +29,8 @@ class IngestSettings(Settings):
     photo_roots: str = Field(
         "", description="Folders, separated by colons, below which events may name photos by file URI; empty: none."
     )
+
+    @property
+    def photo_root_folders(self) -> list[Path]:
+        """`photo_roots` one by one."""
+        return [Path(root) for root in self.photo_roots.split(":") if root]

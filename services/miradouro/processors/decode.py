@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits, decode
+from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.fingerprint import GEOMETRY
 from miradouro.core.pipeline import Draft
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -13,8 +13,8 @@ from miradouro.processors.plugin import Context, ProcessorOptions, need
 class DecodeOptions(ProcessorOptions):
     """Options of `decode`."""
 
-    max_pixels: int = Field(DEFAULT_LIMITS.max_pixels, ge=1, description="Largest photo, width x height in pixels.")
-    min_side: int = Field(DEFAULT_LIMITS.min_side, ge=1, description="Shortest side of a photo, in pixels.")
+    max_pixels: int | None = Field(None, ge=1, description="Largest photo, width x height; null: the process's own limit.")
+    min_side: int | None = Field(None, ge=1, description="Shortest side of a photo, in pixels; null: the process's own limit.")
 
 
 class Decode:
@@ -23,7 +23,8 @@ class Decode:
     Options = DecodeOptions
 
     def __init__(self, options: DecodeOptions, context: Context) -> None:
-        self._limits = options
+        self._max_pixels = options.max_pixels or context.limits.max_pixels
+        self._min_side = options.min_side or context.limits.min_side
         self._context = context
 
     def __call__(self, draft: Draft) -> Draft:
@@ -32,5 +33,5 @@ class Decode:
         need(data is not None, "decode", "the photo's bytes", "fetch")
         assert data is not None
         geometries = [bundle.geometry for bundle in self._context.bundles(draft.spaces, tags=True)]
-        limits = DecodeLimits(len(data), self._limits.max_pixels, self._limits.min_side)
+        limits = DecodeLimits(len(data), self._max_pixels, self._min_side)  # fetch has seen to the bytes
         return replace(draft, decoded=decode(data, [*geometries, GEOMETRY], limits=limits))

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from miradouro.core.decode import DEFAULT_LIMITS
 from miradouro.core.errors import BadPhoto
 from miradouro.core.pipeline import Draft
 from miradouro.processors.plugin import Context, ProcessorOptions
@@ -13,7 +12,7 @@ from miradouro.processors.plugin import Context, ProcessorOptions
 class FetchOptions(ProcessorOptions):
     """Options of `fetch`."""
 
-    max_bytes: int = Field(DEFAULT_LIMITS.max_bytes, ge=1, description="Largest encoded photo, in bytes.")
+    max_bytes: int | None = Field(None, ge=1, description="Largest encoded photo, in bytes; null: the process's own limit.")
 
 
 class Fetch:
@@ -22,7 +21,7 @@ class Fetch:
     Options = FetchOptions
 
     def __init__(self, options: FetchOptions, context: Context) -> None:
-        self._max_bytes = options.max_bytes
+        self._max_bytes = options.max_bytes or context.limits.max_bytes
         self._store = context.photo_store
 
     def __call__(self, draft: Draft) -> Draft:

@@ -10,12 +10,14 @@ A plug-in is a class in the entry-point group `miradouro.processors`; the entry 
         def __call__(self, draft: Draft) -> Draft: ...   # core.pipeline.Processor
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from miradouro.bundles.labels import LabelTable
+from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Draft, Processor
@@ -31,18 +33,24 @@ class ProcessorOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What processors work with. `embed_timeout_s` bounds one forward pass, waiting in the queue included."""
+    """What processors work with.
+
+    `describe` tells the loaded bundles without asking the embedder each time; `limits` are the process's own, for what a
+    pipeline file leaves open; `embed_timeout_s` bounds one photo's embedding, waiting in the queue included.
+    """
 
     embedder: Embedder
+    describe: Callable[[], Sequence[BundleDescription]]
     photo_store: PhotoStore
     labels: LabelTable
+    limits: DecodeLimits = DEFAULT_LIMITS
     priority: Priority = Priority.BULK
     embed_timeout_s: float = 60.0
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
         """The loaded bundles that these spaces, and tags where wanted, need. Raises Unavailable."""
         needed = {space.bundle for space in spaces}
-        return [bundle for bundle in self.embedder.describe() if bundle.name in needed or (tags and bundle.can_tag)]
+        return [bundle for bundle in self.describe() if bundle.name in needed or (tags and bundle.can_tag)]
 
 
 class ProcessorClass(Protocol):

@@ -1,0 +1,270 @@
+"""EventSource over a folder: what differs between its files and what an index remembers of them."""
+
+import os
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, is_photo, photo_id_of, sha256_of, walk
+from miradouro.core.document import Origin
+from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
+from miradouro.core.event import EventKind, PhotoEvent, check_event
+from miradouro.core.fingerprint import sha256
+from miradouro.core.ports import Ignored, OriginState, Refused, SourceItem, Unchanged
+from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, parse_sidecar
+
+# A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
+# remembered with the time 0, so that the next run compares its contents instead of trusting its time.
+_FRESH_NS = 2_000_000_000
+_NAMESPACE = uuid.UUID("6f3c9f0e-6b1e-4c58-9a53-0d3f4c6a7a11")
+
+
+@dataclass(frozen=True)
+class FolderCount:
+    """Files to look at, photos that the index holds, and those of them whose files are gone."""
+
+    files: int
+    known: int
+    gone: int
+
+
+class FolderSource:
+    """Brings a collection in line with the folder `root`, an absolute path.
+
+    `known` gives what the index remembers, ordered by photo id; `file_uri` makes a URI of a path. `excluded` folders are left
+    out. Without `prune` nothing is deleted when the root is missing or more than half of the photos are gone. Both what is
+    remembered and the files are read in one pass, side by side, so memory doesn't grow with either.
+
+    A file that can't be read, and the photos of a folder that can't be listed, are not gone: they stay in the index.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        collection: str,
+        known: Callable[[], Iterator[OriginState]],
+        file_uri: Callable[[str], str],
+        excluded: Sequence[Path] = (),
+        prune: bool = False,
+    ) -> None:
+        self._root, self._collection, self._known, self._file_uri, self._prune = root, collection, known, file_uri, prune
+        self._excluded = frozenset(_inodes(excluded))
+
+    def count(self) -> FolderCount:
+        """Looks through the folder's names without opening a file.
+
+        Raises InvalidArgument when there is no such folder and nothing is known of it, and FailedPrecondition when it can't be
+        listed, or when pruning is needed and not permitted.
+        """
+        files = known = gone = 0
+        for found, state in self._beside():
+            if state is not None and _is_live(state):
+                known += 1
+                gone += found is None
+            if found is not None and not isinstance(found, Closed):
+                files += 1
+        self._check(known, gone)
+        return FolderCount(files, known, gone)
+
+    def events(self) -> Iterator[SourceItem]:
+        """Events for new, changed and vanished photos, in the order of photo ids; and what was unchanged, ignored, refused.
+
+        Raises FailedPrecondition when more photos vanish under way than may be deleted.
+        """
+        count = self.count()
+        gone = 0
+        for found, state in self._beside():
+            if found is None:
+                assert state is not None
+                if _is_live(state):
+                    gone += 1
+                    self._check(count.known, gone)
+                    yield self._deleted(state)
+            elif isinstance(found, Closed):
+                yield self._refused(found.photo_id, 0, found.path, _unreadable(found.path, found.error))
+            elif isinstance(found, Hidden) or not is_photo(found.path):
+                if state is not None and _is_live(state):
+                    yield self._deleted(state)
+                yield Ignored(found.photo_id)
+            else:
+                yield self._compared(found, state)
+
+    def _beside(self) -> Iterator[tuple[File | Hidden | Closed | None, OriginState | None]]:
+        """Files and remembered photos of the same id side by side, None where one of both is missing.
+
+        What is remembered of photos below a folder that can't be listed is left out.
+        """
+        states = self._known()
+        state = next(states, None)
+        for found in self._walk():
+            key = found.photo_id.encode()
+            while state is not None and state.photo_id.encode() < key:
+                yield None, state
+                state = next(states, None)
+            if isinstance(found, Closed):
+                while state is not None and state.photo_id.startswith(found.photo_id):
+                    state = next(states, None)
+                yield found, None
+            elif state is not None and state.photo_id == found.photo_id:
+                yield found, state
+                state = next(states, None)
+            else:
+                yield found, None
+        while state is not None:
+            yield None, state
+            state = next(states, None)
+
+    def _walk(self) -> Iterator[File | Hidden | Closed]:
+        for found in walk(self._root, excluded=self._excluded):
+            if isinstance(found, Closed) and found.path == self._root:
+                if isinstance(found.error, FileNotFoundError) and self._prune:
+                    return
+                if not isinstance(found.error, FileNotFoundError):
+                    raise FailedPrecondition(f"{self._root} can't be listed: {found.error.strerror}") from found.error
+                if not any(_is_live(state) for state in self._known()):
+                    raise InvalidArgument("path", f"there is no folder {self._root}") from found.error
+                raise FailedPrecondition(
+                    f"{self._root} is missing, and collection {self._collection!r} mirrors it; is its disk mounted? "
+                    "Pass --prune to delete its photos from the index"
+                ) from found.error
+            yield found
+
+    def _check(self, known: int, gone: int) -> None:
+        if gone * 2 > known and not self._prune:
+            raise FailedPrecondition(
+                f"{gone:,} of the {known:,} photos of collection {self._collection!r} are no longer in {self._root}; "
+                "is its disk mounted? Pass --prune to delete them from the index"
+            )
+
+    def _compared(self, file: File, state: OriginState | None) -> SourceItem:
+        version = state.version + 1 if state else 1
+        remembered = state.origin if state and not state.deleted else None
+        sidecar = Sidecar()
+        try:
+            now = time.time_ns()  # before anything is read: a change from here on shows the next time
+            status = _regular(os.stat(file.path), file.path)
+            beside = os.stat(file.sidecar) if file.sidecar else None
+            origin = Origin(
+                status.st_size,
+                status.st_mtime_ns,
+                beside.st_size if beside else 0,
+                beside.st_mtime_ns if beside else 0,
+                remembered.sidecar_sha256 if remembered else "",
+            )
+            if remembered == origin:
+                return Unchanged(self._collection, file.photo_id, None)
+            data = _read_sidecar(file.sidecar) if file.sidecar else b""
+            origin = Origin(
+                status.st_size,
+                _trusted(status.st_mtime_ns, now),
+                origin.sidecar_size_bytes,
+                _trusted(beside.st_mtime_ns, now) if beside else 0,
+                sha256(data) if file.sidecar else "",
+            )
+            if state and not state.deleted and self._has_same_content(file, state, origin):
+                return Unchanged(self._collection, file.photo_id, origin)
+            sidecar = parse_sidecar(data, name=_shown(file.sidecar)) if file.sidecar else sidecar
+            version = _version(sidecar, state)
+            if state and version <= state.version:
+                return Unchanged(self._collection, file.photo_id, None)
+            return self._changed(file, state, sidecar, version, origin)
+        except OSError as exc:
+            return self._refused(file.photo_id, version, file.path, _unreadable(file.path, exc))
+        except InvalidArgument as exc:
+            return self._refused(file.photo_id, version, file.path, exc)
+
+    def _has_same_content(self, file: File, state: OriginState, origin: Origin) -> bool:
+        beside = state.origin.sidecar_sha256 if state.origin else ""
+        return beside == origin.sidecar_sha256 and sha256_of(file.path) == state.sha256
+
+    def _changed(self, file: File, state: OriginState | None, sidecar: Sidecar, version: int, origin: Origin) -> PhotoEvent:
+        event = PhotoEvent(
+            event_id=self._event_id(file.photo_id, version),
+            kind=EventKind.UPDATED if state and not state.deleted else EventKind.UPLOADED,
+            collection=self._collection,
+            photo_id=file.photo_id,
+            version=version,
+            uri=self._file_uri(file.path),
+            title=sidecar.title,
+            caption=sidecar.caption,
+            tags=sidecar.tags,
+            owner=sidecar.owner,
+            attributes=sidecar.attributes,
+            place=sidecar.place,
+            taken_at=sidecar.taken_at,
+            origin=origin,
+        )
+        try:
+            return check_event(event)
+        except InvalidArgument as exc:
+            if exc.field == "photo_id" or not file.sidecar:
+                raise
+            raise bad_sidecar(_shown(file.sidecar), exc.message) from exc
+
+    def _deleted(self, state: OriginState) -> PhotoEvent:
+        version = state.version + 1
+        event_id = self._event_id(state.photo_id, version)
+        return PhotoEvent(event_id, EventKind.DELETED, self._collection, state.photo_id, version)
+
+    def _refused(self, photo_id: str, version: int, path: str, error: InvalidArgument) -> Refused:
+        return Refused(self._collection, photo_id, version, self._file_uri(path), error)
+
+    def _event_id(self, photo_id: str, version: int) -> str:
+        return str(uuid.uuid5(_NAMESPACE, f"{self._collection}\0{photo_id}\0{version}"))
+
+
+def _version(sidecar: Sidecar, state: OriginState | None) -> int:
+    """The sidecar's own count, or the stored one + 1; what comes back after it was deleted is always newer than the tombstone."""
+    following = state.version + 1 if state else 1
+    if sidecar.version is None:
+        return following
+    return max(sidecar.version, following) if state and state.deleted else sidecar.version
+
+
+def _is_live(state: OriginState) -> bool:
+    """Whether the folder answers for the photo: it isn't deleted, and it didn't come by event."""
+    return not state.deleted and state.origin is not None
+
+
+def _trusted(mtime_ns: int, now_ns: int) -> int:
+    return mtime_ns if now_ns - mtime_ns > _FRESH_NS else 0
+
+
+def _regular(status: os.stat_result, path: str) -> os.stat_result:
+    if not stat.S_ISREG(status.st_mode):
+        raise BadPhoto("unreadable", f"{_shown(path)} is not a regular file")
+    return status
+
+
+def _read_sidecar(path: str) -> bytes:
+    name = _shown(path)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise bad_sidecar(name, "it is not a regular file")
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_SIDECAR_BYTES + 1)
+    except OSError as exc:
+        raise bad_sidecar(name, f"it can't be read: {exc.strerror}") from exc
+
+
+def _unreadable(path: str, error: OSError) -> BadPhoto:
+    name = _shown(path)
+    if isinstance(error, FileNotFoundError) and not os.path.islink(path):
+        return BadPhoto("vanished", f"{name} vanished while it was being indexed; index again")
+    return BadPhoto("unreadable", f"{name} can't be read: {error.strerror}; check its permissions, or where it links to")
+
+
+def _shown(path: str) -> str:
+    """The file's name as text that can be sent and stored, whatever its bytes."""
+    return photo_id_of(os.path.basename(path))
+
+
+def _inodes(folders: Sequence[Path]) -> Iterator[Inode]:
+    for folder in folders:
+        if folder.exists():
+            status = folder.stat()
+            yield status.st_dev, status.st_ino

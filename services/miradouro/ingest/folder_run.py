@@ -1,0 +1,101 @@
+"""Brings a collection in line with a folder, and counts what was done."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.folder.walk import path_of
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.pipeline import tombstone
+from miradouro.core.ports import DeadLetters, PhotoIndex, Refused, SourceItem, Unchanged
+from miradouro.core.query import MAX_LIMIT
+from miradouro.ingest.runner import Outcome, Run, Runner, Status
+
+_PROGRESS_INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True)
+class FolderProgress:
+    """Files looked at, files to look at, and the one finished last."""
+
+    done: int
+    total: int
+    path: str
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What was done: counts, and (path, reason) of what could not be indexed."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    ignored: int = 0
+    failed: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+
+
+def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[FolderProgress | FolderReport]:
+    """Progress, at most every 0.1 s, and last the report; a cancelled run reports what it got done.
+
+    Raises what `FolderSource.events` and `Runner.run` raise.
+    """
+    yield FolderProgress(0, 0, "")
+    total = source.count().files
+    yield FolderProgress(0, total, "")
+    tally = _Tally()
+    told_at = time.monotonic()
+    for outcome in runner.run(source.events(), run):
+        tally.add(outcome)
+        if time.monotonic() - told_at >= _PROGRESS_INTERVAL_S:
+            told_at = time.monotonic()
+            yield FolderProgress(min(tally.done, total), total, _path(outcome.item))
+    if not run.cancelled.is_set():
+        yield FolderProgress(total, total, "")
+    yield tally.report()
+
+
+def forget_failures_of_gone_files(root: str, collection: str, *, index: PhotoIndex, letters: DeadLetters) -> None:
+    """Puts tombstones where photos failed whose files are gone: they were never stored, so no comparison meets them."""
+    after = ""
+    while True:
+        failures, after = letters.list(collection=collection, limit=MAX_LIMIT, after=after)
+        gone = [
+            tombstone(PhotoEvent("gone", EventKind.DELETED, collection, failure.photo_id, failure.version))
+            for failure in failures
+            if failure.uri.startswith("file:") and not os.path.lexists(os.path.join(root, path_of(failure.photo_id)))
+        ]
+        if gone:
+            index.write(gone)
+        if not after:
+            return
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.done = 0
+        self._counts = FolderReport()
+        self._failed: list[tuple[str, str]] = []
+
+    def add(self, outcome: Outcome) -> None:
+        counts, item = self._counts, outcome.item
+        is_deletion = isinstance(item, PhotoEvent) and item.kind is EventKind.DELETED
+        self.done += not is_deletion
+        if outcome.status is Status.FAILED:
+            self._failed.append((_path(item), outcome.message))
+        elif outcome.status is Status.IGNORED:
+            self._counts = replace(counts, ignored=counts.ignored + 1)
+        elif outcome.status is not Status.STORED:
+            self._counts = replace(counts, unchanged=counts.unchanged + 1)
+        elif is_deletion:
+            self._counts = replace(counts, deleted=counts.deleted + 1)
+        else:
+            self._counts = replace(counts, indexed=counts.indexed + 1)
+
+    def report(self) -> FolderReport:
+        return replace(self._counts, failed=tuple(self._failed))
+
+
+def _path(item: SourceItem) -> str:
+    return item.photo_id if isinstance(item, PhotoEvent | Refused | Unchanged) else item.path

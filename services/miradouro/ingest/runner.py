@@ -1,0 +1,270 @@
+"""Runs photos through the pipeline: several at a time, written in groups, told in the order in which they came.
+
+Worker threads take photos from event to document; the calling thread reads the source, collects the documents in order, and
+commits them in groups. So decoding, embedding and writing overlap, and the events of one photo keep their order.
+"""
+
+import collections
+import functools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import structlog
+import tenacity
+
+from miradouro.core.document import Document, Failure, Origin
+from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
+from miradouro.core.event import PhotoEvent
+from miradouro.core.pipeline import Processor, ingest
+from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged, WriteStatus
+from miradouro.core.spaces import Space
+from miradouro.ingest.settings import IngestSettings
+
+_log = structlog.get_logger(__name__)
+_POLL_S = 0.05  # how soon a cancelled run is noticed while it waits for a photo
+_FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.05, 5.0
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """What became of an item of a source."""
+
+    STORED = "stored"
+    STALE = "stale"
+    FAILED = "failed"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item. A failure has a `reason` for programs; it is in the dead letters unless it is `retriable`."""
+
+    item: SourceItem
+    status: Status
+    reason: str = ""
+    message: str = ""
+    retriable: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run works with.
+
+    `spaces` tells those of a collection, and makes it where there is none. `retriable_stops`: an error that may pass is
+    raised when it does not pass in time (a folder: the rest would meet it too); otherwise it is the photo's outcome.
+    """
+
+    processors: Sequence[Processor]
+    spaces: Callable[[str], Sequence[Space]]
+    cancelled: threading.Event
+    retriable_stops: bool
+    retry_s: float
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """An item on its way; `size_bytes` of encoded photo, as far as it is known beforehand."""
+
+    item: SourceItem
+    document: Future[Document] | None
+    size_bytes: int
+
+
+class Runner:
+    """Owns the worker threads, which all runs share. `close` ends them."""
+
+    def __init__(self, *, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings) -> None:
+        self._index, self._letters, self._settings = index, letters, settings
+        self._workers = ThreadPoolExecutor(settings.ingest_workers, thread_name_prefix="ingest")
+
+    def close(self) -> None:
+        """Ends the worker threads; photos that wait are dropped."""
+        self._workers.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, items: Iterable[SourceItem], run: Run) -> Iterator[Outcome]:
+        """One outcome per item, in order, each after it is stored durably.
+
+        Ends early when the run is cancelled; what was committed until then stays, what was finished is committed too.
+        Raises what stops every photo: a provenance mismatch, a wrong setting, a damaged store; and see `Run`.
+        """
+        flights: collections.deque[_Flight] = collections.deque()
+        group = _Group(self._index, self._letters, self._settings, run)
+        try:
+            for item in items:
+                if run.cancelled.is_set():
+                    return
+                flights.append(self._launch(item, run))
+                while not run.cancelled.is_set() and flights and (_has_landed(flights[0]) or self._is_full(flights)):
+                    yield from self._land(flights, group, run)
+            while flights and not run.cancelled.is_set():
+                yield from self._land(flights, group, run)
+            yield from group.commit()
+        finally:
+            for one in flights:
+                if one.document is not None:
+                    one.document.cancel()
+            group.save()
+
+    def _is_full(self, flights: collections.deque[_Flight]) -> bool:
+        size_bytes = sum(flight.size_bytes for flight in flights)
+        return len(flights) >= self._settings.ingest_max_photos or size_bytes > self._settings.ingest_max_bytes
+
+    def _launch(self, item: SourceItem, run: Run) -> _Flight:
+        if not isinstance(item, PhotoEvent):
+            return _Flight(item, None, 0)
+        size_bytes = len(item.data) if item.data is not None else item.origin.size_bytes if item.origin else 0
+        return _Flight(item, self._workers.submit(_document_of, item, run), size_bytes)
+
+    def _land(self, flights: collections.deque[_Flight], group: "_Group", run: Run) -> Iterator[Outcome]:
+        """Waits for the oldest item and puts it into the group; gives the outcomes of what is committed meanwhile."""
+        document = flights[0].document
+        while document is not None and not run.cancelled.is_set():
+            try:
+                document.exception(timeout=_POLL_S)
+                break
+            except StillRunning:
+                if group.is_due():
+                    yield from group.commit()
+        if document is not None and not document.done():
+            return
+        flight = flights.popleft()
+        group.add(flight.item, flight.document)
+        if group.is_due():
+            yield from group.commit()
+
+
+class _Group:
+    """Finished items that are committed together."""
+
+    def __init__(self, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings, run: Run) -> None:
+        self._index, self._letters, self._settings, self._run = index, letters, settings, run
+        self._finished: list[tuple[SourceItem, Document | MiradouroError | None]] = []
+        self._oldest = 0.0
+
+    def add(self, item: SourceItem, done: Future[Document] | None) -> None:
+        """Takes a finished item. Raises the error that it ended with when that stops every photo."""
+        if not self._finished:
+            self._oldest = time.monotonic()
+        self._finished.append((item, self._result(item, done)))
+
+    def is_due(self) -> bool:
+        """Whether it is time to commit."""
+        full = len(self._finished) >= self._settings.ingest_commit_photos
+        waited_ms = (time.monotonic() - self._oldest) * 1_000
+        return full or (bool(self._finished) and waited_ms >= self._settings.ingest_commit_interval_ms)
+
+    def commit(self) -> list[Outcome]:
+        """Stores the group and gives its outcomes."""
+        finished, self._finished = self._finished, []
+        documents = [result for _, result in finished if isinstance(result, Document)]
+        written = iter(self._write(documents))
+        outcomes = [self._outcome(item, result, written) for item, result in finished]
+        failures = [_failure(one) for one in outcomes if one.status is Status.FAILED and _is_recorded(one)]
+        if failures:
+            self._retrying(lambda: self._letters.put(failures))
+        for collection, origins in _new_origins(item for item, _ in finished).items():
+            self._retrying(functools.partial(self._index.refresh_origins, collection, origins))
+        return outcomes
+
+    def save(self) -> None:
+        """Stores what is finished when nobody asks for its outcomes any more."""
+        if self._finished:
+            self.commit()
+
+    def _result(self, item: SourceItem, done: Future[Document] | None) -> Document | MiradouroError | None:
+        if done is None:
+            return item.error if isinstance(item, Refused) else None
+        error = done.exception()
+        if error is None:
+            return done.result()
+        if isinstance(error, InvalidArgument | NotFound | Internal):
+            return error
+        if isinstance(error, MiradouroError):
+            if error.retriable and not self._run.retriable_stops:
+                return error
+            raise error
+        if isinstance(error, Exception):  # a fault of a processor: this photo's, as far as anybody can tell
+            _log.error("a processor failed", photo_id=getattr(item, "photo_id", ""), exc_info=error)
+            return Internal(f"a processor failed: {type(error).__name__}: {error}; the log tells where")
+        raise error
+
+    def _write(self, documents: Sequence[Document]) -> list[WriteStatus | InvalidArgument]:
+        if not documents:
+            return []
+        try:
+            return list(self._retrying(lambda: self._index.write(documents)))
+        except InvalidArgument as exc:
+            if len(documents) == 1:
+                return [exc]
+        return [status for one in documents for status in self._write([one])]  # one of them is at fault: the rest is stored
+
+    def _retrying(self, call: Callable[[], T]) -> T:
+        return _until_it_passes(self._run)(call)
+
+    def _outcome(
+        self, item: SourceItem, result: Document | MiradouroError | None, written: Iterator[WriteStatus | InvalidArgument]
+    ) -> Outcome:
+        told = next(written) if isinstance(result, Document) else result
+        if isinstance(told, MiradouroError):
+            reason = told.reason if isinstance(told, BadPhoto) else told.status.lower()
+            return Outcome(item, Status.FAILED, reason, told.message, told.retriable)
+        if told is not None:
+            return Outcome(item, Status.STORED if told is WriteStatus.STORED else Status.STALE)
+        return Outcome(item, Status.IGNORED if isinstance(item, Ignored) else Status.UNCHANGED)
+
+
+def _document_of(event: PhotoEvent, run: Run) -> Document:
+    attempt = _until_it_passes(run)
+    processors = [functools.partial(attempt, process) for process in run.processors]
+    return ingest(event, processors=processors, spaces=attempt(run.spaces, event.collection))
+
+
+def _until_it_passes(run: Run) -> tenacity.Retrying:
+    """Calls again, after pauses with full jitter, what fails with a retriable error, until time is up or the run cancelled."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
+        wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
+        stop=tenacity.stop_before_delay(run.retry_s) | tenacity.stop_when_event_set(run.cancelled),
+        sleep=tenacity.sleep_using_event(run.cancelled),
+        reraise=True,
+    )
+
+
+def _new_origins(items: Iterable[SourceItem]) -> dict[str, dict[str, Origin]]:
+    """Collection → photo id → what is to be remembered of its files."""
+    found: dict[str, dict[str, Origin]] = {}
+    for item in items:
+        if isinstance(item, Unchanged) and item.origin is not None:
+            found.setdefault(item.collection, {})[item.photo_id] = item.origin
+    return found
+
+
+def _has_landed(flight: _Flight) -> bool:
+    return flight.document is None or flight.document.done()
+
+
+def _is_recorded(outcome: Outcome) -> bool:
+    is_photo = not isinstance(outcome.item, Refused) or outcome.item.version > 0
+    return is_photo and not outcome.retriable
+
+
+def _failure(outcome: Outcome) -> Failure:
+    item = outcome.item
+    assert isinstance(item, PhotoEvent | Refused)
+    return Failure(
+        collection=item.collection,
+        photo_id=item.photo_id,
+        version=item.version,
+        reason=outcome.reason,
+        message=outcome.message,
+        uri=item.uri,
+        failed_at=datetime.now(UTC),
+    )
