@@ -1,6 +1,6 @@
 """Puts the embedding service together: bundles, networks, batcher, handlers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
-from miradouro.bundles.registry import OpenBundle, open_bundle
+from miradouro.bundles.registry import open_bundle
 from miradouro.core.decode import DecodeLimits
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
@@ -33,22 +33,17 @@ def open_embedding(settings: EmbeddingSettings, *, models: Path, registry: Colle
     Raises BadBundle, InvalidArgument (unknown bundle or precision), ConfigurationError (onnxruntime or its provider).
     """
     bundles = [open_bundle(name, precision=settings.precision, folder=models) for name in settings.bundles]
-    with run_embedding(bundles, settings, registry=registry, engines=models / "tensorrt") as parts:
+    networks = OnnxEmbedder(
+        bundles, provider=settings.provider, threads=settings.inference_threads, cache_folder=models / "tensorrt"
+    )
+    with run_embedding(networks, settings, registry=registry) as parts:
         yield parts
 
 
 @contextmanager
 def run_embedding(
-    bundles: Sequence[OpenBundle], settings: EmbeddingSettings, *, registry: CollectorRegistry, engines: Path | None = None
+    networks: OnnxEmbedder, settings: EmbeddingSettings, *, registry: CollectorRegistry
 ) -> Iterator[EmbeddingParts]:
-    """Runs opened bundles while the block runs; `engines` is TensorRT's cache folder. Raises ConfigurationError, BadBundle."""
-    networks = OnnxEmbedder(bundles, provider=settings.provider, threads=settings.inference_threads, cache_folder=engines)
-    with run_networks(networks, settings, registry=registry) as parts:
-        yield parts
-
-
-@contextmanager
-def run_networks(networks: OnnxEmbedder, settings: EmbeddingSettings, *, registry: CollectorRegistry) -> Iterator[EmbeddingParts]:
     """Runs loaded networks while the block runs; on leaving, what waits is run first."""
     metrics = EmbeddingMetrics(registry)
     batcher = Batcher(networks, metrics=metrics, queue_tensors=settings.queue_tensors, max_batch_photos=settings.max_batch_photos)
