@@ -25,8 +25,12 @@ _TOO_ABSTRACT = frozenset(
     mechanical_device rotating_mechanism establishment place_of_business institution connection attachment
     material piece_of_cloth work surface horizontal_surface control measure design signal sign visual_signal
     vascular_plant spermatophyte angiosperm public_press print_media excavation padding strengthener associate peer
+    racer plate upright
     """.split()  # noqa: SIM905 - a hundred words read better in rows
 )
+
+# In WordNet a wheeled vehicle is a container too.
+_WRONG = frozenset({("wheeled vehicle", "container")})
 
 
 @dataclass(frozen=True)
@@ -50,57 +54,60 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def generate(wnids: Sequence[str], nouns: dict[str, _Synset]) -> tuple[list[str], list[str]]:
     """The lines of both files: wnid, label, synonyms, parents; and parent, synonyms."""
     classes = [wnid.removeprefix("n") for wnid in wnids]
-    labels = _labels(classes, nouns)
-    taken = {fold_tag(label) for label in labels}
-    ancestors = [list(_ancestors(key, nouns)) for key in classes]
-    names = {key: name for keys in ancestors for key in keys if (name := _parent_name(key, nouns, taken))}
-    taken |= {fold_tag(name) for name in names.values()}
-
-    extra = {**dict(zip(classes, labels, strict=True)), **names}
-    # A word stands for one label or parent, or it stands for none.
-    meanings = Counter(word for key in extra for word in {fold_tag(lemma) for lemma in nouns[key].lemmas})
+    firsts = Counter(_word(key, nouns) for key in classes)
+    ancestors = [[key for key in _ancestors(key, nouns) if not _is_abstract(key, nouns)] for key in classes]
+    # A parent has the first of its words that no class has as its own; if there is none, the class makes way.
+    names = {
+        key: next((lemma for lemma in nouns[key].lemmas if lemma not in firsts), _word(key, nouns))
+        for keys in ancestors
+        for key in keys
+    }
+    # A word of several meanings is a parent of all of them, so that who searches for it finds each.
+    homonyms = {word for word in firsts if firsts[word] > 1 or word in names.values()}
+    labels = [_label(key, nouns, homonyms, classes) for key in classes]
+    taken = {fold_tag(name) for name in (*labels, *names.values(), *homonyms)}
+    named = [*classes, *names]
+    meanings = Counter(word for key in named for word in {fold_tag(lemma) for lemma in nouns[key].lemmas})
 
     def synonyms(key: str) -> list[str]:
         return [lemma for lemma in nouns[key].lemmas if fold_tag(lemma) not in taken and meanings[fold_tag(lemma)] == 1]
 
-    rows = [
-        "\t".join([wnid, label, "|".join(synonyms(key)), "|".join(dict.fromkeys(names[a] for a in above if a in names))])
-        for wnid, key, label, above in zip(wnids, classes, labels, ancestors, strict=True)
-    ]
-    by_name: dict[str, list[str]] = {}
+    rows = []
+    for wnid, key, label, above in zip(wnids, classes, labels, ancestors, strict=True):
+        own = [_word(key, nouns)] if _word(key, nouns) in homonyms else []
+        parents = dict.fromkeys([*own, *(names[ancestor] for ancestor in above)])
+        rows.append("\t".join([wnid, label, "|".join(synonyms(key)), "|".join(parents)]))
+    by_name: dict[str, list[str]] = {word: [] for word in homonyms}
     for key in sorted(names):
         by_name.setdefault(names[key], []).extend(synonyms(key))
     return rows, ["\t".join([name, "|".join(words)]) for name, words in sorted(by_name.items())]
 
 
-def _labels(classes: Sequence[str], nouns: dict[str, _Synset]) -> list[str]:
-    """The first lemma; where two classes share it, another lemma of one's own, or the first with its hypernym in brackets."""
-    first = Counter(nouns[key].lemmas[0] for key in classes)
-    every = Counter(lemma for key in classes for lemma in nouns[key].lemmas)
-    labels = []
-    for key in classes:
-        lemmas = nouns[key].lemmas
-        if first[lemmas[0]] == 1:
-            labels.append(lemmas[0])
-            continue
-        hypernym = nouns[nouns[key].hypernyms[0]].lemmas[0]
-        labels.append(next((lemma for lemma in lemmas if every[lemma] == 1), f"{lemmas[0]} ({hypernym})"))
-    return labels
+def _label(key: str, nouns: dict[str, _Synset], homonyms: set[str], classes: Sequence[str]) -> str:
+    """The class's first word; another one of its own where that has several meanings, or it with its hypernym in brackets."""
+    if _word(key, nouns) not in homonyms:
+        return _word(key, nouns)
+    used = Counter(lemma for each in classes for lemma in nouns[each].lemmas)
+    hypernym = _word(nouns[key].hypernyms[0], nouns)
+    own = (lemma for lemma in nouns[key].lemmas if used[lemma] == 1 and lemma not in homonyms)
+    return next(own, f"{_word(key, nouns)} ({hypernym})")
 
 
-def _parent_name(key: str, nouns: dict[str, _Synset], labels: set[str]) -> str | None:
-    """The first lemma that is no label: a parent never shares its name with a class of another meaning."""
-    lemmas = nouns[key].lemmas
-    if lemmas[0].replace(" ", "_") in _TOO_ABSTRACT:
-        return None
-    return next((lemma for lemma in lemmas if fold_tag(lemma) not in labels), None)
+def _word(key: str, nouns: dict[str, _Synset]) -> str:
+    return nouns[key].lemmas[0]
+
+
+def _is_abstract(key: str, nouns: dict[str, _Synset]) -> bool:
+    return _word(key, nouns).replace(" ", "_") in _TOO_ABSTRACT
 
 
 def _ancestors(key: str, nouns: dict[str, _Synset]) -> Iterator[str]:
     """Every hypernym, nearest first, each once."""
     seen, level = {key}, [key]
     while level:
-        level = list(dict.fromkeys(above for below in level for above in nouns[below].hypernyms if above not in seen))
+        steps = [(below, above) for below in level for above in nouns[below].hypernyms]
+        allowed = [above for below, above in steps if (_word(below, nouns), _word(above, nouns)) not in _WRONG]
+        level = [above for above in dict.fromkeys(allowed) if above not in seen]
         seen.update(level)
         yield from level
 
