@@ -1,0 +1,80 @@
+"""Metadata written byte by byte, for tests of those who read it."""
+
+import struct
+from xml.sax.saxutils import escape, quoteattr
+
+ASCII, SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 2, 3, 4, 5, 7, 1
+SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1}
+UTF8_MARKER = (1, 90, b"\x1b%G")
+
+
+def rationals(order: str, *pairs: tuple[int, int]) -> bytes:
+    """Fractions as TIFF stores them."""
+    return struct.pack(f"{order}{2 * len(pairs)}I", *(number for pair in pairs for number in pair))
+
+
+def tiff(order: str = "<", main=None, exif=None, gps=None) -> bytes:
+    """A TIFF structure with up to three directories: tag → (type, bytes)."""
+    directories = {None: dict(main or {}), 0x8769: exif, 0x8825: gps}
+    for pointer in (0x8769, 0x8825):
+        if directories[pointer] is not None:
+            directories[None][pointer] = (LONG, bytes(4))
+    out = bytearray((b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8))
+    pointers = {}
+    for pointer, directory in directories.items():
+        if directory is None:
+            continue
+        if pointer is not None:
+            struct.pack_into(f"{order}I", out, pointers[pointer], len(out))
+        at, values = len(out), len(out) + 2 + 12 * len(directory) + 4
+        out += bytes(values - at)
+        struct.pack_into(f"{order}H", out, at, len(directory))
+        for number, (tag, (kind, raw)) in enumerate(sorted(directory.items())):
+            entry = at + 2 + 12 * number
+            struct.pack_into(f"{order}HHI", out, entry, tag, kind, len(raw) // SIZES[kind])
+            pointers[tag] = entry + 8
+            if len(raw) <= 4:
+                out[entry + 8 : entry + 12] = raw.ljust(4, b"\0")
+            else:
+                struct.pack_into(f"{order}I", out, entry + 8, len(out))
+                out += raw
+    return bytes(out)
+
+
+def iim(*datasets: tuple[int, int, bytes]) -> bytes:
+    """IPTC-IIM datasets: record, number, value."""
+    return b"".join(struct.pack(">BBBH", 0x1C, record, number, len(value)) + value for record, number, value in datasets)
+
+
+def photoshop(block: bytes, name: bytes = b"") -> bytes:
+    """Image resources as Photoshop keeps them: a resolution, the IPTC block, a caption digest."""
+    resources = ((0x03ED, bytes(16)), (0x0404, block), (0x0425, bytes(16)))
+    pascal = bytes([len(name)]) + name
+    pascal += bytes(len(pascal) % 2)
+    return b"Photoshop 3.0\0" + b"".join(
+        b"8BIM" + struct.pack(">H", kind) + pascal + struct.pack(">I", len(body)) + body + bytes(len(body) % 2)
+        for kind, body in resources
+    )
+
+
+def with_segments(jpeg: bytes, *segments: tuple[int, bytes]) -> bytes:
+    """`jpeg` with these segments, marker and content, right after its start."""
+    return jpeg[:2] + b"".join(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments) + jpeg[2:]
+
+
+def xmp(title=None, description=None, subject=(), *, before: str = "") -> bytes:
+    """An XMP packet. Texts are given as language → text."""
+
+    def alternatives(name: str, texts: dict[str, str] | None) -> str:
+        items = "".join(
+            f"<rdf:li xml:lang={quoteattr(language)}>{escape(text)}</rdf:li>" for language, text in (texts or {}).items()
+        )
+        return f"<dc:{name}><rdf:Alt>{items}</rdf:Alt></dc:{name}>" if texts else ""
+
+    keywords = "".join(f"<rdf:li>{escape(word)}</rdf:li>" for word in subject)
+    return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{before}
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4">
+<dc:creator><rdf:Seq><rdf:li>Somebody Else</rdf:li></rdf:Seq></dc:creator>
+{alternatives("title", title)}{alternatives("description", description)}<dc:subject><rdf:Bag>{keywords}</rdf:Bag></dc:subject>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()

@@ -1,0 +1,113 @@
+"""The file completes the event, and the event wins."""
+
+from dataclasses import replace
+
+import pytest
+from miradouro.bundles.labels import LabelTable
+from miradouro.core.document import Place, TagKind, TakenAt
+from miradouro.core.embedding import Embedding
+from miradouro.core.errors import ConfigurationError
+from miradouro.core.event import EventKind, PhotoEvent, check_event
+from miradouro.core.pipeline import Draft, ingest
+from miradouro.processors.caption import Caption, CaptionOptions
+from miradouro.processors.exif import Exif, ExifOptions
+from miradouro.processors.fetch import Fetch, FetchOptions
+from miradouro.processors.plugin import Context
+from miradouro.processors.tag import TagOptions, TagPhoto
+from structlog.testing import capture_logs
+
+from tests.metadata_blocks import ASCII, iim, photoshop, rationals, tiff, with_segments
+from tests.pictures import jpeg
+
+CONTEXT = Context(embedder=None, describe=None, photo_store=None, labels=LabelTable((), {}))  # these steps ask neither
+GPS = {1: (ASCII, b"N\0"), 2: (5, rationals("<", (38, 1))), 3: (ASCII, b"W\0"), 4: (5, rationals("<", (9, 1)))}
+EXIF = tiff(main={0x0110: (ASCII, b"Leica Q3\0")}, exif={0x9003: (ASCII, b"2024:05:01 18:30:15\0")}, gps=GPS)
+PRESS = iim((2, 5, b"Tram"), (2, 120, b"A tram on a hill"), (2, 25, b"tram"), (2, 25, b"Lisboa"))
+PHOTO = with_segments(jpeg(32, 24), (0xE1, b"Exif\0\0" + EXIF), (0xED, photoshop(PRESS)))
+BARE = PhotoEvent("e", EventKind.UPLOADED, "photos", "p", 1, data=PHOTO)
+
+
+def stored(event, options=None):
+    """The document of an event whose networks found nothing."""
+    return ingest(
+        event,
+        processors=[
+            Fetch(FetchOptions(), CONTEXT),
+            Exif(options or ExifOptions(), CONTEXT),
+            lambda draft: replace(draft, embedding=Embedding({})),
+            TagPhoto(TagOptions(), CONTEXT),
+            Caption(CaptionOptions(), CONTEXT),
+        ],
+        spaces=[],
+    )
+
+
+def test_what_the_event_leaves_open_comes_from_the_file():
+    document = stored(BARE)
+
+    assert (document.title, document.caption, document.caption_is_generated) == ("Tram", "A tram on a hill", False)
+    assert [(tag.label, tag.score, tag.kind) for tag in document.tags] == [
+        ("tram", 1.0, TagKind.USER),
+        ("Lisboa", 1.0, TagKind.USER),
+    ]
+    assert document.attributes == {"camera": "Leica Q3"}
+    assert document.place == Place(38, -9)
+    assert document.taken_at.utc_offset_minutes is None
+    assert document.taken_at.instant.isoformat() == "2024-05-01T18:30:15+00:00"
+
+
+def test_what_the_event_says_wins_field_by_field():
+    said = stored(BARE).taken_at
+    event = replace(
+        BARE,
+        title="Mine",
+        tags=("own",),
+        attributes={"camera": "Scanner", "rating": "5"},
+        place=Place(0, 0),
+        taken_at=TakenAt(said.instant.replace(year=1999), 60),
+    )
+    document = stored(event)
+
+    assert (document.title, document.caption) == ("Mine", "A tram on a hill")
+    assert [tag.label for tag in document.tags] == ["own"]
+    assert document.attributes == {"camera": "Scanner", "rating": "5"}
+    assert (document.place, document.taken_at) == (event.place, event.taken_at)
+
+
+def test_words_and_places_can_be_left_out():
+    document = stored(BARE, ExifOptions(texts=False, place=False))
+
+    assert (document.title, document.caption, document.tags, document.place) == ("", "", (), None)
+    assert document.attributes == {"camera": "Leica Q3"}
+    assert document.taken_at is not None
+
+
+def test_damaged_metadata_is_logged_and_the_photo_goes_on():
+    damaged = with_segments(jpeg(32, 24), (0xE1, b"Exif\0\0" + b"damaged"))
+    with capture_logs() as logs:
+        document = stored(replace(BARE, data=damaged))
+
+    assert document.taken_at is None
+    assert logs == [
+        {"event": "metadata left out", "log_level": "debug", "collection": "photos", "photo_id": "p", "unread": ("exif",)}
+    ]
+
+
+def test_a_sound_photo_is_not_logged():
+    with capture_logs() as logs:
+        stored(BARE)
+
+    assert logs == []
+
+
+def test_an_event_at_its_limits_stays_within_them():
+    full = replace(BARE, attributes={f"a{n}": "x" for n in range(128)})
+    completed = Exif(ExifOptions(), CONTEXT)(Draft(full, (), data=PHOTO)).event
+
+    assert check_event(completed).attributes == full.attributes
+    assert completed.title == "Tram"
+
+
+def test_it_needs_the_bytes():
+    with pytest.raises(ConfigurationError, match="put fetch before exif"):
+        Exif(ExifOptions(), CONTEXT)(Draft(BARE, ()))
