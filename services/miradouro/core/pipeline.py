@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from miradouro.core.decode import Decoded, decode
+from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits, decode
 from miradouro.core.document import Document, Tag
 from miradouro.core.embedding import Embedding, Priority
 from miradouro.core.event import EventKind, PhotoEvent, check_event
@@ -104,6 +104,7 @@ def answer(
     index: PhotoIndex,
     canonical: Callable[[str], str],
     default_space: str,
+    limits: DecodeLimits = DEFAULT_LIMITS,
     remaining_s: Callable[[], float | None] = lambda: None,
 ) -> Answer:
     """One question to its hits; a question in words goes straight to the plan.
@@ -117,7 +118,7 @@ def answer(
             vectors = index.vector(question.collection, question.sought.photo_id, space.name)
         else:
             bundle, space = offered_space(space, embedder.describe())
-            tensor = decode(question.sought.data, [bundle.geometry]).tensors[bundle.geometry]
+            tensor = decode(question.sought.data, [bundle.geometry], limits=limits).tensors[bundle.geometry]
             [embedding] = embedder.embed(
                 [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
             )

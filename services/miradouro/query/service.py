@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.errors import NotFound
 from miradouro.core.page import read_page, sign_page
 from miradouro.core.pipeline import answer
@@ -28,7 +29,7 @@ class SearchService:
     """Answers questions about the photos of `store`.
 
     `canonical` gives the label of a synonym; `page_key` signs page tokens, at least 16 secret bytes: tokens are good for
-    every service with the same key.
+    every service with the same key. `limits` are those of example photos.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class SearchService:
         canonical: Callable[[str], str],
         default_space: str,
         page_key: bytes,
+        limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
         self._store, self._embedder, self._canonical = store, embedder, canonical
-        self._default_space, self._page_key = default_space, page_key
+        self._default_space, self._page_key, self._limits = default_space, page_key, limits
 
     def Search(self, request: SearchRequest, call: Call) -> SearchResponse:
         """Finds photos. Raises InvalidArgument, NotFound, ProvenanceMismatch, and what the embedder raises."""
@@ -54,6 +56,7 @@ class SearchService:
             index=self._store,
             canonical=self._canonical,
             default_space=self._default_space,
+            limits=self._limits,
             remaining_s=call.remaining_s,
         )
         token = "" if found.next_offset is None else sign_page(found.next_offset, question=asked, key=self._page_key)

@@ -1,0 +1,71 @@
+"""The command's way to the services: the handlers in this process, or the same methods of a server that holds the folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from miradouro.adapters.sqlite_index import read_holder
+from miradouro.standalone.settings import StandaloneSettings
+from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
+from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
+
+
+class SearchDoor(Protocol):
+    """Answers questions. Every method raises MiradouroError."""
+
+    def Search(self, request: SearchRequest) -> SearchResponse:
+        """Finds photos."""
+        ...
+
+    def Stats(self, request: StatsRequest) -> StatsResponse:
+        """Counts photos."""
+        ...
+
+
+class IngestDoor(Protocol):
+    """Takes photos in."""
+
+    def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
+        """Progress, and last the report; closing the iterator stops the work. Raises MiradouroError."""
+        ...
+
+
+@contextmanager
+def open_search(settings: StandaloneSettings, *, server: str | None = None, space: str = "") -> Iterator[SearchDoor]:
+    """The search service at `server`, else that of the folder's server, else one in this process.
+
+    In this process only the bundle of `space` (empty: the default one) is ever loaded, when a photo has to be embedded.
+    """
+    target = server or _server_of(settings.data_folder)
+    if target is None:
+        from miradouro.cli.here import search_here
+
+        with search_here(settings, space=space) as door:
+            yield door
+    else:
+        from miradouro.cli.remote import search_at
+
+        with search_at(target, timeout_s=settings.call_timeout_s) as door:
+            yield door
+
+
+@contextmanager
+def open_ingest(settings: StandaloneSettings) -> Iterator[IngestDoor]:
+    """The ingest service of the folder's server, else one in this process. Raises StoreLocked when another process writes."""
+    target = _server_of(settings.data_folder)
+    if target is None:
+        from miradouro.cli.here import ingest_here
+
+        with ingest_here(settings) as door:
+            yield door
+    else:
+        from miradouro.cli.remote import ingest_at
+
+        with ingest_at(target) as door:
+            yield door
+
+
+def _server_of(folder: Path) -> str | None:
+    holder = read_holder(folder)
+    return holder.address if holder and holder.address else None

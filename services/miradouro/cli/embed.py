@@ -1,0 +1,91 @@
+"""`miradouro embed`: vectors and tags of photos, without an index."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from miradouro.cli.options import json_option, offline_option, settings_of
+from miradouro.core.errors import BadPhoto
+
+if TYPE_CHECKING:
+    from miradouro.core.decode import DecodeLimits
+    from miradouro.core.ports import Embedder
+
+_SHOWN_TAGS = 3
+
+
+@click.command()
+@click.argument("files", metavar="FILE…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--space", "spaces", multiple=True, metavar="S", help="Vector space; may be repeated. Default: every default space."
+)
+@offline_option
+@json_option
+def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as_json: bool) -> None:
+    """Print the vectors and tags of photos. What is wrong with a file stands in its place; the others are embedded."""
+    from miradouro.standalone.composition import Configuration, decode_limits, open_embedder
+
+    configuration = Configuration(standalone=settings_of(offline=offline))
+    good = 0
+    with open_embedder(configuration) as embedder:
+        rows = _embedded(files, spaces, embedder, decode_limits(configuration.embedding))
+        for number, row in enumerate(rows):
+            good += row["error"] is None
+            if as_json:  # piece by piece: vectors of many photos don't fit into memory
+                click.echo(f"{',' if number else '['}{json.dumps(row, allow_nan=False)}")
+            else:
+                click.echo(_line(row))
+    if as_json:
+        click.echo("]")
+    if not good:
+        raise click.ClickException(f"none of the {len(files):,} files could be embedded")
+
+
+def _embedded(
+    files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", limits: "DecodeLimits"
+) -> Iterator[dict[str, Any]]:
+    from miradouro.cli.output import printable
+    from miradouro.core.decode import decode
+    from miradouro.core.spaces import resolve_space
+
+    bundles = embedder.describe()
+    offered = [space for bundle in bundles for space in bundle.spaces]
+    wanted = [resolve_space(name, offered) for name in spaces] or [space for space in offered if space.is_default]
+    names = list(dict.fromkeys(space.name for space in wanted))
+    regions = {space.name for space in wanted if space.regions}
+    for path in files:
+        try:
+            decoded = decode(_read(path, limits.max_bytes), [bundle.geometry for bundle in bundles], limits=limits)
+        except BadPhoto as exc:
+            yield {"path": str(path), "error": printable(exc.message), "vectors": {}, "tags": []}
+            continue
+        tensors = {bundle.name: decoded.tensors[bundle.geometry] for bundle in bundles}
+        [embedding] = embedder.embed([tensors], spaces=names, tags=True)
+        yield {
+            "path": str(path),
+            "error": None,
+            "vectors": {
+                name: (vectors if name in regions else vectors[0]).tolist() for name, vectors in embedding.vectors.items()
+            },
+            "tags": [{"label": tag.label, "score": tag.probability} for tag in embedding.labels],
+        }
+
+
+def _read(path: Path, limit_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit_bytes + 1)
+    except OSError as exc:
+        raise BadPhoto("unreadable", f"{path} can't be read: {exc.strerror}; name a file that can") from exc
+
+
+def _line(row: dict[str, Any]) -> str:
+    from miradouro.cli.output import printable
+
+    if row["error"] is not None:
+        return f"{printable(row['path'])}: {row['error']}"
+    tags = ", ".join(f"{tag['label']} {tag['score']:.2f}" for tag in row["tags"][:_SHOWN_TAGS])
+    return f"{printable(row['path'])}: {tags}; {', '.join(row['vectors'])}"

@@ -1,0 +1,51 @@
+"""The services in this process: the same handlers that a server would run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from miradouro.ingest.service import IngestService
+from miradouro.query.service import SearchService
+from miradouro.runtime.call import Call
+from miradouro.standalone.composition import Configuration, open_ingest, open_search
+from miradouro.standalone.settings import StandaloneSettings
+from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
+from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
+
+
+@contextmanager
+def search_here(settings: StandaloneSettings, *, space: str) -> Iterator["_LocalSearch"]:
+    """The search service over the data folder, for questions in `space`."""
+    with open_search(Configuration(standalone=settings), space=space) as handlers:
+        yield _LocalSearch(handlers, settings.call_timeout_s)
+
+
+@contextmanager
+def ingest_here(settings: StandaloneSettings) -> Iterator["_LocalIngest"]:
+    """The ingest service over the data folder."""
+    with open_ingest(Configuration(standalone=settings)) as handlers:
+        yield _LocalIngest(handlers)
+
+
+class _LocalSearch:
+    def __init__(self, handlers: SearchService, timeout_s: float) -> None:
+        self._handlers, self._timeout_s = handlers, timeout_s
+
+    def Search(self, request: SearchRequest) -> SearchResponse:
+        return self._handlers.Search(request, Call(monotonic() + self._timeout_s))
+
+    def Stats(self, request: StatsRequest) -> StatsResponse:
+        return self._handlers.Stats(request, Call(monotonic() + self._timeout_s))
+
+
+class _LocalIngest:
+    def __init__(self, handlers: IngestService) -> None:
+        self._handlers = handlers
+
+    def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
+        call = Call()
+        responses = self._handlers.IndexFolder(request, call)
+        try:
+            yield from responses
+        finally:
+            call.cancelled.set()

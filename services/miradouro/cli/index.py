@@ -1,0 +1,49 @@
+"""`miradouro index`: bring a collection in line with a folder."""
+
+import os
+from pathlib import Path
+
+import click
+
+from miradouro.cli.options import collection_option, data_option, json_option, offline_option, settings_of, utf8
+
+INTERRUPTED = "interrupted; what was indexed so far is kept: run the same command again to go on"
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--prune", is_flag=True, help="Permit deleting when the folder is missing or more than half of its photos are.")
+@collection_option
+@data_option
+@offline_option
+@json_option
+def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offline: bool, as_json: bool) -> None:
+    """Bring a collection in line with the photos below DIR: new, changed and vanished ones. May be interrupted and repeated.
+
+    A photo's id is its path relative to DIR. A file STEM.json beside it tells caption, title, tags, owner, attributes, place,
+    taken_at and version.
+    """
+    from miradouro.cli.doors import open_ingest
+    from miradouro.cli.output import report_json, report_lines, write_json
+    from miradouro.cli.progress import shown_progress
+    from miradouro.v1.ingest_service_pb2 import FolderReport, IndexFolderRequest
+
+    path = utf8(os.path.abspath(folder), "path")
+    request = IndexFolderRequest(path=path, collection=utf8(collection, "collection"), prune=prune)
+    report = FolderReport()
+    try:
+        with open_ingest(settings_of(data=data, offline=offline)) as door, shown_progress() as show:
+            for response in door.IndexFolder(request):
+                if response.HasField("progress"):
+                    show(response.progress)
+                else:
+                    report = response.report
+    except KeyboardInterrupt as exc:
+        raise KeyboardInterrupt(INTERRUPTED) from exc
+    if as_json:
+        write_json(report_json(report))
+    else:
+        for line in report_lines(report):
+            click.echo(line)
+    if report.failed and not (report.indexed or report.unchanged or report.deleted):
+        raise click.ClickException(f"none of the {len(report.failed):,} photos in {path} could be indexed")

@@ -1,0 +1,87 @@
+"""The `miradouro` command: finds the subcommand, and turns every error into one line and an exit code.
+
+Subcommands are imported when they run: most of them need no network library, and the list of commands needs none.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from miradouro.core.errors import MiradouroError
+
+# Name → (module with a click command or group of that name, what it does in a few words).
+COMMANDS = {
+    "index": ("miradouro.cli.index", "Bring a collection in line with a folder of photos."),
+    "search": ("miradouro.cli.search", "Find photos by tag, by words, by an example or by an indexed photo."),
+    "embed": ("miradouro.cli.embed", "Print the vectors and tags of photos."),
+    "stats": ("miradouro.cli.stats", "Count what every collection holds."),
+    "up": ("miradouro.cli.up", "Run all services in one process."),
+    "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
+    "serve": ("miradouro.cli.serve", "Run one service."),
+    "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
+    "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),
+}
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class _Commands(click.Group):
+    """Subcommands by name, imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click calls it so
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 # click calls it so
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click calls it so
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="miradouro", prog_name="miradouro")
+def cli() -> None:
+    """A search engine for photos that looks at the pictures."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command and ends the process: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        code = cli.main(arguments, prog_name="miradouro", standalone_mode=False)
+    except click.UsageError as exc:
+        command = exc.ctx.command_path if exc.ctx else "miradouro"
+        code = _failed(f"{exc.format_message().rstrip('.')}; see `{command} --help`", EXIT_USAGE)
+    except click.ClickException as exc:
+        code = _failed(exc.format_message())
+    except (KeyboardInterrupt, click.Abort) as exc:  # click makes the one into the other
+        code = _failed(str(exc.__cause__ or exc) or "interrupted", EXIT_INTERRUPTED)
+    except MiradouroError as exc:
+        code = _failed(exc.message)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
+    except OSError as exc:
+        code = _failed(str(exc))
+    except Exception as exc:  # noqa: BLE001 # a person gets a line, not a traceback; it is shown to whoever asks for it
+        if os.environ.get("MIRADOURO_LOG_LEVEL") == "debug":
+            traceback.print_exc()
+        code = _failed(f"{type(exc).__name__}: {exc}; this is a bug: MIRADOURO_LOG_LEVEL=debug shows where")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _failed(message: str, code: int = EXIT_FAILED) -> int:
+    text = message.encode("utf-8", "backslashreplace").decode()
+    click.echo(text if code == EXIT_INTERRUPTED else f"error: {text}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

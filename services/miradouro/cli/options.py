@@ -1,0 +1,61 @@
+"""Options that several subcommands share, and the settings that they override."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from miradouro.core.errors import InvalidArgument
+from miradouro.runtime import logs
+from miradouro.runtime.settings import LogSettings, load
+from miradouro.standalone.settings import StandaloneSettings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def data_option(command: Command) -> Command:
+    """--data DIR."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Data folder. Default: MIRADOURO_DATA_DIR, or the user's data folder of miradouro.",
+    )(command)
+
+
+def collection_option(command: Command) -> Command:
+    """--collection NAME."""
+    return click.option("--collection", default="photos", show_default=True, metavar="NAME", help="Collection of photos.")(
+        command
+    )
+
+
+def json_option(command: Command) -> Command:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")(command)
+
+
+def offline_option(command: Command) -> Command:
+    """--offline."""
+    return click.option("--offline", is_flag=True, help="Never pull model files; missing ones are an error.")(command)
+
+
+def settings_of(*, data: Path | None = None, offline: bool = False) -> StandaloneSettings:
+    """The settings from the environment, overridden by options; sets up logging. Raises ConfigurationError."""
+    logs.configure(load(LogSettings))
+    chosen: dict[str, object] = {}
+    if data is not None:
+        chosen["data_dir"] = data
+    if offline:
+        chosen["offline"] = True
+    return load(StandaloneSettings).model_copy(update=chosen)
+
+
+def utf8(text: str, field: str) -> str:
+    """`text` itself when it can be sent. Raises InvalidArgument naming `field` when the shell gave bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidArgument(field, f"{text!r} is not UTF-8; allowed: text") from exc
+    return text

@@ -1,0 +1,132 @@
+"""What the command prints: JSON for programs, lines for people."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from miradouro.v1 import photo_event_pb2, search_service_pb2
+from miradouro.v1.ingest_service_pb2 import FolderReport
+from miradouro.v1.search_service_pb2 import SearchResponse, StatsResponse
+
+TAG_KINDS = {
+    search_service_pb2.TAG_KIND_LABEL: "label",
+    search_service_pb2.TAG_KIND_PARENT: "parent",
+    search_service_pb2.TAG_KIND_USER: "user",
+}
+_SHOWN_TAGS = 3
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def write_json(value: Any) -> None:
+    """Writes one JSON document. ASCII alone: file names may hold bytes that are no text, and terminals differ."""
+    click.echo(json.dumps(value, allow_nan=False))
+
+
+def search_json(answer: SearchResponse) -> dict[str, Any]:
+    """The answer as `miradouro search --json` prints it."""
+    return {
+        "hits": [_hit_json(hit) for hit in answer.hits],
+        "total": answer.total,
+        "total_is_exact": answer.total_is_exact,
+        "truncated": answer.truncated,
+        "exact": answer.exact,
+        "took_ms": answer.took_ms,
+    }
+
+
+def _hit_json(hit: search_service_pb2.Hit) -> dict[str, Any]:
+    return {
+        "photo_id": hit.photo_id,
+        "uri": hit.uri,
+        "score": hit.score,
+        "distance": hit.distance if hit.HasField("distance") else None,
+        "space": hit.space or None,
+        "tags": [{"label": tag.label, "score": tag.score, "kind": TAG_KINDS[tag.kind]} for tag in hit.tags],
+        "caption": hit.caption,
+        "region": _region_json(hit.region) if hit.HasField("region") else None,
+    }
+
+
+def _region_json(region: photo_event_pb2.Region) -> dict[str, float]:
+    return {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
+
+
+def search_lines(answer: SearchResponse) -> Iterator[str]:
+    """The answer for a person: a line for each hit, then what there is in all."""
+    width = max((len(printable(hit.photo_id)) for hit in answer.hits), default=0)
+    for rank, hit in enumerate(answer.hits, 1):
+        distance = f"  distance {hit.distance:.4f}" if hit.HasField("distance") else ""
+        tags = ", ".join(f"{tag.label} {tag.score:.2f}" for tag in hit.tags[:_SHOWN_TAGS])
+        caption = f"  “{hit.caption}”" if hit.caption and not hit.caption_is_generated else ""
+        yield printable(f"{rank:>4}  {hit.score:7.4f}{distance}  {printable(hit.photo_id):<{width}}  {tags}{caption}").rstrip()
+    space = f" in {answer.hits[0].space}" if answer.hits and answer.hits[0].space else ""
+    about = "" if answer.total_is_exact else "about "
+    cut = "; more lie within the distance than can be paged to" if answer.truncated else ""
+    yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
+
+
+def stats_json(answer: StatsResponse) -> dict[str, Any]:
+    """The answer as `miradouro stats --json` prints it."""
+    return {
+        "collections": [
+            {
+                "name": one.name,
+                "root": one.root,
+                "photos": one.photos,
+                "deleted": one.deleted,
+                "failed": one.failed,
+                "spaces": [
+                    {"name": space.name, "dimension": space.dimension, "provenance": space.provenance, "vectors": space.vectors}
+                    for space in one.spaces
+                ],
+            }
+            for one in answer.collections
+        ],
+        "bytes": answer.bytes,
+    }
+
+
+def stats_lines(answer: StatsResponse) -> Iterator[str]:
+    """The answer for a person: a paragraph for each collection, then the size of the store."""
+    for one in answer.collections:
+        root = f"  ({printable(one.root)})" if one.root else ""
+        yield f"{one.name}: {one.photos:,} photos, {one.deleted:,} deleted, {one.failed:,} failed{root}"
+        width = max((len(space.name) for space in one.spaces), default=0)
+        for space in one.spaces:
+            yield f"    {space.name:<{width}}  {space.vectors:>10,} x {space.dimension:<5}  {space.provenance[:12]}"
+    yield f"{len(answer.collections)} collections, {_size(answer.bytes)}"
+
+
+def report_json(report: FolderReport) -> dict[str, Any]:
+    """The report as `miradouro index --json` prints it."""
+    return {
+        "indexed": report.indexed,
+        "unchanged": report.unchanged,
+        "deleted": report.deleted,
+        "ignored": report.ignored,
+        "failed": [{"path": one.path, "reason": one.reason} for one in report.failed],
+    }
+
+
+def report_lines(report: FolderReport) -> Iterator[str]:
+    """The report for a person: what failed and why, then the counts."""
+    for one in report.failed:
+        yield printable(f"failed: {one.path}: {one.reason}")
+    yield (
+        f"{report.indexed:,} indexed, {report.unchanged:,} unchanged, {report.deleted:,} deleted, "
+        f"{report.ignored:,} ignored, {len(report.failed):,} failed"
+    )
+
+
+def printable(text: str) -> str:
+    """`text` on one line that a terminal shows as it is: control characters and stray bytes are escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _size(size_bytes: int) -> str:
+    size, unit = float(size_bytes), 0
+    while size >= 1_000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1_000, unit + 1
+    return f"{size:.{1 if unit else 0}f} {_UNITS[unit]}"

@@ -1,0 +1,60 @@
+"""The services of a server, over gRPC."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from miradouro.runtime.grpc_client import open_channel, typed_error
+from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
+from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
+from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
+from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
+
+
+@contextmanager
+def search_at(target: str, *, timeout_s: float) -> Iterator["_RemoteSearch"]:
+    """The search service at `target` (host:port); each call may take `timeout_s` seconds."""
+    with open_channel(target) as channel:
+        yield _RemoteSearch(SearchServiceStub(channel), target, timeout_s)
+
+
+@contextmanager
+def ingest_at(target: str) -> Iterator["_RemoteIngest"]:
+    """The ingest service at `target` (host:port)."""
+    with open_channel(target) as channel:
+        yield _RemoteIngest(IngestServiceStub(channel), target)
+
+
+class _RemoteSearch:
+    def __init__(self, stub: SearchServiceStub, target: str, timeout_s: float) -> None:
+        self._stub, self._target, self._timeout_s = stub, target, timeout_s
+
+    def Search(self, request: SearchRequest) -> SearchResponse:
+        with _typed(self._target):
+            return self._stub.Search(request, timeout=self._timeout_s)
+
+    def Stats(self, request: StatsRequest) -> StatsResponse:
+        with _typed(self._target):
+            return self._stub.Stats(request, timeout=self._timeout_s)
+
+
+class _RemoteIngest:
+    def __init__(self, stub: IngestServiceStub, target: str) -> None:
+        self._stub, self._target = stub, target
+
+    def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
+        responses = self._stub.IndexFolder(request)
+        try:
+            with _typed(self._target):
+                yield from responses
+        finally:
+            responses.cancel()
+
+
+@contextmanager
+def _typed(target: str) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as exc:
+        raise typed_error(exc, peer=target) from exc

@@ -1,0 +1,13 @@
+"""Settings of the search service."""
+
+from pydantic import Field
+
+from miradouro.runtime.settings import Settings
+
+
+class QuerySettings(Settings):
+    """How questions are answered."""
+
+    default_space: str = Field(
+        "efficientnet-lite0/features", description="Space in which example photos are compared when a question names none."
+    )

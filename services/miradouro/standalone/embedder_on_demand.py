@@ -1,0 +1,67 @@
+"""An embedder that opens model files when it is first asked about them, and starts networks when it first embeds."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Self
+
+from miradouro.bundles.registry import OpenBundle
+from miradouro.core.embedding import Embedding, Priority, Tensor
+from miradouro.core.spaces import BundleDescription
+from miradouro.embedding.composition import EmbeddingParts
+
+
+class EmbedderOnDemand:
+    """The Embedder port for a process that may not need one: words and stored vectors are searched without any model.
+
+    `open_bundles` verifies the model files, `run` starts the networks; each is called once, when it is needed.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_bundles: Callable[[], list[OpenBundle]],
+        run: Callable[[list[OpenBundle]], AbstractContextManager[EmbeddingParts]],
+    ) -> None:
+        self._open_bundles, self._run = open_bundles, run
+        self._lock = threading.Lock()
+        self._bundles: list[OpenBundle] | None = None
+        self._parts: EmbeddingParts | None = None
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._running.close()
+
+    def describe(self) -> Sequence[BundleDescription]:
+        """The bundles, by name. Raises BadBundle, InvalidArgument, Unavailable when they cannot be opened."""
+        with self._lock:
+            return sorted((bundle.description for bundle in self._opened()), key=lambda description: description.name)
+
+    def embed(
+        self,
+        photos: Sequence[dict[str, Tensor]],
+        *,
+        spaces: Sequence[str],
+        tags: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+    ) -> list[Embedding]:
+        """Embedder.embed; the first call also starts the networks, which is not part of `timeout_s`."""
+        embedder = self.start().embedder
+        return embedder.embed(photos, spaces=spaces, tags=tags, priority=priority, timeout_s=timeout_s)
+
+    def start(self) -> EmbeddingParts:
+        """The running networks. Raises what `describe` raises, and ConfigurationError when they do not start."""
+        with self._lock:
+            if self._parts is None:
+                self._parts = self._running.enter_context(self._run(self._opened()))
+            return self._parts
+
+    def _opened(self) -> list[OpenBundle]:
+        if self._bundles is None:
+            self._bundles = self._open_bundles()
+        return self._bundles

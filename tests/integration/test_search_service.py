@@ -1,0 +1,337 @@
+"""The search service over the real index and real (small) networks: every kind of question, its pages, and its refusals."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import grpc
+import numpy as np
+import pytest
+from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.bundles.labels import load_labels
+from miradouro.core.decode import decode
+from miradouro.core.document import Document, Place, Tag, TagKind
+from miradouro.core.errors import (
+    BadPhoto,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    MiradouroError,
+    NotFound,
+    ProvenanceMismatch,
+)
+from miradouro.core.spaces import Space
+from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.composition import run_embedding
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.query.service import SearchService
+from miradouro.runtime.call import Call
+from miradouro.runtime.grpc_client import open_channel, typed_error
+from miradouro.runtime.grpc_server import Service, running
+from miradouro.v1 import search_service_pb2 as pb
+from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
+from prometheus_client import CollectorRegistry
+
+from tests.pictures import jpeg, png_that_claims
+from tests.tiny_bundle import SPACES, tiny_bundles
+
+PHOTOS = {f"trip/{name}.jpg": jpeg(64, 48, seed=seed, quality=95) for seed, name in enumerate("abcdefgh")}
+IDS = sorted(PHOTOS)
+KEY = b"k" * 32
+DEFAULT = "tiny/deep"
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batcher]:
+    networks = OnnxEmbedder(tiny_bundles(tmp_path_factory.mktemp("bundles")), threads=1)
+    with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+        yield parts.embedder
+
+
+@pytest.fixture(scope="module")
+def index(embedder: Batcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteIndex]:
+    with SqliteIndex.open(tmp_path_factory.mktemp("data"), writer=True) as opened:
+        opened.ensure_collection("photos", spaces=_spaces(embedder))
+        opened.write([_document(photo_id, number, embedder) for number, photo_id in enumerate(IDS)])
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def search(index: SqliteIndex, embedder: Batcher) -> SearchService:
+    return _service(index, embedder)
+
+
+def _service(index: SqliteIndex, embedder: Batcher, **options) -> SearchService:
+    defaults = {"canonical": load_labels().canonical, "default_space": DEFAULT, "page_key": KEY}
+    return SearchService(store=index, embedder=embedder, **(defaults | options))
+
+
+def _spaces(embedder: Batcher) -> list[Space]:
+    return [space for bundle in embedder.describe() for space in bundle.spaces]
+
+
+def _document(photo_id: str, number: int, embedder: Batcher) -> Document:
+    """Photo `number`: tagged elkhound with 0.9, 0.8, …, dog with half a tenth more; even ones Ana's, captioned, by the sea."""
+    is_even = number % 2 == 0
+    tags = [Tag("dog", 0.95 - number / 10, TagKind.PARENT), Tag("elkhound", 0.9 - number / 10, TagKind.LABEL)]
+    if number == 3:
+        tags.append(Tag("couch", 1.0, TagKind.USER))
+    if number == 4:
+        tags.append(Tag("sofa", 0.4, TagKind.LABEL))
+    bundles = {bundle.geometry: bundle.name for bundle in embedder.describe()}
+    tensors = {bundles[geometry]: tensor for geometry, tensor in decode(PHOTOS[photo_id], bundles).tensors.items()}
+    [embedding] = embedder.embed([tensors], spaces=SPACES)
+    return Document(
+        collection="photos",
+        photo_id=photo_id,
+        version=number + 1,
+        uri=f"file:///{photo_id}",
+        sha256=f"{number:064x}",
+        perceptual_hash=f"{number:016x}",
+        width=64,
+        height=48,
+        title="Beach" if is_even else "",
+        caption="Waves at the red lighthouse" if is_even else "A quiet street",
+        tags=tuple(tags),
+        owner="Ana" if is_even else "Rui",
+        attributes={"rating": str(number)},
+        place=Place(38.7, -9.4) if is_even else None,
+        vectors=embedding.vectors,
+        provenances={space.name: space.provenance for space in _spaces(embedder)},
+    )
+
+
+def _example(photo_id: str, **options) -> pb.SearchRequest:
+    return pb.SearchRequest(photo=pb.ExampleQuery(data=PHOTOS[photo_id]), **options)
+
+
+def _ids(response: pb.SearchResponse) -> list[str]:
+    return [hit.photo_id for hit in response.hits]
+
+
+def test_a_keyword_finds_its_photos_in_order_of_probability(search):
+    response = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["elkhound"])), Call())
+    assert _ids(response) == IDS
+    assert [hit.score for hit in response.hits] == pytest.approx([0.9 - number / 10 for number in range(8)])
+    assert (response.total, response.total_is_exact, response.truncated, response.exact) == (8, True, False, True)
+    assert not any(hit.HasField("distance") or hit.space or hit.HasField("region") for hit in response.hits)
+    assert response.took_ms > 0
+
+
+def test_a_hit_shows_what_is_stored_of_its_photo_with_a_persons_tags_first(search):
+    [hit] = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["couch"]), limit=1), Call()).hits
+    assert (hit.photo_id, hit.uri, hit.caption, hit.caption_is_generated) == (
+        IDS[3],
+        f"file:///{IDS[3]}",
+        "A quiet street",
+        False,
+    )
+    kinds = [pb.TAG_KIND_USER, pb.TAG_KIND_LABEL, pb.TAG_KIND_PARENT]
+    assert [(tag.label, tag.kind) for tag in hit.tags] == list(zip(["couch", "elkhound", "dog"], kinds, strict=True))
+
+
+def test_a_synonym_finds_its_label_and_the_photos_that_a_person_tagged_with_it(search):
+    assert load_labels().canonical("couch") == "sofa"
+    response = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["Couch"])), Call())
+    assert [(hit.photo_id, hit.score) for hit in response.hits] == [(IDS[3], 1.0), (IDS[4], pytest.approx(0.4))]
+
+
+def test_the_words_of_a_keyword_question_add_up(search):
+    response = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["dog", "elkhound"]), limit=1), Call())
+    assert response.hits[0].score == pytest.approx(1.85)
+
+
+def test_text_finds_captions_by_stemmed_words_and_leaves_out_what_must_not_occur(search):
+    def found(text):
+        return sorted(_ids(search.Search(pb.SearchRequest(text=pb.TextQuery(text=text)), Call())))
+
+    assert found("wave") == IDS[::2]
+    assert found('"red lighthouses"') == IDS[::2]
+    assert found('"lighthouse red"') == []
+    assert found("streets beach") == IDS
+    assert found("street -quiet") == []
+    assert found("elkhound -beach") == IDS[1::2]
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_every_photo_finds_itself_first_by_its_bytes_and_by_its_id(search, space):
+    for photo_id in IDS:
+        for request in (_example(photo_id, space=space), pb.SearchRequest(like=pb.LikeQuery(photo_id=photo_id), space=space)):
+            response = search.Search(request, Call())
+            hit = response.hits[0]
+            assert (hit.photo_id, hit.space, response.total) == (photo_id, space, 8)
+            assert hit.distance < 0.01
+            assert [one.score for one in response.hits] == pytest.approx([1 - one.distance / 2 for one in response.hits])
+            assert [one.distance for one in response.hits] == sorted(one.distance for one in response.hits)
+
+
+def test_a_hit_in_a_space_of_regions_names_its_box_and_the_query_is_the_first_region(search, index):
+    response = search.Search(pb.SearchRequest(like=pb.LikeQuery(photo_id=IDS[0]), space="tiny/deep/regions"), Call())
+    assert (response.hits[0].region.x, response.hits[0].region.width) == (0, 0.5)
+    asked = index.vector("photos", IDS[0], "tiny/deep/regions")[0]
+    for hit in response.hits:
+        rows = index.vector("photos", hit.photo_id, "tiny/deep/regions")
+        assert hit.distance == pytest.approx(np.linalg.norm(rows - asked, axis=1).min(), abs=1e-3)
+
+
+def test_the_default_space_is_the_setting_and_a_layer_alone_means_its_default_pooling(search, index, embedder):
+    assert {hit.space for hit in search.Search(_example(IDS[0]), Call()).hits} == {DEFAULT}
+    other = _service(index, embedder, default_space="tiny/shallow")
+    assert {hit.space for hit in other.Search(_example(IDS[0]), Call()).hits} == {"tiny/shallow/avg"}
+
+
+def test_max_distance_bounds_the_hits_and_the_total(search):
+    everything = search.Search(_example(IDS[0]), Call())
+    limit = (everything.hits[2].distance + everything.hits[3].distance) / 2
+    near = search.Search(_example(IDS[0], max_distance=limit), Call())
+    assert _ids(near) == _ids(everything)[:3]
+    assert (near.total, near.truncated) == (3, False)
+
+
+def test_filters_narrow_every_kind_of_question(search):
+    anas = [pb.Filter(owner="Ana")]
+    for request in (
+        pb.SearchRequest(keyword=pb.KeywordQuery(words=["dog"]), filters=anas),
+        pb.SearchRequest(text=pb.TextQuery(text="waves street"), filters=anas),
+        _example(IDS[1], filters=anas),
+        pb.SearchRequest(like=pb.LikeQuery(photo_id=IDS[1]), filters=anas),
+    ):
+        response = search.Search(request, Call())
+        assert set(_ids(response)) == set(IDS[::2])
+        assert response.total == 4
+    far = pb.Filter(
+        **{"not": pb.NotFilter(filters=[pb.Filter(near=pb.NearFilter(center={"latitude": 38.7, "longitude": -9.4}, radius_m=9))])}
+    )
+    assert _ids(search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["dog"]), filters=[far]), Call())) == IDS[1::2]
+
+
+def test_pages_show_every_hit_once_and_the_last_one_says_so(search):
+    for request in (pb.SearchRequest(keyword=pb.KeywordQuery(words=["dog"]), limit=3), _example(IDS[0], limit=3)):
+        whole = pb.SearchRequest()
+        whole.CopyFrom(request)
+        whole.limit = 100
+        pages = []
+        while True:
+            response = search.Search(request, Call())
+            pages.append(_ids(response))
+            if not response.next_page_token:
+                break
+            request.page_token = response.next_page_token
+        assert [len(page) for page in pages] == [3, 3, 2]
+        assert sum(pages, []) == _ids(search.Search(whole, Call()))  # noqa: RUF017 # three short lists
+
+
+def test_a_page_token_is_refused_when_altered_or_with_another_question(search):
+    first = search.Search(_example(IDS[0], limit=3), Call())
+    token = first.next_page_token
+    for request in (
+        _example(IDS[0], limit=3, page_token=token[:-1] + ("A" if token[-1] != "A" else "B")),
+        _example(IDS[1], limit=3, page_token=token),
+        _example(IDS[0], limit=3, page_token=token, space="wee/features"),
+    ):
+        with pytest.raises(InvalidArgument, match="page_token: not a token of this question"):
+            search.Search(request, Call())
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"space": "tiny/pool9"}, InvalidArgument, "space: 'tiny/pool9' is not a known space; allowed: tiny/shallow/avg,"),
+        ({"max_distance": math.nan}, InvalidArgument, "max_distance: nan; allowed: 0 to 2"),
+        ({"limit": 0}, InvalidArgument, "limit: 0; allowed: 1 to 1,000"),
+        ({"limit": 10**9}, InvalidArgument, "limit: 1,000,000,000; allowed: 1 to 1,000"),
+        ({"collection": "trips"}, NotFound, "collection 'trips' does not exist"),
+        ({"photo": pb.ExampleQuery()}, BadPhoto, "photo: the photo has 0 bytes"),
+        ({"photo": pb.ExampleQuery(data=b"nonsense")}, BadPhoto, "no picture format"),
+        ({"photo": pb.ExampleQuery(data=jpeg(64, 48)[:-300])}, BadPhoto, "ends early or is damaged"),
+        ({"photo": pb.ExampleQuery(data=png_that_claims(20_000, 10_000))}, BadPhoto, "20,000 x 10,000 pixels"),
+    ],
+)
+def test_what_is_wrong_with_a_question_is_named(search, change, error, message):
+    request = pb.SearchRequest(**({"photo": pb.ExampleQuery(data=PHOTOS[IDS[0]])} | change))
+    with pytest.raises(error) as caught:
+        search.Search(request, Call())
+    assert message in caught.value.message
+
+
+def test_a_photo_that_is_not_indexed_is_not_found_by_its_id(search):
+    with pytest.raises(NotFound, match=r"photo 'nowhere\.jpg'"):
+        search.Search(pb.SearchRequest(like=pb.LikeQuery(photo_id="nowhere.jpg")), Call())
+
+
+@pytest.mark.parametrize("query", [{"keyword": {"words": ["dog"]}}, {"text": {"text": "dog"}}, {"like": {"photo_id": "a"}}])
+def test_an_unknown_collection_is_not_found_by_any_question(search, query):
+    with pytest.raises(NotFound, match="collection 'trips'"):
+        search.Search(pb.SearchRequest(collection="trips", **query), Call())
+
+
+def test_a_question_whose_time_is_up_is_not_embedded(search):
+    with pytest.raises(DeadlineExceeded):
+        search.Search(_example(IDS[0]), Call(deadline=0.0))
+
+
+def test_vectors_of_another_provenance_are_never_compared(embedder, tmp_path):
+    spaces = [replace(space, provenance="e" * 64) for space in _spaces(embedder)]
+    with SqliteIndex.open(tmp_path, writer=True) as index:
+        index.ensure_collection("photos", spaces=spaces)
+        with pytest.raises(ProvenanceMismatch, match="e" * 64):
+            _service(index, embedder).Search(_example(IDS[0]), Call())
+
+
+def test_a_space_whose_bundle_is_not_loaded_is_a_failed_precondition(embedder, tmp_path):
+    other = Space("other", "features", "", 4, "e" * 64, is_default=True, is_default_pooling=True)
+    with SqliteIndex.open(tmp_path, writer=True) as index:
+        index.ensure_collection("photos", spaces=[other])
+        with pytest.raises(FailedPrecondition, match="its bundle other is not loaded; loaded: tiny, wee"):
+            _service(index, embedder).Search(_example(IDS[0], space="other/features"), Call())
+
+
+def test_get_photo_tells_what_is_stored_and_which_spaces_hold_it(search):
+    photo = search.GetPhoto(pb.GetPhotoRequest(photo_id=IDS[2]), Call()).photo
+    assert (photo.collection, photo.version, photo.width, photo.height) == ("photos", 3, 64, 48)
+    assert (photo.title, photo.owner, dict(photo.attributes)) == ("Beach", "Ana", {"rating": "2"})
+    assert (photo.place.latitude, photo.place.longitude) == (38.7, -9.4)
+    assert not photo.HasField("taken_at")
+    assert sorted(photo.spaces) == sorted(SPACES)
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (pb.GetPhotoRequest(photo_id="nowhere.jpg"), NotFound),
+        (pb.GetPhotoRequest(photo_id="a", collection="trips"), NotFound),
+        (pb.GetPhotoRequest(), InvalidArgument),
+        (pb.GetPhotoRequest(photo_id="a", collection="No Name"), InvalidArgument),
+    ],
+)
+def test_get_photo_says_what_is_not_there(search, request_, error):
+    with pytest.raises(error):
+        search.GetPhoto(request_, Call())
+
+
+def test_stats_count_every_collection_and_space(search, embedder):
+    response = search.Stats(pb.StatsRequest(), Call())
+    [photos] = response.collections
+    assert (photos.name, photos.root, photos.photos, photos.deleted, photos.failed) == ("photos", "", 8, 0, 0)
+    assert {space.name: space.vectors for space in photos.spaces} == {
+        space.name: 8 * space.vectors_per_photo for space in _spaces(embedder)
+    }
+    assert response.bytes > 8 * 1_000
+
+
+def test_the_same_answers_and_errors_come_over_grpc(search):
+    service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], search)
+    with running([service]) as server, open_channel(server.target) as channel:
+        stub = SearchServiceStub(channel)
+        request = _example(IDS[0], limit=3)
+        here, there = search.Search(request, Call()), stub.Search(request, timeout=10)
+        assert [*here.hits] == [*there.hits]
+        assert here.next_page_token == there.next_page_token
+        for wrong in (_example(IDS[0], limit=0), _example(IDS[0], collection="trips")):
+            with pytest.raises(MiradouroError) as expected:
+                search.Search(wrong, Call())
+            with pytest.raises(grpc.RpcError) as told:
+                stub.Search(wrong, timeout=10)
+            error = typed_error(told.value, peer=server.target)
+            assert (type(error), error.message) == (type(expected.value), expected.value.message)
