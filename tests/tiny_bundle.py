@@ -163,7 +163,10 @@ def _save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray
         nodes,
         path.stem,
         [helper.make_tensor_value_info("photos", TensorProto.UINT8, ["N", None, None, 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in dict.fromkeys(outputs)],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", None, None] if name.endswith("regions") else ["N", None])
+            for name in dict.fromkeys(outputs)
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

@@ -1,0 +1,211 @@
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+
+import numpy as np
+import pytest
+from miradouro.core.embedding import Priority
+from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Overloaded, Unavailable
+from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.embedding.request import plan
+from prometheus_client import CollectorRegistry
+
+from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
+
+INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
+
+
+class Bench:
+    """A batcher whose runner can be held, and its metrics."""
+
+    def __init__(self, folder, **options: int) -> None:
+        self.networks = GatedNetworks(tiny_bundles(folder))
+        self.registry = CollectorRegistry()
+        self.batcher = Batcher(self.networks, metrics=EmbeddingMetrics(self.registry), **options)
+        self.networks.runs.clear()
+
+    def submit(
+        self, *spaces: str, photos: int = 1, priority: Priority = INTERACTIVE, deadline: float | None = None, tags: bool = False
+    ) -> Future:
+        asked = plan(spaces, tags=tags, loaded=self.batcher.describe())
+        return self.batcher.submit([photo(seed) for seed in range(photos)], asked, priority=priority, deadline=deadline)
+
+    def hold(self) -> Future:
+        """Occupies the runner: what is submitted next waits until the gate opens."""
+        future = self.submit("wee/features")
+        assert self.networks.arrived.wait(10)
+        return future
+
+    def dropped(self, priority: Priority, reason: str) -> float:
+        labels = {"priority": priority.value, "reason": reason}
+        return self.registry.get_sample_value("miradouro_embedding_dropped_tensors_total", labels) or 0
+
+
+def submit_for_ever(bench: Bench) -> None:
+    while True:
+        bench.submit("tiny/deep").cancel()
+
+
+@pytest.fixture
+def make(tmp_path) -> Iterator:
+    made: list[Bench] = []
+
+    def make(**options: int) -> Bench:
+        made.append(Bench(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.networks.gate.set()
+        bench.batcher.stop()
+
+
+def test_interactive_photos_overtake_waiting_bulk_photos(make):
+    bench = make()
+    with bench.networks.closed():
+        bench.hold()
+        bulk = bench.submit("tiny/deep", photos=3, priority=BULK)
+        interactive = bench.submit("tiny/shallow/avg")
+    wait_for([bulk, interactive], 10)
+    assert [run[2] for run in bench.networks.runs] == [("wee/features",), ("tiny/shallow/avg",), *[("tiny/deep",)] * 3]
+
+
+def test_on_a_cpu_every_run_is_one_photo(make):
+    bench = make()
+    with bench.networks.closed():
+        bench.hold()
+        waiting = [bench.submit("tiny/deep", photos=4, priority=priority) for priority in (INTERACTIVE, BULK)]
+    wait_for(waiting, 10)
+    assert {run[1] for run in bench.networks.runs} == {1}
+
+
+def test_a_bulk_run_on_a_cpu_is_one_photo_whatever_the_batch_limit(make):
+    bench = make(max_batch_photos=8)
+    with bench.networks.closed():
+        bench.hold()
+        waiting = bench.submit("tiny/deep", photos=4, priority=BULK)
+    assert len(waiting.result(10)) == 4
+    assert [run[1] for run in bench.networks.runs] == [1] * 5
+
+
+def test_photos_that_wait_for_one_bundle_run_together_up_to_the_limit(make):
+    bench = make(max_batch_photos=4)
+    with bench.networks.closed():
+        bench.hold()
+        waiting = [bench.submit("tiny/deep") for _ in range(6)]
+        other = bench.submit("wee/features")
+    wait_for([*waiting, other], 10)
+    assert [run[:2] for run in bench.networks.runs] == [("wee", 1), ("tiny", 4), ("tiny", 2), ("wee", 1)]
+
+
+def test_requests_for_different_outputs_share_a_batch_and_get_their_own(make):
+    bench = make(max_batch_photos=8)
+    with bench.networks.closed():
+        bench.hold()
+        shallow, deep, tagged = bench.submit("tiny/shallow/avg"), bench.submit("tiny/deep"), bench.submit(tags=True)
+    answers = [future.result(10)[0] for future in (shallow, deep, tagged)]
+    assert bench.networks.runs[1:] == [("tiny", 3, ("tiny/shallow/avg", "tiny/deep"), True)]
+    assert [list(answer.vectors) for answer in answers] == [["tiny/shallow/avg"], ["tiny/deep"], []]
+    assert [bool(answer.labels) for answer in answers] == [False, False, True]
+    alone = bench.submit("tiny/deep").result(10)[0]
+    np.testing.assert_allclose(answers[1].vectors["tiny/deep"], alone.vectors["tiny/deep"], atol=1e-6)
+
+
+def test_bulk_fills_half_of_the_queue_and_leaves_the_rest_to_people(make):
+    bench = make(queue_tensors=8)
+    with bench.networks.closed():
+        bench.hold()
+        taken = [bench.submit("tiny/deep", photos=4, priority=BULK)]
+        with pytest.raises(Overloaded, match="0 interactive and 4 bulk tensors wait"):
+            bench.submit("tiny/deep", priority=BULK)
+        taken.append(bench.submit("tiny/deep", photos=4))
+        with pytest.raises(Overloaded):
+            bench.submit("tiny/deep")
+        asked = plan(["tiny/deep"], tags=False, loaded=bench.batcher.describe())
+        with pytest.raises(Overloaded):
+            bench.batcher.check_room(1, asked, INTERACTIVE)
+        assert bench.registry.get_sample_value("miradouro_embedding_queue_tensors", {"priority": "bulk"}) == 4
+    assert [len(future.result(10)) for future in taken] == [4, 4]
+    bench.batcher.check_room(8, asked, INTERACTIVE)
+    assert (bench.dropped(BULK, "overloaded"), bench.dropped(INTERACTIVE, "overloaded")) == (1, 2)
+
+
+def test_a_request_that_can_never_fit_is_the_callers_fault(make):
+    bench = make(queue_tensors=8)
+    with pytest.raises(InvalidArgument, match=r"photos: the request needs 6 tensors; a bulk request may have 4"):
+        bench.submit("tiny/deep", "wee/features", photos=3, priority=BULK)
+
+
+def test_cancelled_photos_are_dropped_unrun_and_free_the_queue(make):
+    bench = make(queue_tensors=8)
+    with bench.networks.closed():
+        bench.hold()
+        unwanted = bench.submit("tiny/deep", photos=8)
+        assert unwanted.cancel()
+        wanted = bench.submit("tiny/shallow/max", photos=8)
+    assert len(wanted.result(10)) == 8
+    assert ("tiny/deep",) not in [run[2] for run in bench.networks.runs]
+    assert bench.dropped(INTERACTIVE, "cancelled") == 8
+
+
+def test_expired_photos_are_dropped_unrun_and_their_caller_is_told(make):
+    bench = make()
+    with bench.networks.closed():
+        bench.hold()
+        expired = bench.submit("tiny/deep", photos=3, deadline=0.0)
+    with pytest.raises(DeadlineExceeded, match="while the photo waited"):
+        expired.result(10)
+    bench.submit("wee/features").result(10)
+    assert {run[0] for run in bench.networks.runs} == {"wee"}
+    assert (bench.dropped(INTERACTIVE, "expired"), bench.dropped(INTERACTIVE, "failed")) == (1, 2)
+
+
+def test_a_run_that_fails_fails_its_callers_and_not_the_runner(make):
+    bench = make()
+    bench.networks.broken = MemoryError("no memory left on the device")
+    with pytest.raises(MemoryError):
+        bench.submit("tiny/deep").result(10)
+    bench.networks.broken = None
+    assert bench.batcher.ready
+    assert len(bench.submit("tiny/deep").result(10)) == 1
+
+
+def test_stopping_runs_what_waits_and_takes_nothing_more(make):
+    bench = make()
+    assert bench.batcher.ready
+    with ThreadPoolExecutor(1) as pool, bench.networks.closed():
+        bench.hold()
+        waiting = bench.submit("tiny/deep", photos=3)
+        stopped = pool.submit(bench.batcher.stop)
+        with pytest.raises(Unavailable):
+            submit_for_ever(bench)  # the other thread closes the door at some time
+        assert not bench.batcher.ready
+    stopped.result(10)
+    assert len(waiting.result(0)) == 3
+
+
+def test_stopping_with_a_limit_tells_those_who_still_wait(make):
+    bench = make()
+    with ThreadPoolExecutor(1) as pool, bench.networks.closed():
+        held = bench.hold()
+        waiting = bench.submit("tiny/deep")
+        stopped = pool.submit(bench.batcher.stop, 0.05)
+        with pytest.raises(Unavailable, match="stopped before"):
+            waiting.result(10)
+    stopped.result(10)
+    assert len(held.result(0)) == 1
+
+
+def test_runs_are_counted(make):
+    bench = make(max_batch_photos=8)
+    bench.submit("tiny/deep", "wee/features", photos=2, priority=BULK).result(10)
+    value = bench.registry.get_sample_value
+    assert value("miradouro_embedding_photos_total", {"priority": "bulk"}) == 2
+    assert value("miradouro_embedding_batch_photos_count", {"bundle": "tiny"}) == 2
+    assert value("miradouro_embedding_run_seconds_count", {"bundle": "wee"}) == 2
+    (tiny, _) = bench.batcher.describe()
+    info = {"bundle": "tiny", "precision": "fp32", "sha256": tiny.sha256, "provider": "cpu"}
+    assert value("miradouro_embedding_bundle_info", info) == 1
+    space = tiny.spaces[0]
+    assert value("miradouro_embedding_space_info", {"space": space.name, "provenance": space.provenance}) == 1

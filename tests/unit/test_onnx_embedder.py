@@ -1,0 +1,88 @@
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+from miradouro.adapters.onnx_embedder import OnnxEmbedder, Provider, check_wheels, installed_wheels
+from miradouro.bundles.cut import cuts
+from miradouro.core.errors import BadBundle, ConfigurationError
+
+from tests.tiny_bundle import TINY_SPACES, pixels, tiny_bundles
+
+
+@pytest.fixture
+def bundles(tmp_path):
+    return tiny_bundles(tmp_path)
+
+
+def test_each_space_alone_equals_all_spaces_together(bundles):
+    networks = OnnxEmbedder(bundles, threads=1)
+    photos = np.stack([pixels(1), pixels(2), pixels(3)])
+    together = networks.run("tiny", photos, spaces=TINY_SPACES, tags=True)
+    for space in TINY_SPACES:
+        alone = networks.run("tiny", photos, spaces=[space], tags=False)
+        assert list(alone.vectors) == [space]
+        assert alone.probabilities is None
+        np.testing.assert_allclose(alone.vectors[space], together.vectors[space], atol=1e-6)
+    np.testing.assert_allclose(together.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_shallow_layer_leaves_the_deep_operators_and_their_weights_out(bundles):
+    whole = onnx.load(bundles[0].path)
+    first, second = cuts(whole)
+    assert first.outputs == {"tiny/shallow/avg", "tiny/shallow/max"}
+    assert second.outputs == set(TINY_SPACES)  # all but the dense layer of the tags
+    assert [node.op_type for node in first.model.graph.node].count("Conv") == 1
+    assert {tensor.name for tensor in first.model.graph.initializer} == {"w1", "grey"}
+    for cut in (first, second):
+        onnx.checker.check_model(cut.model)
+
+
+def test_a_cut_keeps_what_inner_graphs_read_from_outside():
+    helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    inner = helper.make_graph(
+        [helper.make_node("Identity", ["early"], ["inner"])], "inner", [], [helper.make_tensor_value_info("inner", floats, None)]
+    )
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["early"]),
+        helper.make_node("If", ["yes"], ["shallow"], then_branch=inner, else_branch=inner),
+        helper.make_node("MatMul", ["shallow", "w"], ["middle"]),
+        helper.make_node("MatMul", ["middle", "w"], ["deep"]),
+    ]
+    constants = {"w": np.eye(2, dtype=np.float32), "yes": np.array(True)}
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", floats, [1, 2])],
+        [helper.make_tensor_value_info(name, floats, None) for name in ("shallow", "deep")],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    (cut,) = cuts(helper.make_model(graph))
+    assert cut.outputs == {"shallow"}
+    assert [node.op_type for node in cut.model.graph.node] == ["MatMul", "If"]
+
+
+@pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
+def test_a_provider_that_is_not_there_is_an_error_and_never_another_one(bundles, provider):
+    import onnxruntime
+
+    if {"CUDAExecutionProvider", "TensorrtExecutionProvider"} & set(onnxruntime.get_available_providers()):
+        pytest.skip("this onnxruntime offers a GPU")
+    with pytest.raises(ConfigurationError, match=rf"MIRADOURO_PROVIDER={provider.value}.*CPUExecutionProvider.*miradouro\[gpu\]"):
+        OnnxEmbedder(bundles, provider=provider)
+
+
+def test_exactly_one_wheel_of_onnxruntime_must_be_installed():
+    check_wheels(installed_wheels())
+    with pytest.raises(ConfigurationError, match=r"not installed; install miradouro\[cpu\]"):
+        check_wheels(())
+    with pytest.raises(ConfigurationError, match=r"onnxruntime and onnxruntime-gpu are both installed.*uninstall both"):
+        check_wheels(("onnxruntime", "onnxruntime-gpu"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"not a graph"])
+def test_a_file_that_is_no_graph_is_named(bundles, tmp_path, content):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(BadBundle, match=r"broken\.onnx"):
+        OnnxEmbedder([dataclasses.replace(bundles[0], path=path)], threads=1)
