@@ -14,7 +14,7 @@ help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME)  ## index sample photos (or PHOTOS=DIR), answer one question of each kind, stay up (SERVE=0: end)
-	$(BIN)/miradouro demo --data build/demo/data --out build/demo/contact-sheet.html \
+	$(BIN)/miradouro demo --folder build/demo \
 	    $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: lint  ## everything in check, and every test but the long ones

@@ -26,14 +26,11 @@ def section(title: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of every table row below its head."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    bodies = "\n".join(lines).split("|---")[1:]
-    return [
-        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        for body in bodies
-        for line in body.splitlines()[1:]
-    ]
+    """The cells of every table row but the heads."""
+    lines = text.splitlines()
+    heads = {i - 1 for i, line in enumerate(lines) if line.startswith("|---")}
+    bodies = [line for i, line in enumerate(lines) if line.startswith("| ") and i not in heads]
+    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in bodies]
 
 
 def blocks(language: str) -> list[str]:

@@ -91,7 +91,14 @@ class SettingRow:
 def table(*settings: type[Settings]) -> list[SettingRow]:
     """The settings of these classes as rows, in the order of their definition."""
     return [
-        SettingRow(variable(name), "" if field.default is None else str(field.default), field.description or "")
+        SettingRow(variable(name), _as_written(field.default), field.description or "")
         for cls in settings
         for name, field in cls.model_fields.items()
     ]
+
+
+def _as_written(default: object) -> str:
+    """A default as one would write it into the environment."""
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return "" if default is None else str(default)

@@ -4,6 +4,7 @@ import io
 import re
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +54,13 @@ def questions_about(stub: SearchServiceStub, photos: tuple[str, str]) -> Questio
     return Questions((several or [*counts, like])[0], max(words, key=len), cut_from, like)
 
 
-def ask(stub: SearchServiceStub, questions: Questions, *, root: Path, cut_file: Path, data: Path) -> tuple[Answer, ...]:
-    """The answers, in the order keyword, text, photo, like. Writes the cut photo to `cut_file`."""
+def ask(
+    stub: SearchServiceStub, questions: Questions, *, root: Path, cut_file: Path, command: Sequence[str]
+) -> tuple[Answer, ...]:
+    """The answers, in the order keyword, text, photo, like. Writes the cut photo to `cut_file`.
+
+    `command` is how a person begins a search on the command line: the page shows each question as they would ask it.
+    """
     cut_file.write_bytes(cut((root / questions.cut_from).read_bytes()))
     asked = (
         (
@@ -87,7 +93,7 @@ def ask(stub: SearchServiceStub, questions: Questions, *, root: Path, cut_file: 
         ),
     )
     return tuple(
-        _answer(kind, title, shlex.join(["miradouro", "search", *words, "--data", str(data)]), shown, root, request, stub)
+        _answer(kind, title, shlex.join([*command, *words]), shown, root, request, stub)
         for kind, title, words, shown, request in asked
     )
 

@@ -22,13 +22,14 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 class Tour:
     """What the demonstration is about.
 
-    `root`: folder of photos, absolute. `data`: data folder of the services, for the commands on the page. `sheet`: the page to
-    write; the photo that is asked with is written beside it. `questions` None: found from what the photos show.
+    `root`: folder of photos, absolute. `sheet` and `cut_file`: the page, and the photo that is asked with, to be written.
+    `command`: how a person begins a search on the command line. `questions` None: found from what the photos show.
     """
 
     root: Path
-    data: Path
     sheet: Path
+    cut_file: Path
+    command: tuple[str, ...]
     credits: Sequence[Credit] = ()
     questions: Questions | None = None
 
@@ -55,7 +56,7 @@ def _take(
     stub = SearchServiceStub(channel)
     questions = tour.questions or questions_about(stub, _two_photos(stub, tour.root))
     tour.sheet.parent.mkdir(parents=True, exist_ok=True)
-    answers = ask(stub, questions, root=tour.root, cut_file=tour.sheet.with_name("question.jpg"), data=tour.data)
+    answers = ask(stub, questions, root=tour.root, cut_file=tour.cut_file, command=tour.command)
     [collection] = stub.Stats(StatsRequest(), timeout=TIMEOUT_S).collections
     page = render(
         folder="published packages" if tour.credits else str(tour.root),

@@ -1,0 +1,125 @@
+"""`miradouro demo`: sample photos or a person's own, one question of each kind, and a page of the answers."""
+
+import hashlib
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import platformdirs
+
+from miradouro.cli.options import settings_of, utf8
+
+if TYPE_CHECKING:
+    from miradouro.standalone.demo.contact_sheet import Answer
+    from miradouro.standalone.demo.tour import Tour
+
+ANY_PORT = "127.0.0.1:0"
+SHOWN_TAGS = 3
+
+
+@click.command()
+@click.option("--photos", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Your own photos.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where sample photos, index and page are kept. Default: `demo` in the user's cache folder of miradouro.",
+)
+@click.option("--serve/--no-serve", default=True, show_default=True, help="Leave the services up afterwards, until Ctrl-C.")
+@click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_LISTEN.")
+def demo(*, photos: Path | None, folder: Path | None, serve: bool, listen: str | None) -> None:
+    """Index sample photos through the services, ask one question of each kind, and write a page of the answers."""
+    from miradouro.runtime.event_loop import event_loop
+    from miradouro.runtime.grpc_server import running
+    from miradouro.runtime.grpc_server import serve as serve_grpc
+    from miradouro.runtime.metrics import process_registry
+    from miradouro.runtime.settings import ServerSettings, load
+    from miradouro.standalone.composition import Configuration, open_all
+
+    place = (folder or platformdirs.user_cache_path("miradouro") / "demo").absolute()
+    data = _data_folder(place, photos)
+    configuration = Configuration(standalone=settings_of(data=data))
+    tour = _tour(place, photos, data)
+    server, registry = load(ServerSettings), process_registry()
+    where = listen or (configuration.standalone.listen if serve else ANY_PORT)
+    setting = "--listen" if listen else "MIRADOURO_LISTEN"
+    with event_loop(), open_all(configuration, registry=registry) as (index, services):
+        with running(services, listen=where, setting=setting, settings=server, registry=registry) as first:
+            index.set_address(first.target)
+            _take(tour, first.target)
+        if serve:
+
+            def tell(address: object) -> None:
+                index.set_address(str(address))
+                click.echo(f"\nThe services are up on {address} (gRPC, with health and reflection). Ask them, for example:")
+                click.echo(f"  {shlex.join([_program(), 'stats', '--data', str(_shown(data))])}")
+                click.echo("Ctrl-C ends them.")
+
+            serve_grpc(services, listen=where, setting=setting, settings=server, registry=registry, on_ready=tell)
+
+
+def _tour(place: Path, photos: Path | None, data: Path) -> "Tour":
+    """What to show: the person's photos, or the samples, fetched where they are missing."""
+    from miradouro.bundles.progress import default_progress
+    from miradouro.standalone.demo.samples import QUESTIONS, gather, samples
+    from miradouro.standalone.demo.tour import Tour
+
+    sheet, cut_file = place / "contact-sheet.html", _shown(place / "question.jpg")
+    command = (_program(), "search", "--data", str(_shown(data)))
+    if photos is not None:
+        return Tour(photos.absolute(), sheet, cut_file, command)
+    root = place / "photos"
+    gather(root, progress=default_progress())
+    return Tour(root, sheet, cut_file, command, tuple(sample.credit() for sample in samples()), QUESTIONS)
+
+
+def _data_folder(place: Path, photos: Path | None) -> Path:
+    """Every folder of photos has a data folder of its own, so that the demonstration can be given one after the other."""
+    if photos is None:
+        return place / "data"
+    return place / f"data-{hashlib.sha256(utf8(str(photos.absolute()), 'photos').encode()).hexdigest()[:12]}"
+
+
+def _program() -> str:
+    """How a person calls this command here."""
+    return "miradouro" if shutil.which("miradouro") else str(_shown(Path(sys.argv[0])))
+
+
+def _shown(path: Path) -> Path:
+    """The path as a person here would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _take(tour: "Tour", target: str) -> None:
+    from miradouro.cli.output import report_lines
+    from miradouro.cli.progress import shown_progress
+    from miradouro.runtime.grpc_client import open_channel
+    from miradouro.standalone.demo.tour import take
+
+    click.echo(f"The services run on {target}. They look at the photos in {tour.root} …")
+    with open_channel(target) as channel, shown_progress() as show:
+        report, answers = take(channel, tour, peer=target, on_progress=show)
+    for line in report_lines(report):
+        click.echo(line)
+    for answer in answers:
+        click.echo()
+        for line in _lines(answer):
+            click.echo(line)
+    click.echo(f"\nOpen this page to see the photos: {tour.sheet.as_uri()}")
+
+
+def _lines(answer: "Answer") -> Iterator[str]:
+    """An answer for the terminal: the question as a command, then a line for each hit."""
+    from miradouro.cli.output import printable
+
+    yield f"{answer.question}  ({answer.summary})"
+    yield f"  $ {answer.command}"
+    width = max((len(printable(hit.photo_id)) for hit in answer.hits), default=0)
+    for rank, hit in enumerate(answer.hits, 1):
+        tags = ", ".join(f"{tag.label} {tag.score:.2f}" for tag in hit.tags[:SHOWN_TAGS])
+        yield f"  {rank}. {hit.measure:<14}  {printable(hit.photo_id):<{width}}  {printable(tags)}".rstrip()
