@@ -8,11 +8,13 @@ Every key may be left out or null; other keys are left alone, for other programs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.errors import BadPhoto
+from miradouro.core.event import MAX_VERSION
 
 MAX_SIDECAR_BYTES = 1024 * 1024
 
@@ -48,7 +50,7 @@ class _SidecarJson(BaseModel):
     attributes: dict[str, str] | None = None
     place: _PlaceJson | None = None
     taken_at: str | None = None
-    version: int | None = None
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION)] | None = None
 
 
 def parse_sidecar(data: bytes, *, name: str) -> Sidecar:

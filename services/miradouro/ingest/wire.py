@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from miradouro.core.document import Failure, Place, TakenAt
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import DEFAULT_COLLECTION, EventKind, PhotoEvent, check_event
+from miradouro.core.event import DEFAULT_COLLECTION, MAX_VERSION, EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Refused, SourceItem
 from miradouro.ingest.folder_run import FolderProgress, FolderReport
 from miradouro.ingest.runner import Outcome, Status
@@ -22,7 +22,6 @@ _STATUSES = {
     Status.STALE: ingest_service_pb2.EVENT_STATUS_STALE,
     Status.FAILED: ingest_service_pb2.EVENT_STATUS_FAILED,
 }
-_MAX_SIGNED = 2**63 - 1
 
 
 def item_of(message: photo_event_pb2.PhotoEvent) -> SourceItem:
@@ -30,7 +29,7 @@ def item_of(message: photo_event_pb2.PhotoEvent) -> SourceItem:
     try:
         return check_event(_event_of(message))
     except InvalidArgument as exc:
-        version = min(message.version, _MAX_SIGNED)
+        version = min(max(message.version, 1), MAX_VERSION)  # what is no version is recorded as the nearest one
         return Refused(message.collection or DEFAULT_COLLECTION, message.photo_id, version, message.uri, exc)
 
 

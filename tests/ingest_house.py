@@ -1,0 +1,118 @@
+"""A whole ingest service on small real parts: the embedded index, two tiny networks, and folders made for the test."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from miradouro.adapters.file_store import FileStore
+from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.bundles.labels import LabelRow, LabelTable
+from miradouro.core.document import Failure
+from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.ingest.service import IngestService
+from miradouro.ingest.settings import IngestSettings
+from miradouro.processors.pipeline_file import load_pipeline
+from miradouro.runtime.call import Call
+from miradouro.v1.ingest_service_pb2 import (
+    FolderReport,
+    IndexFolderRequest,
+    IndexFolderResponse,
+    PutEventsRequest,
+    PutEventsResponse,
+)
+from miradouro.v1.photo_event_pb2 import PhotoEvent
+from prometheus_client import CollectorRegistry
+
+from tests.tiny_bundle import LABELS, GatedNetworks, tiny_bundles
+
+_PARENTS = {"cat": ("animal",), "dog": ("hound", "animal"), "elkhound": ("hound", "animal"), "teapot": ("pot",), "viaduct": ()}
+LABEL_TABLE = LabelTable(tuple(LabelRow(f"n{i}", label, (label,), _PARENTS[label]) for i, label in enumerate(LABELS)), {})
+
+
+@dataclass
+class House:
+    """The service, its index, and the networks behind it."""
+
+    service: IngestService
+    index: SqliteIndex
+    networks: GatedNetworks
+    data: Path
+
+    def index_folder(self, folder: Path, *, prune: bool = False, collection: str = "", call: Call | None = None) -> FolderReport:
+        """The report of one run."""
+        return self.stream(folder, prune=prune, collection=collection, call=call)[-1].report
+
+    def stream(
+        self, folder: Path, *, prune: bool = False, collection: str = "", call: Call | None = None
+    ) -> list[IndexFolderResponse]:
+        """Every message of one run."""
+        request = IndexFolderRequest(path=str(folder), collection=collection, prune=prune)
+        return list(self.service.IndexFolder(request, call or Call()))
+
+    def put(self, *events: PhotoEvent, call: Call | None = None) -> PutEventsResponse:
+        """The answer to one batch."""
+        return self.service.PutEvents(PutEventsRequest(events=events), call or Call())
+
+    def failures(self) -> dict[str, Failure]:
+        """The dead letters by photo id."""
+        return {failure.photo_id: failure for failure in self.index.list()[0]}
+
+    def photos(self, collection: str = "photos") -> dict[str, int]:
+        """The versions of the live photos by photo id."""
+        return {state.photo_id: state.version for state in self.index.origins(collection) if not state.deleted}
+
+
+@contextmanager
+def open_house(folder: Path, **settings: object) -> Iterator[House]:
+    """The service over a data folder and models made below `folder`; `settings` are those of ingest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    networks = GatedNetworks(tiny_bundles(folder / "models"))
+    batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
+    with SqliteIndex.open(folder / "data", writer=True) as index:
+        chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic
+        service = IngestService(
+            store=index,
+            embedder=batcher,
+            photo_store=FileStore(chosen.photo_root_folders),
+            labels=LABEL_TABLE,
+            pipeline=load_pipeline(chosen.pipeline),
+            settings=chosen,
+            excluded=[folder / "data"],
+        )
+        try:
+            yield House(service, index, networks, folder / "data")
+        finally:
+            networks.gate.set()
+            service.close()
+            batcher.stop()
+
+
+@contextmanager
+def not_root() -> Iterator[None]:
+    """Drops the rights of root inside the block, so that permissions count for it too."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def age(*paths: Path, seconds: int = 10) -> None:
+    """Makes files look as if they had last changed `seconds` earlier than they say."""
+    for path in paths:
+        status = path.stat()
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - seconds * 10**9))
+
+
+def cancelled_call() -> Call:
+    """A call that nobody waits for."""
+    event = threading.Event()
+    event.set()
+    return Call(cancelled=event)
