@@ -29,9 +29,11 @@ def embedding(listen: str | None) -> None:
     loopback(where, setting=setting)  # refused before any model is loaded
     registry = process_registry()
     with (
-        metrics_endpoint(registry, metrics.metrics_listen),
+        metrics_endpoint(registry, metrics.metrics_listen) as scraped,
         open_embedding(settings, models=load(BundleSettings).folder, registry=registry) as parts,
     ):
+        if scraped:
+            click.echo(f"metrics on http://{scraped}/metrics")
 
         def say_ready(address: Address) -> None:
             bundles = ", ".join(f"{bundle.name} {bundle.precision}" for bundle in parts.embedder.describe())

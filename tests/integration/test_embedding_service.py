@@ -1,0 +1,358 @@
+"""The embedding service through its door: encoded photos and tensors over gRPC, tiny networks and a real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from miradouro.adapters.grpc_embedder import GrpcEmbedder
+from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.bundles.registry import open_bundle
+from miradouro.core.decode import decode
+from miradouro.core.errors import Overloaded, Unavailable
+from miradouro.embedding.composition import run_embedding
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.grpc_server import running
+from miradouro.v1 import embedding_service_pb2 as pb
+from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from prometheus_client import CollectorRegistry
+
+from tests.pictures import blocks, encode, jpeg
+from tests.tiny_bundle import LABELS, SPACES, TINY, WEE, GatedNetworks, photo, tiny_bundles
+
+NAME = "miradouro.v1.EmbeddingService"
+
+
+@dataclass
+class Door:
+    stub: EmbeddingServiceStub
+    channel: grpc.Channel
+    target: str
+    networks: GatedNetworks
+    registry: CollectorRegistry
+
+
+@pytest.fixture
+def door(tmp_path) -> Iterator[Door]:
+    networks, registry = GatedNetworks(tiny_bundles(tmp_path)), CollectorRegistry()
+    with (
+        run_embedding(
+            networks, EmbeddingSettings(max_photo_bytes=200_000, max_photo_pixels=1_000_000), registry=registry
+        ) as parts,
+        running([parts.service], registry=registry) as server,
+        open_channel(server.target) as channel,
+    ):
+        yield Door(EmbeddingServiceStub(channel), channel, server.target, networks, registry)
+        networks.gate.set()
+
+
+def tensors(seed: int, **changes: pb.Tensor) -> pb.PhotoInput:
+    sent = {
+        name: pb.Tensor(bundle=name, width=array.shape[1], height=array.shape[0], pixels=array.tobytes())
+        for name, array in photo(seed).items()
+    }
+    return pb.PhotoInput(tensors=pb.Tensors(tensors=(sent | changes).values()))
+
+
+def embed(
+    door: Door, *photos: pb.PhotoInput, spaces: tuple[str, ...] = SPACES, timeout: float = 30, **options
+) -> pb.EmbedResponse:
+    return door.stub.Embed(pb.EmbedRequest(photos=photos, spaces=spaces, **options), timeout=timeout)
+
+
+def refusal(door: Door, request: pb.EmbedRequest) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as caught:
+        door.stub.Embed(request, timeout=30)
+    return caught.value
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Returns once the condition holds; fails after 10 s."""
+    until, pause = time.monotonic() + 10, threading.Event()
+    while not condition():
+        assert time.monotonic() < until
+        pause.wait(0.01)
+
+
+def floats(row: pb.SpaceVectors) -> np.ndarray:
+    return np.frombuffer(row.values, "<f4").reshape(-1, row.dimension)
+
+
+def test_describe_spaces_tells_bundles_geometries_spaces_and_the_provider(door):
+    answer = door.stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=10)
+    assert answer.provider == "cpu"
+    tiny, wee = answer.bundles
+    assert (tiny.name, tiny.precision, tiny.can_tag, len(tiny.sha256)) == ("tiny", "fp32", True, 64)
+    assert tiny.geometry == pb.Geometry(fit=pb.FIT_SQUASH, width=16, height=16, filter=pb.RESIZE_FILTER_BILINEAR)
+    assert wee.geometry == pb.Geometry(
+        fit=pb.FIT_SHORT_SIDE_CENTER_CROP, width=8, height=8, short_side=10, filter=pb.RESIZE_FILTER_BICUBIC
+    )
+    assert [space.name for bundle in answer.bundles for space in bundle.spaces] == list(SPACES)
+    regions = tiny.spaces[3]
+    assert (regions.vectors_per_photo, regions.dimension) == (2, 8)
+    assert regions.regions[1] == pb.RegionBox(x=0.5, y=0, width=0.5, height=1)
+
+
+def test_encoded_photos_give_what_their_tensors_give_and_the_photos_size(door):
+    data = jpeg(90, 60)
+    decoded = decode(data, [TINY, WEE]).tensors
+    sent = pb.Tensors(
+        tensors=[
+            pb.Tensor(bundle=name, width=array.shape[1], height=array.shape[0], pixels=array.tobytes())
+            for name, array in (("tiny", decoded[TINY]), ("wee", decoded[WEE]))
+        ]
+    )
+    answer = embed(door, pb.PhotoInput(encoded=data), pb.PhotoInput(tensors=sent), tags=True)
+    first, second = (result.embedding for result in answer.results)
+    assert (first.photo_width, first.photo_height, second.photo_width, second.photo_height) == (90, 60, 0, 0)
+    assert [row.space for row in first.vectors] == list(SPACES)
+    for one, other in zip(first.vectors, second.vectors, strict=True):
+        np.testing.assert_array_equal(floats(one), floats(other))
+    assert {label.label for label in first.labels} == set(LABELS)
+    assert first.labels == second.labels
+
+
+def test_what_is_wrong_with_one_photo_stands_in_its_result_and_the_others_are_embedded(door):
+    good = jpeg(64, 64)
+    photos = [good, b"", b"hello, I am no photo", good[: len(good) // 2], good, encode(blocks(2000, 600), "PNG"), b"x" * 200_001]
+    answer = embed(door, *(pb.PhotoInput(encoded=data) for data in photos), tensors(1))
+    reasons = [result.error.reason if result.WhichOneof("outcome") == "error" else "" for result in answer.results]
+    assert reasons == ["", "empty", "not_a_photo", "truncated", "", "too_many_pixels", "too_many_bytes", ""]
+    assert all(result.error.message and not result.error.retriable for result in answer.results if result.HasField("error"))
+    assert "200,001" in answer.results[6].error.message
+    refused = door.registry.get_sample_value("miradouro_embedding_refused_photos_total", {"reason": "not_a_photo"})
+    assert refused == 1
+
+
+def test_when_every_photo_is_bad_every_result_is_an_error(door):
+    answer = embed(door, pb.PhotoInput(encoded=b"no"), pb.PhotoInput(encoded=b""))
+    assert [result.error.reason for result in answer.results] == ["not_a_photo", "empty"]
+    assert door.networks.runs[-1][0] == "wee"  # nothing ran since the warm-up
+
+
+PIXELS = photo(1)["tiny"].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("tensor", "field", "told"),
+    [
+        (
+            pb.Tensor(bundle="vgg", width=16, height=16, pixels=PIXELS),
+            "photos[1].tensors[0].bundle",
+            "'vgg' is not a loaded bundle; allowed: tiny, wee",
+        ),
+        (
+            pb.Tensor(bundle="tiny", width=17, height=16, pixels=PIXELS),
+            "photos[1].tensors[0]",
+            "17 by 16 pixels; tiny takes 16 by 16",
+        ),
+        (
+            pb.Tensor(bundle="tiny", width=16, height=16, pixels=PIXELS[:-1]),
+            "photos[1].tensors[0].pixels",
+            "767 bytes; height x width x 3 is 768",
+        ),
+        (
+            pb.Tensor(bundle="wee", width=8, height=8, pixels=b"\0" * 192),
+            "photos[1].tensors[1].bundle",
+            "'wee' has a tensor already",
+        ),
+    ],
+)
+def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, told):
+    error = refusal(door, pb.EmbedRequest(photos=[tensors(1), tensors(1, tiny=tensor)], spaces=SPACES))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details().startswith(f"{field}: ")
+    assert told in error.details()
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (pb.EmbedRequest(spaces=SPACES), "photos: 0 photos in the request; allowed: 1 to 64"),
+        (pb.EmbedRequest(photos=[tensors(1)] * 65, spaces=SPACES), "photos: 65 photos"),
+        (pb.EmbedRequest(photos=[tensors(1)], spaces=["tiny/pool9"]), "spaces[0]: 'tiny/pool9' is not a known space; allowed: tiny/"),
+        (pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"] * 2), "spaces[1]: 'wee/features' is asked for twice"),
+        (pb.EmbedRequest(photos=[tensors(1)]), "spaces: nothing is asked for"),
+        (pb.EmbedRequest(photos=[tensors(1), pb.PhotoInput()], spaces=SPACES), "photos[1].input: is not set"),
+        (pb.EmbedRequest(photos=[tensors(1)], spaces=SPACES, priority=7), "priority: 7 is not a priority; allowed: PRIORITY_UNSP"),
+        (
+            pb.EmbedRequest(photos=[tensors(1), pb.PhotoInput(tensors=pb.Tensors())], spaces=SPACES),
+            "photos[1].tensors: holds no tensor for tiny, which the request needs",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, request_, told):
+    error = refusal(door, request_)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert told in error.details()
+    assert dict(error.trailing_metadata())["retriable"] == "false"
+
+
+def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_path):
+    with (
+        run_embedding(GatedNetworks(tiny_bundles(tmp_path)), EmbeddingSettings(), registry=CollectorRegistry()) as parts,
+        running([parts.service]) as server,
+        grpc.insecure_channel(server.target, options=[("grpc.max_send_message_length", -1)]) as channel,
+    ):
+        stub = EmbeddingServiceStub(channel)
+        data = jpeg(64, 64)
+        padded = data + b"\0" * (32 * 2**20 - len(data))
+        answer = stub.Embed(pb.EmbedRequest(photos=[pb.PhotoInput(encoded=padded)], spaces=["tiny/deep"]), timeout=30)
+        assert answer.results[0].HasField("embedding")
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Embed(pb.EmbedRequest(photos=[pb.PhotoInput(encoded=padded + b"\0" * 2**20)], spaces=["tiny/deep"]), timeout=30)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
+    networks = GatedNetworks(tiny_bundles(tmp_path))
+    with (
+        run_embedding(networks, EmbeddingSettings(decode_pending_bytes=32 * 2**20), registry=CollectorRegistry()) as parts,
+        running([parts.service]) as server,
+        open_channel(server.target) as channel,
+    ):
+        data = jpeg(64, 64)
+        photos = [pb.PhotoInput(encoded=data + b"\0" * (17 * 2**20 - len(data)))]
+        stub = EmbeddingServiceStub(channel)
+        assert stub.Embed(pb.EmbedRequest(photos=photos, spaces=["tiny/deep"]), timeout=30).results[0].HasField("embedding")
+        half = pb.PhotoInput(encoded=data + b"\0" * (16_600_000 - len(data)))
+        # Two that just do not fit together, in one request.
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Embed(
+                pb.EmbedRequest(photos=[half, half, pb.PhotoInput(encoded=data + b"\0" * 400_000)], spaces=["tiny/deep"]),
+                timeout=30,
+            )
+        assert caught.value.code().name == Overloaded.status
+        assert "wait to be decoded" in caught.value.details()
+
+
+def test_a_caller_that_hangs_up_is_not_worked_for(door):
+    with door.networks.closed():
+        first = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"]), timeout=30)
+        assert door.networks.arrived.wait(10)
+        second = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(2)], spaces=["tiny/deep"]), timeout=30)
+        waits = {"priority": "interactive"}
+        eventually(lambda: door.registry.get_sample_value("miradouro_embedding_queue_tensors", waits) == 1)
+        second.cancel()
+        cancelled = {"service": NAME, "method": "Embed", "status": "CANCELLED"}
+        eventually(lambda: door.registry.get_sample_value("miradouro_rpc_calls_total", cancelled) == 1)
+    assert len(first.result().results) == 1
+    embed(door, tensors(3), spaces=("wee/features",))
+    assert [run[0] for run in door.networks.runs] == ["wee", "wee"]
+
+
+def test_health_and_reflection_answer(door):
+    reply = health_pb2_grpc.HealthStub(door.channel).Check(health_pb2.HealthCheckRequest(service=NAME), timeout=10)
+    assert reply.status == health_pb2.HealthCheckResponse.SERVING
+    assert NAME in ProtoReflectionDescriptorDatabase(door.channel).get_services()
+
+
+def test_the_client_tries_again_while_the_service_is_away_and_gives_up_as_unavailable(tmp_path):
+    networks = GatedNetworks(tiny_bundles(tmp_path))
+    with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+        with running([parts.service]) as server:
+            address = server.target
+        with GrpcEmbedder(address, attempts=2) as client, pytest.raises(Unavailable, match=address):
+            client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=5)
+        with GrpcEmbedder(address, attempts=100) as client:
+            back = threading.Event()
+
+            def come_back() -> None:
+                with running([parts.service], listen=address):
+                    back.wait(30)
+
+            thread = threading.Timer(0.3, come_back)
+            thread.start()
+            try:
+                assert len(client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=20)) == 1
+            finally:
+                back.set()
+                thread.join()
+
+
+def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
+    bundle = open_bundle("efficientnet-lite0", precision="int8", folder=models_dir)
+    networks = OnnxEmbedder([bundle], threads=2)
+    data = jpeg(320, 240)
+    tensor = decode(data, [bundle.description.geometry]).tensors[bundle.description.geometry]
+    expected = networks.run("efficientnet-lite0", tensor[np.newaxis], spaces=["efficientnet-lite0/features"], tags=True)
+    with (
+        run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts,
+        running([parts.service]) as server,
+        open_channel(server.target) as channel,
+        GrpcEmbedder(server.target) as client,
+    ):
+        request = pb.EmbedRequest(photos=[pb.PhotoInput(encoded=data)], spaces=["efficientnet-lite0/features"], tags=True)
+        embedding = EmbeddingServiceStub(channel).Embed(request, timeout=60).results[0].embedding
+        by_tensor = client.embed([{"efficientnet-lite0": tensor}], spaces=["efficientnet-lite0/features"], tags=True)[0]
+        assert client.describe() == networks.descriptions
+    np.testing.assert_allclose(floats(embedding.vectors[0]), expected.vectors["efficientnet-lite0/features"][0], atol=1e-6)
+    np.testing.assert_array_equal(by_tensor.vectors["efficientnet-lite0/features"], floats(embedding.vectors[0]))
+    assert embedding.vectors[0].dimension == 1280
+    assert embedding.labels[0].probability == pytest.approx(expected.probabilities.max())
+    assert [label.label for label in by_tensor.labels] == [label.label for label in embedding.labels]
+
+
+def serve_embedding(*arguments: str, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from miradouro.cli.main import main; main()", "serve", "embedding", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models_dir):
+    environment = {
+        "MIRADOURO_MODELS_DIR": str(models_dir),
+        "MIRADOURO_BUNDLES": "efficientnet-lite0",
+        "MIRADOURO_METRICS_LISTEN": "127.0.0.1:0",
+    }
+    with serve_embedding("--listen", "127.0.0.1:0", **environment) as process:
+        try:
+            metrics_line, ready = process.stdout.readline(), process.stdout.readline()
+            assert ready.startswith("embedding service ready on 127.0.0.1:")
+            assert ready.rstrip().endswith("(cpu: efficientnet-lite0 int8)")
+            with open_channel(ready.split()[4]) as channel:
+                request = pb.EmbedRequest(photos=[pb.PhotoInput(encoded=jpeg())], spaces=["efficientnet-lite0/features"])
+                assert EmbeddingServiceStub(channel).Embed(request, timeout=60).results[0].HasField("embedding")
+            with urllib.request.urlopen(metrics_line.split()[-1], timeout=10) as reply:
+                assert b'miradouro_embedding_photos_total{priority="interactive"} 1.0' in reply.read()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["--listen", "0.0.0.0:50051"], {}, ["--listen='0.0.0.0:50051'", "not authenticated"]),
+        ([], {"MIRADOURO_EMBEDDING_LISTEN": "10.0.0.1:1"}, ["MIRADOURO_EMBEDDING_LISTEN='10.0.0.1:1'"]),
+        ([], {"MIRADOURO_MODELS_DIR": "/nowhere"}, ["/nowhere", "miradouro models pull"]),
+        ([], {"MIRADOURO_PROVIDER": "tpu"}, ["MIRADOURO_PROVIDER='tpu'"]),
+        ([], {"MIRADOURO_BUNDLES": "alexnet"}, ["alexnet"]),
+    ],
+)
+def test_serve_embedding_refuses_to_start_in_one_clear_line(arguments, environment, told):
+    with serve_embedding(*arguments, **environment) as process:
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    for part in told:
+        assert part in errors
+    assert "Traceback" not in errors
