@@ -16,8 +16,7 @@ from onnx import TensorProto, helper
 from tqdm import tqdm
 
 from miradouro.bundles.build import build, serialized
-from miradouro.bundles.graph import INPUT
-from miradouro.bundles.manifest import MODELS, Manifest, manifests
+from miradouro.bundles.manifest import INPUT, MODELS, Manifest, manifests
 from miradouro.bundles.progress import default_progress
 from miradouro.bundles.pull import source_path
 from miradouro.bundles.quantization import Range

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from miradouro.bundles.manifest import INPUT
 from miradouro.bundles.quantization import Range, activation_parameters, quantize_bias, quantize_weights
 from miradouro.core.document import Float32
 
 OPSET = 13
 IR_VERSION = 8
-INPUT = "photos"
 # Added before a vector is normalised, so that one without any activation gets length 1 too (all components equal).
 _TINY = 1e-6
 

@@ -15,6 +15,7 @@ from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space
 Precision = Literal["int8", "fp32"]
 # A link to the folder `models` of the repository; packaging copies what it points to.
 MODELS = resources.files("miradouro.bundles") / "models"
+INPUT = "photos"  # name of every graph's input
 _SHA256 = r"^[0-9a-f]{64}$"
 
 

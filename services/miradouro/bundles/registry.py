@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from miradouro.bundles.graph import INPUT
 from miradouro.bundles.labels import load_labels
-from miradouro.bundles.manifest import Manifest, find, manifests
+from miradouro.bundles.manifest import INPUT, Manifest, find, manifests
 from miradouro.core.errors import BadBundle
 from miradouro.core.spaces import BundleDescription
 
