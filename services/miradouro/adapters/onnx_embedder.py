@@ -10,10 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from google.protobuf.message import DecodeError
 
-from miradouro.bundles.cut import cuts
 from miradouro.bundles.registry import OpenBundle
 from miradouro.core.document import Float32
 from miradouro.core.embedding import LabelProbability
@@ -120,6 +117,11 @@ class OnnxEmbedder:
 
     def _open(self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None) -> list[tuple[frozenset[str], Any]]:
         """Sessions with the outputs that they offer, the cheapest first and the whole graph last."""
+        import onnx  # here: processes that never load a network read settings from this module
+        from google.protobuf.message import DecodeError
+
+        from miradouro.bundles.cut import cuts
+
         try:
             model = onnx.load(bundle.path)
         except (OSError, DecodeError) as exc:

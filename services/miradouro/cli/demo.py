@@ -38,7 +38,8 @@ def demo(*, photos: Path | None, folder: Path | None, serve: bool, listen: str |
     from miradouro.runtime.grpc_server import serve as serve_grpc
     from miradouro.runtime.metrics import process_registry
     from miradouro.runtime.settings import ServerSettings, load
-    from miradouro.standalone.composition import Configuration, open_all
+    from miradouro.standalone.composition import open_all
+    from miradouro.standalone.configuration import Configuration
 
     place = (folder or platformdirs.user_cache_path("miradouro") / "demo").absolute()
     data = _data_folder(place, photos)
@@ -48,7 +49,7 @@ def demo(*, photos: Path | None, folder: Path | None, serve: bool, listen: str |
     where = listen or (configuration.standalone.listen if serve else ANY_PORT)
     setting = "--listen" if listen else "MIRADOURO_LISTEN"
     with event_loop(), open_all(configuration, registry=registry) as (index, services):
-        with running(services, listen=where, setting=setting, settings=server, registry=registry) as first:
+        with running(services, listen=where, setting=setting, settings=server) as first:
             index.set_address(first.target)
             _take(tour, first.target)
         if serve:

@@ -26,12 +26,13 @@ _SHOWN_TAGS = 3
 @json_option
 def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as_json: bool) -> None:
     """Print the vectors and tags of photos. What is wrong with a file stands in its place; the others are embedded."""
-    from miradouro.standalone.composition import Configuration, decode_limits, open_embedder
+    from miradouro.standalone.configuration import Configuration
+    from miradouro.standalone.embedder_on_demand import open_embedder
 
     configuration = Configuration(standalone=settings_of(offline=offline))
     good = 0
     with open_embedder(configuration) as embedder:
-        rows = _embedded(files, spaces, embedder, decode_limits(configuration.embedding))
+        rows = _embedded(files, spaces, embedder, configuration.limits)
         for number, row in enumerate(rows):
             good += row["error"] is None
             if as_json:  # piece by piece: vectors of many photos don't fit into memory

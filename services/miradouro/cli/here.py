@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from miradouro.ingest.service import IngestService
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
-from miradouro.standalone.composition import Configuration, open_ingest, open_search
+from miradouro.standalone.configuration import Configuration
+from miradouro.standalone.searching import open_search
 from miradouro.standalone.settings import StandaloneSettings
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
+
+if TYPE_CHECKING:
+    from miradouro.ingest.service import IngestService
 
 
 @contextmanager
@@ -23,6 +27,8 @@ def search_here(settings: StandaloneSettings, *, space: str) -> Iterator["_Local
 @contextmanager
 def ingest_here(settings: StandaloneSettings) -> Iterator["_LocalIngest"]:
     """The ingest service over the data folder."""
+    from miradouro.standalone.composition import open_ingest  # here: a question needs none of it
+
     with open_ingest(Configuration(standalone=settings)) as handlers:
         yield _LocalIngest(handlers)
 
@@ -39,7 +45,7 @@ class _LocalSearch:
 
 
 class _LocalIngest:
-    def __init__(self, handlers: IngestService) -> None:
+    def __init__(self, handlers: "IngestService") -> None:
         self._handlers = handlers
 
     def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:

@@ -33,12 +33,13 @@ def _logged_progress() -> Callable[["FolderProgress"], None]:
     import structlog
 
     log = structlog.get_logger()
-    told_at = time.monotonic()
+    told_at, told = time.monotonic(), 0
 
     def show(progress: "FolderProgress") -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= LOG_INTERVAL_S or 0 < progress.done == progress.total:
-            told_at = time.monotonic()
+        nonlocal told_at, told
+        is_due = time.monotonic() - told_at >= LOG_INTERVAL_S or progress.done == progress.total
+        if is_due and progress.done != told:
+            told_at, told = time.monotonic(), progress.done
             log.info("indexing", done=progress.done, total=progress.total)
 
     return show

@@ -17,7 +17,8 @@ def up(*, data: Path | None, listen: str | None, offline: bool) -> None:
     from miradouro.runtime.grpc_server import serve
     from miradouro.runtime.metrics import metrics_endpoint, process_registry
     from miradouro.runtime.settings import MetricsSettings, ServerSettings, load
-    from miradouro.standalone.composition import Configuration, open_all
+    from miradouro.standalone.composition import open_all
+    from miradouro.standalone.configuration import Configuration
 
     configuration = Configuration(standalone=settings_of(data=data, offline=offline))
     server, metrics = load(ServerSettings), load(MetricsSettings)

@@ -1,15 +1,22 @@
 """An embedder that opens model files when it is first asked about them, and starts networks when it first embeds."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from miradouro.bundles.registry import OpenBundle
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.spaces import BundleDescription
-from miradouro.embedding.composition import EmbeddingParts
+from miradouro.standalone.configuration import Configuration
+from miradouro.standalone.models import open_or_pull
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from miradouro.embedding.composition import EmbeddingParts
 
 
 class EmbedderOnDemand:
@@ -22,7 +29,7 @@ class EmbedderOnDemand:
         self,
         *,
         open_bundles: Callable[[], list[OpenBundle]],
-        run: Callable[[list[OpenBundle]], AbstractContextManager[EmbeddingParts]],
+        run: Callable[[list[OpenBundle]], AbstractContextManager["EmbeddingParts"]],
     ) -> None:
         self._open_bundles, self._run = open_bundles, run
         self._lock = threading.Lock()
@@ -54,7 +61,7 @@ class EmbedderOnDemand:
         embedder = self.start().embedder
         return embedder.embed(photos, spaces=spaces, tags=tags, priority=priority, timeout_s=timeout_s)
 
-    def start(self) -> EmbeddingParts:
+    def start(self) -> "EmbeddingParts":
         """The running networks. Raises what `describe` raises, and ConfigurationError when they do not start."""
         with self._lock:
             if self._parts is None:
@@ -65,3 +72,35 @@ class EmbedderOnDemand:
         if self._bundles is None:
             self._bundles = self._open_bundles()
         return self._bundles
+
+
+@contextmanager
+def open_embedder(
+    configuration: Configuration, *, bundles: Sequence[str] = (), registry: "CollectorRegistry | None" = None
+) -> Iterator[EmbedderOnDemand]:
+    """An embedder of the `bundles`, of all that the settings name when empty."""
+    settings, models = configuration.embedding, configuration.bundles.folder
+    open_bundles = partial(
+        open_or_pull,
+        bundles or settings.bundles,
+        precision=settings.precision,
+        folder=models,
+        offline=configuration.standalone.offline,
+    )
+
+    @contextmanager
+    def run(opened: list[OpenBundle]) -> Iterator["EmbeddingParts"]:
+        # Here: these take longer to import than a question in words takes to answer.
+        from prometheus_client import CollectorRegistry
+
+        from miradouro.adapters.onnx_embedder import OnnxEmbedder
+        from miradouro.embedding.composition import run_embedding
+
+        networks = OnnxEmbedder(
+            opened, provider=settings.provider, threads=settings.inference_threads, cache_folder=models / "tensorrt"
+        )
+        with run_embedding(networks, settings, registry=registry or CollectorRegistry()) as parts:
+            yield parts
+
+    with EmbedderOnDemand(open_bundles=open_bundles, run=run) as embedder:
+        yield embedder

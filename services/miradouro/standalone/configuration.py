@@ -1,0 +1,28 @@
+"""The settings of one machine's process, all rooms together."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from miradouro.bundles.settings import BundleSettings
+from miradouro.core.decode import DecodeLimits
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.ingest.settings import IngestSettings
+from miradouro.query.settings import QuerySettings
+from miradouro.runtime.settings import load
+from miradouro.standalone.settings import StandaloneSettings
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The settings of every room, by default from the environment; raises ConfigurationError then."""
+
+    standalone: StandaloneSettings = field(default_factory=partial(load, StandaloneSettings))
+    query: QuerySettings = field(default_factory=partial(load, QuerySettings))
+    embedding: EmbeddingSettings = field(default_factory=partial(load, EmbeddingSettings))
+    ingest: IngestSettings = field(default_factory=partial(load, IngestSettings))
+    bundles: BundleSettings = field(default_factory=partial(load, BundleSettings))
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """What photos are taken, the same at every door of the process."""
+        return DecodeLimits(max_bytes=self.embedding.max_photo_bytes, max_pixels=self.embedding.max_photo_pixels)
