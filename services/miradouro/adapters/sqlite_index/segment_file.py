@@ -169,7 +169,7 @@ class SegmentWriter:
         for path, file, size in zip(self._paths, (self._keys, self._vectors), sizes, strict=True):
             try:
                 there = path.stat()
-            except FileNotFoundError:
+            except OSError:
                 return False
             if not os.path.samestat(there, os.fstat(file)) or there.st_size < size:
                 return False

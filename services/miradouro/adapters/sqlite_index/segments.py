@@ -15,6 +15,7 @@ import numpy as np
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, SegmentWriter, Unusable, View, paths
+from miradouro.core.errors import MiradouroError
 
 SEGMENTS_FOLDER = "segments"
 _APPENDED_AT_ONCE_BYTES = 4 << 20
@@ -101,7 +102,7 @@ class SegmentUpkeep:
                 lost = self._append_all(name)
                 if lost:
                     self._rebuild(name, lost)
-            except (OSError, Unusable) as exc:
+            except (MiradouroError, OSError, Unusable) as exc:
                 _log.warning("segments of collection %s stay behind: %s", name, exc)
 
     def close(self) -> None:

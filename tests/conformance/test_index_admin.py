@@ -1,0 +1,105 @@
+"""Making and counting collections: what `IndexAdmin` promises whichever engine is behind it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from miradouro.core.document import Failure
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch
+from miradouro.core.ports import CollectionStats, DeadLetters, SpaceStats
+
+from tests.conformance.engines import Index
+from tests.photo_documents import PARTS, POOLED, SPACES, WHOLE, photo, tombstone
+
+
+def test_a_new_index_has_no_collections(index: Index) -> None:
+    assert list(index.stats()) == []
+    with pytest.raises(NotFound, match="'photos'"):
+        index.spaces("photos")
+
+
+def test_a_collection_counts_photos_tombstones_and_vectors(index: Index) -> None:
+    index.ensure_collection("photos", spaces=SPACES, root="/home/ana/photos")
+    index.ensure_collection("events", spaces=[WHOLE])
+    index.write([photo("a.jpg"), photo("b.jpg", vectors={}), photo("c.jpg"), tombstone("c.jpg", 2), tombstone("d.jpg", 1)])
+    index.write([photo("a.jpg", 2), photo("d.jpg", 2)])
+
+    def stats(space_photos: tuple[int, ...]) -> tuple[SpaceStats, ...]:
+        return tuple(
+            SpaceStats(space.name, space.dimension, space.provenance, photos * space.vectors_per_photo)
+            for space, photos in zip(SPACES, space_photos, strict=False)
+        )
+
+    assert list(index.stats()) == [
+        CollectionStats("events", "", 0, 0, 0, stats((0,))),
+        CollectionStats("photos", "/home/ana/photos", 3, 1, 0, stats((2, 2, 2))),
+    ]
+
+
+def test_failures_count_where_the_index_keeps_them(index: Index) -> None:
+    if not hasattr(index, "put"):
+        pytest.skip("this adapter keeps failures elsewhere")
+    letters: DeadLetters = index
+    index.ensure_collection("photos", spaces=SPACES)
+    letters.put([Failure("photos", name, 1, "truncated", "", "", datetime.now(UTC)) for name in ("a", "b")])
+    letters.put([Failure("other", "a", 1, "truncated", "", "", datetime.now(UTC))])
+    index.write([photo("a")])
+    assert [stats.failed for stats in index.stats()] == [1]
+
+
+def test_the_same_collection_may_be_asked_for_again(index: Index) -> None:
+    index.ensure_collection("photos", spaces=SPACES, root="/photos")
+    index.write([photo("a.jpg")])
+    index.ensure_collection("photos", spaces=tuple(reversed(SPACES)), root="/photos")
+    index.ensure_collection("photos", spaces=SPACES)
+    assert tuple(index.spaces("photos")) == SPACES
+    assert (index.stats()[0].photos, index.stats()[0].root) == (1, "/photos")
+
+
+def test_spaces_made_in_another_way_are_refused_with_both_hashes(index: Index) -> None:
+    index.ensure_collection("photos", spaces=SPACES)
+    with pytest.raises(ProvenanceMismatch, match=rf"small/pool1/avg.*{POOLED.provenance}.*{'e' * 64}"):
+        index.ensure_collection("photos", spaces=[WHOLE, replace(POOLED, provenance="e" * 64), PARTS])
+
+
+@pytest.mark.parametrize(
+    "spaces", [(WHOLE,), (*SPACES, replace(WHOLE, layer="fc6")), (WHOLE, PARTS, replace(POOLED, pooling="max"))]
+)
+def test_other_spaces_are_another_collection(index: Index, spaces: tuple[object, ...]) -> None:
+    index.ensure_collection("photos", spaces=SPACES)
+    with pytest.raises(FailedPrecondition, match="--collection"):
+        index.ensure_collection("photos", spaces=spaces)  # type: ignore[arg-type] # spaces they are
+    assert tuple(index.spaces("photos")) == SPACES
+
+
+@pytest.mark.parametrize(
+    ("root", "relation"),
+    [
+        ("/home/ana/photos/trips", "lies below"),
+        ("/home/ana", "lies above"),
+        ("/home/ana/photos2", "another folder"),
+        ("/", "lies above"),
+    ],
+)
+def test_a_collection_mirrors_one_folder(index: Index, root: str, relation: str) -> None:
+    index.ensure_collection("photos", spaces=SPACES, root="/home/ana/photos")
+    with pytest.raises(FailedPrecondition, match=rf"/home/ana/photos.*{relation}.*--collection"):
+        index.ensure_collection("photos", spaces=SPACES, root=root)
+    index.ensure_collection("second", spaces=SPACES, root=root)
+    assert [stats.root for stats in index.stats()] == ["/home/ana/photos", root]
+
+
+def test_an_empty_collection_takes_its_first_folder_and_one_fed_by_events_takes_none(index: Index) -> None:
+    index.ensure_collection("photos", spaces=SPACES)
+    index.ensure_collection("photos", spaces=SPACES, root="/photos")
+    assert index.stats()[0].root == "/photos"
+    index.ensure_collection("fed", spaces=SPACES)
+    index.write([photo("a.jpg", collection="fed")])
+    with pytest.raises(FailedPrecondition, match=r"events.*--collection"):
+        index.ensure_collection("fed", spaces=SPACES, root="/photos")
+
+
+@pytest.mark.parametrize("name", ["", "Photos", "a b", "-a", "a" * 64, "photos;--", "fotos_é"])
+def test_a_collection_has_a_plain_name(index: Index, name: str) -> None:
+    with pytest.raises(InvalidArgument, match="collection"):
+        index.ensure_collection(name, spaces=SPACES)

@@ -1,0 +1,177 @@
+"""Questions by vector, against a plain loop over the vectors that the index gives back.
+
+Tolerances: distances within 1e-5 of those computed from `PhotoIndex.vector`, within 1e-3 of those from the vectors as written.
+"""
+
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from miradouro.core.document import Float32
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.query import MAX_RANKED, AttributeIn, IndexQuery, Matches, VectorClause
+from miradouro.core.spaces import Space
+
+from tests.conformance.engines import Index
+from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
+
+DISTANCE_ERROR = 1e-5
+WRITTEN_ERROR = 1e-3
+collections = count()
+
+
+@pytest.fixture(autouse=True)
+def collection(index: Index) -> None:
+    index.ensure_collection(COLLECTION, spaces=SPACES)
+
+
+def near(
+    index: Index, space: Space, vector: Float32, max_distance: float | None = None, *, name: str = COLLECTION, limit: int = 1_000
+) -> Matches:
+    return index.search(IndexQuery(name, VectorClause(space.name, space.provenance, vector, max_distance), limit=limit))
+
+
+def brute_force(
+    index: Index, space: Space, vector: Float32, names: list[str], *, name: str = COLLECTION
+) -> list[tuple[float, str, int]]:
+    """(distance, photo id, nearest vector), nearest first."""
+    found = []
+    for photo_id in names:
+        distances = np.linalg.norm(index.vector(name, photo_id, space.name).astype(np.float64) - vector, axis=1)
+        found.append((float(distances.min()), photo_id, int(distances.argmin())))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+def test_the_ranking_is_that_of_a_plain_loop(index: Index, space: Space) -> None:
+    names = [f"{i}.jpg" for i in range(300)]
+    index.write([photo(name) for name in names])
+    for seed in range(5):
+        vector = unit(("asked", seed), 1, space.dimension)[0]
+        expected = brute_force(index, space, vector, names)
+        answer = near(index, space, vector)
+        assert [match.photo_id for match in answer.matches] == [photo_id for _, photo_id, _ in expected]
+        assert [match.distance for match in answer.matches] == pytest.approx(
+            [distance for distance, _, _ in expected], abs=DISTANCE_ERROR
+        )
+        assert [match.score for match in answer.matches] == pytest.approx([1 - distance / 2 for distance, _, _ in expected])
+        regions = [space.regions[best] if space.regions else None for _, _, best in expected]
+        assert [match.region for match in answer.matches] == regions
+        assert (answer.total, answer.total_is_exact, answer.truncated, answer.exact) == (300, True, False, True)
+        top = near(index, space, vector, limit=10)
+        assert top.matches == answer.matches[:10]
+
+
+def test_every_photo_finds_itself_first(index: Index) -> None:
+    documents = [photo(f"{i}.jpg") for i in range(100)]
+    index.write(documents)
+    for space in SPACES:
+        for document in documents[::7]:
+            for vector in document.vectors[space.name]:
+                (first,) = near(index, space, vector, limit=1).matches
+                assert first.photo_id == document.photo_id
+                assert first.distance == pytest.approx(0, abs=WRITTEN_ERROR)
+
+
+def test_the_region_that_matched_is_told(index: Index) -> None:
+    document = photo("a.jpg")
+    index.write([document, photo("b.jpg")])
+    for number, vector in enumerate(document.vectors[PARTS.name]):
+        assert near(index, PARTS, vector, limit=1).matches[0].region == PARTS.regions[number]
+
+
+def test_a_radius_finds_all_that_lie_within_it_and_no_more(index: Index) -> None:
+    names = [f"{i}.jpg" for i in range(200)]
+    index.write([photo(name) for name in names])
+    vector = unit("asked", 1, 32)[0]
+    expected = brute_force(index, WHOLE, vector, names)
+    for radius in (0.0, 1.0, 1.2, 1.3, 1.41, 1.6, 2.0):
+        inside = [photo_id for distance, photo_id, _ in expected if distance <= radius]
+        answer = near(index, WHOLE, vector, radius)
+        assert [match.photo_id for match in answer.matches] == inside
+        assert (answer.total, answer.total_is_exact, answer.truncated) == (len(inside), True, False)
+        page = near(index, WHOLE, vector, radius, limit=3)
+        assert (page.total, page.truncated) == (len(inside), False), "a short page hides nothing: the next ones follow"
+
+
+def test_a_photo_at_the_radius_is_within_it(index: Index) -> None:
+    index.write([photo(f"{i}.jpg") for i in range(50)])
+    vector = unit("asked", 1, 32)[0]
+    for place, match in enumerate(near(index, WHOLE, vector).matches):
+        assert match.distance is not None
+        assert near(index, WHOLE, vector, match.distance).total == place + 1
+        assert near(index, WHOLE, vector, match.distance - DISTANCE_ERROR).total == place
+
+
+def test_radius_and_conditions_count_together(index: Index) -> None:
+    names = [f"{i:03}.jpg" for i in range(120)]
+    index.write([photo(name, attributes={"third": str(i % 3)}) for i, name in enumerate(names)])
+    vector = unit("asked", 1, 32)[0]
+    chosen = [photo_id for distance, photo_id, _ in brute_force(index, WHOLE, vector, names[1::3]) if distance <= 1.4]
+    clause = VectorClause(WHOLE.name, WHOLE.provenance, vector, 1.4)
+    answer = index.search(IndexQuery(COLLECTION, clause, (AttributeIn("third", ("1",)),), limit=500))
+    assert [match.photo_id for match in answer.matches] == chosen
+    assert answer.total == len(chosen)
+    none = index.search(IndexQuery(COLLECTION, clause, (AttributeIn("third", ("7",)),)))
+    assert (none.matches, none.total) == ((), 0)
+
+
+def test_truncated_means_that_photos_within_the_radius_cannot_be_reached(index: Index) -> None:
+    space = Space("tiny", "features", "", 4, "9" * 64, is_default=True, is_default_pooling=True)
+    index.ensure_collection("many", spaces=[space])
+    same = vectors_of("same", (space,))
+    photos = [photo(f"{i:05}", spaces=(space,), collection="many", vectors=same) for i in range(MAX_RANKED + 1)]
+    for start in range(0, len(photos), 2_000):
+        index.write(photos[start : start + 2_000])
+    clause = VectorClause(space.name, space.provenance, same[space.name][0], 0.5)
+    last = index.search(IndexQuery("many", clause, limit=5, offset=MAX_RANKED - 5, with_documents=False))
+    assert [match.photo_id for match in last.matches] == [f"{i:05}" for i in range(MAX_RANKED - 5, MAX_RANKED)]
+    assert (last.total, last.truncated) == (MAX_RANKED + 1, True)
+    index.write([tombstone("00000", 2, collection="many")])
+    fitting = index.search(IndexQuery("many", clause, limit=5, offset=MAX_RANKED - 5, with_documents=False))
+    assert (fitting.total, fitting.truncated) == (MAX_RANKED, False)
+    assert fitting.matches[-1].photo_id == f"{MAX_RANKED:05}"
+    without_radius = VectorClause(space.name, space.provenance, same[space.name][0])
+    assert not index.search(IndexQuery("many", without_radius)).truncated
+
+
+@pytest.mark.parametrize(
+    ("vector", "reason"),
+    [
+        (unit(0, 1, 31)[0], "32"),
+        (unit(0, 1, 32), "32"),
+        (np.full(32, np.nan, np.float32), "NaN"),
+        (unit(0, 1, 32)[0] * 2, "length 2"),
+    ],
+)
+def test_a_question_that_cannot_be_compared_is_refused(index: Index, vector: Float32, reason: str) -> None:
+    with pytest.raises(InvalidArgument, match=reason):
+        near(index, WHOLE, vector)
+
+
+WRITES = st.lists(st.tuples(st.integers(0, 11), st.booleans()), min_size=1, max_size=40)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(writes=WRITES, batch=st.integers(1, 9))
+def test_after_any_writes_the_ranking_is_that_of_what_lives(index: Index, writes: list[tuple[int, bool]], batch: int) -> None:
+    name = f"model{next(collections)}"
+    index.ensure_collection(name, spaces=SPACES)
+    live: set[str] = set()
+    documents = []
+    for version, (number, is_deleted) in enumerate(writes, 1):
+        photo_id = f"{number}.jpg"
+        documents.append(
+            tombstone(photo_id, version, collection=name) if is_deleted else photo(photo_id, version, collection=name)
+        )
+        (live.discard if is_deleted else live.add)(photo_id)
+    for start in range(0, len(documents), batch):
+        index.write(documents[start : start + batch])
+    for space in SPACES:
+        vector = unit(("asked", space.name), 1, space.dimension)[0]
+        expected = brute_force(index, space, vector, sorted(live), name=name)
+        answer = near(index, space, vector, name=name)
+        assert [match.photo_id for match in answer.matches] == [photo_id for _, photo_id, _ in expected]
+        assert answer.total == len(live)
