@@ -67,10 +67,10 @@ class House:
 
 
 @contextmanager
-def open_house(folder: Path, **settings: object) -> Iterator[House]:
+def open_house(folder: Path, *, networks_class: type[GatedNetworks] = GatedNetworks, **settings: object) -> Iterator[House]:
     """The service over a data folder and models made below `folder`; `settings` are those of ingest."""
     folder.mkdir(parents=True, exist_ok=True)
-    networks = GatedNetworks(tiny_bundles(folder / "models"))
+    networks = networks_class(tiny_bundles(folder / "models"))
     batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
     with SqliteIndex.open(folder / "data", writer=True) as index:
         chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic

@@ -241,7 +241,7 @@ def test_exactly_half_gone_is_deleted_and_more_needs_prune(house, folder):
         (folder / f"{name}.jpg").unlink()
     write(folder / "e.jpg", jpeg())
 
-    with pytest.raises(FailedPrecondition, match="2 of the 2 photos .* --prune"):
+    with pytest.raises(FailedPrecondition, match=r"2 of the 2 photos .* --prune"):
         house.index_folder(folder)
     assert house.photos() == {"c.jpg": 1, "d.jpg": 1}
     assert counts(house.index_folder(folder, prune=True)) == (1, 0, 2, 0, 0)
@@ -254,7 +254,7 @@ def test_a_missing_root_needs_prune(house, folder):
     path.unlink()
     folder.rmdir()
 
-    with pytest.raises(FailedPrecondition, match="missing.*--prune"):
+    with pytest.raises(FailedPrecondition, match=r"missing.*--prune"):
         house.index_folder(folder)
     assert house.photos() == {"a.jpg": 1}
     assert counts(house.index_folder(folder, prune=True)) == (0, 0, 1, 0, 0)
@@ -504,8 +504,8 @@ def test_a_cancelled_run_stops_within_two_seconds_and_keeps_what_was_done(tmp_pa
         seen: list[int] = []
 
         def watch() -> None:
-            for message in house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call(cancelled=cancelled)):
-                seen.append(message.report.indexed)
+            stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call(cancelled=cancelled))
+            seen.extend(message.report.indexed for message in stream)
 
         with house.networks.closed():
             run = threading.Thread(target=watch)
@@ -537,7 +537,7 @@ def test_a_consumer_that_leaves_stops_the_run(house, folder):
 def test_an_embedder_that_stays_away_stops_the_run_and_the_next_one_goes_on(tmp_path, folder):
     for number in range(3):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    with open_house(tmp_path / "house", ingest_retry_s=0.2) as house:
+    with open_house(tmp_path / "house", ingest_retry_s=0.01) as house:
         house.networks.broken = Unavailable("the network is away")
         with pytest.raises(Unavailable):
             house.index_folder(folder)

@@ -1,0 +1,268 @@
+"""Events in: stored, stale or failed one by one, in order, whatever the others of the batch are."""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miradouro.adapters.onnx_embedder import Outputs
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, Overloaded, Unavailable
+from miradouro.runtime.call import Call
+from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.grpc_server import Service, running
+from miradouro.v1 import ingest_service_pb2
+from miradouro.v1.ingest_service_pb2 import (
+    EVENT_STATUS_FAILED,
+    EVENT_STATUS_STALE,
+    EVENT_STATUS_STORED,
+    IndexFolderRequest,
+    ListFailuresRequest,
+    PutEventsRequest,
+)
+from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
+from miradouro.v1.photo_event_pb2 import (
+    PHOTO_EVENT_KIND_DELETED,
+    PHOTO_EVENT_KIND_UPDATED,
+    PHOTO_EVENT_KIND_UPLOADED,
+    PhotoEvent,
+)
+
+from tests.ingest_house import House, cancelled_call, open_house
+from tests.pictures import jpeg
+from tests.tiny_bundle import GatedNetworks
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with open_house(tmp_path / "house", photo_roots=str(tmp_path / "allowed")) as opened:
+        yield opened
+
+
+def event(photo_id: str = "a", version: int = 1, **fields: object) -> PhotoEvent:
+    if not fields.keys() & {"uri", "data"} and fields.get("kind") != PHOTO_EVENT_KIND_DELETED:
+        fields["data"] = jpeg(60, 40)
+    told = {"event_id": f"{photo_id}/{version}", "kind": PHOTO_EVENT_KIND_UPLOADED, "collection": "photos"} | fields
+    return PhotoEvent(photo_id=photo_id, version=version, **told)  # type: ignore[arg-type]
+
+
+def deleted(photo_id: str, version: int) -> PhotoEvent:
+    return event(photo_id, version, kind=PHOTO_EVENT_KIND_DELETED)
+
+
+def statuses(house: House, *events: PhotoEvent) -> list[int]:
+    return [result.status for result in house.put(*events).results]
+
+
+def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(house):
+    told = event(
+        "albums/1.jpg",
+        3,
+        title="T",
+        caption="C",
+        tags=["tram"],
+        owner="ana",
+        attributes={"camera": "X"},
+        sha256=hashlib.sha256(jpeg(60, 40)).hexdigest(),
+        place={"latitude": 1, "longitude": 2},
+        taken_at={"instant": {"seconds": 86_400, "nanos": 5_000}, "utc_offset_minutes": -60},
+    )
+    assert statuses(house, told) == [EVENT_STATUS_STORED]
+    found = house.index.get("photos", "albums/1.jpg")
+
+    assert (found.version, found.title, found.caption, found.owner, found.uri) == (3, "T", "C", "ana", "")
+    assert (found.media_type, found.width, found.height) == ("image/jpeg", 60, 40)
+    assert found.taken_at is not None
+    assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("1970-01-02T00:00:00.000005+00:00", -60)
+
+
+def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(house, tmp_path):
+    for place in ("allowed", "elsewhere"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.jpg").write_bytes(jpeg())
+    results = house.put(
+        event("in", uri=(tmp_path / "allowed/a.jpg").as_uri()),
+        event("out", uri=(tmp_path / "elsewhere/a.jpg").as_uri()),
+        event("climbing", uri=(tmp_path / "allowed").as_uri() + "/../elsewhere/a.jpg"),
+        event("net", uri="http://127.0.0.1/a.jpg"),
+    ).results
+
+    assert [result.status for result in results] == [EVENT_STATUS_STORED] + [EVENT_STATUS_FAILED] * 3
+    assert {result.reason for result in results[1:]} == {"invalid_argument"}
+
+
+def test_every_event_of_a_batch_has_its_own_result_in_order(house):
+    results = house.put(
+        event("good"),
+        event("bad", data=b"no picture"),
+        event("empty", data=b""),
+        event("good", 1),
+        event("kindless", kind=0),
+        event("", 1),
+        event("versionless", 0),
+        event("nameless", collection="Not A Name"),
+        event("sourceless", uri=""),
+        event("hash", sha256="0" * 64),
+        event("later", 2),
+    ).results
+
+    assert [(result.event_id, result.status, result.reason) for result in results] == [
+        ("good/1", EVENT_STATUS_STORED, ""),
+        ("bad/1", EVENT_STATUS_FAILED, "not_a_photo"),
+        ("empty/1", EVENT_STATUS_FAILED, "empty"),
+        ("good/1", EVENT_STATUS_STALE, ""),
+        ("kindless/1", EVENT_STATUS_FAILED, "invalid_argument"),
+        ("/1", EVENT_STATUS_FAILED, "invalid_argument"),
+        ("versionless/0", EVENT_STATUS_FAILED, "invalid_argument"),
+        ("nameless/1", EVENT_STATUS_FAILED, "invalid_argument"),
+        ("sourceless/1", EVENT_STATUS_FAILED, "invalid_argument"),
+        ("hash/1", EVENT_STATUS_FAILED, "sha256_mismatch"),
+        ("later/2", EVENT_STATUS_STORED, ""),
+    ]
+    failed = {result.event_id.split("/")[0] for result in results if result.status == EVENT_STATUS_FAILED}
+    assert set(house.failures()) == failed
+    assert all(result.message and not result.retriable for result in results if result.status == EVENT_STATUS_FAILED)
+
+
+def test_events_of_one_photo_keep_their_order(house):
+    events = [event("a", version, data=jpeg(2_000 if version % 3 else 20, 1_000, seed=version)) for version in range(1, 31)]
+
+    assert statuses(house, *events) == [EVENT_STATUS_STORED] * 30
+    assert house.photos() == {"a": 30}
+
+
+def test_an_older_version_changes_nothing_and_a_deletion_stays(house):
+    assert statuses(house, event("a", 5), event("a", 4), event("a", 5)) == [
+        EVENT_STATUS_STORED,
+        EVENT_STATUS_STALE,
+        EVENT_STATUS_STALE,
+    ]
+    assert statuses(house, deleted("a", 6), event("a", 5), deleted("never seen", 2), event("never seen", 1)) == [
+        EVENT_STATUS_STORED,
+        EVENT_STATUS_STALE,
+        EVENT_STATUS_STORED,
+        EVENT_STATUS_STALE,
+    ]
+    assert house.photos() == {}
+    with pytest.raises(NotFound):
+        house.index.get("photos", "a")
+    assert statuses(house, event("a", 7, kind=PHOTO_EVENT_KIND_UPDATED)) == [EVENT_STATUS_STORED]
+
+
+@pytest.mark.parametrize("count", [0, 257])
+def test_a_batch_has_1_to_256_events(house, count):
+    with pytest.raises(InvalidArgument, match=r"events.*1 to 256"):
+        house.put(*[deleted("a", 1)] * count)
+
+
+def test_a_stored_photo_clears_its_failure(house):
+    house.put(event("a", 1, data=b"bad"))
+    assert house.failures()["a"].reason == "not_a_photo"
+    house.put(event("a", 2))
+
+    assert house.failures() == {}
+
+
+def test_an_embedder_that_is_away_makes_a_retriable_failure_that_is_not_recorded(tmp_path):
+    with open_house(tmp_path / "house", ingest_retry_s=0) as house:
+        house.put(event("before"))
+        house.networks.broken = Unavailable("the network is away")
+        [result] = house.put(event("a")).results
+
+        assert (result.status, result.reason, result.retriable) == (EVENT_STATUS_FAILED, "unavailable", True)
+        assert house.failures() == {}
+        house.networks.broken = None
+        assert statuses(house, event("a")) == [EVENT_STATUS_STORED]
+
+
+class Flaky(GatedNetworks):
+    """Networks that refuse every photo as often as `refusals` says."""
+
+    refusals = 0
+
+    def run(self, bundle: str, photos: np.ndarray, *, spaces: Collection[str], tags: bool) -> Outputs:
+        if self.refusals:
+            self.refusals -= 1
+            raise Overloaded("come back later")
+        return super().run(bundle, photos, spaces=spaces, tags=tags)
+
+
+def test_a_passing_fault_is_tried_again(tmp_path):
+    with open_house(tmp_path / "house", networks_class=Flaky) as house:
+        house.networks.refusals = 2
+
+        assert statuses(house, event("a")) == [EVENT_STATUS_STORED]
+        assert house.networks.refusals == 0
+
+
+def test_a_batch_that_nobody_waits_for_any_more_stops(house):
+    house.put(event("first"))
+
+    assert len(house.put(event("a"), event("b"), call=cancelled_call()).results) < 2
+
+
+def test_another_collection_is_made_with_the_default_spaces(house):
+    house.put(event("a", collection="cats"))
+
+    assert [one.name for one in house.index.stats()] == ["cats"]
+    assert {space.name for space in house.index.spaces("cats")} == {
+        space.name for bundle in house.networks.descriptions for space in bundle.spaces
+    }
+
+
+def test_a_folder_is_not_mixed_into_a_collection_of_events(house, tmp_path):
+    house.put(event("a"))
+    (tmp_path / "photos").mkdir()
+
+    with pytest.raises(FailedPrecondition, match="--collection"):
+        house.index_folder(tmp_path / "photos")
+
+
+def test_failures_are_listed_by_pages(house):
+    house.put(*[event(f"{number:02}", data=b"bad") for number in range(25)])
+    house.put(event("other", collection="cats", data=b"bad"))
+    seen: list[str] = []
+    token = ""
+    while True:
+        page = house.service.ListFailures(ListFailuresRequest(collection="photos", page_size=10, page_token=token), Call())
+        seen += [failure.photo_id for failure in page.failures]
+        token = page.next_page_token
+        if not token:
+            break
+
+    assert seen == [f"{number:02}" for number in range(25)]
+    everything = house.service.ListFailures(ListFailuresRequest(), Call()).failures
+    assert {failure.collection for failure in everything} == {"photos", "cats"}
+    one = everything[0]
+    assert (one.reason, one.version) == ("not_a_photo", 1)
+    assert one.failed_at.seconds > 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("field", "request_"),
+    [
+        ("page_size", ListFailuresRequest(page_size=1_001)),
+        ("after", ListFailuresRequest(page_token="made up")),
+        ("collection", ListFailuresRequest(collection="Not A Name")),
+    ],
+)
+def test_a_wrong_listing_is_refused_by_the_field(house, field, request_):
+    with pytest.raises(InvalidArgument, match=field):
+        house.service.ListFailures(request_, Call())
+
+
+def test_the_same_answers_come_over_grpc(house, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(jpeg())
+    (tmp_path / "photos/b.jpg").write_bytes(b"bad")
+    descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
+    with running([Service(descriptor, house.service)]) as server, open_channel(str(server.address)) as channel:
+        stub = IngestServiceStub(channel)
+        put = stub.PutEvents(PutEventsRequest(events=[event("x", collection="events")]), timeout=30)
+        stream = list(stub.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), timeout=30))
+        failures = stub.ListFailures(ListFailuresRequest(), timeout=30).failures
+
+    assert [result.status for result in put.results] == [EVENT_STATUS_STORED]
+    assert stream[0].WhichOneof("message") == "progress"
+    assert (stream[-1].report.indexed, [one.path for one in stream[-1].report.failed]) == (1, ["b.jpg"])
+    assert [failure.photo_id for failure in failures] == ["b.jpg"]
