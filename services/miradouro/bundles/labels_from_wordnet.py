@@ -54,18 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def generate(wnids: Sequence[str], nouns: dict[str, _Synset]) -> tuple[list[str], list[str]]:
     """The lines of both files: wnid, label, synonyms, parents; and parent, synonyms."""
     classes = [wnid.removeprefix("n") for wnid in wnids]
-    firsts = Counter(_word(key, nouns) for key in classes)
+    firsts = Counter(fold_tag(_word(key, nouns)) for key in classes)
     ancestors = [[key for key in _ancestors(key, nouns) if not _is_abstract(key, nouns)] for key in classes]
     # A parent has the first of its words that no class has as its own; if there is none, the class makes way.
     names = {
-        key: next((lemma for lemma in nouns[key].lemmas if lemma not in firsts), _word(key, nouns))
+        key: next((lemma for lemma in nouns[key].lemmas if fold_tag(lemma) not in firsts), _word(key, nouns))
         for keys in ancestors
         for key in keys
     }
     # A word of several meanings is a parent of all of them, so that who searches for it finds each.
-    homonyms = {word for word in firsts if firsts[word] > 1 or word in names.values()}
+    used = {fold_tag(name) for name in names.values()}
+    homonyms = {word for word in firsts if firsts[word] > 1 or word in used}
     labels = [_label(key, nouns, homonyms, classes) for key in classes]
-    taken = {fold_tag(name) for name in (*labels, *names.values(), *homonyms)}
+    taken = {fold_tag(name) for name in (*labels, *names.values())} | homonyms
     named = [*classes, *names]
     meanings = Counter(word for key in named for word in {fold_tag(lemma) for lemma in nouns[key].lemmas})
 
@@ -74,7 +75,7 @@ def generate(wnids: Sequence[str], nouns: dict[str, _Synset]) -> tuple[list[str]
 
     rows = []
     for wnid, key, label, above in zip(wnids, classes, labels, ancestors, strict=True):
-        own = [_word(key, nouns)] if _word(key, nouns) in homonyms else []
+        own = [word] if (word := fold_tag(_word(key, nouns))) in homonyms else []
         parents = dict.fromkeys([*own, *(names[ancestor] for ancestor in above)])
         rows.append("\t".join([wnid, label, "|".join(synonyms(key)), "|".join(parents)]))
     by_name: dict[str, list[str]] = {word: [] for word in homonyms}
@@ -85,11 +86,11 @@ def generate(wnids: Sequence[str], nouns: dict[str, _Synset]) -> tuple[list[str]
 
 def _label(key: str, nouns: dict[str, _Synset], homonyms: set[str], classes: Sequence[str]) -> str:
     """The class's first word; another one of its own where that has several meanings, or it with its hypernym in brackets."""
-    if _word(key, nouns) not in homonyms:
+    if fold_tag(_word(key, nouns)) not in homonyms:
         return _word(key, nouns)
-    used = Counter(lemma for each in classes for lemma in nouns[each].lemmas)
+    uses = Counter(fold_tag(lemma) for each in classes for lemma in nouns[each].lemmas)
     hypernym = _word(nouns[key].hypernyms[0], nouns)
-    own = (lemma for lemma in nouns[key].lemmas if used[lemma] == 1 and lemma not in homonyms)
+    own = (lemma for lemma in nouns[key].lemmas if uses[fold_tag(lemma)] == 1 and fold_tag(lemma) not in homonyms)
     return next(own, f"{_word(key, nouns)} ({hypernym})")
 
 
