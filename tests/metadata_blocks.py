@@ -48,7 +48,7 @@ def iim(*datasets: tuple[int, int, bytes]) -> bytes:
 
 def photoshop(block: bytes, name: bytes = b"") -> bytes:
     """Image resources as Photoshop keeps them: a resolution, the IPTC block, a caption digest."""
-    resources = ((0x03ED, bytes(16)), (0x0404, block), (0x0425, bytes(16)))
+    resources = ((0x03ED, bytes(15)), (0x0404, block), (0x0425, bytes(16)))
     pascal = bytes([len(name)]) + name
     pascal += bytes(len(pascal) % 2)
     return b"Photoshop 3.0\0" + b"".join(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from miradouro.core.document import Place
 from miradouro.core.errors import InvalidArgument
@@ -275,11 +275,13 @@ conditions = st.one_of(
 filters = st.lists(conditions | conditions.map(lambda condition: NoneOf((condition,))), max_size=5).map(tuple)
 
 
+@settings(deadline=None)
 @given(filters)
 def test_what_is_written_is_read_back(wanted):
     assert parse_filter(format_filter(wanted)) == wanted
 
 
+@settings(deadline=None)
 @given(instants, st.integers(1, 2_000_000))
 def test_spans_of_any_microseconds_are_read_back(start, microseconds):
     span = TakenBetween(start, start + timedelta(microseconds=microseconds))
@@ -292,6 +294,7 @@ scraps = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(scraps | st.text(max_size=3), max_size=20).map("".join))
 def test_any_text_gives_conditions_that_can_be_written_or_one_error(text):
     try:

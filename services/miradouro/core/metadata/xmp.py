@@ -8,7 +8,6 @@ from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded
 
 _DC, _RDF = "http://purl.org/dc/elements/1.1/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _LANGUAGE = "http://www.w3.org/XML/1998/namespace lang"
-_WANTED = frozenset(f"{_DC} {name}" for name in ("title", "description", "subject"))
 _CONTAINERS = frozenset(f"{_RDF} {name}" for name in ("Alt", "Bag", "Seq"))
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ITEM = f"{_RDF} li"
@@ -36,7 +35,7 @@ def read_xmp(block: bytes) -> PhotoMetadata:
 
 
 class _Reader:
-    """Gathers the items of the wanted properties, each with its language, while the parser walks over the packet."""
+    """Gathers the items of every property, each with its language, while the parser walks over the packet."""
 
     def __init__(self) -> None:
         self.items: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -58,7 +57,7 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._path.append(name)
-        if name == _ITEM and len(self._path) > 2 and self._path[-2] in _CONTAINERS and self._path[-3] in _WANTED:
+        if name == _ITEM and len(self._path) > 2 and self._path[-2] in _CONTAINERS:
             self._language = attributes.get(_LANGUAGE, "").lower()
             self._text = []
 
