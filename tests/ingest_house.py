@@ -26,6 +26,7 @@ from miradouro.v1.ingest_service_pb2 import (
 )
 from miradouro.v1.photo_event_pb2 import PhotoEvent
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from tests.tiny_bundle import LABELS, GatedNetworks, tiny_bundles
 
@@ -72,7 +73,7 @@ def open_house(folder: Path, *, networks_class: type[GatedNetworks] = GatedNetwo
     folder.mkdir(parents=True, exist_ok=True)
     networks = networks_class(tiny_bundles(folder / "models"))
     batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
-    with SqliteIndex.open(folder / "data", writer=True) as index:
+    with capture_logs(), SqliteIndex.open(folder / "data", writer=True) as index:  # rendering tracebacks takes seconds
         chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
             store=index,

@@ -125,10 +125,10 @@ def test_every_event_of_a_batch_has_its_own_result_in_order(house):
 
 
 def test_events_of_one_photo_keep_their_order(house):
-    events = [event("a", version, data=jpeg(2_000 if version % 3 else 20, 1_000, seed=version)) for version in range(1, 31)]
+    events = [event("a", version, data=jpeg(1_200 if version % 3 else 20, 600, seed=version)) for version in range(1, 13)]
 
-    assert statuses(house, *events) == [EVENT_STATUS_STORED] * 30
-    assert house.photos() == {"a": 30}
+    assert statuses(house, *events) == [EVENT_STATUS_STORED] * 12
+    assert house.photos() == {"a": 12}
 
 
 def test_an_older_version_changes_nothing_and_a_deletion_stays(house):

@@ -1,0 +1,102 @@
+"""A pipeline file is what really runs, with somebody else's processor in it too."""
+
+from pathlib import Path
+
+import pytest
+from miradouro.core.errors import ConfigurationError
+from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED
+from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
+from PIL import Image
+
+from tests.ingest_house import open_house
+from tests.pictures import encode, jpeg
+
+STEPS = ["fetch", "decode", "fingerprint", "embed", "tag", "caption"]
+
+
+@pytest.fixture(autouse=True)
+def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "third_party"))
+
+
+def pipeline(tmp_path: Path, *steps: str) -> str:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("processors:\n" + "".join(f"  - {step}\n" for step in steps))
+    return str(path)
+
+
+def event(photo_id: str, data: bytes, **fields: object) -> PhotoEvent:
+    return PhotoEvent(
+        event_id=photo_id,
+        kind=PHOTO_EVENT_KIND_UPLOADED,
+        collection="photos",
+        photo_id=photo_id,
+        version=1,
+        data=data,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def test_another_packages_processor_adds_what_it_knows(tmp_path):
+    file = pipeline(tmp_path, *STEPS[:3], "sharpness: {digits: 1}", *STEPS[3:])
+    with open_house(tmp_path / "house", pipeline=file) as house:
+        house.put(event("a", jpeg(), attributes={"camera": "X"}), event("flat", encode(Image.new("L", (40, 40)), "PNG")))
+
+        assert dict(house.index.get("photos", "a").attributes).keys() == {"camera", "sharpness"}
+        assert float(house.index.get("photos", "a").attributes["sharpness"]) > 1
+        assert house.index.get("photos", "flat").attributes["sharpness"] == "0.0"
+
+
+def test_a_fault_of_a_processor_fails_its_photo_and_no_other(tmp_path):
+    file = pipeline(tmp_path, *STEPS[:3], "sharpness: {fail_above: 0.5}", *STEPS[3:])
+    with open_house(tmp_path / "house", pipeline=file) as house:
+        results = house.put(event("a", jpeg()), event("flat", encode(Image.new("L", (40, 40)), "PNG"))).results
+
+        assert [result.status for result in results] == [EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
+        assert "ZeroDivisionError" in results[0].message
+        assert house.failures()["a"].reason == "internal"
+
+
+def test_options_change_what_is_stored(tmp_path):
+    file = pipeline(tmp_path, "fetch", "decode", "fingerprint", "embed", "tag: {max_labels: 1, parents: false}", "caption")
+    with open_house(tmp_path / "house", pipeline=file) as house:
+        house.put(event("a", jpeg()))
+        found = house.index.get("photos", "a")
+
+        assert [tag.kind for tag in found.tags] == ["label"]
+
+
+def test_limits_of_the_file_hold(tmp_path):
+    file = pipeline(tmp_path, "fetch: {max_bytes: 100000}", "decode: {max_pixels: 1000, min_side: 10}", *STEPS[2:])
+    with open_house(tmp_path / "house", pipeline=file) as house:
+        results = house.put(
+            event("pixels", jpeg(100, 100)),
+            event("side", encode(Image.new("L", (5, 60)), "PNG")),
+            event("bytes", bytes(100_001)),
+        ).results
+
+        assert [result.reason for result in results] == ["too_many_pixels", "too_small", "too_many_bytes"]
+
+
+def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], "embed: {tags: false}", "caption")) as house:
+        house.put(event("a", jpeg()))
+        found = house.index.get("photos", "a")
+
+        assert (found.tags, found.caption, found.caption_is_generated) == ((), "", False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (["decode"], "decode needs .*; put fetch before decode"),
+        (["fetch", "fingerprint"], "put fetch and decode before fingerprint"),
+        (["fetch", "embed"], "put decode before embed"),
+        (["fetch", "decode", "tag"], "put embed before tag"),
+    ],
+)
+def test_steps_in_a_wrong_order_stop_the_run_and_tell_the_right_one(tmp_path, steps, told):
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *steps)) as house:
+        with pytest.raises(ConfigurationError, match=told):
+            house.put(event("a", jpeg()))
+        assert house.failures() == {}

@@ -1,0 +1,116 @@
+"""The pipeline file decides what runs; a mistake in it is named with its place and with what is allowed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from miradouro.cli.pipeline import pipeline
+from miradouro.core.errors import ConfigurationError
+from miradouro.processors.pipeline_file import described, load_pipeline, parse_pipeline
+
+THIRD_PARTY = Path(__file__).parents[1] / "third_party"
+
+
+@pytest.fixture
+def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's package, installed."""
+    monkeypatch.syspath_prepend(str(THIRD_PARTY))
+
+
+def test_the_default_pipeline_has_the_steps_of_the_design_in_order():
+    names = [step.name for step in load_pipeline().steps]
+
+    assert [name for name in names if name in {"fetch", "decode", "fingerprint", "embed", "tag", "caption"}] == [
+        "fetch",
+        "decode",
+        "fingerprint",
+        "embed",
+        "tag",
+        "caption",
+    ]
+
+
+def test_a_file_sets_order_and_options(tmp_path):
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("processors:\n  - fetch:\n      max_bytes: 1000\n  - decode\n  - caption: {max_tags: 2}\n")
+    steps = load_pipeline(str(path)).steps
+
+    assert [step.name for step in steps] == ["fetch", "decode", "caption"]
+    assert described(steps)[0]["options"] == {"max_bytes": 1_000}
+    assert described(steps)[2]["options"] == {"min_probability": 0.1, "max_tags": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("processors: [", "not YAML"),
+        ("", "processors"),
+        ("steps: []", "processors"),
+        ("processors: fetch", "processors"),
+        ("processors: []", "empty"),
+        ("processors: [3]", "3"),
+        ("processors: [{fetch: {}, decode: {}}]", "no step"),
+        ("processors: [{fetch: 5}]", "no step"),
+        ("processors: [fetsch]", r"'fetsch' is not a processor; installed: .*fetch"),
+        ("processors: [{fetch: {max_byte: 5}}]", r"processor fetch, option max_byte=5: .*; allowed options: max_bytes"),
+        ("processors: [{fetch: {max_bytes: many}}]", r"processor fetch, option max_bytes='many'.*allowed options: max_bytes"),
+        ("processors: [{tag: {min_probability: 2}}]", r"processor tag, option min_probability=2.*less than or equal to 1"),
+        ("processors: [{fingerprint: {bits: 8}}]", r"processor fingerprint, option bits=8.*allowed options: none"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_is_allowed(text, named):
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        parse_pipeline(text, source="my.yaml")
+    assert caught.value.message.startswith("my.yaml: ")
+
+
+def test_a_file_that_is_not_there_is_named_by_its_setting(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"MIRADOURO_PIPELINE=.*nowhere\.yaml"):
+        load_pipeline(str(tmp_path / "nowhere.yaml"))
+
+
+@pytest.mark.usefixtures("third_party")
+def test_a_processor_of_another_package_is_found_by_its_entry_point():
+    [step] = parse_pipeline("processors: [{sharpness: {digits: 3}}]", source="x").steps
+
+    assert step.origin == "sharpness:Sharpness (sharpness 1.0)"
+    assert step.options.model_dump() == {"digits": 3, "fail_above": 1e9}
+
+
+@pytest.mark.usefixtures("third_party")
+def test_a_processor_that_cannot_be_loaded_is_named():
+    with pytest.raises(ConfigurationError, match="processor broken cannot be loaded from sharpness:NotThere"):
+        parse_pipeline("processors: [broken]", source="x")
+
+
+def test_a_name_that_two_packages_offer_is_refused(tmp_path, monkeypatch):
+    for package in ("one", "two"):
+        folder = tmp_path / f"{package}-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+        (folder / "entry_points.txt").write_text(f"[miradouro.processors]\nsame = {package}:Processor\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with pytest.raises(ConfigurationError, match=r"processor same is offered twice, as (one|two)"):
+        load_pipeline()
+
+
+def test_show_prints_the_steps_with_options_and_origin():
+    shown = CliRunner().invoke(pipeline, ["show"])
+
+    assert shown.exit_code == 0
+    assert "1. fetch  miradouro.processors.fetch:Fetch (miradouro " in shown.output
+    assert "max_labels = 20" in shown.output
+
+
+def test_show_prints_json_of_the_file_in_force(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("processors: [fetch, {tag: {max_labels: 3}}]")
+    shown = CliRunner().invoke(pipeline, ["show", "--json"], env={"MIRADOURO_PIPELINE": str(path)})
+    told = json.loads(shown.output)
+
+    assert told["source"] == str(path)
+    assert [step["name"] for step in told["processors"]] == ["fetch", "tag"]
+    assert told["processors"][1]["options"]["max_labels"] == 3
+    assert told["processors"][0]["from"].startswith("miradouro.processors.fetch:Fetch (miradouro ")
