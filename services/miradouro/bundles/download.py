@@ -22,17 +22,20 @@ _AGAIN_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE_NOT_SATISFIABLE = 416
 
 
-def download(location: Location, target: Path, *, sha256: str, size_bytes: int, progress: Progress) -> None:
+def download(
+    location: Location, target: Path, *, sha256: str, size_bytes: int, progress: Progress, longest_wait_s: float = 20.0
+) -> None:
     """Writes the file at `location` to `target`, whole and checked, or not at all.
 
     Bytes gather in `target` + `.part`, which stays when the download breaks off and is continued later. The caller sees to it
-    that nobody else downloads to the same target. Raises Unavailable when the server or the disk does not answer, BadBundle
-    when the bytes are not those with `sha256`.
+    that nobody else downloads to the same target. Failures that may pass are tried again, with pauses up to `longest_wait_s`
+    seconds. Raises Unavailable when the server or the disk does not answer, BadBundle when the bytes are not those with
+    `sha256`.
     """
     part = target.with_name(f"{target.name}.part")
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.5, max=20),  # full jitter
+        wait=wait_random_exponential(multiplier=0.5, max=longest_wait_s),  # full jitter
         retry=retry_if_exception(_may_pass),
         reraise=True,
     )
@@ -63,6 +66,7 @@ def _continue(location: Location, part: Path, size_bytes: int, advance: Advance)
         try:
             response = _opener(location).open(_request(location, present), timeout=TIMEOUT_S)
         except urllib.error.HTTPError as exc:
+            exc.close()
             if exc.code != _RANGE_NOT_SATISFIABLE:
                 raise
             _begin_anew(file, present, advance)
