@@ -1,7 +1,13 @@
-"""Metadata written byte by byte, for tests of those who read it."""
+"""Metadata written byte by byte, for tests of what is read from it."""
 
 import struct
 from xml.sax.saxutils import escape, quoteattr
+
+from miradouro.core.metadata import PhotoMetadata, read_metadata
+
+from tests.pictures import jpeg
+
+PLAIN = jpeg(32, 24)
 
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 2, 3, 4, 5, 7, 1
 SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1}
@@ -78,3 +84,30 @@ def xmp(title=None, description=None, subject=(), *, before: str = "") -> bytes:
 <dc:creator><rdf:Seq><rdf:li>Somebody Else</rdf:li></rdf:Seq></dc:creator>
 {alternatives("title", title)}{alternatives("description", description)}<dc:subject><rdf:Bag>{keywords}</rdf:Bag></dc:subject>
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+def said_by_exif(order="<", **directories) -> PhotoMetadata:
+    """What is read from a JPEG with these TIFF directories."""
+    return read_metadata(with_segments(PLAIN, (0xE1, b"Exif\0\0" + tiff(order, **directories))))
+
+
+def said_by_iptc(*datasets) -> PhotoMetadata:
+    """What is read from a JPEG with these IPTC datasets."""
+    return read_metadata(with_segments(PLAIN, (0xED, photoshop(iim(*datasets)))))
+
+
+def said_by_xmp(packet: bytes) -> PhotoMetadata:
+    """What is read from a JPEG with this XMP packet."""
+    return read_metadata(with_segments(PLAIN, (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet)))
+
+
+def gps(
+    order="<", latitude=((38, 1), (42, 1), (279, 10)), longitude=((9, 1), (8, 1), (117_312, 10_000)), north=b"N\0", east=b"W\0"
+):
+    """A GPS directory, of a place in Lisbon unless told otherwise."""
+    return {
+        1: (ASCII, north),
+        2: (RATIONAL, rationals(order, *latitude)),
+        3: (ASCII, east),
+        4: (RATIONAL, rationals(order, *longitude)),
+    }

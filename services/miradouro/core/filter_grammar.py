@@ -118,7 +118,7 @@ class _Reader:
         self.readers: dict[str, Callable[[list[_Value]], Condition]] = {
             "tag": lambda values: TagIs(self.single("tag", values, 1, MAX_TAG_CHARS)),
             "owner": lambda values: OwnerIs(self.single("owner", values, 0, MAX_OWNER_CHARS)),
-            "name": lambda values: FileNamePrefix(self.single("name", values, 1, MAX_NAME_CHARS)),
+            "name": lambda values: self.name(self.plain("name", values)),
             "taken": lambda values: self.taken(self.plain("taken", values)),
             "near": lambda values: self.near(self.plain("near", values)),
             "box": lambda values: self.box(self.plain("box", values)),
@@ -216,6 +216,12 @@ class _Reader:
     def check_size(self, value: _Value, least: int, most: int) -> None:
         if not least <= len(value.text) <= most:
             self.fail(f"{len(value.text):,} characters; allowed: {least} to {most:,}", value.start, value.end)
+
+    def name(self, value: _Value) -> Condition:
+        self.check_size(value, 1, MAX_NAME_CHARS)
+        if "/" in value.text:
+            self.fail("a file's name has no /; leave the folders out", value.start, value.end)
+        return FileNamePrefix(value.text)
 
     def taken(self, value: _Value) -> Condition:
         times = list(value.parts(".."))
