@@ -45,7 +45,7 @@ class FileStore:
         try:
             parts = urlsplit(uri)
         except ValueError as exc:
-            raise InvalidArgument("uri", f"{uri!r} is no URI: {exc}") from exc
+            raise InvalidArgument("uri", f"{uri!r} is no URI ({exc}); allowed: file:///absolute/path") from exc
         path = os.fsdecode(unquote_to_bytes(parts.path))
         plain = parts.scheme == "file" and parts.netloc in {"", "localhost"} and not parts.query and not parts.fragment
         if not (plain and path.startswith("/")) or "\0" in path:
