@@ -60,8 +60,10 @@ def test_the_ranking_is_that_of_a_plain_loop(index: Index, space: Space) -> None
         regions = [space.regions[best] if space.regions else None for _, _, best in expected]
         assert [match.region for match in answer.matches] == regions
         assert (answer.total, answer.total_is_exact, answer.truncated, answer.exact) == (300, True, False, True)
-        top = near(index, space, vector, limit=10)
-        assert top.matches == answer.matches[:10]
+        clause = VectorClause(space.name, space.provenance, vector)
+        for offset in (0, 1, 137, 290, 295):
+            page = index.search(IndexQuery(COLLECTION, clause, limit=10, offset=offset))
+            assert page.matches == answer.matches[offset : offset + 10]
 
 
 def test_every_photo_finds_itself_first(index: Index) -> None:

@@ -193,6 +193,8 @@ class SqliteIndex:
         if self._upkeep is None:
             with self._connections.reading() as connection:
                 check_format(self._folder, connection)
+                if not connection.pragma("user_version"):  # its first writer is about to make the tables, or ended before
+                    raise NotFound(f"{self._folder} holds no index yet; index some photos into it first")
             return
         check_format(self._folder, self._connections.writer)
         create_tables(self._connections.writer)

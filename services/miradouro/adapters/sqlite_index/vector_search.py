@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
-from miradouro.adapters.sqlite_index.conditions import where
+from miradouro.adapters.sqlite_index.conditions import Bindings, where
 from miradouro.adapters.sqlite_index.ranking import Ranked, Ranking
 from miradouro.adapters.sqlite_index.rows import array_binding
 from miradouro.adapters.sqlite_index.segment_file import Float16, Int64, View
@@ -56,12 +56,15 @@ def by_vector(
     truncated = clause.max_distance is not None and total > MAX_RANKED
     if query.offset >= end:
         return Ranking((), total, truncated)
-    if end < total:  # everything that may be among the first `end`, ties included
-        limit = np.partition(scanned.distances, end - 1)[end - 1] + 2 * error
-        near = scanned.distances <= limit
-        scanned = _Scanned(scanned.row_ids[near], scanned.distances[near])
-    distances, regions = _measure(connection, space, scanned.row_ids, asked)
-    return Ranking(_window(connection, space, scanned.row_ids, distances, regions, query.offset, end), total, truncated)
+    # Only what may stand inside the window is measured, with all that may equal its edges; the rest surely stands before or
+    # behind it, for no distance is off by more than `error`.
+    edges = np.partition(scanned.distances, (query.offset, end - 1))[[query.offset, end - 1]]
+    before = scanned.distances < edges[0] - 2 * error
+    row_ids = scanned.row_ids[~before & (scanned.distances <= edges[1] + 2 * error)]
+    skipped = int(before.sum())
+    distances, regions = _measure(connection, space, row_ids, asked)
+    window = _window(connection, space, row_ids, distances, regions, query.offset - skipped, end - skipped)
+    return Ranking(window, total, truncated)
 
 
 def _scan(
@@ -95,13 +98,17 @@ def _scan(
 def _passing(connection: apsw.Connection, collection: Collection, query: IndexQuery) -> Int64:
     """Changes of the live photos that pass the conditions, growing."""
     condition, bindings = where(collection.collection_id, query.conditions)
-    rows = connection.execute(f"SELECT d.change FROM documents d WHERE {condition}", bindings)
-    return np.sort(np.fromiter((change for (change,) in rows), np.int64))
+    return _numbers(connection, f"SELECT group_concat(d.change) FROM documents d WHERE {condition}", bindings)
 
 
 def _replaced(connection: apsw.Connection, collection: Collection) -> Int64:
-    rows = connection.execute("SELECT change FROM replaced WHERE collection_id = ?", (collection.collection_id,))
-    return np.fromiter((change for (change,) in rows), np.int64)
+    return _numbers(connection, "SELECT group_concat(change) FROM replaced WHERE collection_id = ?", [collection.collection_id])
+
+
+def _numbers(connection: apsw.Connection, sql: str, bindings: Bindings) -> Int64:
+    """The whole numbers that `sql` gives as one text, sorted: less than half the time of as many rows."""
+    text = str(connection.execute(sql, bindings).get or "")
+    return np.sort(np.fromstring(text, np.int64, sep=","))
 
 
 def _positions(changes: Int64, wanted: Int64) -> Int64:

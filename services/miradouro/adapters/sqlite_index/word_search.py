@@ -1,6 +1,7 @@
 """Keyword and text questions, in SQL."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
@@ -11,28 +12,19 @@ from miradouro.adapters.sqlite_index.ranking import Ranked, Ranking
 from miradouro.adapters.sqlite_index.tokenizer import match_phrase
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause
 
-_WINDOW = "ORDER BY score DESC, d.photo_id LIMIT ? OFFSET ?"
-
 
 def by_keyword(connection: apsw.Connection, collection: Collection, query: IndexQuery, clause: KeywordClause) -> Ranking:
     """Photos that carry any of the tags, by the sum of their probabilities."""
     words = list(dict.fromkeys(clause.words))
     if not words:
         return Ranking((), 0)
-    condition, bindings = where(collection.collection_id, query.conditions)
-    found = (
-        "FROM tags t CROSS JOIN documents d ON d.row_id = t.row_id "
-        f"WHERE t.collection_id = ? AND t.label IN ({', '.join('?' * len(words))}) AND {condition}"
-    )
-    bindings = [collection.collection_id, *words, *bindings]
+    found = f"t.collection_id = ? AND t.label IN ({', '.join('?' * len(words))})"
+    bindings: Bindings = [collection.collection_id, *words]
     if len(words) == 1:
         score, group, counted = "t.score", "", "*"
     else:
-        score, group, counted = "sum(t.score)", "GROUP BY d.row_id", "DISTINCT d.row_id"
-    rows: list[Any] = connection.execute(
-        f"SELECT d.row_id, d.photo_id, {score} AS score {found} {group} {_WINDOW}", (*bindings, query.limit, query.offset)
-    ).fetchall()
-    return _ranking(connection, rows, query, f"SELECT count({counted}) {found}", bindings)
+        score, group, counted = "sum(t.score)", "GROUP BY t.row_id", "DISTINCT t.row_id"
+    return _ranking(connection, collection, query, _Words("tags t", "t.row_id", score, group, counted, found, bindings))
 
 
 def by_text(connection: apsw.Connection, collection: Collection, query: IndexQuery, clause: TextClause) -> Ranking:
@@ -43,27 +35,48 @@ def by_text(connection: apsw.Connection, collection: Collection, query: IndexQue
     table = f"text_{collection.collection_id:d}"
     # The expression ranks; whether a photo is a hit at all is decided apart where must and must_not have a say, so that a
     # phrase that may occur still counts, once.
-    sql, bindings = f"{table} MATCH ?", Bindings([" OR ".join([*must, *should])])
+    found, bindings = f"{table} MATCH ?", Bindings([" OR ".join([*must, *should])])
     for phrases, operator, negation in ((must, " AND ", ""), (must_not, " OR ", "NOT ")):
         if phrases:
-            sql += f" AND {table}.rowid {negation}IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"
+            # The plus keeps FTS5 from answering the ranked expression once for every row of the list.
+            found += f" AND +{table}.rowid {negation}IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"
             bindings.append(operator.join(phrases))
+    return _ranking(connection, collection, query, _Words(table, f"{table}.rowid", f"-bm25({table})", "", "*", found, bindings))
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A question in words, as parts of SQL: where rows come from, which is the photo's, its score, how rows are grouped and
+    counted, which are found, and the bindings of that."""
+
+    table: str
+    row_id: str
+    score: str
+    group: str
+    counted: str
+    found: str
+    bindings: Bindings
+
+
+def _ranking(connection: apsw.Connection, collection: Collection, query: IndexQuery, words: _Words) -> Ranking:
     condition, more = where(collection.collection_id, query.conditions)
-    found = f"FROM {table} CROSS JOIN documents d ON d.row_id = {table}.rowid WHERE {sql} AND {condition}"
-    bindings += more
+    joined = f"FROM {words.table} CROSS JOIN documents d ON d.row_id = {words.row_id} WHERE {words.found} AND {condition} "
+    bindings: Bindings = [*words.bindings, *more]
     rows: list[Any] = connection.execute(
-        f"SELECT d.row_id, d.photo_id, -bm25({table}) AS score {found} {_WINDOW}", (*bindings, query.limit, query.offset)
+        f"SELECT d.row_id, d.photo_id, {words.score} AS score {joined} {words.group} "
+        "ORDER BY score DESC, d.photo_id LIMIT ? OFFSET ?",
+        (*bindings, query.limit, query.offset),
     ).fetchall()
-    return _ranking(connection, rows, query, f"SELECT count(*) {found}", bindings)
+    if 0 < len(rows) < query.limit or (not rows and not query.offset):  # the window reaches the end: it tells the total
+        total = query.offset + len(rows)
+    elif query.conditions:
+        total = int(connection.execute(f"SELECT count({words.counted}) {joined}", bindings).get)
+    else:  # these tables hold live photos of this collection alone: no need to ask documents
+        total = int(
+            connection.execute(f"SELECT count({words.counted}) FROM {words.table} WHERE {words.found}", words.bindings).get
+        )
+    return Ranking([Ranked(*row) for row in rows], total)
 
 
 def _phrases(raw: Iterable[str]) -> list[str]:
     return [phrase for phrase in dict.fromkeys(map(match_phrase, raw)) if phrase]
-
-
-def _ranking(connection: apsw.Connection, rows: list[Any], query: IndexQuery, count: str, bindings: Bindings) -> Ranking:
-    if 0 < len(rows) < query.limit or (not rows and not query.offset):  # the window reaches the end: it tells the total
-        total = query.offset + len(rows)
-    else:
-        total = int(connection.execute(count, bindings).get)
-    return Ranking([Ranked(*row) for row in rows], total)
