@@ -1,0 +1,233 @@
+"""The embedding service over gRPC against a bare loop of the same decoding, session and threads; int8 against fp32.
+
+Ours and the peer take turns (A, B, A, B …) in one run, on the same photos, graph and threads; 3 warm-ups, 5 runs, the median
+counts. `python -m tests.bench.bench_embedding` prints the rows.
+"""
+
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.bundles.registry import OpenBundle, open_bundle
+from miradouro.bundles.settings import BundleSettings
+from miradouro.runtime.grpc_client import open_channel
+from miradouro.v1 import embedding_service_pb2 as pb
+from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from PIL import Image
+
+WARM_UPS, RUNS = 3, 5
+THREADS = len(os.sched_getaffinity(0))
+CONCURRENCY = 8
+PHOTOS = 32
+PHOTOS_PER_RUN = {"vgg16-conv": 24, "efficientnet-lite0": 320}
+RATE_GOALS = {"vgg16-conv": 0.95, "efficientnet-lite0": 0.85}
+ADDED_MS_GOAL = 5.0
+INT8_GOAL = 1.8
+
+Row = dict[str, object]
+Turn = Callable[[], float]
+
+
+def rows() -> Iterator[Row]:
+    """The rows of `make bench`, one after another as they are measured."""
+    folder = BundleSettings().folder
+    with tempfile.TemporaryDirectory() as scratch:
+        photos = _make_photos(Path(scratch))
+        for name in ("vgg16-conv", "efficientnet-lite0"):
+            bundle = open_bundle(name, precision="int8", folder=folder)
+            with _bare_loop(bundle, photos) as bare, _service(bundle, folder, photos) as ask:
+                yield from _compare(name, PHOTOS_PER_RUN[name], bare, ask)
+    yield _int8_against_fp32(folder)
+
+
+def take_turns(*turns: Turn) -> list[list[float]]:
+    """What each turn gave in its RUNS counted runs: all warm up, then they take turns."""
+    for _ in range(WARM_UPS):
+        for turn in turns:
+            turn()
+    measured: list[list[float]] = [[] for _ in turns]
+    for _ in range(RUNS):
+        for values, turn in zip(measured, turns, strict=True):
+            values.append(turn())
+    return measured
+
+
+def _compare(name: str, count: int, bare: Callable[[int], tuple[float, float]], ask: Callable[[int], float]) -> Iterator[Row]:
+    def rate() -> float:
+        started = time.perf_counter()
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            list(pool.map(ask, range(count)))
+        return count / (time.perf_counter() - started)
+
+    def latency() -> float:
+        return statistics.median(ask(number) for number in range(max(count // 4, 12)))
+
+    ours, peer = take_turns(rate, lambda: bare(count)[0])
+    goal = RATE_GOALS[name]
+    ratio = statistics.median(ours) / statistics.median(peer)
+    yield _row(
+        f"embedding over gRPC at concurrency {CONCURRENCY}, {name} int8",
+        ours,
+        peer,
+        goal=f">= {goal} of a bare loop",
+        better="higher",
+        holds=ratio >= goal,
+        unit="photos/s",
+        cause="client, gRPC and decoding share the CPUs with the forward pass",
+    )
+    ours, peer = take_turns(latency, lambda: bare(max(count // 4, 12))[1])
+    added = statistics.median(ours) - statistics.median(peer)
+    yield _row(
+        f"embedding over gRPC at concurrency 1, {name} int8",
+        ours,
+        peer,
+        goal=f"<= {ADDED_MS_GOAL:g} ms added to a bare loop",
+        better="lower",
+        holds=added <= ADDED_MS_GOAL,
+        unit="ms",
+        cause=f"{added:.1f} ms added",
+    )
+
+
+def _int8_against_fp32(folder: Path) -> Row:
+    photo = np.random.default_rng(3).integers(0, 256, (1, 224, 224, 3), np.uint8)
+
+    def loop(precision: str) -> Turn:
+        bundle = open_bundle("vgg16-conv", precision=precision, folder=folder)
+        networks = OnnxEmbedder([bundle], threads=THREADS)
+        spaces = _default_spaces(bundle)
+
+        def turn() -> float:
+            started = time.perf_counter()
+            for _ in range(12):
+                networks.run("vgg16-conv", photo, spaces=spaces, tags=False)
+            return 12 / (time.perf_counter() - started)
+
+        return turn
+
+    ours, peer = take_turns(loop("int8"), loop("fp32"))
+    ratio = statistics.median(ours) / statistics.median(peer)
+    return _row(
+        "vgg16-conv forward pass, int8 against fp32",
+        ours,
+        peer,
+        goal=f">= {INT8_GOAL} x fp32",
+        better="higher",
+        holds=ratio >= INT8_GOAL,
+        unit="photos/s",
+        cause="this CPU's int8 kernels gain less over its fp32 kernels",
+    )
+
+
+def _row(name: str, ours: Sequence[float], peer: Sequence[float], *, holds: bool, cause: str, **rest: object) -> Row:
+    spread = "; ".join(
+        f"{who} {statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g})"
+        for who, values in (("ours", ours), ("peer", peer))
+    )
+    print(f"{name}: {spread}", file=sys.stderr, flush=True)
+    a, b = statistics.median(ours), statistics.median(peer)
+    return {
+        "name": name,
+        "ours": a,
+        "peer": b,
+        "ratio": a / b,
+        "holds": holds,
+        "cause": None if holds else f"{cause}: {spread}",
+        **rest,
+    }
+
+
+@contextmanager
+def _bare_loop(bundle: OpenBundle, photos: Path) -> Iterator[Callable[[int], tuple[float, float]]]:
+    """Gives a function: so many photos → photos per second, median ms."""
+    outputs = [bundle.outputs[space] for space in _default_spaces(bundle)] + ([bundle.tag_output] if bundle.tag_output else [])
+    command = [
+        *(sys.executable, str(Path(__file__).with_name("peer_bare_loop.py"))),
+        *("--model", str(bundle.path), "--photos", str(photos), "--outputs", ",".join(outputs)),
+        *("--short-side", str(bundle.description.geometry.short_side), "--threads", str(THREADS)),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def run(count: int) -> tuple[float, float]:
+            print(count, file=process.stdin, flush=True)
+            rate, milliseconds = process.stdout.readline().split()  # type: ignore[union-attr]  # asserted above
+            return float(rate), float(milliseconds)
+
+        yield run
+        process.stdin.close()
+
+
+@contextmanager
+def _service(bundle: OpenBundle, folder: Path, photos: Path) -> Iterator[Callable[[int], float]]:
+    """Gives a function: number of a photo → ms that the service took over it, as its client sees it."""
+    name = bundle.description.name
+    environment = {
+        "MIRADOURO_BUNDLES": name,
+        "MIRADOURO_PRECISION": bundle.description.precision,
+        "MIRADOURO_MODELS_DIR": str(folder),
+        "MIRADOURO_INFERENCE_THREADS": str(THREADS),
+    }
+    files = [path.read_bytes() for path in sorted(photos.iterdir())]
+    with ExitStack() as stack:
+        command = [
+            sys.executable,
+            "-c",
+            "from miradouro.cli.main import main; main()",
+            "serve",
+            "embedding",
+            "--listen",
+            "127.0.0.1:0",
+        ]
+        process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment))
+        stack.callback(process.terminate)
+        assert process.stdout
+        channel = stack.enter_context(open_channel(process.stdout.readline().split()[4]))
+        stub = EmbeddingServiceStub(channel)
+        requests = [
+            pb.EmbedRequest(
+                photos=[pb.PhotoInput(encoded=data)], spaces=_default_spaces(bundle), tags=bundle.tag_output is not None
+            )
+            for data in files
+        ]
+
+        def ask(number: int) -> float:
+            started = time.perf_counter()
+            answer = stub.Embed(requests[number % len(requests)], timeout=120)
+            assert answer.results[0].HasField("embedding")
+            return 1000 * (time.perf_counter() - started)
+
+        yield ask
+
+
+def _default_spaces(bundle: OpenBundle) -> list[str]:
+    return [space.name for space in bundle.description.spaces if space.is_default]
+
+
+def _make_photos(folder: Path) -> Path:
+    """JPEG files of 500 x 375 pixels with as much detail as a photo has."""
+    random = np.random.default_rng(11)
+    for number in range(PHOTOS):
+        coarse = Image.fromarray(random.integers(0, 256, (24, 32, 3), np.uint8)).resize((500, 375), Image.Resampling.BICUBIC)
+        grain = random.normal(0, 8, (375, 500, 1))
+        out = io.BytesIO()
+        Image.fromarray(np.clip(np.asarray(coarse) + grain, 0, 255).astype(np.uint8)).save(out, "JPEG", quality=90)
+        (folder / f"{number:03}.jpg").write_bytes(out.getvalue())
+    return folder
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print(json.dumps(row))
