@@ -1,0 +1,178 @@
+"""The graphs against their sources, int8 against fp32, and both against vectors written down once."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miradouro.bundles.manifest import find, manifests
+from miradouro.bundles.progress import LogProgress
+from miradouro.bundles.pull import source_path
+from miradouro.bundles.registry import open_bundle
+from miradouro.bundles.torch_legacy import read_state_dict
+
+from tests.golden.write_bundle_vectors import FILE, SEED
+from tests.networks import cut_at, run_bundle, session_of
+from tests.scenes import scene
+
+PHOTOS = np.stack([scene(seed) for seed in range(3)])
+BUNDLES = [(manifest.name, precision) for manifest in manifests() for precision in manifest.precisions]
+GOLDEN = json.loads(FILE.read_text())
+# Kernels of other CPUs add in another order; in int8 a value next to a rounding step may land on the other side.
+TOLERANCE = {"fp32": 1e-4, "int8": 3e-3}
+
+
+def normalised(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def vgg_maps(models_dir: Path) -> list[np.ndarray]:
+    """pool1 … pool5 of PHOTOS, [N, C, H, W], by the source file itself, fed as its authors do: BGR minus the means."""
+    source = source_path(find("vgg16-conv"), models_dir, LogProgress())
+    session = session_of(cut_at(source, [f"functional_1/block{block}_pool_1/MaxPool2d:0" for block in range(1, 6)]))
+    bgr = PHOTOS[..., ::-1].astype(np.float32) - np.array([103.939, 116.779, 123.68], np.float32)
+    return session.run(None, {"input": bgr})
+
+
+def test_vgg_layers_agree_with_their_source(models_dir: Path, vgg_maps: list[np.ndarray]) -> None:
+    ours = run_bundle("vgg16-conv", "fp32", models_dir, PHOTOS)
+    for number, maps in enumerate(vgg_maps, start=1):
+        np.testing.assert_allclose(ours[f"pool{number}/avg"], normalised(maps.mean(axis=(2, 3))), atol=1e-4)
+        np.testing.assert_allclose(ours[f"pool{number}/max"], normalised(maps.max(axis=(2, 3))), atol=1e-4)
+
+
+def test_vgg_regions_are_the_maxima_of_their_boxes(models_dir: Path, vgg_maps: list[np.ndarray]) -> None:
+    ours = run_bundle("vgg16-conv", "fp32", models_dir, PHOTOS)
+    bundle = open_bundle("vgg16-conv", precision="fp32", folder=models_dir)
+    (space,) = [space for space in bundle.description.spaces if space.regions]
+    assert len(space.regions) == 14
+    expected = []
+    for region in space.regions:
+        left, top, width, height = (round(7 * edge) for edge in (region.x, region.y, region.width, region.height))
+        assert width * height > 0
+        expected.append(vgg_maps[4][:, :, top : top + height, left : left + width].max(axis=(2, 3)))
+    regions = normalised(np.stack(expected, axis=1))
+    np.testing.assert_allclose(ours[bundle.outputs[space.name]], regions, atol=1e-4)
+    np.testing.assert_allclose(ours["pool5/rmac"], normalised(regions.sum(axis=1)), atol=1e-4)
+
+
+class PlainLite0:
+    """EfficientNet-Lite0 as the paper draws it, in numpy and float64, batch normalisation apart from convolution."""
+
+    STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+
+    def __init__(self, state: Mapping[str, np.ndarray]) -> None:
+        self.state = state
+
+    def __call__(self, photos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features before normalisation, and probabilities, of uint8 [N, 224, 224, 3]."""
+        x = self.relu6(self.layer((photos.astype(np.float64) - 127) / 128, "_conv_stem", "_bn0", stride=2))
+        for number, stride in enumerate(self.STRIDES):
+            block, start = f"_blocks.{number}.", x
+            if f"{block}_expand_conv.weight" in self.state:
+                x = self.relu6(self.layer(x, f"{block}_expand_conv", f"{block}_bn0"))
+            x = self.relu6(self.layer(x, f"{block}_depthwise_conv", f"{block}_bn1", stride=stride))
+            x = self.layer(x, f"{block}_project_conv", f"{block}_bn2")
+            if x.shape == start.shape:
+                x = x + start
+        features = self.relu6(self.layer(x, "_conv_head", "_bn1")).mean(axis=(1, 2))
+        logits = features @ self.state["_fc.weight"].T + self.state["_fc.bias"]
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return features, powers / powers.sum(axis=1, keepdims=True)
+
+    def layer(self, x: np.ndarray, convolution: str, normalisation: str, *, stride: int = 1) -> np.ndarray:
+        weights = self.state[f"{convolution}.weight"].astype(np.float64)  # [out, in / group, k, k]
+        kernel, is_depthwise = weights.shape[2], weights.shape[1] == 1 and weights.shape[0] == x.shape[3]
+        size = -(-x.shape[1] // stride)
+        total = max((size - 1) * stride + kernel - x.shape[1], 0)
+        pads = (total // 2, total - total // 2)
+        x = np.pad(x, ((0, 0), pads, pads, (0, 0)))
+        end = (size - 1) * stride + 1
+        y: np.ndarray | float = 0.0
+        for row in range(kernel):
+            for column in range(kernel):
+                window, tap = x[:, row : row + end : stride, column : column + end : stride], weights[:, :, row, column]
+                y = y + (window * tap[:, 0] if is_depthwise else window @ tap.T)
+        gamma, beta, mean, variance = (
+            self.state[f"{normalisation}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return (y - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+    @staticmethod
+    def relu6(x: np.ndarray) -> np.ndarray:
+        return np.clip(x, 0, 6)
+
+
+def test_lite0_agrees_with_a_plain_reading_of_its_weights(models_dir: Path) -> None:
+    source = source_path(find("efficientnet-lite0"), models_dir, LogProgress())
+    features, probabilities = PlainLite0(read_state_dict(source))(PHOTOS[:1])
+    ours = run_bundle("efficientnet-lite0", "fp32", models_dir, PHOTOS[:1])
+    np.testing.assert_allclose(ours["features"], normalised(features), atol=1e-4)
+    np.testing.assert_allclose(ours["softmax"], probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "least"), [("vgg16-conv", 0.998), ("efficientnet-lite0", 0.97)])
+def test_int8_points_where_fp32_does(models_dir: Path, name: str, least: float) -> None:
+    ours, exact = (run_bundle(name, precision, models_dir, PHOTOS) for precision in ("int8", "fp32"))
+    for space in find(name).spaces:
+        cosines = (ours[space.output] * exact[space.output]).sum(axis=-1)
+        assert cosines.mean() >= least, space.output
+
+
+@pytest.mark.parametrize(("name", "precision"), BUNDLES)
+def test_outputs_are_as_the_description_says(models_dir: Path, name: str, precision: str) -> None:
+    bundle = open_bundle(name, precision=precision, folder=models_dir)
+    ours = run_bundle(name, precision, models_dir, PHOTOS)
+    assert set(bundle.outputs.values()) | ({bundle.tag_output} if bundle.tag_output else set()) == set(ours)
+    for space in bundle.description.spaces:
+        vectors = ours[bundle.outputs[space.name]]
+        rows = (space.vectors_per_photo,) if space.regions else ()
+        assert vectors.shape == (len(PHOTOS), *rows, space.dimension)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, atol=1e-5)
+    if bundle.tag_output:
+        np.testing.assert_allclose(ours[bundle.tag_output].sum(axis=1), 1, atol=1e-5)
+        assert ours[bundle.tag_output].shape[1] == len(bundle.labels)
+
+
+@pytest.mark.parametrize(("name", "precision"), BUNDLES)
+def test_vectors_are_those_written_down(models_dir: Path, name: str, precision: str) -> None:
+    golden = GOLDEN[f"{name} {precision}"]
+    ours = run_bundle(name, precision, models_dir, scene(SEED)[np.newaxis])
+    assert set(golden) == set(ours)
+    for output, values in golden.items():
+        components = ours[output].ravel()[[int(place) for place in values]]
+        np.testing.assert_allclose(components, list(values.values()), atol=TOLERANCE[precision], err_msg=output)
+
+
+@pytest.mark.parametrize(("name", "precision"), BUNDLES)
+@pytest.mark.parametrize("level", [0, 127, 255])
+def test_a_picture_of_one_colour_has_vectors_of_length_1_too(models_dir: Path, name: str, precision: str, level: int) -> None:
+    ours = run_bundle(name, precision, models_dir, np.full((1, 224, 224, 3), level, np.uint8))
+    for space in find(name).spaces:
+        np.testing.assert_allclose(np.linalg.norm(ours[space.output], axis=-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "precision"), BUNDLES)
+def test_a_photo_has_the_same_vectors_alone_and_in_a_batch(models_dir: Path, name: str, precision: str) -> None:
+    together = run_bundle(name, precision, models_dir, PHOTOS)
+    alone = run_bundle(name, precision, models_dir, PHOTOS[1:2])
+    for output, vectors in alone.items():
+        np.testing.assert_allclose(vectors[0], together[output][1], atol=1e-5)
+
+
+def test_provenance_tells_precisions_layers_and_poolings_apart() -> None:
+    seen = [space.provenance for name, precision in BUNDLES for space in find(name).described_spaces(precision)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_provenance_of_fp32_does_not_depend_on_ranges() -> None:
+    manifest = find("vgg16-conv")
+    wider = {name: (low, high + 1) for name, (low, high) in manifest.calibration.ranges.items()}
+    changed = manifest.model_copy(update={"calibration": manifest.calibration.model_copy(update={"ranges": wider})})
+    assert changed.provenance("fp32") == manifest.provenance("fp32")
+    assert changed.provenance("int8") != manifest.provenance("int8")
+    newer = manifest.model_copy(update={"recipe_version": manifest.recipe_version + 1})
+    assert newer.provenance("fp32") != manifest.provenance("fp32")
