@@ -1,0 +1,96 @@
+"""`miradouro demo` on a person's photos, and the README's example against running services."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from tests.e2e.command import START_S, Done, run, start, up
+from tests.e2e.conftest import Indexed, make_photos
+
+pytestmark = pytest.mark.usefixtures("models_dir")
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    place = tmp_path_factory.mktemp("demo")
+    photos = make_photos(place / "photos")
+    (photos / "broken.jpg").write_bytes(b"not a photo")
+    return place, run("demo", "--photos", photos, "--folder", place / "demo", "--no-serve")
+
+
+def test_a_persons_photos_are_indexed_and_asked_about_in_four_ways(demonstrated: tuple[Path, Done]) -> None:
+    _, done = demonstrated
+    assert done.code == 0, done.err
+    assert "6 indexed" in done.out
+    asked = re.findall(r"^  \$ .* (--keyword|--text|--photo|--like) ", done.out, re.M)
+    assert asked == ["--keyword", "--text", "--photo", "--like"]
+    like = done.out.split("Photos like ")[1].splitlines()
+    assert like[2].split()[:3] == ["1.", "distance", "0.00"]
+    assert like[0].split("  (")[0] in like[2]
+
+
+def test_the_page_holds_every_hit_and_no_link_outwards(demonstrated: tuple[Path, Done]) -> None:
+    place, done = demonstrated
+    page = place / "demo" / "contact-sheet.html"
+    assert page.as_uri() in done.out
+    html = page.read_text(encoding="utf-8")
+    assert "6 photos from" in html
+    assert "All of the photos" in html
+    assert "http://" not in html
+    assert "https://" not in html
+    shown = set(re.findall(r'<div class="name">(.+?)</div>', html))
+    assert {"beach/ana.jpg", "beach/rui.jpg", "city/a b.jpg", "city/ção.jpg", "one.jpg", "two.jpg"} >= shown
+    assert len(shown) >= 5
+
+
+def test_the_questions_can_be_asked_again_on_the_command_line(demonstrated: tuple[Path, Done]) -> None:
+    place, _ = demonstrated
+    [data] = (place / "demo").glob("data-*")
+    hits = run("search", "--data", data, "--photo", place / "demo" / "question.jpg", "--json").json["hits"]
+    assert len(hits) == 6
+
+
+def test_a_folder_without_photos_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run("demo", "--photos", tmp_path / "empty", "--folder", tmp_path / "demo", "--no-serve")
+    assert done.code == 1
+    assert "holds no photo that could be indexed" in done.err
+
+
+def test_the_services_stay_up_until_they_are_ended(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos", ("one.jpg", "two.jpg"))
+    process = start("demo", "--photos", photos, "--folder", tmp_path / "demo", "--listen", "127.0.0.1:0")
+    assert process.stdout is not None
+    try:
+        told = ""
+        while "Ctrl-C ends them." not in told:
+            line = process.stdout.readline()
+            assert line, process.communicate(timeout=START_S)
+            told += line
+        [target] = re.findall(r"The services are up on (127\.0\.0\.1:\d+)", told)
+        with grpc.insecure_channel(target) as channel:
+            answer = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=START_S)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGINT)
+        assert process.wait(START_S) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_readmes_grpc_example_runs(indexed: Indexed) -> None:
+    [example] = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    assert 'insecure_channel("127.0.0.1:7350")' in example
+    assert 'words=["cat"]' in example
+    with up(indexed.data) as target:
+        script = example.replace("127.0.0.1:7350", target).replace('["cat"]', '["lighthouse"]')
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=START_S)
+    assert (done.stdout, done.stderr) == ("1.00  beach/ana.jpg  Waves at the red lighthouse\n", "")
