@@ -246,3 +246,9 @@ def test_memory_of_a_listing_does_not_hold_back_the_log(index: SqliteIndex, fold
     database.close()
     assert (frames, copied) == (0, 0)
     assert sum(1 for _ in states) == 1_499
+
+
+def test_a_reader_that_comes_before_the_first_writer_has_made_the_tables_is_told_that_there_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "miradouro.db").touch()
+    with pytest.raises(NotFound, match="holds no index yet; index some photos into it first"):
+        SqliteIndex.open(tmp_path, writer=False)

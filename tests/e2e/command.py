@@ -1,0 +1,73 @@
+"""The `miradouro` command, run as a person runs it: in this process where that is enough, as a process of its own otherwise."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from miradouro.cli.main import main
+
+COMMAND = str(Path(sys.executable).with_name("miradouro"))
+START_S = 120.0  # for a loaded machine; a start takes about two seconds
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, all of it, as JSON. Fails when the command did."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+def run(*words: object) -> Done:
+    """Runs `miradouro WORDS` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def start(*words: object, **environment: str) -> "subprocess.Popen[str]":
+    """Starts `miradouro WORDS` as a process of its own."""
+    return subprocess.Popen(
+        [COMMAND, *(str(word) for word in words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@contextmanager
+def up(data: Path, *words: object) -> Iterator[str]:
+    """Runs `miradouro up` on a free port while the block runs; gives its address. It must end cleanly at SIGTERM."""
+    server = start("up", "--data", data, "--listen", "127.0.0.1:0", *words)
+    assert server.stdout is not None
+    try:
+        line = server.stdout.readline()
+        assert line.startswith("ready: "), server.communicate(timeout=START_S)
+        yield line.removeprefix("ready: ").strip()
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            _, err = server.communicate(timeout=START_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            raise
+    assert server.returncode == 0, err
+    assert "Traceback" not in err

@@ -1,0 +1,178 @@
+"""`miradouro index`: what changes, what stays, what is refused, and what an end at any moment leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.core.errors import NotFound
+
+from tests.e2e.command import START_S, run, start
+from tests.e2e.conftest import make_photos
+from tests.pictures import jpeg
+
+pytestmark = pytest.mark.usefixtures("models_dir")
+COUNTS = ("indexed", "unchanged", "deleted", "ignored")
+
+
+def _index(photos: Path, data: Path, *words: object) -> tuple[int, ...]:
+    """indexed, unchanged, deleted, ignored and failed."""
+    report = run("index", photos, "--data", data, "--json", *words).json
+    assert set(report) == {*COUNTS, "failed"}
+    return (*(report[name] for name in COUNTS), len(report["failed"]))
+
+
+def _found(data: Path, *question: object) -> list[str]:
+    return [hit["photo_id"] for hit in run("search", *question, "--data", data, "--json").json["hits"]]
+
+
+def test_a_second_run_changes_nothing_and_later_ones_only_what_differs(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c/d.jpg"]), tmp_path / "data"
+    assert _index(photos, data) == (3, 0, 0, 0, 0)
+    assert _index(photos, data) == (0, 3, 0, 0, 0)
+
+    (photos / "a.jpg").write_bytes(jpeg(240, 200, seed=50))
+    (photos / "b.json").write_text(json.dumps({"caption": "A harbour at dawn"}))
+    assert _index(photos, data) == (2, 1, 0, 0, 0)
+    assert _found(data, "--text", "harbours") == ["b.jpg"]
+
+    os.utime(photos / "a.jpg", (1, 1))
+    assert _index(photos, data) == (0, 3, 0, 0, 0)
+
+    (photos / "b.jpg").unlink()
+    (photos / "b.json").unlink()
+    assert _index(photos, data) == (0, 2, 1, 0, 0)
+    assert _found(data, "--text", "harbours") == []
+    assert run("search", "--like", "b.jpg", "--data", data).code == 1
+
+    make_photos(photos, ["b.jpg"], first_seed=1)
+    assert _index(photos, data) == (1, 2, 0, 0, 0)
+    assert _found(data, "--like", "b.jpg", "--limit", 1) == ["b.jpg"]
+    [collection] = run("stats", "--data", data, "--json").json["collections"]
+    assert (collection["photos"], collection["deleted"], collection["failed"]) == (3, 0, 0)
+
+
+def test_most_of_a_folder_vanishing_needs_prune(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "data"
+    assert _index(photos, data) == (3, 0, 0, 0, 0)
+    photos.rename(tmp_path / "elsewhere")
+    done = run("index", photos, "--data", data)
+    assert done.code == 1
+    assert "is missing" in done.err
+    assert "--prune" in done.err
+    make_photos(photos, ["a.jpg"])
+    done = run("index", photos, "--data", data)
+    assert done.code == 1
+    assert "2 of the 3 photos" in done.err
+    assert "--prune" in done.err
+    assert len(_found(data, "--like", "a.jpg")) == 3
+    assert _index(photos, data, "--prune") == (0, 1, 2, 0, 0)
+    assert _found(data, "--like", "a.jpg") == ["a.jpg"]
+
+
+def test_a_collection_has_one_root_and_another_folder_goes_into_another_collection(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg", "below/b.jpg"]), tmp_path / "data"
+    other = make_photos(tmp_path / "other", ["c.jpg"], first_seed=9)
+    assert _index(photos, data) == (2, 0, 0, 0, 0)
+    for folder in (other, photos / "below", tmp_path):
+        done = run("index", folder, "--data", data)
+        assert (done.code, done.out) == (1, "")
+        assert str(photos) in done.err
+        assert "--collection" in done.err
+    assert _index(other, data, "--collection", "trips") == (1, 0, 0, 0, 0)
+    assert _found(data, "--like", "c.jpg", "--collection", "trips") == ["c.jpg"]
+    assert [one["name"] for one in run("stats", "--data", data, "--json").json["collections"]] == ["photos", "trips"]
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_makes_no_collection(tmp_path):
+    done = run("index", tmp_path / "nowhere", "--data", tmp_path / "data")
+    assert done.code == 1
+    assert done.err == f"error: path: there is no folder {tmp_path / 'nowhere'}\n"
+    assert run("stats", "--data", tmp_path / "data", "--json").json["collections"] == []
+
+
+def test_photos_that_fail_are_told_and_only_when_nothing_else_was_there_is_it_an_error(tmp_path):
+    photos, data = tmp_path / "photos", tmp_path / "data"
+    photos.mkdir()
+    (photos / "bad.jpg").write_bytes(b"no photo")
+    done = run("index", photos, "--data", data, "--json")
+    assert done.code == 1
+    assert [failed["path"] for failed in json.loads(done.out)["failed"]] == ["bad.jpg"]
+    assert done.err.splitlines()[-1] == f"error: none of the 1 photos in {photos} could be indexed"
+    make_photos(photos, ["good.jpg"])
+    assert _index(photos, data) == (1, 0, 0, 0, 1)
+    text = run("index", photos, "--data", data).out.splitlines()
+    assert text[0].startswith("failed: bad.jpg: photo: the data begins with")
+    assert text[-1] == "0 indexed, 1 unchanged, 0 deleted, 0 ignored, 1 failed"
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
+    with SqliteIndex.open(data, writer=True):
+        done = run("index", photos, "--data", data)
+    assert done.code == 1
+    assert f"process {os.getpid()} writes to it" in done.err
+    assert _index(photos, data) == (1, 0, 0, 0, 0)
+
+
+def test_wrong_words_are_refused(tmp_path):
+    done = run("index", tmp_path, "--data", tmp_path / "data", "--collection", "My Photos")
+    assert done.code == 1
+    assert "collection: 'My Photos' is not a collection name" in done.err
+    done = run("index")
+    assert (done.code, done.err) == (2, "error: Missing argument 'DIR'; see `miradouro index --help`\n")
+
+
+MANY = tuple(f"{number:02d}.jpg" for number in range(20))
+
+
+@contextmanager
+def _storing_photos(photos: Path, data: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A run that stores every photo by itself, and has stored some but not all."""
+    process = start("index", photos, "--data", data, "--json", MIRADOURO_INGEST_COMMIT_PHOTOS="1")
+    try:
+        while process.poll() is None and _stored(data) < 2:
+            pass
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=START_S)
+
+
+def _stored(data: Path) -> int:
+    try:
+        with SqliteIndex.open(data, writer=False) as index:
+            return sum(one.photos for one in index.stats())
+    except NotFound:
+        return 0
+
+
+def test_after_kill_9_everything_stored_is_kept_and_the_next_run_does_the_rest_once(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", MANY), tmp_path / "data"
+    with _storing_photos(photos, data) as process:
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    stored = _stored(data)
+    assert 2 <= stored < len(MANY)
+    assert _index(photos, data) == (len(MANY) - stored, stored, 0, 0, 0)
+    assert sorted(_found(data, "--like", "00.jpg", "--limit", 100)) == list(MANY)
+
+
+def test_ctrl_c_ends_with_one_line_and_exit_code_130_and_keeps_what_is_stored(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", MANY), tmp_path / "data"
+    with _storing_photos(photos, data) as process:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=START_S)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "interrupted; what was indexed so far is kept: run the same command again to go on"
+    assert "Traceback" not in err
+    stored = _stored(data)
+    assert 2 <= stored < len(MANY)
+    for name in MANY[stored:]:
+        (photos / name).unlink()
+    assert _index(photos, data) == (0, stored, 0, 0, 0)

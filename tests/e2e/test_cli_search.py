@@ -1,0 +1,292 @@
+"""`miradouro search`, `stats` and `embed` on an index of real networks: answers, their JSON, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.e2e.command import run
+from tests.e2e.conftest import PHOTOS, Indexed
+from tests.pictures import jpeg
+
+HIT_FIELDS = {"photo_id", "uri", "score", "distance", "space", "tags", "caption", "region"}
+ANSWER_FIELDS = {"hits", "total", "total_is_exact", "truncated", "exact", "took_ms"}
+DEFAULT_SPACES = {
+    "efficientnet-lite0/features",
+    "vgg16-conv/pool1/avg",
+    "vgg16-conv/pool2/avg",
+    "vgg16-conv/pool3/avg",
+    "vgg16-conv/pool4/avg",
+    "vgg16-conv/pool5/rmac",
+    "vgg16-conv/pool5/regions",
+}
+
+
+def _search(indexed: Indexed, *words: object) -> dict:
+    return run("search", *words, "--data", indexed.data, "--json").json
+
+
+def _ids(answer: dict) -> list[str]:
+    return [hit["photo_id"] for hit in answer["hits"]]
+
+
+def _check_shape(answer: dict) -> None:
+    assert set(answer) == ANSWER_FIELDS
+    assert (answer["total_is_exact"], answer["truncated"], answer["exact"]) == (True, False, True)
+    assert answer["took_ms"] > 0
+    for hit in answer["hits"]:
+        assert set(hit) == HIT_FIELDS
+        assert hit["uri"].startswith("file:///")
+        assert all(set(tag) == {"label", "score", "kind"} for tag in hit["tags"])
+        kinds = [tag["kind"] for tag in hit["tags"]]
+        assert kinds == sorted(kinds, key=["user", "label", "parent"].index)
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_indexing_reports_what_it_did_with_every_file(indexed):
+    assert indexed.report | {"failed": None} == {"indexed": 6, "unchanged": 0, "deleted": 0, "ignored": 1, "failed": None}
+    [failed] = indexed.report["failed"]
+    assert failed["path"] == "broken.jpg"
+    assert "no picture format" in failed["reason"]
+
+
+def test_a_keyword_finds_a_persons_tags_whatever_case_and_accents(indexed):
+    answer = _search(indexed, "--keyword", "lighthouse")
+    _check_shape(answer)
+    [hit] = answer["hits"]
+    assert (hit["photo_id"], hit["score"], hit["distance"], hit["space"], hit["region"]) == (
+        "beach/ana.jpg",
+        1.0,
+        None,
+        None,
+        None,
+    )
+    assert hit["caption"] == "Waves at the red lighthouse"
+    assert hit["tags"][0]["kind"] == "user"
+    assert _ids(_search(indexed, "--keyword", "GOLDEN HOUR")) == ["beach/ana.jpg"]
+
+
+def test_several_keywords_mean_any_of_them_however_they_are_given(indexed):
+    both = ["beach/ana.jpg", "beach/rui.jpg"]
+    assert sorted(_ids(_search(indexed, "--keyword", "lighthouse", "street"))) == both
+    assert sorted(_ids(_search(indexed, "--keyword", "lighthouse", "--keyword", "street"))) == both
+    assert _ids(_search(indexed, "--keyword", "golden", "hour")) == []
+
+
+def test_a_label_and_its_parent_find_exactly_the_photos_whose_stored_tags_carry_them_best_first(indexed):
+    everything = _search(indexed, "--like", "one.jpg", "--limit", 100)["hits"]
+    tags = {hit["photo_id"]: {tag["label"]: tag["score"] for tag in hit["tags"]} for hit in everything}
+    label = next(tag["label"] for tag in everything[0]["tags"] if tag["kind"] == "label")
+    parent = next(tag["label"] for hit in everything for tag in hit["tags"] if tag["kind"] == "parent")
+    for word in (label, parent):
+        answer = _search(indexed, "--keyword", word, "--limit", 100)
+        carrying = {photo_id: scores[word] for photo_id, scores in tags.items() if word in scores}
+        assert {hit["photo_id"]: pytest.approx(hit["score"]) for hit in answer["hits"]} == carrying
+        _check_shape(answer)
+
+
+def test_text_finds_captions_by_a_stemmed_word_and_nothing_without_it(indexed):
+    answer = _search(indexed, "--text", "wave")
+    _check_shape(answer)
+    assert _ids(answer) == ["beach/ana.jpg"]
+    assert answer["hits"][0]["distance"] is None
+    assert _ids(_search(indexed, "--text", "graca")) == ["beach/rui.jpg"]
+    assert _ids(_search(indexed, "--text", '"red lighthouse"')) == ["beach/ana.jpg"]
+    assert _ids(_search(indexed, "--text", "street -quiet")) == []
+
+
+@pytest.mark.parametrize("space", sorted(DEFAULT_SPACES))
+def test_every_photo_is_first_by_its_file_and_by_its_id_in_every_default_space(indexed, space):
+    for question in (("--photo", indexed.photos / PHOTOS[1]), ("--like", PHOTOS[1])):
+        answer = _search(indexed, *question, "--space", space)
+        _check_shape(answer)
+        first = answer["hits"][0]
+        assert (first["photo_id"], first["space"], answer["total"]) == (PHOTOS[1], space, len(PHOTOS))
+        assert first["distance"] < 0.05
+        assert (first["region"] is not None) == space.endswith("/regions")
+
+
+def test_a_photo_saved_again_finds_its_original_in_the_default_space(indexed, tmp_path):
+    with Image.open(indexed.photos / PHOTOS[3]) as original:
+        original.save(tmp_path / "copy.webp", quality=90)
+    answer = _search(indexed, "--photo", tmp_path / "copy.webp", "--limit", 1)
+    assert (_ids(answer), answer["hits"][0]["space"]) == ([PHOTOS[3]], "efficientnet-lite0/features")
+
+
+def test_limit_max_distance_and_a_layer_without_pooling_are_obeyed(indexed):
+    everything = _search(indexed, "--like", "one.jpg", "--space", "vgg16-conv/pool5", "--exact")
+    assert {hit["space"] for hit in everything["hits"]} == {"vgg16-conv/pool5/rmac"}
+    assert _ids(_search(indexed, "--like", "one.jpg", "--space", "vgg16-conv/pool5", "--limit", 2)) == _ids(everything)[:2]
+    radius = (everything["hits"][1]["distance"] + everything["hits"][2]["distance"]) / 2
+    near = _search(indexed, "--like", "one.jpg", "--space", "vgg16-conv/pool5", "--max-distance", radius)
+    assert (_ids(near), near["total"]) == (_ids(everything)[:2], 2)
+
+
+def test_people_get_lines_with_rank_score_photo_and_the_count(indexed):
+    done = run("search", "--keyword", "lighthouse", "--data", indexed.data)
+    assert done.code == 0
+    first, last = done.out.splitlines()
+    assert first.split()[:3] == ["1", "1.0000", "beach/ana.jpg"]
+    assert "Golden Hour 1.00" in first
+    assert last.startswith("1 of 1 photos")
+
+
+def test_stats_count_photos_failures_and_vectors_per_space(indexed):
+    answer = run("stats", "--data", indexed.data, "--json").json
+    assert set(answer) == {"collections", "bytes"}
+    [photos] = answer["collections"]
+    spaces = photos.pop("spaces")
+    assert photos == {"name": "photos", "root": str(indexed.photos), "photos": 6, "deleted": 0, "failed": 1}
+    assert {space["name"]: space["vectors"] for space in spaces} == {
+        name: 6 * 14 if name.endswith("/regions") else 6 for name in DEFAULT_SPACES
+    }
+    assert all(
+        set(space) == {"name", "dimension", "provenance", "vectors"} and len(space["provenance"]) == 64 for space in spaces
+    )
+    lines = run("stats", "--data", indexed.data).out.splitlines()
+    assert lines[0].startswith("photos: 6 photos, 0 deleted, 1 failed")
+
+
+def test_embedding_prints_unit_vectors_and_tags_and_what_is_wrong_with_a_file(indexed):
+    missing, good, bad = indexed.photos / "nowhere.jpg", indexed.photos / "one.jpg", indexed.photos / "broken.jpg"
+    done = run("embed", missing, good, bad, "--json")
+    rows = done.json
+    assert [set(row) for row in rows] == [{"path", "error", "vectors", "tags"}] * 3
+    assert [row["path"] for row in rows] == [str(missing), str(good), str(bad)]
+    assert "No such file" in rows[0]["error"]
+    assert "no picture format" in rows[2]["error"]
+    assert (rows[0]["vectors"], rows[0]["tags"], rows[1]["error"]) == ({}, [], None)
+    assert set(rows[1]["vectors"]) == DEFAULT_SPACES
+    for name, values in rows[1]["vectors"].items():
+        assert np.linalg.norm(values, axis=-1) == pytest.approx(np.ones(14) if name.endswith("/regions") else 1.0, abs=1e-4)
+    probabilities = [tag["score"] for tag in rows[1]["tags"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < sum(probabilities) <= 1.001
+
+
+def test_embedding_nothing_but_bad_files_fails_and_still_says_why_for_each(indexed):
+    done = run("embed", indexed.photos / "broken.jpg", "--json")
+    assert done.code == 1
+    assert "no picture format" in json.loads(done.out)[0]["error"]
+    assert done.err == "error: none of the 1 files could be embedded\n"
+
+
+def test_one_space_can_be_embedded_alone(indexed):
+    [row] = run("embed", indexed.photos / "one.jpg", "--space", "vgg16-conv/pool1", "--json").json
+    assert {name: len(values) for name, values in row["vectors"].items()} == {"vgg16-conv/pool1/avg": 64}
+
+
+def test_words_and_indexed_photos_are_searched_without_any_model_file(indexed, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
+    for question in (["--keyword", "street"], ["--text", "street"], ["--like", "one.jpg"]):
+        assert _search(indexed, *question, "--offline")["hits"]
+    assert run("stats", "--data", indexed.data).code == 0
+    done = run("search", "--photo", indexed.photos / "one.jpg", "--data", indexed.data, "--offline")
+    assert done.code == 1
+    assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
+
+
+def test_a_corrupt_model_file_is_named_and_not_loaded(indexed, models_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
+    for file in models_dir.glob("*-int8.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    model = tmp_path / "efficientnet-lite0-int8.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    for words in (
+        ["search", "--photo", indexed.photos / "one.jpg", "--data", indexed.data],
+        ["embed", indexed.photos / "one.jpg"],
+    ):
+        done = run(*words)
+        assert done.code == 1
+        assert str(model) in done.err
+        assert "corrupt" in done.err
+        assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--keyword", ""], "keyword.words: '' has 0 characters; allowed: 1 to 128"),
+        (["--text", ""], "text.text: '' has no word to look for"),
+        (["--text", "-street"], "text.text: '-street' has no word to look for"),
+        (["--like", ""], "like.photo_id: 0 bytes; allowed: 1 to 1,024"),
+        (["--like", "nowhere.jpg"], "photo 'nowhere.jpg'"),
+        (["--like", "one.jpg", "--space", "vgg16-conv/pool9"], "space: 'vgg16-conv/pool9' is not a known space; allowed: "),
+        (["--like", "one.jpg", "--limit", 0], "limit: 0; allowed: 1 to 1,000"),
+        (["--like", "one.jpg", "--limit", -1], "limit: -1; allowed: 1 to 1,000"),
+        (["--like", "one.jpg", "--limit", 10**9], "limit: 1,000,000,000; allowed: 1 to 1,000"),
+        (["--like", "one.jpg", "--limit", 10**12], "limit: 1,000,000,000,000; allowed: 1 to 1,000"),
+        (["--like", "one.jpg", "--max-distance", "nan"], "max_distance: nan; allowed: 0 to 2"),
+        (["--like", "one.jpg", "--max-distance", "-1"], "max_distance: -1.0; allowed: 0 to 2"),
+        (["--keyword", "street", "--max-distance", "1"], "max_distance: it is set, but words have no max_distance"),
+        (["--keyword", "street", "--collection", "trips"], "collection 'trips' does not exist; there is photos"),
+        (["--keyword", "street", "--collection", "My Trips"], "collection: 'My Trips' is not a collection name"),
+        (["--keyword", "\udcff"], "keyword.words: '\\udcff' is not UTF-8"),
+        (["--photo", "nowhere.jpg"], "photo: nowhere.jpg can't be read: No such file or directory"),
+        (["--photo", "."], "photo: . can't be read: Is a directory"),
+    ],
+)
+def test_a_wrong_question_is_one_line_that_names_the_field_and_exit_code_1(indexed, words, message):
+    done = run("search", *words, "--data", indexed.data, "--json")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: ")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the photo has 0 bytes"),
+        (b"GIF89a" + bytes(64), "the photo is image/gif; convert it to JPEG, PNG or WebP"),
+        (jpeg(240, 200)[:-400], "ends early or is damaged"),
+    ],
+)
+def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_path, content, message):
+    (tmp_path / "example.jpg").write_bytes(content)
+    done = run("search", "--photo", tmp_path / "example.jpg", "--data", indexed.data)
+    assert done.code == 1
+    assert done.err.startswith("error: photo: ")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "ask one of --keyword, --text, --photo, --like; none given"),
+        (["--keyword", "a", "--text", "b"], "--keyword and --text given"),
+        (["--text", "a", "b"], "'b' belongs to no option; words for --text go into one pair of quotes"),
+        (["--keyword", "a", "--server", "127.0.0.1:1", "--data", "x"], "--server and --data exclude each other"),
+        (["--keyword", "a", "--limit", "many"], "'many' is not a valid integer"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_help_and_exit_code_2(words, message):
+    done = run("search", *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert message in done.err
+    assert "miradouro search --help" in done.err
+
+
+def test_a_folder_without_an_index_says_what_to_do(tmp_path):
+    for words in (["search", "--keyword", "dog"], ["stats"]):
+        done = run(*words, "--data", tmp_path / "nothing")
+        assert done.code == 1
+        assert "holds no index; index some photos into it first" in done.err
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_server_that_does_not_answer_is_named():
+    done = run("search", "--keyword", "dog", "--server", "127.0.0.1:1")
+    assert done.code == 1
+    assert done.err.startswith("error: 127.0.0.1:1: ")
+
+
+def test_help_names_every_command_and_needs_no_network_library():
+    done = run("--help")
+    assert done.code == 0
+    for name in ("index", "search", "embed", "stats", "up", "demo", "serve", "models", "pipeline"):
+        assert f"\n  {name} " in done.out

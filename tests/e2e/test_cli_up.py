@@ -1,0 +1,118 @@
+"""`miradouro up`, and the command talking to it: one folder, one writer, the same answers."""
+
+import json
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from miradouro.v1.embedding_service_pb2 import DescribeSpacesRequest, EmbedRequest, PhotoInput
+from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from miradouro.v1.ingest_service_pb2 import ListFailuresRequest
+from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
+from miradouro.v1.search_service_pb2 import GetPhotoRequest
+from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
+
+from tests.e2e.command import run, up
+from tests.e2e.conftest import make_photos
+from tests.pictures import jpeg
+
+pytestmark = pytest.mark.usefixtures("models_dir")
+QUESTIONS = (
+    ("--keyword", "harbour"),
+    ("--text", "dawn"),
+    ("--like", "b.jpg"),
+    ("--like", "a.jpg", "--space", "vgg16-conv/pool5/regions", "--limit", "2"),
+    ("--like", "a.jpg", "--space", "nowhere"),
+    ("--like", "a.jpg", "--limit", "0"),
+    ("--like", "nowhere.jpg"),
+    ("--keyword", "harbour", "--collection", "trips"),
+)
+
+
+def _answers(photos: Path, *words: object) -> list[object]:
+    """Answers and errors, without the time that they took."""
+    told: list[object] = []
+    for question in (*QUESTIONS, ("--photo", photos / "a.jpg"), ("--photo", photos / "b.json")):
+        done = run("search", *question, *words, "--json")
+        answer = json.loads(done.out) if done.code == 0 else done.err
+        if isinstance(answer, dict):
+            assert answer.pop("took_ms") > 0
+        told.append(answer)
+    return told
+
+
+def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "data"
+    (photos / "b.json").write_text(json.dumps({"caption": "Boats at dawn", "tags": ["harbour"]}))
+    assert run("index", photos, "--data", data, "--json").json["indexed"] == 3
+    here = _answers(photos, "--data", data)
+    stats = run("stats", "--data", data, "--json").json["collections"]
+    with up(data) as address:
+        assert _answers(photos, "--data", data) == here
+        assert _answers(photos, "--server", address) == here
+        assert run("stats", "--data", data, "--json").json["collections"] == stats
+
+        second = run("up", "--data", data, "--listen", "127.0.0.1:0")
+        assert second.code == 1
+        assert f"serving at {address}" in second.err
+
+        (photos / "d.jpg").write_bytes(jpeg(240, 200, seed=20))
+        (photos / "bad.jpg").write_bytes(b"no photo")
+        report = run("index", photos, "--data", data, "--json").json
+        assert (report["indexed"], report["unchanged"], [one["path"] for one in report["failed"]]) == (1, 3, ["bad.jpg"])
+        assert run("search", "--like", "d.jpg", "--data", data, "--json").json["total"] == 4
+        elsewhere = run("index", tmp_path, "--data", data)
+        assert elsewhere.code == 1
+        assert "--collection" in elsewhere.err
+        _check_every_service(address, photos)
+    assert run("search", "--like", "d.jpg", "--data", data, "--json").json["total"] == 4
+
+
+def _check_every_service(address: str, photos: Path) -> None:
+    with grpc.insecure_channel(address) as channel:
+        health = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        embedding = EmbeddingServiceStub(channel)
+        spaces = [
+            space.name
+            for bundle in embedding.DescribeSpaces(DescribeSpacesRequest(), timeout=10).bundles
+            for space in bundle.spaces
+        ]
+        assert "vgg16-conv/pool5/rmac" in spaces
+        photo = PhotoInput(encoded=(photos / "a.jpg").read_bytes())
+        [result] = embedding.Embed(EmbedRequest(photos=[photo], spaces=["efficientnet-lite0/features"]), timeout=30).results
+        assert result.embedding.vectors[0].dimension == 1_280
+        [failure] = IngestServiceStub(channel).ListFailures(ListFailuresRequest(), timeout=10).failures
+        assert (failure.photo_id, failure.reason) == ("bad.jpg", "not_a_photo")
+        got = SearchServiceStub(channel).GetPhoto(GetPhotoRequest(photo_id="b.jpg"), timeout=10).photo
+        assert (got.caption, got.width, got.height, len(got.spaces)) == ("Boats at dawn", 240, 200, 7)
+
+
+@pytest.mark.parametrize(
+    ("listen", "message"),
+    [("0.0.0.0:0", "reaches beyond this machine"), ("nonsense", "is not host:port"), ("[::]:0", "reaches beyond this machine")],
+)
+def test_an_address_beyond_this_machine_is_refused_before_anything_is_opened(tmp_path, listen, message):
+    done = run("up", "--data", tmp_path / "data", "--listen", listen)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"error: --listen='{listen}'")
+    assert message in done.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_missing_models_are_told_when_nothing_may_be_pulled(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path / "models"))
+    make_photos(tmp_path / "photos", ["a.jpg"])
+    for words in (["up", "--listen", "127.0.0.1:0"], ["index", tmp_path / "photos"]):
+        done = run(*words, "--data", tmp_path / "data", "--offline")
+        assert done.code == 1
+        assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
+
+
+def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRADOURO_CALL_TIMEOUT_S", "soon")
+    done = run("stats", "--data", tmp_path)
+    assert done.code == 1
+    assert done.err.startswith("error: MIRADOURO_CALL_TIMEOUT_S='soon': ")
