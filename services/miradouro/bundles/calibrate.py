@@ -7,7 +7,7 @@ repository. Building int8 is arithmetic from then on; new ranges are a new prove
 import argparse
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write(manifest, len(sample), measure(manifest, tensors))
 
 
-def measure(manifest: Manifest, tensors: "Iterator[Tensor] | tqdm[Tensor]") -> dict[str, Range]:
+def measure(manifest: Manifest, tensors: Iterable[Tensor]) -> dict[str, Range]:
     """Smallest and largest value of each activation over the tensors, to six digits."""
     model, activations = build(manifest, "fp32", source_path(manifest, BundleSettings().folder, default_progress()))
     present = {output.name for output in model.graph.output}

@@ -1,0 +1,130 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+from miradouro.cli.main import cli
+from miradouro.core.errors import InvalidArgument
+
+BUNDLES = ["efficientnet-lite0", "vgg16-conv"]
+
+
+def models(*arguments: str, folder: Path) -> Result:
+    """`miradouro models …`; errors of ours come out as they are, main turns them into a line and exit code 1."""
+    try:
+        return CliRunner().invoke(cli, ["models", *arguments], env={"MIRADOURO_MODELS_DIR": str(folder)}, standalone_mode=False)
+    finally:
+        structlog.reset_defaults()  # the command logs to a stream that ends with it
+
+
+@pytest.fixture
+def lite0(models_dir: Path, tmp_path: Path) -> Path:
+    """A folder with the int8 file of one bundle, which a test may damage."""
+    for ending in ("onnx", "json"):
+        name = f"efficientnet-lite0-int8.{ending}"
+        (tmp_path / name).write_bytes((models_dir / name).read_bytes())
+    return tmp_path
+
+
+def test_list_tells_the_state_of_every_file(lite0: Path) -> None:
+    result = models("list", folder=lite0)
+    assert result.exit_code == 0
+    assert "int8 ready (9 MB), fp32 missing" in result.output
+    assert "int8 missing, fp32 missing" in result.output
+
+
+def test_list_as_json_has_one_entry_per_bundle_and_precision(lite0: Path) -> None:
+    found = json.loads(models("list", "--json", folder=lite0).stdout)
+    assert [(each["name"], each["precision"]) for each in found] == [(n, p) for n in BUNDLES for p in ("int8", "fp32")]
+    ready = found[0]
+    assert (ready["state"], ready["bytes"]) == ("ready", os.path.getsize(ready["path"]))
+    assert found[1]["state"] == "missing"
+    assert "models pull efficientnet-lite0 --precision fp32" in found[1]["reason"]
+
+
+def test_pull_leaves_what_is_there_and_says_where(lite0: Path) -> None:
+    before = (lite0 / "efficientnet-lite0-int8.onnx").stat()
+    result = models("pull", "efficientnet-lite0", folder=lite0)
+    assert result.exit_code == 0
+    assert result.stdout == f"efficientnet-lite0 int8: {lite0 / 'efficientnet-lite0-int8.onnx'}\n"
+    assert (lite0 / "efficientnet-lite0-int8.onnx").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_pull_builds_another_precision_from_the_source_that_is_kept(lite0: Path, models_dir: Path) -> None:
+    (lite0 / "sources").symlink_to(models_dir / "sources")
+    result = models("pull", "efficientnet-lite0", "--precision", "fp32", "--json", folder=lite0)
+    assert result.exit_code == 0
+    (pulled,) = json.loads(result.stdout)
+    assert (pulled["precision"], pulled["state"], pulled["bytes"]) == ("fp32", "ready", os.path.getsize(pulled["path"]))
+
+
+@pytest.mark.parametrize("command", [("pull", "vgg19"), ("verify", "vgg19"), ("describe", "vgg19")])
+def test_an_unknown_bundle_is_refused_with_those_that_there_are(tmp_path: Path, command: tuple[str, ...]) -> None:
+    error = models(*command, folder=tmp_path).exception
+    assert isinstance(error, InvalidArgument)
+    assert error.message == "bundle: 'vgg19' is not a bundle; allowed: efficientnet-lite0, vgg16-conv"
+
+
+def test_an_unknown_precision_is_wrong_usage(tmp_path: Path) -> None:
+    assert "fp16" in str(models("pull", "--precision", "fp16", folder=tmp_path).exception)
+
+
+def test_verify_is_content_with_one_whole_file_per_bundle(lite0: Path, models_dir: Path) -> None:
+    assert models("verify", "efficientnet-lite0", folder=lite0).exit_code == 0
+    assert models("verify", folder=models_dir).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [(), ("vgg16-conv",), ("efficientnet-lite0", "--precision", "fp32")])
+def test_verify_fails_where_a_bundle_has_no_file(lite0: Path, arguments: tuple[str, ...]) -> None:
+    result = models("verify", *arguments, folder=lite0)
+    assert result.return_value == 1
+    assert "missing" in result.stdout
+
+
+def test_verify_fails_on_a_damaged_file_and_says_which_and_what_to_do(lite0: Path) -> None:
+    path = lite0 / "efficientnet-lite0-int8.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    result = models("verify", "efficientnet-lite0", folder=lite0)
+    assert result.return_value == 1
+    assert "int8: damaged" in result.stdout
+    assert f"{path}: the model file is corrupt" in result.stdout
+    assert "run `miradouro models pull efficientnet-lite0 --precision int8`" in result.stdout
+    (damaged, missing) = json.loads(models("verify", "efficientnet-lite0", "--json", folder=lite0).stdout)
+    assert (damaged["state"], missing["state"]) == ("damaged", "missing")
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_describe_needs_no_files_and_tells_licence_sources_and_spaces(tmp_path: Path, name: str) -> None:
+    facts = json.loads(models("describe", name, "--json", folder=tmp_path).stdout)
+    result = models("describe", name, folder=tmp_path)
+    assert result.exit_code == 0
+    for fact in (facts["license"], facts["attribution"], facts["sources"][0]["file_sha256"]):
+        assert fact in result.stdout
+    for space in facts["spaces"]:
+        assert space["name"] in result.stdout
+        assert space["provenance"][:12] in result.stdout
+
+
+def test_describe_gives_the_boxes_of_regions_as_fractions(tmp_path: Path) -> None:
+    facts = json.loads(models("describe", "vgg16-conv", "--json", folder=tmp_path).stdout)
+    (space,) = [space for space in facts["spaces"] if space["regions"]]
+    assert (space["name"], space["vectors_per_photo"]) == ("vgg16-conv/pool5/regions", 14)
+    assert space["regions"][0] == {"x": 0, "y": 0, "width": 1, "height": 1}
+    assert space["regions"][1] == pytest.approx({"x": 0, "y": 0, "width": 4 / 7, "height": 4 / 7})
+    assert space["regions"][2]["x"] == pytest.approx(3 / 7)
+    assert space["regions"][13] == pytest.approx({"x": 4 / 7, "y": 4 / 7, "width": 3 / 7, "height": 3 / 7})
+
+
+def test_default_spaces_are_one_per_layer_the_features_and_the_regions(tmp_path: Path) -> None:
+    described = [json.loads(models("describe", name, "--json", folder=tmp_path).stdout) for name in BUNDLES]
+    assert [space["name"] for facts in described for space in facts["spaces"] if space["is_default"]] == [
+        "efficientnet-lite0/features",
+        "vgg16-conv/pool1/avg",
+        "vgg16-conv/pool2/avg",
+        "vgg16-conv/pool3/avg",
+        "vgg16-conv/pool4/avg",
+        "vgg16-conv/pool5/rmac",
+        "vgg16-conv/pool5/regions",
+    ]
