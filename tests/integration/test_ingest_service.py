@@ -43,7 +43,7 @@ def event(photo_id: str = "a", version: int = 1, **fields: object) -> PhotoEvent
     if not fields.keys() & {"uri", "data"} and fields.get("kind") != PHOTO_EVENT_KIND_DELETED:
         fields["data"] = jpeg(60, 40)
     told = {"event_id": f"{photo_id}/{version}", "kind": PHOTO_EVENT_KIND_UPLOADED, "collection": "photos"} | fields
-    return PhotoEvent(photo_id=photo_id, version=version, **told)  # type: ignore[arg-type]
+    return PhotoEvent(photo_id=photo_id, version=version, **told)
 
 
 def deleted(photo_id: str, version: int) -> PhotoEvent:

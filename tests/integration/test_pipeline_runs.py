@@ -33,7 +33,7 @@ def event(photo_id: str, data: bytes, **fields: object) -> PhotoEvent:
         photo_id=photo_id,
         version=1,
         data=data,
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )
 
 

@@ -1,37 +1,19 @@
 """Every kind of photo has one answer: a tensor of the right look, or a reason."""
 
 import concurrent.futures
-import io
 import struct
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits, decode, source_box
+from miradouro.core.decode import decode, source_box
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.spaces import Fit, Geometry, Region, Resample
 from PIL import Image
 
+from tests.decoding import SMALL, pixels_of, squashed
 from tests.pictures import CROP, SQUASH, blocks, encode, jpeg, png_that_claims
-
-SMALL = Geometry(Fit.SQUASH, 32, 24, 0, Resample.BILINEAR)
-
-
-def pixels_of(data: bytes, geometry: Geometry = SQUASH, **options: object) -> np.ndarray:
-    return decode(data, [geometry], **options).tensors[geometry].astype(int)  # type: ignore[arg-type]
-
-
-def reason_of(data: bytes, *, limits: DecodeLimits = DEFAULT_LIMITS) -> str:
-    with pytest.raises(BadPhoto) as caught:
-        decode(data, [SQUASH], limits=limits)
-    return caught.value.reason
-
-
-def squashed(rgb: np.ndarray) -> np.ndarray:
-    """The plain way to the same tensor, without any of the short cuts."""
-    return np.asarray(Image.fromarray(rgb).resize((224, 224), Image.Resampling.BILINEAR)).astype(int)
 
 
 def test_one_decode_gives_one_tensor_for_each_distinct_geometry():
@@ -132,109 +114,6 @@ def test_an_orientation_out_of_range_counts_as_none():
     exif[0x0112] = 99
 
     assert decode(encode(blocks(300, 200), "JPEG", exif=exif), [SMALL]).width == 300
-
-
-def test_zero_bytes_are_empty():
-    assert reason_of(b"") == "empty"
-
-
-@pytest.mark.parametrize("data", [b"just a text", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF", b"SIMPLE  =  T", bytes(100), b"\xff"])
-def test_what_is_no_picture_is_named_so(data):
-    assert reason_of(data) == "not_a_photo"
-
-
-@pytest.mark.parametrize(
-    ("file_format", "told"), [("GIF", "image/gif"), ("BMP", "image/bmp"), ("TIFF", "image/tiff"), ("AVIF", "image/avif")]
-)
-def test_other_formats_are_refused_by_name(file_format, told):
-    with pytest.raises(BadPhoto, match=f"{told}; convert it to JPEG") as caught:
-        decode(encode(blocks(60, 40), file_format), [SQUASH])
-    assert caught.value.reason == "unsupported_format"
-
-
-def test_heif_is_read_where_its_reader_is_installed():
-    plugin = pytest.importorskip("pillow_heif")
-    rgb = blocks(256, 192)
-    out = io.BytesIO()
-    plugin.from_pillow(Image.fromarray(rgb)).save(out, quality=95)
-
-    decoded = decode(out.getvalue(), [SQUASH])
-
-    assert (decoded.width, decoded.height, decoded.media_type) == (256, 192, "image/heic")
-    assert np.abs(decoded.tensors[SQUASH].astype(int) - squashed(rgb)).mean() < 6
-    assert reason_of(out.getvalue()[:-500]) == "truncated"
-
-
-def test_heif_without_its_reader_is_refused_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    monkeypatch.delitem(sys.modules, "pillow_heif.as_plugin", raising=False)
-
-    with pytest.raises(BadPhoto, match=r"pip install miradouro\[heif\]") as caught:
-        decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), [SQUASH])
-    assert caught.value.reason == "unsupported_format"
-
-
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("kept", [0.05, 0.5, 0.95])
-def test_cut_short_is_truncated(file_format, kept):
-    data = encode(np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8), file_format)
-
-    assert reason_of(data[: int(len(data) * kept)]) == "truncated"
-
-
-@pytest.mark.parametrize("signature", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x10\0\0\0WEBP", b"RIFF\x10\0\0\0WEBPVP8X"])
-def test_a_bare_signature_is_truncated(signature):
-    assert reason_of(signature) == "truncated"
-
-
-def test_more_bytes_than_the_limit_are_refused():
-    assert reason_of(jpeg(), limits=DecodeLimits(max_bytes=1_000)) == "too_many_bytes"
-
-
-def jpeg_that_claims(width: int, height: int) -> bytes:
-    data = jpeg(64, 64)
-    at = data.index(b"\xff\xc0") + 5
-    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
-
-
-def webp_that_claims(width: int, height: int) -> bytes:
-    body = b"VP8X" + struct.pack("<I", 10) + bytes(4) + struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
-    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
-
-
-@pytest.mark.parametrize(
-    "data", [png_that_claims(20_000, 10_000), jpeg_that_claims(20_000, 10_000), webp_that_claims(16_000, 12_500)]
-)
-def test_a_bomb_is_refused_by_its_header_alone(data):
-    assert len(data) < 5_000
-    assert reason_of(data) == "too_many_pixels"
-
-
-def test_the_pixel_limit_itself_is_allowed():
-    data = encode(blocks(200, 100), "PNG")
-
-    assert decode(data, [SMALL], limits=DecodeLimits(max_pixels=20_000)).width == 200
-    assert reason_of(data, limits=DecodeLimits(max_pixels=19_999)) == "too_many_pixels"
-
-
-def test_a_photo_above_the_size_at_which_pillow_warns_is_decoded_and_cut():
-    data = encode(Image.new("1", (9_500, 9_500), 1), "PNG")  # 90 megapixels: Pillow's own limit is 89.5
-
-    assert pixels_of(data, SMALL).min() == 255
-    assert pixels_of(data, SMALL, region=Region(0, 0, 1, 0.999)).min() == 255
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1)])
-def test_a_side_of_one_pixel_is_too_small(size):
-    assert reason_of(encode(Image.new("RGB", size), "PNG")) == "too_small"
-
-
-def test_two_pixels_are_enough():
-    assert pixels_of(encode(Image.new("RGB", (2, 2), (9, 8, 7)), "PNG"), CROP)[100, 100].tolist() == [9, 8, 7]
-
-
-def test_an_extreme_shape_is_decoded():
-    assert pixels_of(encode(Image.new("L", (60_000, 2), 50), "PNG"), CROP).mean() == 50
 
 
 def test_cmyk_is_read_as_adobe_writes_it():

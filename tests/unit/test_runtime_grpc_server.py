@@ -1,6 +1,4 @@
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,13 +9,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from hypothesis import given
-from hypothesis import strategies as st
 from miradouro.core import errors
-from miradouro.core.errors import BadPhoto, ConfigurationError, MiradouroError, Overloaded, ProvenanceMismatch
+from miradouro.core.errors import BadPhoto, ConfigurationError, MiradouroError, Overloaded
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service, running
-from miradouro.runtime.rpc import MAX_DETAILS_BYTES, details
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
@@ -82,7 +77,7 @@ class Echo:
 
 
 def service(handlers: object, name: str = ECHO, **kwargs: object) -> Service:
-    return Service(POOL.FindServiceByName(name), handlers, **kwargs)  # type: ignore[arg-type]
+    return Service(POOL.FindServiceByName(name), handlers, **kwargs)
 
 
 def ask(channel: grpc.Channel, method: str, text: str, name: str = ECHO, **kwargs: object):
@@ -362,57 +357,3 @@ def test_calls_are_counted_by_status(echo):
         labels = {"service": ECHO, "method": "Shout", "status": status}
         assert registry.get_sample_value("miradouro_rpc_calls_total", labels) == 1
     assert registry.get_sample_value("miradouro_rpc_active_calls") == 0
-
-
-@given(st.text(max_size=3000))
-def test_details_are_the_message_or_its_beginning_and_fit_a_header(message):
-    text = details(message)
-    assert len(text.encode()) <= MAX_DETAILS_BYTES
-    if text != message and "\\ud" not in text:
-        assert message.startswith(text.removesuffix("…"))
-
-
-def test_short_messages_stay_intact_whatever_their_letters():
-    for error in (ProvenanceMismatch("ç", "ü" * 64, "写" * 64), BadPhoto("unreadable", "a\nb\tc")):
-        assert details(error.message) == error.message
-
-
-SERVER = """
-import sys
-from google.protobuf.struct_pb2 import Struct
-from miradouro.runtime.grpc_server import Service, serve
-from miradouro.runtime import logs
-logs.configure()
-from miradouro.v1 import search_service_pb2 as pb
-class Search:
-    def Search(self, request, call): return pb.SearchResponse()
-    def GetPhoto(self, request, call):
-        print("entered", flush=True)
-        call.cancelled.wait(0.5)
-        return pb.GetPhotoResponse(photo=pb.Photo(photo_id=request.photo_id))
-    def Stats(self, request, call): return pb.StatsResponse()
-serve([Service(pb.DESCRIPTOR.services_by_name["SearchService"], Search())], listen="127.0.0.1:0", setting="X",
-      on_ready=lambda address: print(address, flush=True))
-print("drained", flush=True)
-"""
-
-
-@pytest.mark.parametrize("send", ["terminate", "interrupt"])
-def test_a_signal_drains_calls_in_progress_and_the_process_ends_well(send):
-    import signal
-
-    from miradouro.v1 import search_service_pb2, search_service_pb2_grpc
-
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            target = process.stdout.readline().strip()
-            with grpc.insecure_channel(target) as channel:
-                stub = search_service_pb2_grpc.SearchServiceStub(channel)
-                waiting = stub.GetPhoto.future(search_service_pb2.GetPhotoRequest(photo_id="p"), timeout=20)
-                assert process.stdout.readline().strip() == "entered"
-                process.send_signal(signal.SIGTERM if send == "terminate" else signal.SIGINT)
-                assert waiting.result().photo.photo_id == "p"
-            assert process.stdout.readline().strip() == "drained"
-            assert process.wait(10) == 0
-        finally:
-            process.kill()
