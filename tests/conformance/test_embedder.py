@@ -1,11 +1,11 @@
-"""What every Embedder promises, over the batcher in this process and over gRPC."""
+"""What every Embedder promises: the batcher in this process, the same started on demand, and over gRPC."""
 
 import re
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from miradouro.core.ports import Embedder
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
+from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
 from tests.tiny_bundle import LABELS, SPACES, GatedNetworks, photo, tiny_bundles
@@ -31,13 +32,17 @@ class Served:
     stop: ExitStack
 
 
-@pytest.fixture(params=["in process", "over grpc"])
+@pytest.fixture(params=["in process", "on demand", "over grpc"])
 def served(request, tmp_path) -> Iterator[Served]:
-    networks = GatedNetworks(tiny_bundles(tmp_path))
+    bundles = tiny_bundles(tmp_path)
+    networks = GatedNetworks(bundles)
     with ExitStack() as stack:
         parts = stack.enter_context(run_embedding(networks, EmbeddingSettings(queue_tensors=256), registry=CollectorRegistry()))
         if request.param == "in process":
             yield Served(parts.embedder, networks, stack)
+        elif request.param == "on demand":
+            with EmbedderOnDemand(open_bundles=lambda: bundles, run=lambda _: nullcontext(parts)) as lazy:
+                yield Served(lazy, networks, stack)
         else:
             server = stack.enter_context(running([parts.service]))
             with GrpcEmbedder(server.target, attempts=1) as client:

@@ -296,6 +296,15 @@ def test_get_photo_tells_what_is_stored_and_which_spaces_hold_it(search):
     assert sorted(photo.spaces) == sorted(SPACES)
 
 
+def test_get_photo_names_only_the_spaces_that_hold_the_photo(embedder, tmp_path):
+    whole = _document(IDS[0], 0, embedder)
+    with SqliteIndex.open(tmp_path, writer=True) as index:
+        index.ensure_collection("photos", spaces=_spaces(embedder))
+        index.write([replace(whole, vectors={DEFAULT: whole.vectors[DEFAULT]})])
+        photo = _service(index, embedder).GetPhoto(pb.GetPhotoRequest(photo_id=IDS[0]), Call()).photo
+    assert list(photo.spaces) == [DEFAULT]
+
+
 @pytest.mark.parametrize(
     ("request_", "error"),
     [

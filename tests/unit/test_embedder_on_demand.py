@@ -1,0 +1,40 @@
+"""Model files are opened when they are first asked about, networks start with the first photo, and each happens once."""
+
+from contextlib import contextmanager
+
+from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.embedding.composition import run_embedding
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
+from prometheus_client import CollectorRegistry
+
+from tests.tiny_bundle import photo, tiny_bundles
+
+
+def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_closed_at_the_end(tmp_path):
+    told = []
+
+    def open_bundles():
+        told.append("opened")
+        return tiny_bundles(tmp_path)
+
+    @contextmanager
+    def run(bundles):
+        told.append("started")
+        networks = OnnxEmbedder(bundles, threads=1)
+        with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+            yield parts
+        told.append("stopped")
+
+    with EmbedderOnDemand(open_bundles=open_bundles, run=run) as embedder:
+        assert told == []
+        assert [bundle.name for bundle in embedder.describe()] == ["tiny", "wee"]
+        assert told == ["opened"]
+        for _ in range(2):
+            [embedding] = embedder.embed([photo(1)], spaces=["wee/features"])
+            assert embedding.vectors["wee/features"].shape == (1, 6)
+        assert told == ["opened", "started"]
+    assert told == ["opened", "started", "stopped"]
+    with EmbedderOnDemand(open_bundles=open_bundles, run=run):
+        pass
+    assert len(told) == 3
