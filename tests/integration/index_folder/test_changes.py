@@ -1,0 +1,265 @@
+"""A collection follows its folder: what is new, changed or gone there, and nothing else."""
+
+import os
+
+import numpy as np
+import pytest
+from miradouro.core.errors import FailedPrecondition, InvalidArgument
+from miradouro.runtime.call import Call
+from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
+from PIL import Image
+
+from tests.ingest_house import age
+from tests.photo_folder import counts, reasons, write
+from tests.pictures import blocks, encode, jpeg
+
+
+def test_photos_are_indexed_once_and_found_unchanged_afterwards(house, folder):
+    for name in ("b.jpg", "a.png", "deep/er/c.webp"):
+        write(folder / name, encode(blocks(60, 40), {"jpg": "JPEG", "png": "PNG", "ebp": "WEBP"}[name[-3:]]))
+
+    assert counts(house.index_folder(folder)) == (3, 0, 0, 0, 0)
+    assert house.photos() == {"a.png": 1, "b.jpg": 1, "deep/er/c.webp": 1}
+    house.networks.runs.clear()
+    assert counts(house.index_folder(folder)) == (0, 3, 0, 0, 0)
+    assert house.networks.runs == []
+
+
+def test_a_document_tells_all_about_its_photo(house, folder):
+    path = write(folder / "a.jpg", jpeg(300, 200))
+    house.index_folder(folder)
+    found = house.index.get("photos", "a.jpg")
+
+    assert (found.width, found.height, found.media_type) == (300, 200, "image/jpeg")
+    assert found.uri == path.as_uri()
+    assert len(found.sha256) == 64
+    assert len(found.perceptual_hash) == 16
+    assert found.caption_is_generated
+    assert {tag.kind for tag in found.tags} == {"label", "parent"}
+    for space in house.index.spaces("photos"):
+        vectors = house.index.vector("photos", "a.jpg", space.name)
+        assert vectors.shape == (space.vectors_per_photo, space.dimension)
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_sidecar_tells_what_people_know(house, folder):
+    write(folder / "a.jpg", jpeg())
+    sidecar = {
+        "caption": "Old trams in Graça",
+        "title": "Tram 28",
+        "tags": ["tram", "Lisbon"],
+        "owner": "ana",
+        "attributes": {"camera": "X100"},
+        "place": {"lat": 38.72, "lon": -9},
+        "taken_at": "2024-05-01T12:30:00+01:00",
+        "version": 7,
+        "of another program": [1, 2],
+    }
+    write(folder / "a.json", sidecar)
+    report = house.index_folder(folder)
+    found = house.index.get("photos", "a.jpg")
+
+    assert counts(report) == (1, 0, 0, 0, 0)
+    assert (found.caption, found.caption_is_generated, found.title, found.owner) == (
+        "Old trams in Graça",
+        False,
+        "Tram 28",
+        "ana",
+    )
+    assert [tag.label for tag in found.tags if tag.kind == "user"] == ["tram", "Lisbon"]
+    assert dict(found.attributes) == {"camera": "X100"}
+    assert found.place is not None
+    assert (found.place.latitude, found.place.longitude, found.version) == (38.72, -9, 7)
+    assert found.taken_at is not None
+    assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("2024-05-01T11:30:00+00:00", 60)
+
+
+def test_one_sidecar_serves_every_photo_of_its_stem(house, folder):
+    for name in ("a.jpg", "a.png"):
+        write(folder / name, jpeg())
+    write(folder / "a.json", {"caption": "both"})
+
+    assert counts(house.index_folder(folder)) == (2, 0, 0, 0, 0)
+    assert {house.index.get("photos", name).caption for name in ("a.jpg", "a.png")} == {"both"}
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "named"),
+    [
+        (b"{", "line 1"),
+        (b"[]", "object"),
+        (b"\xff\xfe{}", ""),
+        ({"caption": 5}, "caption"),
+        ({"tags": "tram"}, "tags"),
+        ({"tags": [""]}, "tags"),
+        ({"attributes": {"iso": 100}}, "attributes.iso"),
+        ({"place": {"lat": 91, "lon": 0}}, "place.latitude"),
+        ({"place": {"lat": 1}}, "place.lon"),
+        ({"taken_at": "yesterday"}, "taken_at"),
+        ({"taken_at": "0001-01-01T00:00:00+14:00"}, "taken_at"),
+        ({"version": 0}, "version"),
+        ({"version": 2**63}, "version"),
+        ({"version": "2"}, "version"),
+        ({"title": "t" * 2_000}, "title"),
+        (b"[" * 100_000, ""),
+        (b'{"caption": "' + b"x" * 1024 * 1024 + b'"}', "1,048,576 bytes"),
+    ],
+)
+def test_a_malformed_sidecar_fails_its_photo_and_is_named_with_the_place(house, folder, sidecar, named):
+    write(folder / "a.jpg", jpeg())
+    write(folder / "a.json", sidecar)
+    write(folder / "b.jpg", jpeg())
+    report = house.index_folder(folder)
+
+    assert counts(report) == (1, 0, 0, 0, 1)
+    assert "a.json" in reasons(report)["a.jpg"]
+    assert named in reasons(report)["a.jpg"]
+    assert house.failures()["a.jpg"].reason == "bad_sidecar"
+
+
+def test_a_changed_photo_gets_the_next_version(house, folder):
+    path = write(folder / "a.jpg", jpeg(seed=1))
+    house.index_folder(folder)
+    write(path, jpeg(seed=2), seconds_ago=5)
+
+    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert house.photos() == {"a.jpg": 2}
+
+
+def test_a_touched_photo_is_read_once_and_then_trusted_again(house, folder):
+    path = write(folder / "a.jpg", jpeg())
+    house.index_folder(folder)
+    before = next(house.index.origins("photos")).origin
+    age(path)
+
+    assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
+    after = next(house.index.origins("photos")).origin
+    assert before is not None
+    assert after is not None
+    assert after.mtime_ns == path.stat().st_mtime_ns != before.mtime_ns
+    assert house.photos() == {"a.jpg": 1}
+
+
+def test_a_change_of_the_same_size_and_time_is_seen_when_the_time_was_too_fresh_to_trust(house, folder):
+    path = folder / "a.bmp.png"
+    path.write_bytes(encode(Image.new("RGB", (30, 30), (1, 2, 3)), "PNG", compress_level=0))
+    status = path.stat()
+    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    path.write_bytes(encode(Image.new("RGB", (30, 30), (9, 9, 9)), "PNG", compress_level=0))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+
+    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert house.photos() == {"a.bmp.png": 2}
+
+
+def test_a_sidecar_that_comes_changes_or_goes_makes_a_new_version(house, folder):
+    write(folder / "a.jpg", jpeg())
+    house.index_folder(folder)
+    sidecar = write(folder / "a.json", {"caption": "one"})
+    house.index_folder(folder)
+    write(sidecar, {"caption": "two"}, seconds_ago=5)
+    house.index_folder(folder)
+    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("two", {"a.jpg": 3})
+    sidecar.unlink()
+
+    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert house.index.get("photos", "a.jpg").caption_is_generated
+    assert house.photos() == {"a.jpg": 4}
+
+
+def test_a_sidecars_own_version_counts_and_an_older_one_changes_nothing(house, folder):
+    write(folder / "a.jpg", jpeg())
+    sidecar = write(folder / "a.json", {"version": 10, "caption": "ten"})
+    house.index_folder(folder)
+    write(sidecar, {"version": 9, "caption": "nine"}, seconds_ago=5)
+
+    assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
+    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("ten", {"a.jpg": 10})
+    write(sidecar, {"version": 20, "caption": "twenty"}, seconds_ago=3)
+    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("twenty", {"a.jpg": 20})
+
+
+def test_a_photo_that_goes_leaves_a_tombstone_and_comes_back_newer(house, folder):
+    data = jpeg()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write(folder / name, data)
+    write(folder / "b.json", {"version": 5})
+    house.index_folder(folder)
+    (folder / "b.jpg").unlink()
+
+    assert counts(house.index_folder(folder)) == (0, 2, 1, 1, 0)
+    assert house.photos() == {"a.jpg": 1, "c.jpg": 1}
+    assert counts(house.index_folder(folder)) == (0, 2, 0, 1, 0)
+    write(folder / "b.jpg", data)
+    assert counts(house.index_folder(folder)) == (1, 2, 0, 0, 0)
+    assert house.photos() == {"a.jpg": 1, "b.jpg": 7, "c.jpg": 1}
+
+
+def test_exactly_half_gone_is_deleted_and_more_needs_prune(house, folder):
+    for name in "abcd":
+        write(folder / f"{name}.jpg", jpeg())
+    house.index_folder(folder)
+    for name in "ab":
+        (folder / f"{name}.jpg").unlink()
+    assert counts(house.index_folder(folder)) == (0, 2, 2, 0, 0)
+    for name in "cd":
+        (folder / f"{name}.jpg").unlink()
+    write(folder / "e.jpg", jpeg())
+
+    with pytest.raises(FailedPrecondition, match=r"2 of the 2 photos .* --prune"):
+        house.index_folder(folder)
+    assert house.photos() == {"c.jpg": 1, "d.jpg": 1}
+    assert counts(house.index_folder(folder, prune=True)) == (1, 0, 2, 0, 0)
+    assert house.photos() == {"e.jpg": 1}
+
+
+def test_a_missing_root_needs_prune(house, folder):
+    path = write(folder / "a.jpg", jpeg())
+    house.index_folder(folder)
+    path.unlink()
+    folder.rmdir()
+
+    with pytest.raises(FailedPrecondition, match=r"missing.*--prune"):
+        house.index_folder(folder)
+    assert house.photos() == {"a.jpg": 1}
+    assert counts(house.index_folder(folder, prune=True)) == (0, 0, 1, 0, 0)
+
+
+def test_a_folder_that_was_never_there_makes_no_collection(house, tmp_path):
+    for prune in (False, True):
+        with pytest.raises(InvalidArgument, match="no folder"):
+            house.index_folder(tmp_path / "nowhere", prune=prune)
+    assert list(house.index.stats()) == []
+
+
+@pytest.mark.parametrize("path", ["", "photos", "./photos", "/a\0b"])
+def test_a_path_that_is_not_absolute_is_refused(house, path):
+    with pytest.raises(InvalidArgument, match="path"):
+        list(house.service.IndexFolder(IndexFolderRequest(path=path), Call()))
+
+
+def test_a_file_as_folder_is_refused(house, folder):
+    with pytest.raises(InvalidArgument, match="no folder"):
+        house.index_folder(write(folder / "a.jpg", jpeg()))
+
+
+def test_another_root_or_a_folder_below_is_refused_and_a_collection_proposed(house, folder, tmp_path):
+    write(folder / "sub/a.jpg", jpeg())
+    house.index_folder(folder)
+    for other in (folder / "sub", tmp_path, folder.parent / "other"):
+        other.mkdir(exist_ok=True)
+        with pytest.raises(FailedPrecondition, match="--collection"):
+            house.index_folder(other)
+
+    assert counts(house.index_folder(folder / "sub", collection="sub")) == (1, 0, 0, 0, 0)
+
+
+def test_the_same_root_by_another_name_is_the_same_root(house, folder, tmp_path):
+    write(folder / "a.jpg", jpeg())
+    house.index_folder(folder)
+    (tmp_path / "link").symlink_to(folder)
+
+    assert counts(house.index_folder(tmp_path / "link")) == (0, 1, 0, 0, 0)
+    assert counts(house.index_folder(folder / ".." / "photos")) == (0, 1, 0, 0, 0)

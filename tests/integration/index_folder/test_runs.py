@@ -1,0 +1,99 @@
+"""A run over a folder: its progress, its order, and how it ends before its time."""
+
+import threading
+import time
+
+import pytest
+from miradouro.core.errors import FailedPrecondition, Unavailable
+from miradouro.runtime.call import Call
+from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
+
+from tests.ingest_house import open_house
+from tests.photo_folder import counts, write
+from tests.pictures import jpeg
+
+
+def test_progress_counts_up_to_every_file(house, folder):
+    for number in range(5):
+        write(folder / f"{number}.jpg", jpeg())
+    write(folder / "notes.txt", b"words")
+    *progress, last = house.stream(folder)
+
+    assert [message.WhichOneof("message") for message in progress] == ["progress"] * len(progress)
+    told = [(message.progress.done, message.progress.total) for message in progress]
+    assert told[0] == (0, 0)
+    assert told[-1] == (6, 6)
+    assert told == sorted(told)
+    assert last.WhichOneof("message") == "report"
+
+
+def test_ids_are_compared_in_one_order_everywhere(house, folder):
+    names = ["a.jpg", "a/x.jpg", "a!/x.jpg", "a-b.jpg", "ä.jpg", "ab/x.jpg", "a b.jpg", "Z.jpg", "\uffff.jpg", "\U0001f600.jpg"]
+    for name in names:
+        write(folder / name, jpeg())
+
+    assert counts(house.index_folder(folder)) == (len(names), 0, 0, 0, 0)
+    assert list(house.photos()) == sorted(names, key=str.encode)
+    assert counts(house.index_folder(folder)) == (0, len(names), 0, 0, 0)
+
+
+def test_one_run_at_a_time_per_collection(house, folder):
+    write(folder / "a.jpg", jpeg())
+    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    next(stream)
+
+    with pytest.raises(FailedPrecondition, match="already"):
+        house.index_folder(folder)
+    stream.close()
+    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+
+
+def test_a_cancelled_run_stops_within_two_seconds_and_keeps_what_was_done(tmp_path, folder):
+    with open_house(tmp_path / "house", ingest_commit_photos=1, ingest_workers=2) as house:
+        for number in range(8):
+            write(folder / f"{number}.jpg", jpeg(seed=number))
+        cancelled = threading.Event()
+        seen: list[int] = []
+
+        def watch() -> None:
+            stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call(cancelled=cancelled))
+            seen.extend(message.report.indexed for message in stream)
+
+        with house.networks.closed():
+            run = threading.Thread(target=watch)
+            run.start()
+            assert house.networks.arrived.wait(10)
+            started = time.monotonic()
+            cancelled.set()
+            run.join(10)
+            took_s = time.monotonic() - started
+
+        assert not run.is_alive()
+        assert took_s < 2
+        assert seen[-1] == len(house.photos())
+        assert counts(house.index_folder(folder))[0] == 8 - seen[-1]
+
+
+def test_a_consumer_that_leaves_stops_the_run(house, folder):
+    for number in range(4):
+        write(folder / f"{number}.jpg", jpeg(seed=number))
+    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    next(stream)
+    next(stream)
+    stream.close()
+    report = house.index_folder(folder)
+
+    assert report.indexed + report.unchanged == 4
+
+
+def test_an_embedder_that_stays_away_stops_the_run_and_the_next_one_goes_on(tmp_path, folder):
+    for number in range(3):
+        write(folder / f"{number}.jpg", jpeg(seed=number))
+    with open_house(tmp_path / "house", ingest_retry_s=0.01) as house:
+        house.networks.broken = Unavailable("the network is away")
+        with pytest.raises(Unavailable):
+            house.index_folder(folder)
+        assert house.failures() == {}
+        house.networks.broken = None
+
+        assert counts(house.index_folder(folder)) == (3, 0, 0, 0, 0)
