@@ -6,13 +6,12 @@ returns an iterator of responses. Blocking handlers and their iterators run in t
 
 import asyncio
 import inspect
-import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -21,15 +20,26 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from miradouro.core.errors import InvalidArgument, MiradouroError, Overloaded, Unavailable
+from miradouro.core.errors import InvalidArgument, MiradouroError
 from miradouro.runtime.call import Call
+from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.metrics import RpcMetrics
 
 MAX_DETAILS_BYTES = 6_000  # percent-encoded; headers past 8 kB are refused at random, past 16 kB always
 STATUS_CODES = {code.name: code for code in grpc.StatusCode}  # MiradouroError.status → code: the same name
+HTTP_CODES = {  # MiradouroError.status → the code of an answer over HTTP
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "NOT_FOUND": 404,
+    "FAILED_PRECONDITION": 409,
+    "INTERNAL": 500,
+    "DATA_LOSS": 500,
+    "RESOURCE_EXHAUSTED": 503,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
 
 Context = grpc.aio.ServicerContext[Any, Any]
-T = TypeVar("T")
 _log = structlog.get_logger()
 _END: Any = object()
 
@@ -38,27 +48,21 @@ class Dispatcher:
     """Runs the handlers of one server: at most `max_concurrent_calls` at a time, blocking ones in `handler_threads` threads."""
 
     def __init__(self, *, handler_threads: int, max_concurrent_calls: int, metrics: RpcMetrics) -> None:
-        self._pool = ThreadPoolExecutor(handler_threads, thread_name_prefix="handler")
-        self._max_concurrent_calls = max_concurrent_calls
         self._metrics = metrics
-        self._lock = threading.Lock()
-        self._active = 0
-        self._draining = False
+        self._calls = CallPool(threads=handler_threads, max_calls=max_concurrent_calls, gauge=metrics.active)
 
     @property
     def active(self) -> int:
         """Calls whose work has not ended, cancelled ones included."""
-        with self._lock:
-            return self._active
+        return self._calls.active
 
     def drain(self) -> None:
         """From now on refuses new calls as Unavailable."""
-        with self._lock:
-            self._draining = True
+        self._calls.drain()
 
     def close(self) -> None:
         """Lets go of the threads; each ends with the handler that it runs."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
 
     def method_handler(
         self, method: MethodDescriptor, handlers: object
@@ -75,7 +79,7 @@ class Dispatcher:
                 if inspect.iscoroutinefunction(handler):
                     response: Message = await self._awaited(handler, _parse(request_class, data), call)
                 else:
-                    response = await self._pooled(handler, request_class, data, call)
+                    response = await self._calls.run(lambda: _run(handler, request_class, data, call))
             return response
 
         async def stream(data: bytes, context: Context) -> None:
@@ -111,44 +115,23 @@ class Dispatcher:
             self._metrics.calls.labels(service, method.name, status).inc()
             self._metrics.seconds.labels(service, method.name).observe(time.monotonic() - started)
 
-    def _admit(self) -> None:
-        with self._lock:
-            if self._draining:
-                raise Unavailable("the server is shutting down; ask again, another one may answer")
-            if self._active >= self._max_concurrent_calls:
-                raise Overloaded(f"{self._active} calls are in progress, which is the limit; ask again after a pause")
-            self._active += 1
-            self._metrics.active.inc()
-
-    def _release(self) -> None:
-        with self._lock:
-            self._active -= 1
-            self._metrics.active.dec()
-
     async def _awaited(self, handler: Callable[..., Any], request: Message, call: Call) -> Any:
-        self._admit()
+        self._calls.admit()
         try:
             return await handler(request, call)
         finally:
-            self._release()
-
-    async def _pooled(self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
-        self._admit()
-        future = self._submit(lambda: _run(handler, request_class, data, call))
-        # Released when the thread is done, not when the caller gives up: work that nobody awaits still takes a thread.
-        future.add_done_callback(lambda _: self._release())
-        return await asyncio.wrap_future(future)
+            self._calls.release()
 
     async def _streamed(
         self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call, context: Context
     ) -> None:
-        self._admit()
+        self._calls.admit()
         responses: list[Iterator[Message]] = []
-        future: Future[Any] = self._submit(lambda: responses.append(iter(_run(handler, request_class, data, call))))
+        future: Future[Any] = self._calls.submit(lambda: responses.append(iter(_run(handler, request_class, data, call))))
         try:
             await asyncio.wrap_future(future)
             while True:
-                future = self._submit(lambda: next(responses[0], _END))
+                future = self._calls.submit(lambda: next(responses[0], _END))
                 response = await asyncio.wrap_future(future)
                 if response is _END:
                     break
@@ -157,18 +140,8 @@ class Dispatcher:
             call.cancelled.set()
             # The iterator may still be in a pull that the caller gave up: it is closed after it, and in a thread.
             future.add_done_callback(
-                lambda _: self._submit(lambda: _close(responses)).add_done_callback(lambda _: self._release())
+                lambda _: self._calls.submit(lambda: _close(responses)).add_done_callback(lambda _: self._calls.release())
             )
-
-    def _submit(self, work: Callable[[], T]) -> Future[T]:
-        try:
-            return self._pool.submit(work)
-        except RuntimeError as exc:  # the pool is closed: the grace period is over
-            failed: Future[T] = Future()
-            failed.set_exception(
-                Unavailable("the server is shutting down; ask again, another one may answer").with_traceback(exc.__traceback__)
-            )
-            return failed
 
 
 def _run(handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:

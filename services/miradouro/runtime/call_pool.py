@@ -1,0 +1,74 @@
+"""The calls that a door works on: how many at a time, in how many threads, and whether new ones are taken."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from prometheus_client import Gauge
+
+from miradouro.core.errors import Overloaded, Unavailable
+
+T = TypeVar("T")
+
+
+class CallPool:
+    """At most `max_calls` calls at a time, blocking work in `threads` threads; `gauge` shows the calls in progress."""
+
+    def __init__(self, *, threads: int, max_calls: int, gauge: Gauge) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="handler")
+        self._max_calls, self._gauge = max_calls, gauge
+        self._lock = threading.Lock()
+        self._active = 0
+        self._draining = False
+
+    @property
+    def active(self) -> int:
+        """Calls whose work has not ended, cancelled ones included."""
+        with self._lock:
+            return self._active
+
+    def drain(self) -> None:
+        """From now on refuses new calls as Unavailable."""
+        with self._lock:
+            self._draining = True
+
+    def close(self) -> None:
+        """Lets go of the threads; each ends with the handler that it runs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def admit(self) -> None:
+        """Counts a call in; `release` counts it out. Raises Unavailable (draining) and Overloaded."""
+        with self._lock:
+            if self._draining:
+                raise Unavailable("the server is shutting down; ask again, another one may answer")
+            if self._active >= self._max_calls:
+                raise Overloaded(f"{self._active} calls are in progress, which is the limit; ask again after a pause")
+            self._active += 1
+            self._gauge.inc()
+
+    def release(self) -> None:
+        """Counts a call out."""
+        with self._lock:
+            self._active -= 1
+            self._gauge.dec()
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Runs `work` in a thread; the future fails with Unavailable once the pool is closed."""
+        try:
+            return self._pool.submit(work)
+        except RuntimeError as exc:  # the pool is closed: the grace period is over
+            failed: Future[T] = Future()
+            failed.set_exception(
+                Unavailable("the server is shutting down; ask again, another one may answer").with_traceback(exc.__traceback__)
+            )
+            return failed
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` gives, run in a thread as a call of its own. Raises what it raises, Unavailable and Overloaded."""
+        self.admit()
+        future = self.submit(work)
+        # Released when the thread is done, not when the caller gives up: work that nobody awaits still takes a thread.
+        future.add_done_callback(lambda _: self.release())
+        return await asyncio.wrap_future(future)
