@@ -66,6 +66,23 @@ def test_the_ranking_is_that_of_a_plain_loop(index: Index, space: Space) -> None
             assert page.matches == answer.matches[offset : offset + 10]
 
 
+def test_photos_at_hardly_different_distances_are_ranked_as_a_plain_loop_does(index: Index) -> None:
+    """All on one circle around the question, within the error of sixteen bits: a window's edge must not lose the right one."""
+    vector = unit("centre", 1, 32)[0]
+    names = [f"{i}.jpg" for i in range(200)]
+    around = []
+    for name in names:
+        direction = unit(name, 1, 32)[0]
+        direction -= (direction @ vector) * vector
+        around.append((0.6 * vector + 0.8 * direction / np.linalg.norm(direction))[None].astype(np.float32))
+    index.write([photo(name, vectors={WHOLE.name: one}) for name, one in zip(names, around, strict=True)])
+    expected = [photo_id for _, photo_id, _ in brute_force(index, WHOLE, vector, names)]
+    clause = VectorClause(WHOLE.name, WHOLE.provenance, vector)
+    for offset in range(0, 200, 4):
+        window = index.search(IndexQuery(COLLECTION, clause, limit=3, offset=offset)).matches
+        assert [match.photo_id for match in window] == expected[offset : offset + 3]
+
+
 def test_every_photo_finds_itself_first(index: Index) -> None:
     documents = [photo(f"{i}.jpg") for i in range(100)]
     index.write(documents)

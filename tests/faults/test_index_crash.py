@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -204,18 +205,40 @@ def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Pat
         check(index, {"20.jpg": 1})
 
 
-def test_a_segment_cut_under_a_running_reader_does_not_end_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", ["*", "*.vectors", "*.keys"])
+def test_a_segment_cut_under_a_running_reader_does_not_end_it(tmp_path: Path, pattern: str) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i}.jpg", caption="version1", tags=(label("pier", 0.5),)) for i in range(30)])
         with SqliteIndex.open(folder, writer=False) as reader:
             check(reader, {"0.jpg": 1})
-            for path in (folder / "segments").iterdir():
+            for path in (folder / "segments").glob(pattern):
                 os.truncate(path, 0)
             check(reader, {"0.jpg": 1})
             index.write([photo("0.jpg", 2, caption="version2", tags=(label("pier", 0.5),))])
             check(reader, {"0.jpg": 2})
+
+
+def test_segments_of_another_space_of_the_same_shape_are_not_believed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    twin = replace(WHOLE, layer="other", provenance="7" * 64)
+    with SqliteIndex.open(folder, writer=True) as index:
+        index.ensure_collection(COLLECTION, spaces=[WHOLE, twin])
+        index.write([photo(f"{i}.jpg", spaces=(WHOLE, twin), caption="version1", tags=(label("pier", 0.5),)) for i in range(30)])
+        answers = [near(index, "7.jpg", 1)]
+    one, other = (sorted((folder / "segments").glob(f"{number}.*")) for number in (1, 2))
+    for mine, theirs in zip(one, other, strict=True):
+        mine.rename(folder / "kept")
+        theirs.rename(mine)
+        (folder / "kept").rename(theirs)
+    for writer in (False, True):
+        with SqliteIndex.open(folder, writer=writer) as index:
+            clause = VectorClause(WHOLE.name, WHOLE.provenance, photo("7.jpg", spaces=(WHOLE, twin)).vectors[WHOLE.name][0])
+            found = index.search(IndexQuery(COLLECTION, clause, limit=1))
+            assert found.matches[0].photo_id == "7.jpg"
+            answers.append(near(index, "7.jpg", 1))
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_segments_of_another_database_are_not_believed(tmp_path: Path) -> None:
