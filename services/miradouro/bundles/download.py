@@ -72,8 +72,7 @@ def _continue(location: Location, part: Path, size_bytes: int, advance: Advance)
             _begin_anew(file, present, advance)
             raise ConnectionError("the server refuses to continue; beginning anew") from exc
         with response:
-            is_rest = response.status == http.client.PARTIAL_CONTENT
-            if present and not (is_rest and response.headers.get("Content-Range", "").startswith(f"bytes {present}-")):
+            if present and not response.headers.get("Content-Range", "").startswith(f"bytes {present}-"):
                 present = _begin_anew(file, present, advance)
             while present <= size_bytes and (chunk := response.read1(_CHUNK_BYTES)):
                 file.write(chunk)
