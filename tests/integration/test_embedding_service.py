@@ -237,6 +237,18 @@ def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
         assert "wait to be decoded" in caught.value.details()
 
 
+def test_overload_is_told_before_any_photo_is_decoded(door):
+    with door.networks.closed():
+        full = pb.EmbedRequest(photos=[tensors(1)] * 64, spaces=SPACES)
+        waiting = [door.stub.Embed.future(full, timeout=60) for _ in range(5)]  # 640 tensors for a queue of 512
+        eventually(lambda: any(call.done() for call in waiting))
+        error = refusal(door, pb.EmbedRequest(photos=[pb.PhotoInput(encoded=b"no photo")] * 64, spaces=SPACES))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert dict(error.trailing_metadata())["retriable"] == "true"
+    answered = [call for call in waiting if call.code() is grpc.StatusCode.OK]
+    assert [len(call.result().results) for call in answered] == [64] * 4
+
+
 def test_a_caller_that_hangs_up_is_not_worked_for(door):
     with door.networks.closed():
         first = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"]), timeout=30)

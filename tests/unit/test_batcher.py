@@ -112,6 +112,19 @@ def test_requests_for_different_outputs_share_a_batch_and_get_their_own(make):
     np.testing.assert_allclose(answers[1].vectors["tiny/deep"], alone.vectors["tiny/deep"], atol=1e-6)
 
 
+def test_every_photo_of_a_batch_gets_its_own_row(make):
+    bench = make(max_batch_photos=8)
+    with bench.networks.closed():
+        bench.hold()
+        together = bench.submit("tiny/deep", photos=5, tags=True)
+    embeddings = together.result(10)
+    assert [run[:2] for run in bench.networks.runs] == [("wee", 1), ("tiny", 5)]
+    for seed, embedding in enumerate(embeddings):
+        (alone,) = bench.batcher.embed([photo(seed)], spaces=["tiny/deep"], tags=True)
+        np.testing.assert_allclose(embedding.vectors["tiny/deep"], alone.vectors["tiny/deep"], atol=1e-6)
+        assert [label.index for label in embedding.labels] == [label.index for label in alone.labels]
+
+
 def test_bulk_fills_half_of_the_queue_and_leaves_the_rest_to_people(make):
     bench = make(queue_tensors=8)
     with bench.networks.closed():

@@ -209,6 +209,58 @@ def test_a_stream_that_nobody_reads_is_closed(channel, echo):
     assert echo.calls[0].cancelled.is_set()
 
 
+def test_a_call_that_expires_before_a_thread_is_free_never_starts(echo):
+    with (
+        running([service(echo)], settings=ServerSettings(handler_threads=1)) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
+            StringValue(value="wait"), timeout=20
+        )
+        assert echo.entered.wait(10)
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel, "Shout", "late", timeout=0.2)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        echo.go.set()
+        assert waiting.result().value == "WAIT"
+        assert ask(channel, "Shout", "x") == "X"
+        assert len(echo.calls) == 2
+
+
+class Endless:
+    """An iterator that is no generator and wants to be closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    def __iter__(self) -> "Endless":
+        return self
+
+    def __next__(self) -> StringValue:
+        return StringValue(value="more")
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class EndlessEcho(Echo):
+    def __init__(self, responses: Endless) -> None:
+        super().__init__()
+        self.responses = responses
+
+    def Count(self, _request: StringValue, _call: Call) -> Iterator[StringValue]:  # noqa: N802 # named as the RPC
+        return self.responses
+
+
+def test_any_iterator_with_a_close_method_is_closed():
+    endless = Endless()
+    with running([service(EndlessEcho(endless))]) as server, grpc.insecure_channel(server.target) as channel:
+        responses = stream(channel, "1")
+        next(responses)
+        responses.cancel()
+        assert endless.closed.wait(10)
+
+
 def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(echo):
     with (
         running([service(echo)], settings=ServerSettings(max_concurrent_calls=1)) as server,
@@ -336,6 +388,7 @@ def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         with grpc.insecure_channel(server.target, options=options) as channel:
             assert len(ask(channel, "Shout", "x" * 99_000)) == 99_000
+            echo.error = AssertionError("a handler saw the message")
             with pytest.raises(grpc.RpcError) as caught:
                 ask(channel, "Shout", "x" * 100_001)
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

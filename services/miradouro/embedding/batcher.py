@@ -75,7 +75,6 @@ class Batcher:
         try:
             return future.result(timeout=timeout_s)
         except TimeoutError as exc:
-            future.cancel()
             raise DeadlineExceeded(f"the photos were not embedded within {timeout_s} s; ask again with more time") from exc
 
     def check_room(self, photos: int, asked: Plan, priority: Priority) -> None:
