@@ -1,14 +1,17 @@
 """Model files are opened when they are first asked about, networks start with the first photo, and each happens once."""
 
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
+import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.core.errors import Unavailable
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
-from tests.tiny_bundle import photo, tiny_bundles
+from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
 
 
 def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_closed_at_the_end(tmp_path):
@@ -38,3 +41,28 @@ def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_c
     with EmbedderOnDemand(open_bundles=open_bundles, run=run):
         pass
     assert len(told) == 3
+
+
+def test_an_abandoned_embedder_ends_what_waits_and_starts_nothing_more(tmp_path):
+    networks = GatedNetworks(tiny_bundles(tmp_path))
+
+    @contextmanager
+    def run(_bundles):
+        with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+            yield parts
+
+    with (
+        EmbedderOnDemand(open_bundles=lambda: tiny_bundles(tmp_path), run=run) as embedder,
+        ThreadPoolExecutor(3) as callers,
+    ):
+        embedder.start()
+        with networks.closed():
+            waiting = [callers.submit(embedder.embed, [photo(seed)], spaces=["wee/features"]) for seed in (1, 2)]
+            assert networks.arrived.wait(30)
+            ending = callers.submit(embedder.abandon)
+            refused, running = wait(waiting, timeout=30, return_when=FIRST_COMPLETED)
+            assert [type(future.exception()) for future in refused] == [Unavailable]
+        ending.result(30)
+        assert [future.result(30)[0].vectors.keys() for future in running] == [{"wee/features"}]
+        with pytest.raises(Unavailable, match="has been stopped"):
+            embedder.embed([photo(3)], spaces=["wee/features"])

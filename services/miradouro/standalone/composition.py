@@ -46,7 +46,11 @@ def open_ingest(configuration: Configuration) -> Iterator[IngestService]:
         open_embedder(configuration) as embedder,
         ingest_service(index, embedder, configuration) as service,
     ):
-        yield service
+        try:
+            yield service
+        except BaseException:  # Ctrl-C above all: a person waits
+            embedder.abandon()
+            raise
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from miradouro.bundles.registry import OpenBundle
 from miradouro.core.embedding import Embedding, Priority, Tensor
+from miradouro.core.errors import Unavailable
 from miradouro.core.spaces import BundleDescription
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.models import open_or_pull
@@ -33,6 +34,7 @@ class EmbedderOnDemand:
     ) -> None:
         self._open_bundles, self._run = open_bundles, run
         self._lock = threading.Lock()
+        self._abandoned = threading.Event()
         self._bundles: list[OpenBundle] | None = None
         self._parts: EmbeddingParts | None = None
         self._running = ExitStack()
@@ -62,11 +64,20 @@ class EmbedderOnDemand:
         return embedder.embed(photos, spaces=spaces, tags=tags, priority=priority, timeout_s=timeout_s)
 
     def start(self) -> "EmbeddingParts":
-        """The running networks. Raises what `describe` raises, and ConfigurationError when they do not start."""
+        """The running networks. Raises what `describe` raises, ConfigurationError when they do not start, Unavailable after `abandon`."""
         with self._lock:
+            if self._abandoned.is_set():
+                raise Unavailable("the embedder has been stopped; start the command again")
             if self._parts is None:
                 self._parts = self._running.enter_context(self._run(self._opened()))
             return self._parts
+
+    def abandon(self) -> None:
+        """Ends what waits to be embedded, and all that comes, with Unavailable; what runs now is waited for: one photo."""
+        self._abandoned.set()
+        with self._lock:
+            if self._parts is not None:
+                self._parts.embedder.stop(timeout_s=0)
 
     def _opened(self) -> list[OpenBundle]:
         if self._bundles is None:
