@@ -64,7 +64,10 @@ class EmbedderOnDemand:
         return embedder.embed(photos, spaces=spaces, tags=tags, priority=priority, timeout_s=timeout_s)
 
     def start(self) -> "EmbeddingParts":
-        """The running networks. Raises what `describe` raises, ConfigurationError when they do not start, Unavailable after `abandon`."""
+        """The running networks.
+
+        Raises what `describe` raises, ConfigurationError when they do not start, Unavailable after `abandon`.
+        """
         with self._lock:
             if self._abandoned.is_set():
                 raise Unavailable("the embedder has been stopped; start the command again")
