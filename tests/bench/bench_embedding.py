@@ -21,13 +21,14 @@ import numpy as np
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import OpenBundle, open_bundle
 from miradouro.bundles.settings import BundleSettings
+from miradouro.runtime.cpus import available_cpus
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.v1 import embedding_service_pb2 as pb
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from PIL import Image
 
 WARM_UPS, RUNS = 3, 5
-THREADS = len(os.sched_getaffinity(0))
+THREADS = available_cpus()
 CONCURRENCY = 8
 PHOTOS = 32
 PHOTOS_PER_RUN = {"vgg16-conv": 24, "efficientnet-lite0": 320}
@@ -43,7 +44,7 @@ def rows() -> Iterator[Row]:
     """The rows of `make bench`, one after another as they are measured."""
     folder = BundleSettings().folder
     with tempfile.TemporaryDirectory() as scratch:
-        photos = _make_photos(Path(scratch))
+        photos = make_photos(Path(scratch))
         for name in ("vgg16-conv", "efficientnet-lite0"):
             bundle = open_bundle(name, precision="int8", folder=folder)
             with _bare_loop(bundle, photos) as bare, _service(bundle, folder, photos) as ask:
@@ -76,7 +77,7 @@ def _compare(name: str, count: int, bare: Callable[[int], tuple[float, float]], 
     ours, peer = take_turns(rate, lambda: bare(count)[0])
     goal = RATE_GOALS[name]
     ratio = statistics.median(ours) / statistics.median(peer)
-    yield _row(
+    yield row(
         f"embedding over gRPC at concurrency {CONCURRENCY}, {name} int8",
         ours,
         peer,
@@ -88,7 +89,7 @@ def _compare(name: str, count: int, bare: Callable[[int], tuple[float, float]], 
     )
     ours, peer = take_turns(latency, lambda: bare(max(count // 4, 12))[1])
     added = statistics.median(ours) - statistics.median(peer)
-    yield _row(
+    yield row(
         f"embedding over gRPC at concurrency 1, {name} int8",
         ours,
         peer,
@@ -118,7 +119,7 @@ def _int8_against_fp32(folder: Path) -> Row:
 
     ours, peer = take_turns(loop("int8"), loop("fp32"))
     ratio = statistics.median(ours) / statistics.median(peer)
-    return _row(
+    return row(
         "vgg16-conv forward pass, int8 against fp32",
         ours,
         peer,
@@ -130,7 +131,8 @@ def _int8_against_fp32(folder: Path) -> Row:
     )
 
 
-def _row(name: str, ours: Sequence[float], peer: Sequence[float], *, holds: bool, cause: str, **rest: object) -> Row:
+def row(name: str, ours: Sequence[float], peer: Sequence[float], *, holds: bool, cause: str, **rest: object) -> Row:
+    """A row of medians; the spread goes to standard error, and into the cause of a missed goal."""
     spread = "; ".join(
         f"{who} {statistics.median(values):.4g} ({min(values):.4g} to {max(values):.4g})"
         for who, values in (("ours", ours), ("peer", peer))
@@ -216,7 +218,7 @@ def _default_spaces(bundle: OpenBundle) -> list[str]:
     return [space.name for space in bundle.description.spaces if space.is_default]
 
 
-def _make_photos(folder: Path) -> Path:
+def make_photos(folder: Path) -> Path:
     """JPEG files of 500 x 375 pixels with as much detail as a photo has."""
     random = np.random.default_rng(11)
     for number in range(PHOTOS):
@@ -229,5 +231,5 @@ def _make_photos(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for row in rows():
-        print(json.dumps(row))
+    for one in rows():
+        print(json.dumps(one))

@@ -16,6 +16,7 @@ from miradouro.core.document import Float32
 from miradouro.core.embedding import LabelProbability
 from miradouro.core.errors import BadBundle, ConfigurationError
 from miradouro.core.spaces import BundleDescription
+from miradouro.runtime.cpus import available_cpus
 
 MIN_PROBABILITY = 0.001
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
@@ -137,7 +138,7 @@ class OnnxEmbedder:
         description = bundle.description
         options = self._ort.SessionOptions()
         # Layers follow one another, so threads inside an operator are all that helps; two networks never run at once.
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or available_cpus()
         options.inter_op_num_threads = 1
         # Threads may spin between the operators of a run, which small networks gain from, but not after it:
         # the next photo's decoding and the gRPC threads need those CPUs.

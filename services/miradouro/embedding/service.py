@@ -1,7 +1,6 @@
 """The embedding service: photos or tensors in, vectors and tags out."""
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import Plan, check_count, check_tensors, plan
 from miradouro.embedding.wire import bundle_to_wire, embedding_to_wire, priority_from_wire, tensors_from_wire
 from miradouro.runtime.call import Call
+from miradouro.runtime.cpus import available_cpus
 from miradouro.v1 import embedding_service_pb2 as pb
 
 
@@ -43,7 +43,7 @@ class EmbeddingService:
         decode_pending_bytes: int = 256 * 2**20,
     ) -> None:
         self._batcher, self._metrics, self._limits = batcher, metrics, limits
-        self._pool = ThreadPoolExecutor(decode_threads or len(os.sched_getaffinity(0)), thread_name_prefix="decode")
+        self._pool = ThreadPoolExecutor(decode_threads or available_cpus(), thread_name_prefix="decode")
         self._pending = _Budget(decode_pending_bytes)
 
     @property
