@@ -1,94 +1,20 @@
-import socket
 import threading
 import time
 from collections.abc import Iterator
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from miradouro.core import errors
-from miradouro.core.errors import BadPhoto, ConfigurationError, MiradouroError, Overloaded
+from miradouro.core.errors import BadPhoto, MiradouroError, Overloaded
 from miradouro.runtime.call import Call
-from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.grpc_server import running
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
-ECHO = "miradouro.test.EchoService"
-SECOND = "miradouro.test.SecondService"
-
-
-def _descriptors() -> descriptor_pool.DescriptorPool:
-    """Two services of our own making, in the default pool as generated code would put them."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="miradouro/test/echo.proto", package="miradouro.test", syntax="proto3", dependency=["google/protobuf/wrappers.proto"]
-    )
-    for service, methods in (("EchoService", ("Shout", "Whisper", "Count")), ("SecondService", ("Shout",))):
-        entry = file.service.add(name=service)
-        for name in methods:
-            entry.method.add(
-                name=name,
-                input_type=".google.protobuf.StringValue",
-                output_type=".google.protobuf.StringValue",
-                server_streaming=name == "Count",
-            )
-    pool = descriptor_pool.Default()
-    pool.AddSerializedFile(file.SerializeToString())
-    return pool
-
-
-POOL = _descriptors()
-
-
-class Echo:
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.go = threading.Event()
-        self.entered = threading.Event()
-        self.closed = threading.Event()
-        self.error: Exception | None = None
-
-    def Shout(self, request: StringValue, call: Call) -> StringValue:  # noqa: N802 # named as the RPC
-        self.calls.append(call)
-        if self.error:
-            raise self.error
-        if request.value == "wait":
-            self.entered.set()
-            self.go.wait(20)
-        return StringValue(value=request.value.upper())
-
-    async def Whisper(self, request: StringValue, call: Call) -> StringValue:  # noqa: N802 # named as the RPC
-        self.calls.append(call)
-        if self.error:
-            raise self.error
-        return StringValue(value=request.value.lower())
-
-    def Count(self, request: StringValue, call: Call) -> Iterator[StringValue]:  # noqa: N802 # named as the RPC
-        self.calls.append(call)
-        try:
-            for number in range(int(request.value)):
-                yield StringValue(value=str(number))
-            if self.error:
-                raise self.error
-        finally:
-            self.closed.set()
-
-
-def service(handlers: object, name: str = ECHO, **kwargs: object) -> Service:
-    return Service(POOL.FindServiceByName(name), handlers, **kwargs)
-
-
-def ask(channel: grpc.Channel, method: str, text: str, name: str = ECHO, **kwargs: object):
-    call = channel.unary_unary(f"/{name}/{method}", StringValue.SerializeToString, StringValue.FromString)
-    return call(StringValue(value=text), timeout=kwargs.pop("timeout", 20), **kwargs).value
-
-
-def stream(channel: grpc.Channel, text: str, timeout: float = 20):
-    return channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)(
-        StringValue(value=text), timeout=timeout
-    )
+from tests.echo_service import ECHO, SECOND, Echo, ask, service, stream
 
 
 @pytest.fixture
@@ -359,28 +285,6 @@ def test_reflection_lists_the_services(channel):
     database = ProtoReflectionDescriptorDatabase(channel)
     assert {ECHO, "grpc.health.v1.Health"} <= set(database.get_services())
     assert database.FindFileContainingSymbol(ECHO).name == "miradouro/test/echo.proto"
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.5:50051", "example.org:80", "10.0.0.1:1"])
-def test_an_address_beyond_loopback_is_refused_naming_the_setting(echo, listen):
-    with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*not authenticated"):
-        running([service(echo)], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
-
-
-@pytest.mark.parametrize("listen", ["", "127.0.0.1", "127.0.0.1:", ":50051", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:²"])
-def test_a_malformed_address_is_refused_naming_the_setting(echo, listen):
-    with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*host:port"):
-        running([service(echo)], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
-
-
-def test_a_port_in_use_is_a_clear_error(echo):
-    with running([service(echo)]) as server, pytest.raises(ConfigurationError, match=f"X={str(server.address)!r}.*in use"):
-        running([service(Echo())], listen=server.target, setting="X").__enter__()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(ConfigurationError, match="in use"):
-            running([service(echo)], listen=f"127.0.0.1:{taken.getsockname()[1]}").__enter__()
 
 
 def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
