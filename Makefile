@@ -18,6 +18,7 @@ demo: $(RUNTIME)  ## index sample photos (or PHOTOS=DIR), answer one question of
 	    $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: lint  ## everything in check, and every test but the long ones
+	@tests/ui/install-chromium.sh
 	$(BIN)/pytest -m 'not long' -n 2
 
 check: lint  ## format, lint, types, imports, protos, generated code and the quick tests
@@ -41,14 +42,24 @@ format: $(DEV)  ## format the code and mend what ruff can mend
 generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) \
     --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc protos/miradouro/v1/*.proto
 
-protos: $(DEV)  ## make the wire types in services/miradouro/v1 anew
+# $(1): the file that describes the HTTP door
+describe = $(BIN)/python -m grpc_tools.protoc -Iprotos --include_imports --include_source_info \
+    --descriptor_set_out=build/protos.binpb protos/miradouro/v1/*.proto && \
+    $(BIN)/python -m miradouro.query.openapi build/protos.binpb > $(1)
+
+protos: $(DEV)  ## make the wire types in services/miradouro/v1 and the description of the HTTP door anew
 	$(call generate,services)
+	mkdir -p build
+	$(call describe,services/miradouro/query/openapi.json)
 
 protos-check: $(DEV)
 	rm -rf build/protos && mkdir -p build/protos
 	$(call generate,build/protos)
 	@diff -r -x __init__.py -x __pycache__ build/protos/miradouro/v1 services/miradouro/v1 \
 	    || { echo 'services/miradouro/v1 is not what protos/ says: run make protos and commit it' >&2; exit 1; }
+	$(call describe,build/openapi.json)
+	@diff build/openapi.json services/miradouro/query/openapi.json >/dev/null \
+	    || { echo 'services/miradouro/query/openapi.json is not what protos/ says: run make protos and commit it' >&2; exit 1; }
 
 bench: $(DEV)  ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json

@@ -49,7 +49,7 @@ def start(*words: object, **environment: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "MIRADOURO_HTTP_LISTEN": "127.0.0.1:0", **environment},
     )
 
 

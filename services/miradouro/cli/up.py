@@ -10,8 +10,9 @@ from miradouro.cli.options import data_option, offline_option, settings_of
 @click.command()
 @data_option
 @click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_LISTEN.")
+@click.option("--http", metavar="HOST:PORT", help="Loopback address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
 @offline_option
-def up(*, data: Path | None, listen: str | None, offline: bool) -> None:
+def up(*, data: Path | None, listen: str | None, http: str | None, offline: bool) -> None:
     """Run all services in one process until SIGTERM or Ctrl-C. Other commands on the same data folder talk to it."""
     from miradouro.runtime.addresses import Address, loopback
     from miradouro.runtime.grpc_server import serve
@@ -19,19 +20,35 @@ def up(*, data: Path | None, listen: str | None, offline: bool) -> None:
     from miradouro.runtime.settings import MetricsSettings, ServerSettings, load
     from miradouro.standalone.composition import open_all
     from miradouro.standalone.configuration import Configuration
+    from miradouro.standalone.http_door import open_http_door
+    from miradouro.standalone.settings import OFF
 
     configuration = Configuration(standalone=settings_of(data=data, offline=offline))
     server, metrics = load(ServerSettings), load(MetricsSettings)
     where, setting = (configuration.standalone.listen, "MIRADOURO_LISTEN") if listen is None else (listen, "--listen")
+    page, page_setting = (configuration.standalone.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
     loopback(where, setting=setting)  # refused before any model is loaded
+    if page not in OFF:
+        loopback(page, setting=page_setting)
     registry = process_registry()
     with (
         metrics_endpoint(registry, metrics.metrics_listen),
         open_all(configuration, registry=registry) as (index, services),
+        open_http_door(
+            index, services, configuration, listen=page, setting=page_setting, server=server, registry=registry
+        ) as door,
     ):
 
         def tell(address: Address) -> None:
             index.set_address(str(address))
-            click.echo(f"ready: {address}")
+            click.echo(f"ready: {address}" + (f"\npage: {door.url}" if door else ""))
 
-        serve(services, listen=where, setting=setting, settings=server, registry=registry, on_ready=tell)
+        serve(
+            services,
+            listen=where,
+            setting=setting,
+            settings=server,
+            registry=registry,
+            on_ready=tell,
+            on_drain=door.drain if door else None,
+        )

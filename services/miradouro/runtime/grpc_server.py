@@ -136,10 +136,12 @@ def serve(
     settings: ServerSettings | None = None,
     registry: CollectorRegistry | None = None,
     on_ready: Callable[[Address], None] = lambda _: None,
+    on_drain: Callable[[float], None] | None = None,
 ) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains; a second signal ends the process at once. For the main thread.
 
-    `on_ready` gets the bound address once calls are accepted. Raises ConfigurationError as `running` does.
+    `on_ready` gets the bound address once calls are accepted, `on_drain` the grace period in seconds when the signal has come:
+    other doors drain at the same time, and must not keep it waiting. Raises ConfigurationError as `running` does.
     """
     settings = settings or ServerSettings()
     with (
@@ -149,7 +151,10 @@ def serve(
         on_ready(server.address)
         number = received()
         _log.info("draining", signal=signal.Signals(number).name, calls_grace_s=settings.shutdown_grace_s)
-        server.stop(min(INTERRUPT_GRACE_S, settings.shutdown_grace_s) if number == signal.SIGINT else settings.shutdown_grace_s)
+        grace_s = min(INTERRUPT_GRACE_S, settings.shutdown_grace_s) if number == signal.SIGINT else settings.shutdown_grace_s
+        if on_drain is not None:
+            on_drain(grace_s)
+        server.stop(grace_s)
 
 
 @contextmanager

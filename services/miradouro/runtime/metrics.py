@@ -28,6 +28,23 @@ class RpcMetrics:
         self.active = Gauge("miradouro_rpc_active_calls", "Calls in progress.", registry=registry)
 
 
+class HttpMetrics:
+    """Counts the requests of an HTTP server."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "miradouro_http_requests", "Answered requests by status code.", ("route", "code"), registry=registry
+        )
+        self.seconds = Histogram(
+            "miradouro_http_duration_seconds",
+            "Time from a request's head to the beginning of its answer.",
+            ("route",),
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.active = Gauge("miradouro_http_active_calls", "Handlers in progress.", ("pool",), registry=registry)
+
+
 def process_registry() -> CollectorRegistry:
     """A registry with memory, CPU and file descriptors of this process."""
     registry = CollectorRegistry()

@@ -44,6 +44,20 @@ class ServerSettings(Settings):
     )
 
 
+class HttpSettings(Settings):
+    """What every HTTP server is built with, beside the limits of ServerSettings."""
+
+    http_body_timeout_s: float = Field(
+        30.0, gt=0, le=3_600, description="Seconds within which the body of a request must arrive."
+    )
+    http_call_timeout_s: float = Field(
+        60.0, gt=0, le=3_600, description="Seconds that a request over HTTP may take to be answered."
+    )
+    http_pending_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024 * 1024, description="Bytes of bodies held at a time, in all; more is answered 503."
+    )
+
+
 class LogSettings(Settings):
     """How a process logs, always to standard error."""
 

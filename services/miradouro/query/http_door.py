@@ -1,0 +1,255 @@
+"""The HTTP door: JSON over the functions that the gRPC door calls, pictures, and the page; `_Door.routes` lists it all."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from miradouro.core.document import Document
+from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError
+from miradouro.query.http_messages import from_json, from_parameters, to_json
+from miradouro.query.page_files import StaticFile, static_files
+from miradouro.query.pictures import DEFAULT_SIZE, SIZES, Picture, Pictures, thumbnail_mark
+from miradouro.query.service import SearchService
+from miradouro.runtime.addresses import Address
+from miradouro.runtime.call import Call
+from miradouro.runtime.call_pool import CallPool
+from miradouro.runtime.http_body import BodyReader, Refusal, TooLarge, TooSlow
+from miradouro.runtime.http_errors import error_response, response_of
+from miradouro.runtime.http_guard import Guard, own_hosts
+from miradouro.runtime.http_server import RunningHttp, running_http
+from miradouro.runtime.metrics import HttpMetrics
+from miradouro.runtime.settings import HttpSettings, ServerSettings
+from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
+from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
+
+PICTURE_THREADS = 2  # beside the threads of questions: a page of thumbnails never stands in their way
+MAX_PICTURES = 256  # that wait or are made
+_JSON = "application/json"
+_IN_THE_PATH = ("collection", "photo_id")
+
+Answer = Response | Refusal
+Endpoint = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
+_log = structlog.get_logger()
+
+
+class Failures(Protocol):
+    """Lists what could not be indexed, as the ingest service does."""
+
+    def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:
+        """A page of failures."""
+        ...
+
+
+@contextmanager
+def running_http_door(
+    *,
+    search: SearchService,
+    failures: Failures,
+    pictures: Pictures,
+    listen: str,
+    setting: str,
+    registry: CollectorRegistry,
+    server: ServerSettings | None = None,
+    http: HttpSettings | None = None,
+) -> Iterator[RunningHttp]:
+    """Serves the door on `listen` while the block runs; on leaving, requests get the grace period of `server` to end.
+
+    `setting` is the name by which errors call `listen`. Raises ConfigurationError when the address is not loopback or taken.
+    """
+    server = server or ServerSettings()
+    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http or HttpSettings())
+    try:
+        with running_http(door.application, listen=listen, setting=setting, grace_s=server.shutdown_grace_s) as running:
+            yield running
+    finally:
+        door.close()
+
+
+class _Door:
+    def __init__(
+        self,
+        search: SearchService,
+        failures: Failures,
+        pictures: Pictures,
+        metrics: HttpMetrics,
+        server: ServerSettings,
+        http: HttpSettings,
+    ) -> None:
+        self._search, self._failures, self._pictures = search, failures, pictures
+        self._metrics, self._timeout_s = metrics, http.http_call_timeout_s
+        self._questions = CallPool(
+            threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
+        )
+        self._views = CallPool(threads=PICTURE_THREADS, max_calls=MAX_PICTURES, gauge=metrics.active.labels("pictures"))
+        self._bodies = BodyReader(
+            max_bytes=server.max_message_bytes, timeout_s=http.http_body_timeout_s, pending_bytes=http.http_pending_bytes
+        )
+
+    def close(self) -> None:
+        self._questions.close()
+        self._views.close()
+
+    def application(self, address: Address) -> ASGIApp:
+        """What answers at `address`."""
+        application = Starlette(routes=self.routes(), exception_handlers={HTTPException: _no_such_route})
+        application.router.redirect_slashes = False
+        return Guard(application, hosts=own_hosts(address))
+
+    def routes(self) -> list[Route]:
+        return [
+            self._route("POST", "/v1/search", self.search),
+            self._route("POST", "/v1/search/photo", self.search_by_photo),
+            self._route("GET", "/v1/photos/{collection}/{photo_id:path}", self.photo),
+            self._route("GET", "/v1/stats", self.stats),
+            self._route("GET", "/v1/failures", self.failures),
+            self._route("GET", "/photos/{collection}/{photo_id:path}", self.original),
+            self._route("GET", "/thumbnails/{collection}/{photo_id:path}", self.thumbnail),
+            *(self._route("GET", path, _endpoint_of(file)) for path, file in static_files().items()),
+        ]
+
+    def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
+        async def measured(request: Request) -> Any:
+            started = time.monotonic()
+            answer, code = await _answer(endpoint, request)
+            self._metrics.requests.labels(path, str(code)).inc()
+            self._metrics.seconds.labels(path).observe(time.monotonic() - started)
+            return answer
+
+        return Route(path, measured, methods=[method])
+
+    async def search(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
+            return error_response("INVALID_ARGUMENT", f"Content-Type: send {_JSON}", code=415)
+        async with self._bodies.read(request) as body:
+            return await self._json(lambda call: self._search.Search(from_json(SearchRequest, body), call))
+
+    async def search_by_photo(self, request: Request) -> Response:
+        question = from_parameters(SearchRequest, request.query_params.multi_items())
+        async with self._bodies.read(request) as body:
+            question.photo.data = body
+            return await self._json(lambda call: self._search.Search(question, call))
+
+    async def photo(self, request: Request) -> Response:
+        question = from_parameters(GetPhotoRequest, request.query_params.multi_items(), but=_IN_THE_PATH)
+        question.collection, question.photo_id = request.path_params["collection"], request.path_params["photo_id"]
+        return await self._json(lambda call: self._search.GetPhoto(question, call))
+
+    async def stats(self, request: Request) -> Response:
+        question = from_parameters(StatsRequest, request.query_params.multi_items())
+        return await self._json(lambda call: self._search.Stats(question, call))
+
+    async def failures(self, request: Request) -> Response:
+        question = from_parameters(ListFailuresRequest, request.query_params.multi_items())
+        return await self._json(lambda call: self._failures.ListFailures(question, call))
+
+    async def original(self, request: Request) -> Response:
+        return await self._picture(request, mark=lambda document: document.sha256, get=self._pictures.original)
+
+    async def thumbnail(self, request: Request) -> Response:
+        size = _size(request)
+        return await self._picture(
+            request,
+            mark=lambda document: thumbnail_mark(document, size),
+            get=lambda document: self._pictures.thumbnail(document, size),
+        )
+
+    async def _json(self, ask: Callable[[Call], Message]) -> Response:
+        data = await self._call(self._questions, lambda call: to_json(ask(call)))
+        return Response(data, headers={"Cache-Control": "no-store"}, media_type=_JSON)
+
+    async def _picture(
+        self, request: Request, *, mark: Callable[[Document], str], get: Callable[[Document], Picture]
+    ) -> Response:
+        def find() -> Response:
+            document = self._pictures.find(*(request.path_params[name] for name in _IN_THE_PATH))
+            if _is_known(request, mark(document)):
+                return Response(status_code=304, headers=_kept(mark(document)))
+            picture = get(document)
+            return Response(picture.data, headers=_kept(picture.mark), media_type=picture.media_type)
+
+        return await self._call(self._views, lambda _: find())
+
+    async def _call(self, pool: CallPool, work: Callable[[Call], T]) -> T:
+        """What `work` gives, in a thread of `pool`, within the time that a request has."""
+        call = Call(deadline=time.monotonic() + self._timeout_s)
+
+        def in_time() -> T:
+            call.remaining_s()  # expired while it waited for a thread: not worth starting
+            return work(call)
+
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await pool.run(in_time)
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again, or for less") from exc
+        finally:
+            call.cancelled.set()
+
+
+async def _answer(endpoint: Endpoint, request: Request) -> tuple[Answer, int]:
+    """What `endpoint` answers or the error that it raises, and its status code."""
+    try:
+        response = await endpoint(request)
+    except TooLarge as exc:
+        return Refusal(response_of(exc, code=413)), 413
+    except TooSlow as exc:
+        return Refusal(response_of(exc, code=408)), 408
+    except MiradouroError as exc:
+        response = response_of(exc)
+    except Exception:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
+        mark = uuid.uuid4().hex[:12]
+        _log.exception("handler failed", path=request.url.path, mark=mark)
+        response = error_response("INTERNAL", f"internal error; the server's log tells more under mark {mark}")
+    return response, response.status_code
+
+
+def _endpoint_of(file: StaticFile) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if _is_known(request, file.mark):
+            return Response(status_code=304, headers=_kept(file.mark))
+        return Response(file.data, headers=_kept(file.mark), media_type=file.media_type)
+
+    return endpoint
+
+
+def _no_such_route(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException), "registered for these alone"
+    if exc.status_code == 405:
+        allowed = (exc.headers or {}).get("Allow", "")
+        message = f"{request.method} is not answered here; allowed: {allowed}"
+        return error_response("INVALID_ARGUMENT", message, code=405, headers={"Allow": allowed})
+    return error_response("NOT_FOUND", f"there is nothing at {request.url.path}; /openapi.json tells what there is")
+
+
+def _size(request: Request) -> int:
+    sizes = [value for name, value in request.query_params.multi_items() if name == "size"]
+    strange = [name for name in request.query_params if name != "size"]
+    if strange:
+        raise InvalidArgument(strange[0], "there is no such parameter; allowed: size")
+    if len(sizes) > 1 or not all(size.isascii() and size.isdigit() and len(size) < 6 for size in sizes):
+        raise InvalidArgument("size", f"{', '.join(sizes)[:80]!r} is no number of pixels; allowed: {', '.join(map(str, SIZES))}")
+    return int(sizes[0]) if sizes else DEFAULT_SIZE
+
+
+def _kept(mark: str) -> dict[str, str]:
+    """Headers of an answer that may be kept, but is asked for again with its mark."""
+    return {"ETag": f'"{mark}"', "Cache-Control": "private, no-cache"}
+
+
+def _is_known(request: Request, mark: str) -> bool:
+    marks = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    return f'"{mark}"' in marks or "*" in marks

@@ -1,0 +1,273 @@
+"""Writes the OpenAPI description of the HTTP door from the protos, comments included; `make protos` runs it.
+
+    python -m miradouro.query.openapi DESCRIPTOR_SET > services/miradouro/query/openapi.json
+
+DESCRIPTOR_SET comes from protoc with --include_source_info: the generated Python code has lost the comments.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
+from google.protobuf.message import Message
+
+from miradouro.query.http_messages import parameter_fields
+from miradouro.query.pictures import DEFAULT_SIZE, SIZES
+from miradouro.v1.ingest_service_pb2 import ListFailuresRequest
+from miradouro.v1.search_service_pb2 import SearchRequest
+
+Json = dict[str, Any]
+_PACKAGE = ".miradouro.v1."
+_TIMESTAMP = ".google.protobuf.Timestamp"
+_Field = FieldDescriptorProto
+_PLAIN: dict[int, Json] = {
+    _Field.TYPE_BOOL: {"type": "boolean"},
+    _Field.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
+    _Field.TYPE_DOUBLE: {"type": "number"},
+    _Field.TYPE_INT32: {"type": "integer"},
+    _Field.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]+$"},  # a number would lose digits past 2^53
+    _Field.TYPE_SINT32: {"type": "integer"},
+    _Field.TYPE_STRING: {"type": "string"},
+    _Field.TYPE_UINT32: {"type": "integer", "minimum": 0},
+    _Field.TYPE_UINT64: {"type": "string", "pattern": "^[0-9]+$"},
+}
+_COLLECTION = "Collection of the photo."
+_PHOTO_ID = "Identifies the photo within its collection; a / in it may stand as it is or as %2F."
+
+
+class _Protos:
+    """Messages, enums and comments of the descriptor set, by full name."""
+
+    def __init__(self, described: FileDescriptorSet) -> None:
+        self.messages: dict[str, DescriptorProto] = {}
+        self.enums: dict[str, EnumDescriptorProto] = {}
+        self.comments: dict[str, str] = {}
+        for file in described.file:
+            self._read(file)
+
+    def _read(self, file: FileDescriptorProto) -> None:
+        comments = {tuple(one.path): " ".join(one.leading_comments.split()) for one in file.source_code_info.location}
+        prefix = f".{file.package}."
+        for i, message in enumerate(file.message_type):
+            self._read_message(message, prefix, (4, i), comments)
+        for i, enum in enumerate(file.enum_type):
+            name = prefix + enum.name
+            self.enums[name], self.comments[name] = enum, comments.get((5, i), "")
+            self.comments |= {f"{name}.{value.name}": comments.get((5, i, 2, j), "") for j, value in enumerate(enum.value)}
+        for i, service in enumerate(file.service):
+            self.comments |= {
+                f"{prefix}{service.name}.{method.name}": comments.get((6, i, 2, j), "") for j, method in enumerate(service.method)
+            }
+
+    def _read_message(
+        self, message: DescriptorProto, prefix: str, path: tuple[int, ...], comments: dict[tuple[int, ...], str]
+    ) -> None:
+        name = prefix + message.name
+        self.messages[name], self.comments[name] = message, comments.get(path, "")
+        self.comments |= {f"{name}.{one.name}": comments.get((*path, 2, j), "") for j, one in enumerate(message.field)}
+        for i, inner in enumerate(message.nested_type):
+            self._read_message(inner, f"{name}.", (*path, 3, i), comments)
+
+    def schema(self, field: FieldDescriptorProto) -> Json:
+        """The schema of a field's values."""
+        one = self._schema_of_one(field)
+        if field.label != _Field.LABEL_REPEATED:
+            return one
+        entry = self.messages.get(field.type_name)
+        if entry is not None and entry.options.map_entry:
+            return {"type": "object", "additionalProperties": self._schema_of_one(entry.field[1])}
+        return {"type": "array", "items": one}
+
+    def _schema_of_one(self, field: FieldDescriptorProto) -> Json:
+        if field.type_name == _TIMESTAMP:
+            return {"type": "string", "format": "date-time"}
+        if field.type_name:
+            return _reference(field.type_name)
+        return dict(_PLAIN[field.type])
+
+    def component(self, name: str) -> Json:
+        """The schema of a message or an enum."""
+        if name in self.enums:
+            values = [value.name for value in self.enums[name].value]
+            meanings = "".join(f"\n- `{value}`: {self.comments[f'{name}.{value}']}" for value in values)
+            return {"type": "string", "enum": values, "description": self.comments[name] + meanings}
+        message = self.messages[name]
+        properties = {
+            field.json_name: {**self.schema(field), "description": self.comments[f"{name}.{field.name}"]}
+            for field in message.field
+        }
+        component: Json = {"type": "object", "description": self.comments[name]}
+        component |= {"properties": properties} if properties else {}
+        component["additionalProperties"] = False
+        for i in range(len(message.oneof_decl)):
+            members = [field for field in message.field if field.HasField("oneof_index") and field.oneof_index == i]
+            if not members[0].proto3_optional:
+                component["oneOf"] = [{"required": [field.json_name]} for field in members]
+        return component
+
+    def components(self, roots: list[str]) -> Json:
+        """The schemas of everything that the roots lead to, by name."""
+        found: Json = {}
+        waiting = [_PACKAGE + root for root in roots]
+        while waiting:
+            name = waiting.pop()
+            if name.removeprefix(_PACKAGE) not in found:
+                found[name.removeprefix(_PACKAGE)] = self.component(name)
+                waiting += self._used_by(name)
+        return dict(sorted(found.items()))
+
+    def _used_by(self, name: str) -> Iterator[str]:
+        for field in self.messages[name].field if name in self.messages else ():
+            entry = self.messages.get(field.type_name)
+            if entry is not None and entry.options.map_entry:
+                yield from (one.type_name for one in entry.field if one.type_name)
+            elif field.type_name and field.type_name != _TIMESTAMP:
+                yield field.type_name
+
+    def parameters(self, kind: type[Message]) -> list[Json]:
+        """The query parameters that stand for the fields of a message."""
+        name = f".{kind.DESCRIPTOR.full_name}"
+        by_name = {field.name: field for field in self.messages[name].field}
+        found = []
+        for descriptor in parameter_fields(kind):
+            field = by_name[descriptor.name]
+            told: Json = {"name": descriptor.json_name, "in": "query", "description": self.comments[f"{name}.{field.name}"]}
+            if field.label == _Field.LABEL_REPEATED:
+                told["description"] += " Each is a JSON object; the parameter may be repeated."
+                found.append(told | {"content": {"application/json": {"schema": self._schema_of_one(field)}}})
+            else:
+                found.append(told | {"schema": self.schema(field)})
+        return found
+
+
+def description(described: FileDescriptorSet) -> Json:
+    """The OpenAPI 3.1 document."""
+    protos = _Protos(described)
+
+    def rpc(name: str, answer: str, **more: Any) -> Json:
+        _, method = name.split(".")
+        return {
+            "operationId": more.pop("operation", method[0].lower() + method[1:]),
+            "summary": protos.comments[_PACKAGE + name],
+            **more,
+            "responses": {"200": {"description": "The answer.", "content": _json(_reference(_PACKAGE + answer))}} | _error(),
+        }
+
+    where = [_in_path("collection", _COLLECTION), _in_path("photo_id", _PHOTO_ID)]
+    size = {
+        "name": "size",
+        "in": "query",
+        "description": "Pixels of the longer side.",
+        "schema": {"type": "integer", "enum": list(SIZES), "default": DEFAULT_SIZE},
+    }
+    photo = {"required": True, "content": {kind: {} for kind in ("image/jpeg", "image/png", "image/webp")}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Miradouro",
+            "version": "v1",
+            "summary": "Search for photos by what they show.",
+            "description": "The messages are those of the gRPC services, as the canonical JSON of protobuf: names may be given "
+            "in lowerCamelCase or as in the protos, 64-bit numbers come as strings, and empty fields are written. The server "
+            "listens on its own machine only and answers its own origin only.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": {
+            "/v1/search": {
+                "post": rpc(
+                    "SearchService.Search",
+                    "SearchResponse",
+                    requestBody={"required": True, "content": _json(_reference(_PACKAGE + "SearchRequest"))},
+                )
+            },
+            "/v1/search/photo": {
+                "post": rpc(
+                    "SearchService.Search",
+                    "SearchResponse",
+                    operation="searchByPhoto",
+                    description="Finds photos that look like the one in the body, an encoded photo as it is.",
+                    parameters=protos.parameters(SearchRequest),
+                    requestBody=photo,
+                )
+            },
+            "/v1/photos/{collection}/{photo_id}": {
+                "get": rpc("SearchService.GetPhoto", "GetPhotoResponse", parameters=where),
+            },
+            "/v1/stats": {"get": rpc("SearchService.Stats", "StatsResponse")},
+            "/v1/failures": {
+                "get": rpc(
+                    "IngestService.ListFailures", "ListFailuresResponse", parameters=protos.parameters(ListFailuresRequest)
+                )
+            },
+            "/photos/{collection}/{photo_id}": {
+                "get": _picture("original", "The original, as it is now.", "image/*", where),
+            },
+            "/thumbnails/{collection}/{photo_id}": {
+                "get": _picture("thumbnail", "The photo as it was indexed, small and upright.", "image/jpeg", [*where, size]),
+            },
+        },
+        "components": {
+            "schemas": protos.components(["SearchRequest", "SearchResponse", "GetPhotoResponse", "StatsResponse"])
+            | protos.components(["ListFailuresResponse"])
+            | {"Error": _ERROR}
+        },
+    }
+
+
+_ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["status", "message"],
+            "properties": {
+                "status": {"type": "string", "description": "The gRPC status, for programs."},
+                "message": {"type": "string", "description": "What was wrong, with which value, and what to do."},
+                "field": {"type": "string", "description": "The argument that was wrong, in the proto's spelling."},
+            },
+        }
+    },
+}
+
+
+def _reference(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name.removeprefix(_PACKAGE)}"}
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _error() -> Json:
+    return {"default": {"description": "What was wrong.", "content": _json(_reference(_PACKAGE + "Error"))}}
+
+
+def _in_path(name: str, text: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
+
+
+def _picture(operation: str, summary: str, media_type: str, parameters: list[Json]) -> Json:
+    told: Json = {"200": {"description": "The picture.", "content": {media_type: {}}}}
+    told |= {"304": {"description": "The picture that If-None-Match names is still the one."}}
+    return {"operationId": operation, "summary": summary, "parameters": parameters, "responses": told | _error()}
+
+
+def main() -> None:
+    """Writes the document to standard output."""
+    described = FileDescriptorSet.FromString(Path(sys.argv[1]).read_bytes())
+    sys.stdout.write(json.dumps(description(described), indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

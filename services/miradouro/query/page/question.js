@@ -1,0 +1,35 @@
+// A question and its address: everything but a photo's pixels stands in the URL.
+
+const KINDS = ["keyword", "text", "like", "photo"];
+
+/** The question of an address: {kind, value, collection, space}; kind is "" where nothing is asked. */
+export function questionAt(search) {
+  const said = new URLSearchParams(search);
+  const kind = KINDS.find((one) => said.has(one)) ?? "";
+  return {
+    kind,
+    value: kind ? said.get(kind) : "",
+    collection: said.get("collection") ?? "",
+    space: said.get("space") ?? "",
+  };
+}
+
+/** The address of a question, relative to the page. */
+export function addressOf({ kind, value, collection, space }) {
+  const said = new URLSearchParams();
+  if (kind) said.set(kind, value);
+  if (collection) said.set("collection", collection);
+  if (space && comparesPictures(kind)) said.set("space", space);
+  const text = said.toString();
+  return text ? `/?${text}` : "/";
+}
+
+/** Whether hits are compared by a space: words have none. */
+export function comparesPictures(kind) {
+  return kind === "like" || kind === "photo";
+}
+
+/** The words of a keyword question: "golden retriever, cat" are two. */
+export function tagsIn(text) {
+  return text.split(",").map((tag) => tag.trim()).filter(Boolean);
+}

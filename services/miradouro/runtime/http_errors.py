@@ -1,0 +1,26 @@
+"""Errors as JSON: {"error": {"status", "message"}}, with "field" where an argument is wrong."""
+
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse
+
+from miradouro.core.errors import InvalidArgument, MiradouroError
+from miradouro.runtime.rpc import HTTP_CODES
+
+RETRY_AFTER_S = 1
+
+
+def error_response(
+    status: str, message: str, *, field: str = "", code: int = 0, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An answer with the error; `code` is that of `status` unless given."""
+    told = {"status": status, "message": message} | ({"field": field} if field else {})
+    code = code or HTTP_CODES[status]
+    retry = {"Retry-After": str(RETRY_AFTER_S)} if code == 503 else {}
+    return JSONResponse({"error": told}, code, {"Cache-Control": "no-store", **retry, **(headers or {})})
+
+
+def response_of(error: MiradouroError, *, code: int = 0) -> JSONResponse:
+    """The answer that tells of `error`; `code` is that of its status unless given."""
+    message = error.message.encode("utf-8", "backslashreplace").decode()
+    return error_response(error.status, message, field=error.field if isinstance(error, InvalidArgument) else "", code=code)
