@@ -12,16 +12,17 @@ from miradouro.core.query import (
     AttributeIn,
     FileNamePrefix,
     InBox,
-    KeywordClause,
+    Match,
     Matches,
     Near,
     NoneOf,
+    Order,
     OwnerIs,
     TagIs,
     TakenBetween,
     TextClause,
 )
-from miradouro.core.question import Example, Keywords, Like, Question, Text, next_offset, plan, tag_words
+from miradouro.core.question import Example, Keywords, Like, Question, Text, page_of, plan, tag_words
 from miradouro.query.wire import question_bytes, question_from
 from miradouro.v1.search_service_pb2 import (
     AttributeFilter,
@@ -62,7 +63,7 @@ def test_every_option_of_an_example_is_read():
         collection="trips", photo=ExampleQuery(data=b"x"), space="a/b", limit=1_000, max_distance=0.5, exact=True, page_token="t"
     )
     assert question_from(request, read_page=lambda token: {"t": 7}[token]) == Question(
-        "trips", Example(b"x"), space="a/b", limit=1_000, offset=7, max_distance=0.5, exact=True
+        "trips", Example(b"x"), space="a/b", limit=1_000, page=7, max_distance=0.5, exact=True
     )
 
 
@@ -79,7 +80,7 @@ def _like(**options):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (SearchRequest(), "query: it is missing; allowed: one of keyword, text, photo, like"),
+        (SearchRequest(), "query: it is missing; allowed: one of keyword, text, photo, like, everything"),
         (SearchRequest(keyword=DOG, collection="My Photos"), "collection: 'My Photos' is not a collection name"),
         (SearchRequest(keyword=KeywordQuery()), "keyword.words: 0 words; allowed: 1 to 64"),
         (SearchRequest(keyword=KeywordQuery(words=["dog"] * 65)), "keyword.words: 65 words; allowed: 1 to 64"),
@@ -224,13 +225,29 @@ def test_words_stand_for_themselves_and_for_the_labels_of_which_they_are_synonym
     )
 
 
-@given(total=st.integers(0, 12_000), limit=st.integers(1, 1_000))
-def test_following_the_pages_shows_every_hit_that_can_be_reached_once(total, limit):
-    seen, offset = 0, 0
-    while offset is not None:
-        query = plan(Question("photos", Keywords(("dog",)), limit=limit, offset=offset), None, canonical=str)
-        assert query.clause == KeywordClause(("dog",))
-        page = max(0, min(query.limit, total - offset))
-        seen += page
-        offset = next_offset(query, Matches((None,) * page, total, True, False, True))
+@given(total=st.integers(0, 12_000), limit=st.integers(20, 1_000))
+def test_following_the_pages_of_a_ranking_shows_every_hit_that_can_be_reached_once(total, limit):
+    seen, page = 0, 0
+    while page is not None:
+        question = Question("photos", Text(TextClause(("dog",), (), ())), limit=limit, page=page)
+        query = plan(question, None, canonical=str)
+        assert query.clause == TextClause(("dog",), (), ())
+        found = max(0, min(query.limit, total - page))
+        shown, page = page_of(question, query, Matches((None,) * found, total, True, False, True))
+        seen += len(shown.matches)
     assert seen == min(total, 10_000)
+
+
+@given(total=st.integers(0, 12_000), limit=st.integers(500, 1_000), order=st.sampled_from(Order))
+def test_following_the_pages_of_a_listing_shows_every_hit_once_without_end(total, limit, order):
+    everything = [Match(f"{i:05}", 1 - i / 20_000, None, None, None) for i in range(total)]
+    seen, page = [], 0
+    while page is not None:
+        question = Question("photos", Keywords(("dog",)), limit=limit, page=page, order=order)
+        query = plan(question, None, canonical=str)
+        assert query.offset == 0
+        rest = [match for match in everything if query.after is None or match.photo_id > query.after.photo_id]
+        shown, page = page_of(question, query, Matches(tuple(rest[: query.limit]), total, True, False, True))
+        assert len(shown.matches) <= limit
+        seen += shown.matches
+    assert seen == everything

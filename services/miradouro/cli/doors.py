@@ -32,16 +32,19 @@ class IngestDoor(Protocol):
 
 
 @contextmanager
-def open_search(settings: StandaloneSettings, *, server: str | None = None, space: str = "") -> Iterator[SearchDoor]:
+def open_search(
+    settings: StandaloneSettings, *, server: str | None = None, space: str = "", region: bool = False
+) -> Iterator[SearchDoor]:
     """The search service at `server`, else that of the folder's server, else one in this process.
 
-    In this process only the bundle of `space` (empty: the default one) is ever loaded, when a photo has to be embedded.
+    In this process only the bundle of `space` (empty: the default one, or that of regions for a `region`) is ever loaded, when a
+    photo has to be embedded.
     """
     target = server or _server_of(settings.data_folder)
     if target is None:
         from miradouro.cli.here import search_here
 
-        with search_here(settings, space=space) as door:
+        with search_here(settings, space=space, region=region) as door:
             yield door
     else:
         from miradouro.cli.remote import search_at

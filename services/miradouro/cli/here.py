@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def search_here(settings: StandaloneSettings, *, space: str) -> Iterator["_LocalSearch"]:
-    """The search service over the data folder, for questions in `space`."""
-    with open_search(Configuration(standalone=settings), space=space) as handlers:
+def search_here(settings: StandaloneSettings, *, space: str, region: bool = False) -> Iterator["_LocalSearch"]:
+    """The search service over the data folder, for questions in `space`, or for a `region`."""
+    with open_search(Configuration(standalone=settings), space=space, region=region) as handlers:
         yield _LocalSearch(handlers, settings.call_timeout_s)
 
 

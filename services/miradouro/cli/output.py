@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, timedelta, timezone
 from typing import Any
 
 import click
@@ -15,6 +16,12 @@ TAG_KINDS = {
     search_service_pb2.TAG_KIND_PARENT: "parent",
     search_service_pb2.TAG_KIND_USER: "user",
 }
+FACETS = {
+    search_service_pb2.FACET_FIELD_TAG: "tag",
+    search_service_pb2.FACET_FIELD_OWNER: "owner",
+    search_service_pb2.FACET_FIELD_YEAR: "year",
+    search_service_pb2.FACET_FIELD_CAMERA: "camera",
+}
 _SHOWN_TAGS = 3
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -24,16 +31,33 @@ def write_json(value: Any) -> None:
     click.echo(json.dumps(value, allow_nan=False))
 
 
-def search_json(answer: SearchResponse) -> dict[str, Any]:
-    """The answer as `miradouro search --json` prints it."""
+def search_json(answer: SearchResponse, *, with_times: bool = False) -> dict[str, Any]:
+    """The answer as `miradouro search --json` prints it; `with_times` tells when photos were taken."""
+    facets = {FACETS[one.field]: _facet_json(one) for one in answer.facets}
+    hits = [_hit_json(hit) | ({"taken_at": _taken_text(hit)} if with_times else {}) for hit in answer.hits]
     return {
-        "hits": [_hit_json(hit) for hit in answer.hits],
+        "hits": hits,
         "total": answer.total,
         "total_is_exact": answer.total_is_exact,
         "truncated": answer.truncated,
         "exact": answer.exact,
         "took_ms": answer.took_ms,
+        **({"facets": facets} if facets else {}),
     }
+
+
+def _facet_json(facet: search_service_pb2.FacetCounts) -> dict[str, Any]:
+    return {"counts": [{"value": one.value, "photos": one.photos} for one in facet.counts], "values": facet.values}
+
+
+def _taken_text(hit: search_service_pb2.Hit) -> str | None:
+    """Local time with its offset, in ISO 8601; without one where the offset is unknown."""
+    if not hit.HasField("taken_at"):
+        return None
+    instant = hit.taken_at.instant.ToDatetime(tzinfo=UTC)
+    if not hit.taken_at.HasField("utc_offset_minutes"):
+        return instant.replace(tzinfo=None).isoformat()
+    return instant.astimezone(timezone(timedelta(minutes=hit.taken_at.utc_offset_minutes))).isoformat()
 
 
 def _hit_json(hit: search_service_pb2.Hit) -> dict[str, Any]:
@@ -53,18 +77,29 @@ def _region_json(region: photo_event_pb2.Region) -> dict[str, float]:
     return {"x": region.x, "y": region.y, "width": region.width, "height": region.height}
 
 
-def search_lines(answer: SearchResponse) -> Iterator[str]:
-    """The answer for a person: a line for each hit, then what there is in all."""
+def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterator[str]:
+    """The answer for a person: a line for each hit, the facets, then what there is in all."""
     width = max((len(printable(hit.photo_id)) for hit in answer.hits), default=0)
     for rank, hit in enumerate(answer.hits, 1):
         distance = f"  distance {hit.distance:.4f}" if hit.HasField("distance") else ""
         tags = ", ".join(f"{tag.label} {tag.score:.2f}" for tag in hit.tags[:_SHOWN_TAGS])
         caption = f"  “{hit.caption}”" if hit.caption and not hit.caption_is_generated else ""
-        yield printable(f"{rank:>4}  {hit.score:7.4f}{distance}  {printable(hit.photo_id):<{width}}  {tags}{caption}").rstrip()
+        taken = f"  {_taken_text(hit) or 'undated':<25}" if with_times else ""
+        region = f"  at {_box_text(hit.region)}" if hit.HasField("region") else ""
+        name = f"{printable(hit.photo_id):<{width}}"
+        yield printable(f"{rank:>4}  {hit.score:7.4f}{distance}{taken}  {name}{region}  {tags}{caption}").rstrip()
+    for facet in answer.facets:
+        counts = ", ".join(f"{one.value} {one.photos:,}" for one in facet.counts) or "none"
+        more = facet.values - len(facet.counts)
+        yield printable(f"{FACETS[facet.field]}: {counts}{f', and {more:,} more' if more else ''}")
     space = f" in {answer.hits[0].space}" if answer.hits and answer.hits[0].space else ""
     about = "" if answer.total_is_exact else "about "
     cut = "; more lie within the distance than can be paged to" if answer.truncated else ""
     yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
+
+
+def _box_text(box: photo_event_pb2.Region) -> str:
+    return ",".join(f"{part:.2f}" for part in (box.x, box.y, box.width, box.height))
 
 
 def stats_json(answer: StatsResponse) -> dict[str, Any]:

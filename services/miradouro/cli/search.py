@@ -1,13 +1,20 @@
 """`miradouro search`: ask one question."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from miradouro.cli.options import collection_option, data_option, json_option, offline_option, settings_of, utf8
 from miradouro.core.errors import BadPhoto, InvalidArgument
 
+if TYPE_CHECKING:
+    from miradouro.v1.photo_event_pb2 import Region
+    from miradouro.v1.search_service_pb2 import Facet, Filter, SearchRequest, SearchResponse
+
 MAX_UINT32 = 2**32 - 1
+FACETS = ("tag", "owner", "year", "camera")
 
 
 @click.command()
@@ -16,8 +23,30 @@ MAX_UINT32 = 2**32 - 1
 @click.option("--text", metavar="T", help='Words, "a phrase" that must occur, -word that must not.')
 @click.option("--photo", type=click.Path(path_type=Path), metavar="FILE", help="Photos that look like this file.")
 @click.option("--like", metavar="ID", help="Photos that look like this indexed photo.")
+@click.option(
+    "--region",
+    metavar="X,Y,W,H",
+    help="Part of --photo or --like to look for, in fractions of its width and height from the top left.",
+)
 @click.option("--space", default="", metavar="S", help="Vector space to compare in, for --photo and --like.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="F",
+    help="Conditions that every hit fulfils, as 'tag:dog -owner:Ana taken:2024 near:38.7,-9.1,2km'; may be repeated. "
+    "Without a question: list all that pass.",
+)
+@click.option("--sort", type=click.Choice(["relevance", "taken"]), help="Best first, or newest first. Default: relevance.")
+@click.option(
+    "--facet",
+    "facets",
+    multiple=True,
+    metavar="FIELD[:N]",
+    help=f"Count the photos of each {', '.join(FACETS[:-1])} or {FACETS[-1]}, the N commonest, 10 by default; may be repeated.",
+)
 @click.option("--limit", type=int, metavar="N", help="Hits to print, 1 to 1,000. Default: 10.")
+@click.option("--all", "every", is_flag=True, help="Print every hit that pages reach, instead of --limit.")
 @click.option("--max-distance", type=float, metavar="D", help="Largest distance, 0 to 2, for --photo and --like.")
 @click.option("--exact", is_flag=True, help="Use no approximate structure.")
 @click.option("--server", metavar="HOST:PORT", help="Ask this server instead of a data folder.")
@@ -32,8 +61,13 @@ def search(
     text: str | None,
     photo: Path | None,
     like: str | None,
+    region: str | None,
     space: str,
+    filters: tuple[str, ...],
+    sort: str | None,
+    facets: tuple[str, ...],
     limit: int | None,
+    every: bool,
     max_distance: float | None,
     exact: bool,
     server: str | None,
@@ -42,44 +76,108 @@ def search(
     offline: bool,
     as_json: bool,
 ) -> None:
-    """Find photos by tag, by words, by an example or by an indexed photo: one of --keyword, --text, --photo, --like."""
+    """Find photos by tag, by words, by an example or by an indexed photo: one of --keyword, --text, --photo, --like.
+
+    With a --filter, --sort or --facet none of them is needed: then all photos that pass the filters are listed.
+    """
     asked = {"--keyword": keywords or None, "--text": text, "--photo": photo, "--like": like}
     kinds = [name for name, value in asked.items() if value is not None]
-    if len(kinds) != 1:
+    if len(kinds) > 1 or not (kinds or filters or sort or facets):
         raise click.UsageError(f"ask one of {', '.join(asked)}; {' and '.join(kinds) or 'none'} given")
     if more_keywords and not keywords:
         raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; words for {kinds[0]} go into one pair of quotes")
     if server is not None and data is not None:
         raise click.UsageError("--server and --data exclude each other: a server has its own data folder")
+    if every and limit is not None:
+        raise click.UsageError("--all and --limit exclude each other")
 
     from miradouro.cli.doors import open_search
     from miradouro.cli.output import search_json, search_lines, write_json
-    from miradouro.v1.search_service_pb2 import ExampleQuery, KeywordQuery, LikeQuery, SearchRequest, TextQuery
+    from miradouro.core.query import MAX_LIMIT
+    from miradouro.v1 import search_service_pb2 as pb
 
     settings = settings_of(data=data, offline=offline)
-    request = SearchRequest(collection=utf8(collection, "collection"), space=utf8(space, "space"), exact=exact)
+    request = pb.SearchRequest(collection=utf8(collection, "collection"), space=utf8(space, "space"), exact=exact)
     if limit is not None:
         if not 0 <= limit <= MAX_UINT32:
             raise InvalidArgument("limit", f"{limit:,}; allowed: 1 to 1,000")
         request.limit = limit
+    if every:
+        request.limit = MAX_LIMIT
     if max_distance is not None:
         request.max_distance = max_distance
+    if sort == "taken":
+        request.sort = pb.SORT_ORDER_TAKEN
+    request.filters.extend(_filters(filters))
+    request.facets.extend(_facet(text) for text in facets)
+    box = _region(region) if region is not None else None
+    if box and photo is None and like is None:
+        raise InvalidArgument("region", "it is set, but words have no region; leave it out, or ask by photo or like")
     if keywords:
         words = [utf8(word, "keyword.words") for word in (*keywords, *more_keywords)]
-        request.keyword.CopyFrom(KeywordQuery(words=words))
+        request.keyword.CopyFrom(pb.KeywordQuery(words=words))
     elif text is not None:
-        request.text.CopyFrom(TextQuery(text=utf8(text, "text.text")))
+        request.text.CopyFrom(pb.TextQuery(text=utf8(text, "text.text")))
     elif photo is not None:
-        request.photo.CopyFrom(ExampleQuery(data=_read_photo(photo)))
+        request.photo.CopyFrom(pb.ExampleQuery(data=_read_photo(photo), region=box))
     elif like is not None:
-        request.like.CopyFrom(LikeQuery(photo_id=utf8(like, "like.photo_id")))
-    with open_search(settings, server=server, space=space) as door:
+        request.like.CopyFrom(pb.LikeQuery(photo_id=utf8(like, "like.photo_id"), region=box))
+    else:
+        request.everything.CopyFrom(pb.EverythingQuery())
+    with open_search(settings, server=server, space=space, region=box is not None) as door:
         answer = door.Search(request)
+        if every:
+            _add_pages(answer, request, door.Search)
     if as_json:
-        write_json(search_json(answer))
+        write_json(search_json(answer, with_times=sort == "taken"))
         return
-    for line in search_lines(answer):
+    for line in search_lines(answer, with_times=sort == "taken"):
         click.echo(line)
+
+
+def _add_pages(answer: "SearchResponse", request: "SearchRequest", ask: Callable[["SearchRequest"], "SearchResponse"]) -> None:
+    """Adds the hits of every further page to `answer`."""
+    del request.facets[:]  # they are counted once
+    token = answer.next_page_token
+    while token:
+        request.page_token = token
+        page = ask(request)
+        answer.hits.extend(page.hits)
+        answer.took_ms += page.took_ms
+        token = page.next_page_token
+
+
+def _filters(texts: Iterable[str]) -> "list[Filter]":
+    if not texts:
+        return []
+    from miradouro.core.filter_grammar import parse_filter
+    from miradouro.query.filters import filters_of
+
+    return [one for text in texts for one in filters_of(parse_filter(text))]
+
+
+def _facet(text: str) -> "Facet":
+    from miradouro.v1 import search_service_pb2 as pb
+
+    name, colon, size = text.partition(":")
+    if name not in FACETS or (colon and not (size.isascii() and size.isdigit() and int(size) <= MAX_UINT32)):
+        raise InvalidArgument("facet", f"{text!r}; allowed: {', '.join(FACETS)}, each with the number of values, as tag:20")
+    facet = pb.Facet(field=f"FACET_FIELD_{name.upper()}")
+    if colon:
+        facet.size = int(size)
+    return facet
+
+
+def _region(text: str) -> "Region":
+    from miradouro.v1.photo_event_pb2 import Region
+
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError as exc:
+        raise InvalidArgument(
+            "region", f"{text!r} is not X,Y,WIDTH,HEIGHT; write four fractions, as 0.5,0,0.5,0.5 for the top right quarter"
+        ) from exc
+    return Region(x=x, y=y, width=width, height=height)
 
 
 def _read_photo(path: Path) -> bytes:

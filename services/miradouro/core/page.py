@@ -4,42 +4,64 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
+from datetime import datetime
 
 from miradouro.core.errors import InvalidArgument
+from miradouro.core.query import After
 
-_OFFSET_BYTES = 4
 _MAC_BYTES = 16
 MIN_KEY_BYTES = 16
 
+Page = int | After  # the number of its first hit, from 0; or the hit before it
 
-def sign_page(offset: int, *, question: bytes, key: bytes) -> str:
-    """A token for the page that begins at hit number `offset` (from 0, below 2^32) of the answer to `question`.
 
-    `question` is any encoding that differs between different questions; `key` is secret, at least 16 bytes.
+def sign_page(page: Page, *, question: bytes, key: bytes) -> str:
+    """A token for that `page` of the answer to `question`.
+
+    `question` is any encoding that differs between different questions; `key` is secret, at least 16 bytes. A token is good as
+    long as the key is in use: it does not expire by itself.
     """
-    head = offset.to_bytes(_OFFSET_BYTES, "big")
-    return base64.urlsafe_b64encode(head + _mac(head, question, key)).rstrip(b"=").decode("ascii")
+    head = _written(page)
+    return base64.urlsafe_b64encode(_mac(head, question, key) + head).rstrip(b"=").decode("ascii")
 
 
-def read_page(token: str, *, question: bytes, key: bytes) -> int:
-    """The offset in `token`, 0 for an empty one. Raises InvalidArgument when it is altered or of another question."""
+def read_page(token: str, *, question: bytes, key: bytes) -> Page:
+    """The page in `token`, 0 for an empty one. Raises InvalidArgument when it is altered, of another question or another key."""
     if not token:
         return 0
     wrong = InvalidArgument(
-        "page_token", "not a token of this question from this server; ask again with an empty page_token for the first page"
+        "page_token",
+        "not a token of this question from this server as it runs now; ask again with an empty page_token for the first page",
     )
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as exc:
         raise wrong from exc
-    offset = int.from_bytes(raw[:_OFFSET_BYTES], "big")
-    # The whole text is compared: base64 has several spellings of the same bytes.
-    if not hmac.compare_digest(sign_page(offset, question=question, key=key), token):
+    head = raw[_MAC_BYTES:]
+    # The whole text is compared as well: base64 has several spellings of the same bytes.
+    signed = base64.urlsafe_b64encode(_mac(head, question, key) + head).rstrip(b"=")
+    if not hmac.compare_digest(signed, token.encode()):
         raise wrong
-    return offset
+    return _read(head)
+
+
+def _written(page: Page) -> bytes:
+    if isinstance(page, After):
+        taken = page.taken_at.isoformat() if page.taken_at else None
+        return json.dumps([page.photo_id, page.score, taken], separators=(",", ":")).encode("ascii")
+    return str(page).encode("ascii")
+
+
+def _read(head: bytes) -> Page:
+    told = json.loads(head)
+    if isinstance(told, int):
+        return told
+    photo_id, score, taken = told
+    return After(photo_id, score, datetime.fromisoformat(taken) if taken else None)
 
 
 def _mac(head: bytes, question: bytes, key: bytes) -> bytes:
     if len(key) < MIN_KEY_BYTES:
         raise ValueError(f"a key of {len(key)} bytes; at least {MIN_KEY_BYTES} are needed")
-    return hmac.new(key, head + hashlib.sha256(question).digest(), hashlib.sha256).digest()[:_MAC_BYTES]
+    return hmac.new(key, hashlib.sha256(question).digest() + head, hashlib.sha256).digest()[:_MAC_BYTES]

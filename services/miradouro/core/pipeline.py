@@ -16,7 +16,7 @@ from miradouro.core.document import Document, Tag
 from miradouro.core.embedding import Embedding, Priority
 from miradouro.core.event import EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Embedder, PhotoIndex
-from miradouro.core.question import Answer, Example, Like, Look, Question, next_offset, offered_space, plan, searched_space
+from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Space
 
 
@@ -102,28 +102,32 @@ def answer(
     *,
     embedder: Embedder,
     index: PhotoIndex,
+    original: Callable[[Document], bytes],
     canonical: Callable[[str], str],
     default_space: str,
     limits: DecodeLimits = DEFAULT_LIMITS,
     remaining_s: Callable[[], float | None] = lambda: None,
 ) -> Answer:
-    """One question to its hits; a question in words goes straight to the plan.
+    """One question to its hits; a question in words goes straight to the plan. `original` reads the photo of a document again.
 
-    Raises NotFound (collection, photo), InvalidArgument (space), BadPhoto, ProvenanceMismatch, and what the embedder raises.
+    Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder
+    and `original` raise.
     """
-    look = None
-    if isinstance(question.sought, Example | Like):
+    look, sought = None, question.sought
+    if isinstance(sought, Example | Like):
         space = searched_space(question, index.spaces(question.collection), default_space=default_space)
-        if isinstance(question.sought, Like):
-            vectors = index.vector(question.collection, question.sought.photo_id, space.name)
+        if isinstance(sought, Like) and sought.region is None:
+            vectors = index.vector(question.collection, sought.photo_id, space.name)
         else:
+            data = sought.data if isinstance(sought, Example) else original(index.get(question.collection, sought.photo_id))
             bundle, space = offered_space(space, embedder.describe())
-            tensor = decode(question.sought.data, [bundle.geometry], limits=limits).tensors[bundle.geometry]
+            tensor = decode(data, [bundle.geometry], limits=limits, region=sought.region).tensors[bundle.geometry]
             [embedding] = embedder.embed(
                 [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
             )
             vectors = embedding.vectors[space.name]
-        look = Look(space.name, space.provenance, vectors[0])  # row 0 of a space of regions stands for the whole photo
+        # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
+        look = Look(space.name, space.provenance, vectors[0])
     query = plan(question, look, canonical=canonical)
-    matches = index.search(query)
-    return Answer(matches, space=look.space if look else "", next_offset=next_offset(query, matches))
+    matches, next_page = page_of(question, query, index.search(query))
+    return Answer(matches, space=look.space if look else "", next_page=next_page)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from miradouro.core.document import Document, Float32, Place
 from miradouro.core.spaces import Region
@@ -11,6 +12,28 @@ DEFAULT_LIMIT = 10
 MAX_RANKED = 10_000  # how deep ranked answers can be paged, as in OpenSearch
 MAX_WORDS = 64
 MAX_TEXT_CHARS = 1_024
+DEFAULT_FACET_SIZE = 10
+MAX_FACET_SIZE = 1_000
+CAMERA_ATTRIBUTE = "camera"
+
+
+class Order(StrEnum):
+    """How an answer is ordered; equal ones by photo id (code points).
+
+    RELEVANCE: best first. TAKEN: newest first by the instant of taking, photos without one last.
+    """
+
+    RELEVANCE = "relevance"
+    TAKEN = "taken"
+
+
+class FacetField(StrEnum):
+    """What a facet counts: tags of any kind as `fold_tag` leaves them, owners, years in UTC, the attribute `camera`."""
+
+    TAG = "tag"
+    OWNER = "owner"
+    YEAR = "year"
+    CAMERA = "camera"
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,11 @@ class VectorClause:
     vector: Float32
     max_distance: float | None = None
     exact: bool = False
+
+
+@dataclass(frozen=True)
+class EverythingClause:
+    """Every photo; each has score 0, so that relevance orders by photo id."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +135,56 @@ class NoneOf:
     conditions: "tuple[Condition, ...]"
 
 
-Clause = KeywordClause | TextClause | VectorClause
+Clause = KeywordClause | TextClause | VectorClause | EverythingClause
 Condition = TagIs | OwnerIs | AttributeIn | TakenBetween | Near | InBox | FileNamePrefix | NoneOf
 
 
 @dataclass(frozen=True)
-class IndexQuery:
-    """What an index is asked: one clause, conditions that all hold, and a window into the ranking.
+class After:
+    """The last photo of a page: the next one begins behind it, whatever was added or deleted since.
 
-    `offset` + `limit` is at most MAX_RANKED. Equal scores are ordered by photo id (code points).
+    Of `score` and `taken_at` (aware, None when unknown) the one that orders the answer decides, then `photo_id`.
+    """
+
+    photo_id: str
+    score: float = 0.0
+    taken_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A field to count by, and how many of its values to tell, 1 to MAX_FACET_SIZE."""
+
+    field: FacetField
+    size: int = DEFAULT_FACET_SIZE
+
+
+@dataclass(frozen=True)
+class FacetCount:
+    """A value and how many photos have it."""
+
+    value: str
+    photos: int
+
+
+@dataclass(frozen=True)
+class FacetCounts:
+    """The commonest values, equal ones by value (code points); `values` is how many there are in all.
+
+    Photos without a value (no tag, owner, time or camera) are in no count.
+    """
+
+    field: FacetField
+    counts: tuple[FacetCount, ...]
+    values: int
+
+
+@dataclass(frozen=True)
+class IndexQuery:
+    """What an index is asked: one clause, conditions that all hold, an order, and a window into it.
+
+    `offset` + `limit` is at most MAX_RANKED. `after` takes the place of `offset`, where `pages_by_key`. `facets` are counted
+    over every photo that the clause (its max_distance included) and the conditions let pass, whatever the window.
     """
 
     collection: str
@@ -124,6 +193,14 @@ class IndexQuery:
     limit: int = DEFAULT_LIMIT
     offset: int = 0
     with_documents: bool = True
+    order: Order = Order.RELEVANCE
+    after: After | None = None
+    facets: tuple[Facet, ...] = ()
+
+    @property
+    def pages_by_key(self) -> bool:
+        """Whether a page can begin `after` a photo: where its place depends on that photo alone, so not by BM25 or distance."""
+        return self.order is Order.TAKEN or isinstance(self.clause, KeywordClause | EverythingClause)
 
 
 @dataclass(frozen=True)
@@ -141,7 +218,8 @@ class Match:
 class Matches:
     """The engine's answer.
 
-    `total`: for words the photos that match, for vectors those that pass the conditions and max_distance.
+    `total`: for words the photos that match, for vectors those that pass the conditions and max_distance; always exact where
+    facets are counted, one FacetCounts for each facet that was asked, in that order.
     `truncated`: photos within max_distance exist that no page can reach. `exact`: no approximate structure was used.
     """
 
@@ -150,3 +228,4 @@ class Matches:
     total_is_exact: bool
     truncated: bool
     exact: bool
+    facets: tuple[FacetCounts, ...] = ()

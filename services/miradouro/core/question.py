@@ -1,22 +1,27 @@
 """What a person asks, before any photo is looked at, and how it becomes what an index is asked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from miradouro.core.document import Float32
-from miradouro.core.errors import FailedPrecondition
+from miradouro.core.errors import FailedPrecondition, InvalidArgument
+from miradouro.core.page import Page
 from miradouro.core.query import (
     DEFAULT_LIMIT,
     MAX_RANKED,
+    After,
     Clause,
     Condition,
+    EverythingClause,
+    Facet,
     IndexQuery,
     KeywordClause,
     Matches,
+    Order,
     TextClause,
     VectorClause,
 )
-from miradouro.core.spaces import BundleDescription, Space, resolve_space
+from miradouro.core.spaces import BundleDescription, Region, Space, resolve_space
 from miradouro.core.text import fold_tag
 
 
@@ -35,17 +40,24 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Everything:
+    """Every photo."""
+
+
+@dataclass(frozen=True)
 class Example:
-    """Photos that look like this one: an encoded photo."""
+    """Photos that look like this one: an encoded photo; with a `region`, those of which a part looks like that part of it."""
 
     data: bytes
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
 class Like:
-    """Photos that look like one in the collection; that one is among them."""
+    """Photos that look like one in the collection, or of which a part looks like a `region` of it; that one is among them."""
 
     photo_id: str
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -53,13 +65,15 @@ class Question:
     """A checked question. `space` is as typed, empty for the default; `max_distance` and `exact` matter for vectors alone."""
 
     collection: str
-    sought: Keywords | Text | Example | Like
+    sought: Keywords | Text | Everything | Example | Like
     conditions: tuple[Condition, ...] = ()
     space: str = ""
     limit: int = DEFAULT_LIMIT
-    offset: int = 0
+    page: Page = 0
     max_distance: float | None = None
     exact: bool = False
+    order: Order = Order.RELEVANCE
+    facets: tuple[Facet, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,34 +87,66 @@ class Look:
 
 @dataclass(frozen=True)
 class Answer:
-    """`space` is the one compared, empty for words; `next_offset` is where the next page begins, None on the last one."""
+    """`space` is the one compared, empty for words; `next_page` is None on the last one."""
 
     matches: Matches
     space: str
-    next_offset: int | None
+    next_page: Page | None
 
 
 def plan(question: Question, look: Look | None, *, canonical: Callable[[str], str]) -> IndexQuery:
     """What the index is asked; `look` is that of the photo for Example and Like, `canonical` names the label of a synonym."""
-    return IndexQuery(
+    query = IndexQuery(
         collection=question.collection,
         clause=_clause(question, look, canonical),
         conditions=question.conditions,
-        limit=min(question.limit, MAX_RANKED - question.offset),
-        offset=question.offset,
+        limit=question.limit,
+        offset=0 if isinstance(question.page, After) else question.page,
+        order=question.order,
+        after=question.page if isinstance(question.page, After) else None,
+        facets=question.facets,
     )
+    if query.pages_by_key:
+        return replace(query, limit=question.limit + 1)  # the one too many tells whether there is a next page
+    return replace(query, limit=min(question.limit, MAX_RANKED - query.offset))
 
 
-def next_offset(query: IndexQuery, matches: Matches) -> int | None:
-    """Where the page after `matches` begins, None when there is none."""
+def page_of(question: Question, query: IndexQuery, matches: Matches) -> tuple[Matches, Page | None]:
+    """What of `matches` is shown, and the page after it, None when there is none."""
+    if query.pages_by_key:
+        shown = matches.matches[: question.limit]
+        if len(shown) == len(matches.matches):
+            return matches, None
+        last, document = shown[-1], shown[-1].document
+        taken_at = document.taken_at.instant if document and document.taken_at else None
+        return replace(matches, matches=shown), After(last.photo_id, last.score, taken_at)
     after = query.offset + len(matches.matches)
     is_last = len(matches.matches) < query.limit or (matches.total_is_exact and after >= matches.total)
-    return None if is_last or after >= MAX_RANKED else after
+    return matches, None if is_last or after >= MAX_RANKED else after
 
 
 def searched_space(question: Question, spaces: Sequence[Space], *, default_space: str) -> Space:
-    """The space that the question names, or the default one, among those of the collection. Raises InvalidArgument."""
-    return resolve_space(question.space or default_space, spaces)
+    """The space that the question names, or the default one, among those of the collection; for a region the one of regions.
+
+    Raises InvalidArgument, and FailedPrecondition when the collection has nothing to compare a region with.
+    """
+    if not (isinstance(question.sought, Example | Like) and question.sought.region):
+        return resolve_space(question.space or default_space, spaces)
+    regional = [space for space in spaces if space.compares_regions]
+    allowed = ", ".join(space.name for space in regional)
+    if not regional:
+        raise FailedPrecondition(
+            f"collection {question.collection!r} holds no space of regions; ask without a region, "
+            "or index into a collection that has one"
+        )
+    if question.space:
+        space = resolve_space(question.space, spaces)
+        if space not in regional:
+            raise InvalidArgument("space", f"{space.name} has no regions to compare one with; allowed: {allowed}, or none")
+        return space
+    if len(regional) > 1:
+        raise InvalidArgument("space", f"it is not set, and a region can be compared in several; allowed: {allowed}")
+    return regional[0]
 
 
 def offered_space(space: Space, bundles: Sequence[BundleDescription]) -> tuple[BundleDescription, Space]:
@@ -131,6 +177,8 @@ def _clause(question: Question, look: Look | None, canonical: Callable[[str], st
             return KeywordClause(tag_words(words, canonical))
         case Text(clause):
             return clause
+        case Everything():
+            return EverythingClause()
         case Example() | Like():
             assert look is not None, "a photo is looked at before its question is planned"
             return VectorClause(look.space, look.provenance, look.vector, question.max_distance, question.exact)

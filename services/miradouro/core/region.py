@@ -13,6 +13,12 @@ _TOLERANCE = 1e-6  # x + width may pass 1 by this: a sum of two fractions is sel
 
 def check_region(region: Region, *, field: str = "region") -> Region:
     """`region` itself when it is a box inside the photo; raises InvalidArgument naming the part otherwise, NaN included."""
+    for name, value in (("x", region.x), ("y", region.y), ("width", region.width), ("height", region.height)):
+        if 1 + _TOLERANCE < value < math.inf:
+            raise InvalidArgument(
+                f"{field}.{name}",
+                f"{value:g} looks like pixels; expected are fractions of the photo's width and height, 0 to 1",
+            )
     for name, value in (("x", region.x), ("y", region.y)):
         if not 0 <= value < 1:
             raise InvalidArgument(f"{field}.{name}", f"{value} is not within 0 (included) to 1 (excluded)")

@@ -44,6 +44,9 @@ class Region:
     height: float
 
 
+WHOLE = Region(0.0, 0.0, 1.0, 1.0)
+
+
 @dataclass(frozen=True)
 class Space:
     """A searchable vector space. Distance is Euclidean between L2-normalised vectors, 0 to 2.
@@ -69,6 +72,11 @@ class Space:
     def vectors_per_photo(self) -> int:
         """1, or the number of regions."""
         return len(self.regions) or 1
+
+    @property
+    def compares_regions(self) -> bool:
+        """Whether a part of a photo can be asked for: vector 0 stands for the whole picture, so that of a crop for the crop."""
+        return self.regions[:1] == (WHOLE,)
 
 
 @dataclass(frozen=True)

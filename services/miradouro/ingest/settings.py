@@ -26,9 +26,17 @@ class IngestSettings(Settings):
         60.0, ge=0, le=3_600, description="Seconds for which a step that fails for a passing reason is tried again."
     )
     embed_timeout_s: float = Field(60.0, gt=0, le=3_600, description="Seconds that one photo may take in the embedder.")
+    spaces: str = Field(
+        "", description="Spaces of new collections, separated by commas; empty for every space that its bundle calls a default."
+    )
     photo_roots: str = Field(
         "", description="Folders, separated by colons, below which events may name photos by file URI; empty: none."
     )
+
+    @property
+    def space_names(self) -> list[str]:
+        """`spaces` one by one."""
+        return [name for part in self.spaces.split(",") if (name := part.strip())]
 
     @property
     def photo_root_folders(self) -> list[Path]:

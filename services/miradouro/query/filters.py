@@ -1,6 +1,6 @@
 """Filters of a request as conditions, each checked once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from miradouro.core.document import Place
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_OWNER_CHARS, MAX_TAG_CHARS, check_place
+from miradouro.core.filter_grammar import MAX_CONDITIONS, MAX_NAME_CHARS, MAX_RADIUS_M, MAX_VALUES
 from miradouro.core.query import (
     AttributeIn,
     Condition,
@@ -23,11 +24,7 @@ from miradouro.core.query import (
 from miradouro.core.text import fold_tag
 from miradouro.v1 import photo_event_pb2, search_service_pb2
 
-MAX_FILTERS = 64
 MAX_DEPTH = 8  # of not within not
-MAX_ATTRIBUTE_VALUES = 64
-MAX_RADIUS_M = 20_037_509  # half way round the earth
-MAX_FILE_NAME_CHARS = 1_024
 
 
 class _HasFilters(Protocol):
@@ -37,11 +34,51 @@ class _HasFilters(Protocol):
 
 def conditions_from(message: _HasFilters, *, field: str = "filters", depth: int = 1) -> tuple[Condition, ...]:
     """The conditions that the filters stand for. Raises InvalidArgument naming the filter, as `filters[0].near.radius_m`."""
-    if len(message.filters) > MAX_FILTERS:
-        raise InvalidArgument(field, f"{len(message.filters):,} conditions; allowed: at most {MAX_FILTERS}")
+    if len(message.filters) > MAX_CONDITIONS:
+        raise InvalidArgument(field, f"{len(message.filters):,} conditions; allowed: at most {MAX_CONDITIONS}")
     if depth > MAX_DEPTH:
         raise InvalidArgument(field, f"conditions lie {depth} deep; allowed: at most {MAX_DEPTH}")
     return tuple(_condition(one, f"{field}[{i}]", depth) for i, one in enumerate(message.filters))
+
+
+def filters_of(conditions: Iterable[Condition]) -> list[search_service_pb2.Filter]:
+    """The filters that stand for the conditions: the inverse of `conditions_from`."""
+    return [_filter(condition) for condition in conditions]
+
+
+def _filter(condition: Condition) -> search_service_pb2.Filter:
+    match condition:
+        case TagIs(label):
+            return search_service_pb2.Filter(tag=label)
+        case OwnerIs(owner):
+            return search_service_pb2.Filter(owner=owner)
+        case AttributeIn(name, values):
+            return search_service_pb2.Filter(attribute=search_service_pb2.AttributeFilter(name=name, values=values))
+        case TakenBetween(start, end):
+            bounds = {name: _stamp(bound) for name, bound in (("from", start), ("until", end)) if bound is not None}
+            return search_service_pb2.Filter(taken=search_service_pb2.TakenFilter(**bounds))
+        case Near(center, radius_m):
+            return search_service_pb2.Filter(near=search_service_pb2.NearFilter(center=_place_of(center), radius_m=radius_m))
+        case InBox(south_west, north_east):
+            corners = {"south_west": _place_of(south_west), "north_east": _place_of(north_east)}
+            return search_service_pb2.Filter(box=search_service_pb2.BoxFilter(**corners))
+        case FileNamePrefix(prefix):
+            return search_service_pb2.Filter(file_name_prefix=prefix)
+        case NoneOf(inner):
+            none = search_service_pb2.NotFilter(filters=filters_of(inner))
+            negation = search_service_pb2.Filter()
+            getattr(negation, "not").CopyFrom(none)  # a keyword of Python
+            return negation
+
+
+def _stamp(instant: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp
+
+
+def _place_of(place: Place) -> photo_event_pb2.Place:
+    return photo_event_pb2.Place(latitude=place.latitude, longitude=place.longitude)
 
 
 def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condition:
@@ -65,7 +102,7 @@ def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condit
         case "not":
             inner = getattr(one, "not")  # a keyword of Python
             if not inner.filters:
-                raise InvalidArgument(f"{field}.not.filters", f"0 conditions; allowed: 1 to {MAX_FILTERS}")
+                raise InvalidArgument(f"{field}.not.filters", f"0 conditions; allowed: 1 to {MAX_CONDITIONS}")
             return NoneOf(conditions_from(inner, field=f"{field}.not.filters", depth=depth + 1))
         case _:
             raise InvalidArgument(
@@ -75,8 +112,8 @@ def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condit
 
 
 def _attribute(one: search_service_pb2.AttributeFilter, field: str) -> AttributeIn:
-    if not 1 <= len(one.values) <= MAX_ATTRIBUTE_VALUES:
-        raise InvalidArgument(f"{field}.values", f"{len(one.values):,} values; allowed: 1 to {MAX_ATTRIBUTE_VALUES}")
+    if not 1 <= len(one.values) <= MAX_VALUES:
+        raise InvalidArgument(f"{field}.values", f"{len(one.values):,} values; allowed: 1 to {MAX_VALUES}")
     values = [_sized(value, f"{field}.values", MAX_ATTRIBUTE_VALUE_CHARS, least=0) for value in one.values]
     return AttributeIn(_sized(one.name, f"{field}.name", MAX_ATTRIBUTE_NAME_CHARS), tuple(values))
 
@@ -127,7 +164,7 @@ def _place(one: photo_event_pb2.Place, field: str) -> Place:
 def _file_name_prefix(prefix: str, field: str) -> FileNamePrefix:
     if "/" in prefix:
         raise InvalidArgument(field, f"{prefix!r} holds a /; only the last part of photo_id is compared: leave the folders out")
-    return FileNamePrefix(_sized(prefix, field, MAX_FILE_NAME_CHARS))
+    return FileNamePrefix(_sized(prefix, field, MAX_NAME_CHARS))
 
 
 def _sized(text: str, field: str, most: int, *, least: int = 1) -> str:

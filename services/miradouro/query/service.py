@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
-from miradouro.core.errors import NotFound
+from miradouro.core.document import Document
+from miradouro.core.errors import FailedPrecondition, NotFound
 from miradouro.core.page import read_page, sign_page
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex
@@ -25,11 +26,16 @@ class SearchableStore(PhotoIndex, IndexAdmin, Protocol):
     """An index that also counts its collections."""
 
 
+def no_originals(document: Document) -> bytes:
+    """For a service that reaches no photos but those it is sent. Raises FailedPrecondition."""
+    raise FailedPrecondition(f"this service can't read {document.photo_id!r} again; send the photo itself (--photo)")
+
+
 class SearchService:
     """Answers questions about the photos of `store`.
 
     `canonical` gives the label of a synonym; `page_key` signs page tokens, at least 16 secret bytes: tokens are good for
-    every service with the same key. `limits` are those of example photos.
+    every service with the same key. `limits` are those of example photos; `original` reads an indexed photo again.
     """
 
     def __init__(
@@ -40,13 +46,15 @@ class SearchService:
         canonical: Callable[[str], str],
         default_space: str,
         page_key: bytes,
+        original: Callable[[Document], bytes] = no_originals,
         limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
         self._store, self._embedder, self._canonical = store, embedder, canonical
         self._default_space, self._page_key, self._limits = default_space, page_key, limits
+        self._original = original
 
     def Search(self, request: SearchRequest, call: Call) -> SearchResponse:
-        """Finds photos. Raises InvalidArgument, NotFound, ProvenanceMismatch, and what the embedder raises."""
+        """Finds photos. Raises InvalidArgument, NotFound, FailedPrecondition, and what the embedder raises."""
         started = time.perf_counter()
         asked = wire.question_bytes(request)
         question = wire.question_from(request, read_page=lambda token: read_page(token, question=asked, key=self._page_key))
@@ -54,12 +62,13 @@ class SearchService:
             question,
             embedder=self._embedder,
             index=self._store,
+            original=self._original,
             canonical=self._canonical,
             default_space=self._default_space,
             limits=self._limits,
             remaining_s=call.remaining_s,
         )
-        token = "" if found.next_offset is None else sign_page(found.next_offset, question=asked, key=self._page_key)
+        token = "" if found.next_page is None else sign_page(found.next_page, question=asked, key=self._page_key)
         return wire.response_of(found, took_ms=(time.perf_counter() - started) * 1_000, next_page_token=token)
 
     def GetPhoto(self, request: GetPhotoRequest, call: Call) -> GetPhotoResponse:

@@ -7,9 +7,23 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from miradouro.core.document import Document, Place, Tag, TagKind, TakenAt
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, MAX_PHOTO_ID_BYTES, MAX_TAG_CHARS, check_collection
+from miradouro.core.page import Page
 from miradouro.core.ports import CollectionStats
-from miradouro.core.query import DEFAULT_LIMIT, MAX_LIMIT, MAX_RANKED, MAX_WORDS, Match
-from miradouro.core.question import Answer, Example, Keywords, Like, Question, Text
+from miradouro.core.query import (
+    DEFAULT_FACET_SIZE,
+    DEFAULT_LIMIT,
+    MAX_FACET_SIZE,
+    MAX_LIMIT,
+    MAX_RANKED,
+    MAX_WORDS,
+    Facet,
+    FacetCounts,
+    FacetField,
+    Match,
+    Order,
+)
+from miradouro.core.question import Answer, Everything, Example, Keywords, Like, Question, Text
+from miradouro.core.region import check_region
 from miradouro.core.spaces import Region
 from miradouro.core.text import fold_tag
 from miradouro.core.text_query import parse_text
@@ -22,11 +36,23 @@ _TAG_KINDS = {
     TagKind.LABEL: search_service_pb2.TAG_KIND_LABEL,
     TagKind.PARENT: search_service_pb2.TAG_KIND_PARENT,
 }
+_ORDERS: dict[int, Order] = {
+    search_service_pb2.SORT_ORDER_UNSPECIFIED: Order.RELEVANCE,
+    search_service_pb2.SORT_ORDER_RELEVANCE: Order.RELEVANCE,
+    search_service_pb2.SORT_ORDER_TAKEN: Order.TAKEN,
+}
+_FACET_FIELDS = {
+    search_service_pb2.FACET_FIELD_TAG: FacetField.TAG,
+    search_service_pb2.FACET_FIELD_OWNER: FacetField.OWNER,
+    search_service_pb2.FACET_FIELD_YEAR: FacetField.YEAR,
+    search_service_pb2.FACET_FIELD_CAMERA: FacetField.CAMERA,
+}
+_FACET_FIELDS_ON_THE_WIRE = {field: number for number, field in _FACET_FIELDS.items()}
 _TAG_ORDER = {kind: place for place, kind in enumerate(_TAG_KINDS)}
 
 
-def question_from(request: search_service_pb2.SearchRequest, *, read_page: Callable[[str], int] = lambda _: 0) -> Question:
-    """The checked question; `read_page` gives the offset of a page token.
+def question_from(request: search_service_pb2.SearchRequest, *, read_page: Callable[[str], Page] = lambda _: 0) -> Question:
+    """The checked question; `read_page` gives the page of a token.
 
     Raises InvalidArgument naming the field in the proto's spelling, the value and what is allowed.
     """
@@ -36,14 +62,19 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidArgument("limit", f"{limit:,}; allowed: 1 to {MAX_LIMIT:,}")
     max_distance = request.max_distance if request.HasField("max_distance") else None
-    if isinstance(sought, Keywords | Text):
+    order = _order(request.sort)
+    if isinstance(sought, Keywords | Text | Everything):
         for name, is_set in (("max_distance", max_distance is not None), ("space", bool(request.space))):
             if is_set:
                 raise InvalidArgument(name, f"it is set, but words have no {name}; leave it out, or ask by photo or like")
     elif max_distance is not None and not 0 <= max_distance <= MAX_DISTANCE:
         raise InvalidArgument("max_distance", f"{max_distance}; allowed: 0 to {MAX_DISTANCE:g}")
-    offset = read_page(request.page_token)
-    if offset >= MAX_RANKED:
+    elif order is Order.TAKEN and max_distance is None:
+        raise InvalidArgument(
+            "sort", "every photo has some distance, so all would be listed; set max_distance too, or ask without an example"
+        )
+    page = read_page(request.page_token)
+    if isinstance(page, int) and page >= MAX_RANKED:
         raise InvalidArgument("page_token", f"answers can be paged up to hit {MAX_RANKED:,}; narrow the question with filters")
     return Question(
         collection=collection,
@@ -51,19 +82,22 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
         conditions=conditions_from(request),
         space=request.space,
         limit=limit,
-        offset=offset,
+        page=page,
         max_distance=max_distance,
         exact=request.exact,
+        order=order,
+        facets=_facets(request.facets),
     )
 
 
 def question_bytes(request: search_service_pb2.SearchRequest) -> bytes:
-    """What makes two requests pages of one answer: everything but page token and size of the page."""
+    """What makes two requests pages of one answer: everything but page token, size of the page, and what is counted."""
     question = search_service_pb2.SearchRequest()
     question.CopyFrom(request)
     question.collection = request.collection or DEFAULT_COLLECTION
     question.ClearField("page_token")
     question.ClearField("limit")
+    question.ClearField("facets")
     return question.SerializeToString(deterministic=True)
 
 
@@ -80,18 +114,51 @@ def photo_id_from(photo_id: str, *, field: str) -> str:
     return photo_id
 
 
-def _sought(request: search_service_pb2.SearchRequest) -> Keywords | Text | Example | Like:
+def _sought(request: search_service_pb2.SearchRequest) -> Keywords | Text | Everything | Example | Like:
     match request.WhichOneof("query"):
         case "keyword":
             return Keywords(_words(request.keyword.words))
         case "text":
             return Text(parse_text(request.text.text, field="text.text"))
         case "photo":
-            return Example(request.photo.data)
+            return Example(request.photo.data, _region_from(request.photo, "photo.region"))
         case "like":
-            return Like(photo_id_from(request.like.photo_id, field="like.photo_id"))
+            region = _region_from(request.like, "like.region")
+            return Like(photo_id_from(request.like.photo_id, field="like.photo_id"), region)
+        case "everything":
+            return Everything()
         case _:
-            raise InvalidArgument("query", "it is missing; allowed: one of keyword, text, photo, like")
+            raise InvalidArgument("query", "it is missing; allowed: one of keyword, text, photo, like, everything")
+
+
+def _region_from(message: search_service_pb2.ExampleQuery | search_service_pb2.LikeQuery, field: str) -> Region | None:
+    if not message.HasField("region"):
+        return None
+    box = message.region
+    return check_region(Region(box.x, box.y, box.width, box.height), field=field)
+
+
+def _order(sort: int) -> Order:
+    if sort not in _ORDERS:  # a later version's
+        raise InvalidArgument("sort", f"{sort} is no order of this version; allowed: SORT_ORDER_RELEVANCE, SORT_ORDER_TAKEN")
+    return _ORDERS[sort]
+
+
+def _facets(asked: Sequence[search_service_pb2.Facet]) -> tuple[Facet, ...]:
+    facets: dict[FacetField, Facet] = {}
+    for number, one in enumerate(asked):
+        if one.field not in _FACET_FIELDS:
+            raise InvalidArgument(
+                f"facets[{number}].field", f"{one.field} is no field to count; allowed: tag, owner, year, camera"
+            )
+        size = one.size if one.HasField("size") else DEFAULT_FACET_SIZE
+        if not 1 <= size <= MAX_FACET_SIZE:
+            raise InvalidArgument(f"facets[{number}].size", f"{size:,}; allowed: 1 to {MAX_FACET_SIZE:,}")
+        field = _FACET_FIELDS[one.field]
+        if field in facets:
+            raise InvalidArgument(f"facets[{number}].field", f"{field.value} is asked twice; ask once")
+        facets[field] = Facet(field, size)
+    return tuple(facets.values())
 
 
 def _words(words: Sequence[str]) -> tuple[str, ...]:
@@ -117,6 +184,15 @@ def response_of(answer: Answer, *, took_ms: float, next_page_token: str) -> sear
         exact=matches.exact,
         took_ms=took_ms,
         next_page_token=next_page_token,
+        facets=map(_facet_counts, matches.facets),
+    )
+
+
+def _facet_counts(counts: FacetCounts) -> search_service_pb2.FacetCounts:
+    return search_service_pb2.FacetCounts(
+        field=_FACET_FIELDS_ON_THE_WIRE[counts.field],
+        counts=[search_service_pb2.FacetCount(value=one.value, photos=one.photos) for one in counts.counts],
+        values=counts.values,
     )
 
 
@@ -134,6 +210,7 @@ def _hit(match: Match, space: str) -> search_service_pb2.Hit:
         caption_is_generated=document.caption_is_generated,
         region=None if match.region is None else _region(match.region),
         title=document.title,
+        taken_at=None if document.taken_at is None else _taken_at(document.taken_at),
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -25,11 +24,12 @@ def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Config
     service = IngestService(
         store=index,
         embedder=embedder,
-        photo_store=FileStore([Path(root) for root in configuration.ingest.photo_roots.split(":") if root]),
+        photo_store=FileStore(configuration.ingest.photo_root_folders),
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
         settings=configuration.ingest,
         limits=configuration.limits,
+        spaces=configuration.ingest.space_names,
         excluded=[configuration.standalone.data_folder],
     )
     try:

@@ -1,12 +1,15 @@
 """The search service in one process; apart from the rest, since a question in words needs little of it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
-from miradouro.core.ports import Embedder
+from miradouro.bundles.manifest import manifests
+from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.embedder_on_demand import open_embedder
@@ -16,26 +19,39 @@ PAGE_KEY_BYTES = 32
 
 def search_service(index: SqliteIndex, embedder: Embedder, configuration: Configuration) -> SearchService:
     """The search service over this process's index; its page tokens are good as long as the process lives."""
+    originals = Originals(
+        store=index, photo_store=_files, roots=configuration.ingest.photo_root_folders, limits=configuration.limits
+    )
     return SearchService(
         store=index,
         embedder=embedder,
         canonical=lambda word: load_labels().canonical(word),  # read when the first word is asked for
         default_space=configuration.query.default_space,
+        original=originals.read,
         limits=configuration.limits,
         page_key=os.urandom(PAGE_KEY_BYTES),
     )
 
 
 @contextmanager
-def open_search(configuration: Configuration, *, space: str) -> Iterator[SearchService]:
-    """The search service of one question in `space` (empty: the default one), reading the data folder.
+def open_search(configuration: Configuration, *, space: str, region: bool = False) -> Iterator[SearchService]:
+    """The search service of one question in `space` (empty: the default one, or that of regions), reading the data folder.
 
     Of the bundles only that of the space is ever loaded. Raises NotFound (no index there), FailedPrecondition, Corrupt.
     """
-    bundle = (space or configuration.query.default_space).split("/")[0]
-    bundles = [bundle] if bundle in configuration.embedding.bundles else []
+    if region and not space:
+        wanted = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}
+    else:
+        wanted = {(space or configuration.query.default_space).split("/")[0]}
+    bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=False) as index,
         open_embedder(configuration, bundles=bundles) as embedder,
     ):
         yield search_service(index, embedder, configuration)
+
+
+def _files(roots: Sequence[Path]) -> PhotoStore:
+    from miradouro.adapters.file_store import FileStore  # here: few questions need it
+
+    return FileStore(roots)

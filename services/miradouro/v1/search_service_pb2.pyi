@@ -11,42 +11,82 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SortOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SORT_ORDER_UNSPECIFIED: _ClassVar[SortOrder]
+    SORT_ORDER_RELEVANCE: _ClassVar[SortOrder]
+    SORT_ORDER_TAKEN: _ClassVar[SortOrder]
+
+class FacetField(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FACET_FIELD_UNSPECIFIED: _ClassVar[FacetField]
+    FACET_FIELD_TAG: _ClassVar[FacetField]
+    FACET_FIELD_OWNER: _ClassVar[FacetField]
+    FACET_FIELD_YEAR: _ClassVar[FacetField]
+    FACET_FIELD_CAMERA: _ClassVar[FacetField]
+
 class TagKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TAG_KIND_UNSPECIFIED: _ClassVar[TagKind]
     TAG_KIND_LABEL: _ClassVar[TagKind]
     TAG_KIND_PARENT: _ClassVar[TagKind]
     TAG_KIND_USER: _ClassVar[TagKind]
+SORT_ORDER_UNSPECIFIED: SortOrder
+SORT_ORDER_RELEVANCE: SortOrder
+SORT_ORDER_TAKEN: SortOrder
+FACET_FIELD_UNSPECIFIED: FacetField
+FACET_FIELD_TAG: FacetField
+FACET_FIELD_OWNER: FacetField
+FACET_FIELD_YEAR: FacetField
+FACET_FIELD_CAMERA: FacetField
 TAG_KIND_UNSPECIFIED: TagKind
 TAG_KIND_LABEL: TagKind
 TAG_KIND_PARENT: TagKind
 TAG_KIND_USER: TagKind
 
 class SearchRequest(_message.Message):
-    __slots__ = ("collection", "keyword", "text", "photo", "like", "filters", "space", "limit", "page_token", "max_distance", "exact")
+    __slots__ = ("collection", "keyword", "text", "photo", "like", "everything", "filters", "space", "limit", "page_token", "max_distance", "exact", "sort", "facets")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     KEYWORD_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     PHOTO_FIELD_NUMBER: _ClassVar[int]
     LIKE_FIELD_NUMBER: _ClassVar[int]
+    EVERYTHING_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     SPACE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     MAX_DISTANCE_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    SORT_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
     collection: str
     keyword: KeywordQuery
     text: TextQuery
     photo: ExampleQuery
     like: LikeQuery
+    everything: EverythingQuery
     filters: _containers.RepeatedCompositeFieldContainer[Filter]
     space: str
     limit: int
     page_token: str
     max_distance: float
     exact: bool
-    def __init__(self, collection: _Optional[str] = ..., keyword: _Optional[_Union[KeywordQuery, _Mapping]] = ..., text: _Optional[_Union[TextQuery, _Mapping]] = ..., photo: _Optional[_Union[ExampleQuery, _Mapping]] = ..., like: _Optional[_Union[LikeQuery, _Mapping]] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., space: _Optional[str] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., max_distance: _Optional[float] = ..., exact: _Optional[bool] = ...) -> None: ...
+    sort: SortOrder
+    facets: _containers.RepeatedCompositeFieldContainer[Facet]
+    def __init__(self, collection: _Optional[str] = ..., keyword: _Optional[_Union[KeywordQuery, _Mapping]] = ..., text: _Optional[_Union[TextQuery, _Mapping]] = ..., photo: _Optional[_Union[ExampleQuery, _Mapping]] = ..., like: _Optional[_Union[LikeQuery, _Mapping]] = ..., everything: _Optional[_Union[EverythingQuery, _Mapping]] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., space: _Optional[str] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., max_distance: _Optional[float] = ..., exact: _Optional[bool] = ..., sort: _Optional[_Union[SortOrder, str]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ...) -> None: ...
+
+class Facet(_message.Message):
+    __slots__ = ("field", "size")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    field: FacetField
+    size: int
+    def __init__(self, field: _Optional[_Union[FacetField, str]] = ..., size: _Optional[int] = ...) -> None: ...
+
+class EverythingQuery(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class KeywordQuery(_message.Message):
     __slots__ = ("words",)
@@ -61,16 +101,20 @@ class TextQuery(_message.Message):
     def __init__(self, text: _Optional[str] = ...) -> None: ...
 
 class ExampleQuery(_message.Message):
-    __slots__ = ("data",)
+    __slots__ = ("data", "region")
     DATA_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     data: bytes
-    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+    region: _photo_event_pb2.Region
+    def __init__(self, data: _Optional[bytes] = ..., region: _Optional[_Union[_photo_event_pb2.Region, _Mapping]] = ...) -> None: ...
 
 class LikeQuery(_message.Message):
-    __slots__ = ("photo_id",)
+    __slots__ = ("photo_id", "region")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
-    def __init__(self, photo_id: _Optional[str] = ...) -> None: ...
+    region: _photo_event_pb2.Region
+    def __init__(self, photo_id: _Optional[str] = ..., region: _Optional[_Union[_photo_event_pb2.Region, _Mapping]] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("tag", "owner", "attribute", "taken", "near", "box", "file_name_prefix")
@@ -129,7 +173,7 @@ class NotFilter(_message.Message):
     def __init__(self, filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token")
+    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets")
     HITS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     TOTAL_IS_EXACT_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +181,7 @@ class SearchResponse(_message.Message):
     EXACT_FIELD_NUMBER: _ClassVar[int]
     TOOK_MS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     total: int
     total_is_exact: bool
@@ -144,10 +189,29 @@ class SearchResponse(_message.Message):
     exact: bool
     took_ms: float
     next_page_token: str
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    facets: _containers.RepeatedCompositeFieldContainer[FacetCounts]
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ...) -> None: ...
+
+class FacetCounts(_message.Message):
+    __slots__ = ("field", "counts", "values")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    field: FacetField
+    counts: _containers.RepeatedCompositeFieldContainer[FacetCount]
+    values: int
+    def __init__(self, field: _Optional[_Union[FacetField, str]] = ..., counts: _Optional[_Iterable[_Union[FacetCount, _Mapping]]] = ..., values: _Optional[int] = ...) -> None: ...
+
+class FacetCount(_message.Message):
+    __slots__ = ("value", "photos")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    photos: int
+    def __init__(self, value: _Optional[str] = ..., photos: _Optional[int] = ...) -> None: ...
 
 class Hit(_message.Message):
-    __slots__ = ("photo_id", "uri", "score", "distance", "space", "tags", "caption", "caption_is_generated", "region", "title")
+    __slots__ = ("photo_id", "uri", "score", "distance", "space", "tags", "caption", "caption_is_generated", "region", "title", "taken_at")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     URI_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +222,7 @@ class Hit(_message.Message):
     CAPTION_IS_GENERATED_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     uri: str
     score: float
@@ -168,7 +233,8 @@ class Hit(_message.Message):
     caption_is_generated: bool
     region: _photo_event_pb2.Region
     title: str
-    def __init__(self, photo_id: _Optional[str] = ..., uri: _Optional[str] = ..., score: _Optional[float] = ..., distance: _Optional[float] = ..., space: _Optional[str] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., caption: _Optional[str] = ..., caption_is_generated: _Optional[bool] = ..., region: _Optional[_Union[_photo_event_pb2.Region, _Mapping]] = ..., title: _Optional[str] = ...) -> None: ...
+    taken_at: _photo_event_pb2.TakenAt
+    def __init__(self, photo_id: _Optional[str] = ..., uri: _Optional[str] = ..., score: _Optional[float] = ..., distance: _Optional[float] = ..., space: _Optional[str] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., caption: _Optional[str] = ..., caption_is_generated: _Optional[bool] = ..., region: _Optional[_Union[_photo_event_pb2.Region, _Mapping]] = ..., title: _Optional[str] = ..., taken_at: _Optional[_Union[_photo_event_pb2.TakenAt, _Mapping]] = ...) -> None: ...
 
 class Tag(_message.Message):
     __slots__ = ("label", "score", "kind")

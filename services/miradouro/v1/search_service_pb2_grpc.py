@@ -57,7 +57,7 @@ class SearchServiceServicer:
     """
 
     def Search(self, request, context):
-        """Finds photos by keyword, by text, by example photo or by a photo that is in the index.
+        """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]
-    """Finds photos by keyword, by text, by example photo or by a photo that is in the index."""
+    """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters."""
     GetPhoto: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.GetPhotoRequest, _search_service_pb2.GetPhotoResponse]
     """Returns what is stored about one photo, without its vectors."""
     Stats: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.StatsRequest, _search_service_pb2.StatsResponse]
@@ -46,7 +46,7 @@ class SearchServiceAsyncStub(SearchServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
-    """Finds photos by keyword, by text, by example photo or by a photo that is in the index."""
+    """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters."""
     GetPhoto: _aio.UnaryUnaryMultiCallable[_search_service_pb2.GetPhotoRequest, _search_service_pb2.GetPhotoResponse]  # type: ignore[assignment]
     """Returns what is stored about one photo, without its vectors."""
     Stats: _aio.UnaryUnaryMultiCallable[_search_service_pb2.StatsRequest, _search_service_pb2.StatsResponse]  # type: ignore[assignment]
@@ -61,7 +61,7 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
-        """Finds photos by keyword, by text, by example photo or by a photo that is in the index."""
+        """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters."""
 
     @_abc_1.abstractmethod
     def GetPhoto(

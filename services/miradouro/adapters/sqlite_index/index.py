@@ -9,10 +9,11 @@ from typing import Any, Self
 import apsw
 import numpy as np
 
-from miradouro.adapters.sqlite_index import failures, writes
+from miradouro.adapters.sqlite_index import facets, failures, writes
 from miradouro.adapters.sqlite_index.catalogue import Catalogue
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.driver_errors import translated
+from miradouro.adapters.sqlite_index.listing import everything
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
 from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, check_format, create_tables, write_format
@@ -24,7 +25,7 @@ from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.ports import CollectionStats, OriginState, WriteStatus
-from miradouro.core.query import MAX_RANKED, IndexQuery, KeywordClause, Matches, TextClause, VectorClause
+from miradouro.core.query import MAX_RANKED, EverythingClause, IndexQuery, KeywordClause, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space
 
 _ORIGINS_AT_ONCE = 1_000
@@ -120,9 +121,12 @@ class SqliteIndex:
         """See `PhotoIndex.search`; always exact."""
         if query.limit < 1 or query.offset < 0 or query.offset + query.limit > MAX_RANKED:
             raise InvalidArgument("limit", f"offset {query.offset:,} + limit {query.limit:,} is not within 1 to {MAX_RANKED:,}")
+        if query.after and (query.offset or not query.pages_by_key):
+            raise InvalidArgument("after", "an answer in this order has pages by offset, or no offset; leave one out")
         with self._connections.reading() as connection:
             ranking = self._rank(connection, query)
-            return matches(connection, query.collection, ranking, with_documents=query.with_documents)
+            counts = facets.count(connection, self._catalogue.find(connection, query.collection), ranking.members, query.facets)
+            return matches(connection, query.collection, ranking, facets=counts, with_documents=query.with_documents)
 
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`."""
@@ -228,6 +232,8 @@ class SqliteIndex:
                 return by_keyword(connection, collection, query, clause)
             case TextClause():
                 return by_text(connection, collection, query, clause)
+            case EverythingClause():
+                return everything(connection, collection, query)
 
     def _rank_by_vector(self, connection: apsw.Connection, query: IndexQuery, clause: VectorClause) -> Ranking:
         collection = self._catalogue.find(connection, query.collection)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, array_binding, document_of
 from miradouro.core.document import Document
-from miradouro.core.query import Match, Matches
+from miradouro.core.query import FacetCounts, Match, Matches
 from miradouro.core.spaces import Region
 
 
@@ -24,15 +25,29 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class Members:
+    """Every photo of a ranking, inside and outside of the window: SQL that gives their row ids, and its bindings."""
+
+    sql: str
+    bindings: Sequence[Any]
+
+
+@dataclass(frozen=True)
 class Ranking:
-    """The asked window of a ranking, and what holds for the whole of it."""
+    """The asked window of a ranking, and what holds for the whole of it; `members` is None for every photo there is."""
 
     window: Sequence[Ranked]
     total: int
     truncated: bool = False
+    members: Members | None = None
 
 
-def matches(connection: apsw.Connection, collection: str, ranking: Ranking, *, with_documents: bool) -> Matches:
+NOTHING = Ranking((), 0, members=Members("SELECT NULL WHERE FALSE", ()))
+
+
+def matches(
+    connection: apsw.Connection, collection: str, ranking: Ranking, *, facets: tuple[FacetCounts, ...], with_documents: bool
+) -> Matches:
     """The port's answer; documents come by one statement."""
     documents: dict[int, Document] = {}
     if with_documents and ranking.window:
@@ -52,4 +67,5 @@ def matches(connection: apsw.Connection, collection: str, ranking: Ranking, *, w
         total_is_exact=True,
         truncated=ranking.truncated,
         exact=True,
+        facets=facets,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import apsw
 import numkong
@@ -11,13 +12,14 @@ import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
 from miradouro.adapters.sqlite_index.conditions import Bindings, where
-from miradouro.adapters.sqlite_index.ranking import Ranked, Ranking
+from miradouro.adapters.sqlite_index.ordering import ordering
+from miradouro.adapters.sqlite_index.ranking import NOTHING, Members, Ranked, Ranking
 from miradouro.adapters.sqlite_index.rows import array_binding
 from miradouro.adapters.sqlite_index.segment_file import Float16, Int64, View
 from miradouro.adapters.sqlite_index.segments import newer_vectors
 from miradouro.core.document import Float32
 from miradouro.core.errors import ProvenanceMismatch
-from miradouro.core.query import MAX_RANKED, IndexQuery, VectorClause
+from miradouro.core.query import MAX_RANKED, IndexQuery, Order, VectorClause
 
 _SCANNED_AT_ONCE_BYTES = 4 << 20
 # Error of a scanned distance beyond that of rounding the query to float16: sums are float32, relative error below 1e-5.
@@ -52,10 +54,13 @@ def by_vector(
     total = len(scanned.row_ids)
     if clause.max_distance is not None:
         scanned, total = _within(connection, space, scanned, asked, clause.max_distance, error)
+    members = _members(connection, collection, space, query, None if clause.max_distance is None else scanned.row_ids)
+    if query.order is Order.TAKEN:
+        return Ranking(_newest(connection, space, scanned.row_ids, asked, query), total, members=members)
     end = min(query.offset + query.limit, MAX_RANKED, total)
     truncated = clause.max_distance is not None and total > MAX_RANKED
     if query.offset >= end:
-        return Ranking((), total, truncated)
+        return Ranking((), total, truncated, members)
     # Only what may stand inside the window is measured, with all that may equal its edges; the rest surely stands before or
     # behind it, for no distance is off by more than `error`.
     edges = np.partition(scanned.distances, (query.offset, end - 1))[[query.offset, end - 1]]
@@ -64,7 +69,43 @@ def by_vector(
     skipped = int(before.sum())
     distances, regions = _measure(connection, space, row_ids, asked)
     window = _window(connection, space, row_ids, distances, regions, query.offset - skipped, end - skipped)
-    return Ranking(window, total, truncated)
+    return Ranking(window, total, truncated, members)
+
+
+def _members(
+    connection: apsw.Connection, collection: Collection, space: StoredSpace, query: IndexQuery, within: Int64 | None
+) -> Members | None:
+    """The photos of the space that pass the conditions, or those of `within`, row ids."""
+    if within is not None:
+        return Members("SELECT value FROM carray(?)", [array_binding(within)]) if len(within) else NOTHING.members
+    has_all = connection.execute("SELECT photos FROM spaces WHERE space_id = ?", (space.space_id,)).get == collection.photos
+    if has_all and not query.conditions:
+        return None
+    condition, bindings = where(collection.collection_id, query.conditions)
+    held = "" if has_all else f" AND EXISTS (SELECT 1 FROM vectors_{space.space_id:d} v WHERE v.row_id = d.row_id)"
+    return Members(f"SELECT d.row_id FROM documents d WHERE {condition}{held}", bindings)
+
+
+def _newest(connection: apsw.Connection, space: StoredSpace, row_ids: Int64, asked: Float32, query: IndexQuery) -> list[Ranked]:
+    """The asked window of the photos `row_ids`, newest first."""
+    if not len(row_ids):
+        return []
+    order = ordering(query)
+    rows: list[Any] = connection.execute(
+        "SELECT d.row_id, d.photo_id FROM carray(?) c CROSS JOIN documents d ON d.row_id = c.value "
+        f"WHERE {order.begins} ORDER BY {order.by} LIMIT ? OFFSET ?",
+        (array_binding(row_ids), *order.bindings, query.limit, query.offset),
+    ).fetchall()
+    distances, regions = _measure(connection, space, np.array([row_id for row_id, _ in rows], np.int64), asked)
+    return [
+        _ranked(space, row_id, photo_id, distance, region)
+        for (row_id, photo_id), distance, region in zip(rows, distances.tolist(), regions.tolist(), strict=True)
+    ]
+
+
+def _ranked(space: StoredSpace, row_id: int, photo_id: str, distance: float, region: int) -> Ranked:
+    boxes = space.space.regions
+    return Ranked(row_id, photo_id, 1 - distance / 2, distance, boxes[region] if boxes else None)
 
 
 def _scan(
@@ -224,9 +265,8 @@ def _window(
             (array_binding(row_ids[chosen]),),
         )
     )
-    boxes = space.space.regions
     ranked = [
-        Ranked(row_id, photo_ids[row_id], 1 - distance / 2, distance, boxes[region] if boxes else None)
+        _ranked(space, row_id, photo_ids[row_id], distance, region)
         for row_id, distance, region in zip(
             row_ids[chosen].tolist(), distances[chosen].tolist(), regions[chosen].tolist(), strict=True
         )

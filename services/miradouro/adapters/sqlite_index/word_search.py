@@ -8,7 +8,8 @@ import apsw
 
 from miradouro.adapters.sqlite_index.catalogue import Collection
 from miradouro.adapters.sqlite_index.conditions import Bindings, where
-from miradouro.adapters.sqlite_index.ranking import Ranked, Ranking
+from miradouro.adapters.sqlite_index.ordering import ordering
+from miradouro.adapters.sqlite_index.ranking import NOTHING, Members, Ranked, Ranking
 from miradouro.adapters.sqlite_index.tokenizer import match_phrase
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause
 
@@ -17,7 +18,7 @@ def by_keyword(connection: apsw.Connection, collection: Collection, query: Index
     """Photos that carry any of the tags, by the sum of their probabilities."""
     words = list(dict.fromkeys(clause.words))
     if not words:
-        return Ranking((), 0)
+        return NOTHING
     found = f"t.collection_id = ? AND t.label IN ({', '.join('?' * len(words))})"
     bindings: Bindings = [collection.collection_id, *words]
     if len(words) == 1:
@@ -31,7 +32,7 @@ def by_text(connection: apsw.Connection, collection: Collection, query: IndexQue
     """Photos by BM25 as FTS5 computes it, columns weighted alike (Robertson and Zaragoza, 2009; k1 = 1.2, b = 0.75)."""
     should, must, must_not = (_phrases(part) for part in (clause.should, clause.must, clause.must_not))
     if not should and not must:  # nothing but stop words, or nothing that may be found
-        return Ranking((), 0)
+        return NOTHING
     table = f"text_{collection.collection_id:d}"
     # The expression ranks; whether a photo is a hit at all is decided apart where must and must_not have a say, so that a
     # phrase that may occur still counts, once.
@@ -62,12 +63,14 @@ def _ranking(connection: apsw.Connection, collection: Collection, query: IndexQu
     condition, more = where(collection.collection_id, query.conditions)
     joined = f"FROM {words.table} CROSS JOIN documents d ON d.row_id = {words.row_id} WHERE {words.found} AND {condition} "
     bindings: Bindings = [*words.bindings, *more]
+    order = ordering(query, words.score)
+    begins = f"HAVING {order.begins}" if words.group else f"AND {order.begins}"
     rows: list[Any] = connection.execute(
-        f"SELECT d.row_id, d.photo_id, {words.score} AS score {joined} {words.group} "
-        "ORDER BY score DESC, d.photo_id LIMIT ? OFFSET ?",
-        (*bindings, query.limit, query.offset),
+        f"SELECT d.row_id, d.photo_id, {words.score} {joined} {words.group} {begins} ORDER BY {order.by} LIMIT ? OFFSET ?",
+        (*bindings, *order.bindings, query.limit, query.offset),
     ).fetchall()
-    if 0 < len(rows) < query.limit or (not rows and not query.offset):  # the window reaches the end: it tells the total
+    reaches_end = 0 < len(rows) < query.limit or (not rows and not query.offset)
+    if reaches_end and query.after is None:  # then the window tells the total
         total = query.offset + len(rows)
     elif query.conditions:
         total = int(connection.execute(f"SELECT count({words.counted}) {joined}", bindings).get)
@@ -75,7 +78,8 @@ def _ranking(connection: apsw.Connection, collection: Collection, query: IndexQu
         total = int(
             connection.execute(f"SELECT count({words.counted}) FROM {words.table} WHERE {words.found}", words.bindings).get
         )
-    return Ranking([Ranked(*row) for row in rows], total)
+    members = Members(f"SELECT {words.row_id} {joined}", bindings)
+    return Ranking([Ranked(*row) for row in rows], total, members=members)
 
 
 def _phrases(raw: Iterable[str]) -> list[str]:

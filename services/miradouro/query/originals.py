@@ -1,0 +1,45 @@
+"""The photos that were indexed, read again from where the index says they are."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
+from miradouro.core.document import Document
+from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
+from miradouro.core.ports import IndexAdmin, PhotoStore
+
+_OFFER = "send the photo itself instead (--photo)"
+
+
+class Originals:
+    """Reads originals: never a path that a caller names, always the URI that was stored.
+
+    `photo_store` makes the store for folders; a collection's photos lie below its own folder or below `roots`.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: IndexAdmin,
+        photo_store: Callable[[Sequence[Path]], PhotoStore],
+        roots: Sequence[Path] = (),
+        limits: DecodeLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self._store, self._photo_store, self._roots, self._limits = store, photo_store, list(roots), limits
+
+    def read(self, document: Document) -> bytes:
+        """The very bytes that were indexed.
+
+        Raises FailedPrecondition (kept nowhere, gone, out of reach, changed since), Unavailable.
+        """
+        if not document.uri:
+            raise FailedPrecondition(f"photo {document.photo_id!r} came inline and its original was not kept; {_OFFER}")
+        folders = [Path(one.root) for one in self._store.stats() if one.name == document.collection and one.root]
+        try:
+            data = self._photo_store([*folders, *self._roots]).read(document.uri, limit_bytes=self._limits.max_bytes)
+        except (BadPhoto, InvalidArgument) as exc:
+            raise FailedPrecondition(f"the original of {document.photo_id!r} can't be read: {exc.message}; {_OFFER}") from exc
+        if hashlib.sha256(data).hexdigest() != document.sha256:
+            raise FailedPrecondition(f"{document.uri} has changed since it was indexed; index its folder again, or {_OFFER}")
+        return data
