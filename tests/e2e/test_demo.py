@@ -67,15 +67,15 @@ def test_a_folder_without_photos_is_told(tmp_path: Path) -> None:
 
 def test_the_services_stay_up_until_they_are_ended(tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "photos", ("one.jpg", "two.jpg"))
-    process = start("demo", "--photos", photos, "--folder", tmp_path / "demo", "--listen", "127.0.0.1:0")
+    process = start("demo", "--photos", photos, "--folder", tmp_path / "demo", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
     assert process.stdout is not None
     try:
         told = ""
-        while "Ctrl-C ends them." not in told:
+        while "page: " not in told:
             line = process.stdout.readline()
             assert line, process.communicate(timeout=START_S)
             told += line
-        [target] = re.findall(r"The services are up on (127\.0\.0\.1:\d+)", told)
+        [target] = re.findall(r"^ready: (127\.0\.0\.1:\d+)$", told, re.M)
         with grpc.insecure_channel(target) as channel:
             answer = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=START_S)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING

@@ -1,7 +1,6 @@
 """`miradouro demo`: sample photos or a person's own, one question of each kind, and a page of the answers."""
 
 import hashlib
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -30,12 +29,15 @@ SHOWN_TAGS = 3
     help="Where sample photos, index and page are kept. Default: `demo` in the user's cache folder of miradouro.",
 )
 @click.option("--serve/--no-serve", default=True, show_default=True, help="Leave the services up afterwards, until Ctrl-C.")
-@click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_LISTEN.")
-def demo(*, photos: Path | None, folder: Path | None, serve: bool, listen: str | None) -> None:
+@click.option("--listen", metavar="HOST:PORT", help="As for `miradouro up`.")
+@click.option("--http", metavar="HOST:PORT", help="As for `miradouro up`.")
+@click.pass_context
+def demo(
+    ctx: click.Context, *, photos: Path | None, folder: Path | None, serve: bool, listen: str | None, http: str | None
+) -> None:
     """Index sample photos through the services, ask one question of each kind, and write a page of the answers."""
-    from miradouro.runtime.event_loop import event_loop
+    from miradouro.cli.up import up
     from miradouro.runtime.grpc_server import running
-    from miradouro.runtime.grpc_server import serve as serve_grpc
     from miradouro.runtime.metrics import process_registry
     from miradouro.runtime.settings import ServerSettings, load
     from miradouro.standalone.composition import open_all
@@ -45,22 +47,15 @@ def demo(*, photos: Path | None, folder: Path | None, serve: bool, listen: str |
     data = _data_folder(place, photos)
     configuration = Configuration(standalone=settings_of(data=data))
     tour = _tour(place, photos, data)
-    server, registry = load(ServerSettings), process_registry()
-    where = listen or (configuration.standalone.listen if serve else ANY_PORT)
-    setting = "--listen" if listen else "MIRADOURO_LISTEN"
-    with event_loop(), open_all(configuration, registry=registry) as (index, services):
-        with running(services, listen=where, setting=setting, settings=server) as first:
-            index.set_address(first.target)
-            _take(tour, first.target)
-        if serve:
-
-            def tell(address: object) -> None:
-                index.set_address(str(address))
-                click.echo(f"\nThe services are up on {address} (gRPC, with health and reflection). Ask them, for example:")
-                click.echo(f"  {shlex.join([_program(), 'stats', '--data', str(_shown(data))])}")
-                click.echo("Ctrl-C ends them.")
-
-            serve_grpc(services, listen=where, setting=setting, settings=server, registry=registry, on_ready=tell)
+    with (
+        open_all(configuration, registry=process_registry()) as (index, services),
+        running(services, listen=ANY_PORT, settings=load(ServerSettings)) as server,
+    ):
+        index.set_address(server.target)
+        _take(tour, server.target)
+    if serve:
+        click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on.")
+        ctx.invoke(up, data=data, listen=listen, http=http, offline=False)
 
 
 def _tour(place: Path, photos: Path | None, data: Path) -> "Tour":
