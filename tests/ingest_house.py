@@ -36,10 +36,11 @@ LABEL_TABLE = LabelTable(tuple(LabelRow(f"n{i}", label, (label,), _PARENTS[label
 
 @dataclass
 class House:
-    """The service, its index, and the networks behind it."""
+    """The service, its index, its embedder, and the networks behind that."""
 
     service: IngestService
     index: SqliteIndex
+    embedder: Batcher
     networks: GatedNetworks
     data: Path
 
@@ -85,7 +86,7 @@ def open_house(folder: Path, *, networks_class: type[GatedNetworks] = GatedNetwo
             excluded=[folder / "data"],
         )
         try:
-            yield House(service, index, networks, folder / "data")
+            yield House(service, index, batcher, networks, folder / "data")
         finally:
             networks.gate.set()
             service.close()

@@ -70,10 +70,16 @@ def running_http_door(
 
     `setting` is the name by which errors call `listen`. Raises ConfigurationError when the address is not loopback or taken.
     """
-    server = server or ServerSettings()
-    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http or HttpSettings())
+    server, http = server or ServerSettings(), http or HttpSettings()
+    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http)
     try:
-        with running_http(door.application, listen=listen, setting=setting, grace_s=server.shutdown_grace_s) as running:
+        with running_http(
+            door.application,
+            listen=listen,
+            setting=setting,
+            head_timeout_s=http.http_receive_timeout_s,
+            grace_s=server.shutdown_grace_s,
+        ) as running:
             yield running
     finally:
         door.close()
@@ -96,7 +102,7 @@ class _Door:
         )
         self._views = CallPool(threads=PICTURE_THREADS, max_calls=MAX_PICTURES, gauge=metrics.active.labels("pictures"))
         self._bodies = BodyReader(
-            max_bytes=server.max_message_bytes, timeout_s=http.http_body_timeout_s, pending_bytes=http.http_pending_bytes
+            max_bytes=server.max_message_bytes, timeout_s=http.http_receive_timeout_s, pending_bytes=http.http_pending_bytes
         )
 
     def close(self) -> None:

@@ -16,6 +16,8 @@ _BOOLEANS = {"true": True, "false": False}
 
 def from_json(kind: type[M], data: bytes) -> M:
     """The message that a JSON document says. Raises InvalidArgument."""
+    if data.lstrip()[:1] != b"{":  # the parser would take [], 0 and null for an empty message
+        raise InvalidArgument("body", f"it is no JSON object; send that of a {kind.DESCRIPTOR.name}")
     try:
         return json_format.Parse(data, kind())
     except (json_format.ParseError, UnicodeDecodeError, RecursionError) as exc:

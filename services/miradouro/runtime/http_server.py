@@ -20,7 +20,6 @@ from miradouro.runtime.addresses import Address, loopback
 from miradouro.runtime.event_loop import event_loop
 
 MAX_CONNECTIONS = 512
-HEAD_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 30
 MAX_HEAD_BYTES = 16 * 1024
 _BACKLOG = 128
@@ -55,18 +54,18 @@ class RunningHttp:
 
 @contextmanager
 def running_http(
-    application: Callable[[Address], ASGIApp], *, listen: str, setting: str, grace_s: float
+    application: Callable[[Address], ASGIApp], *, listen: str, setting: str, head_timeout_s: float, grace_s: float
 ) -> Iterator[RunningHttp]:
     """Serves what `application` makes for the bound address while the block runs; then requests get `grace_s` seconds to end.
 
-    `setting` is the name by which errors call `listen`. Raises ConfigurationError when the address is not loopback or taken.
+    The head of a request must arrive within `head_timeout_s` seconds. `setting` is the name by which errors call `listen`. Raises ConfigurationError when the address is not loopback or taken.
     """
     address = loopback(listen, setting=setting)
     listener = _listener(address, setting)
     bound = Address(address.host, listener.getsockname()[1])
     try:
         with event_loop() as loop:
-            server = asyncio.run_coroutine_threadsafe(_start(application(bound), bound, listener), loop).result()
+            server = asyncio.run_coroutine_threadsafe(_start(application(bound), bound, listener, head_timeout_s), loop).result()
             try:
                 yield server
             finally:
@@ -90,10 +89,11 @@ def _listener(address: Address, setting: str) -> socket.socket:
     return listener
 
 
-async def _start(application: ASGIApp, address: Address, listener: socket.socket) -> RunningHttp:
+async def _start(application: ASGIApp, address: Address, listener: socket.socket, head_timeout_s: float) -> RunningHttp:
+    protocol = type("Protocol", (_ImpatientProtocol,), {"head_timeout_s": head_timeout_s})
     config = uvicorn.Config(
         application,
-        http=_ImpatientProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -131,23 +131,24 @@ class _Server(uvicorn.Server):
 
 
 class _ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 in which the head of a request, the first one or a later one, arrives within HEAD_TIMEOUT_S of its first byte.
+    """HTTP/1.1 in which the head of a request, the first one or a later one, arrives within head_timeout_s of its first byte.
 
     A connection that stays silent counts from its beginning.
     """
 
+    head_timeout_s: float
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the class above has it
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+        self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_timer()
         elif self._head_timer is None and not self.transport.is_closing():
-            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+            self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

@@ -47,8 +47,8 @@ class ServerSettings(Settings):
 class HttpSettings(Settings):
     """What every HTTP server is built with, beside the limits of ServerSettings."""
 
-    http_body_timeout_s: float = Field(
-        30.0, gt=0, le=3_600, description="Seconds within which the body of a request must arrive."
+    http_receive_timeout_s: float = Field(
+        30.0, gt=0, le=3_600, description="Seconds within which the head of a request must arrive, and again its body."
     )
     http_call_timeout_s: float = Field(
         60.0, gt=0, le=3_600, description="Seconds that a request over HTTP may take to be answered."

@@ -1,0 +1,105 @@
+"""The HTTP door over a whole small house: real sockets, a real index, two tiny networks, photos made for the test."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from miradouro.adapters.file_store import FileStore
+from miradouro.query.http_door import running_http_door
+from miradouro.query.pictures import Pictures
+from miradouro.query.service import SearchService
+from miradouro.query.thumbnail_cache import FOLDER, ThumbnailCache
+from miradouro.runtime.http_server import RunningHttp
+from miradouro.runtime.settings import HttpSettings, ServerSettings
+from prometheus_client import CollectorRegistry
+
+from tests.ingest_house import House, open_house
+
+TIMEOUT_S = 60.0
+PAGE_KEY = b"k" * 32
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    code: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; it must say that it is."""
+        assert self.headers["Content-Type"] == "application/json"
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, str]:
+        """The error that the body tells."""
+        told: dict[str, str] = self.json["error"]
+        return told
+
+
+@dataclass(frozen=True)
+class Door:
+    """A running door, and the house behind it."""
+
+    http: RunningHttp
+    house: House
+    search: SearchService
+    registry: CollectorRegistry
+
+    def ask(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request on a connection of its own; `path` goes out as it is."""
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """GET; header names are written with _ for -."""
+        return self.ask("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def post(self, path: str, message: object) -> Answer:
+        """POST of a JSON document."""
+        return self.ask("POST", path, json.dumps(message), headers={"Content-Type": "application/json"})
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to it."""
+        return http.client.HTTPConnection(urlsplit(self.http.url).netloc, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def open_door(
+    folder: Path, *, http_settings: HttpSettings | None = None, server: ServerSettings | None = None, roots: tuple[Path, ...] = ()
+) -> Iterator[Door]:
+    """A door over a new house below `folder`; photos of events may lie below `roots`."""
+    with open_house(folder, photo_roots=":".join(map(str, roots))) as house:
+        search = SearchService(
+            store=house.index,
+            embedder=house.embedder,
+            canonical=lambda word: word,
+            default_space="tiny/deep",
+            page_key=PAGE_KEY,
+        )
+        pictures = Pictures(store=house.index, photo_store=FileStore, roots=roots, cache=ThumbnailCache(house.data / FOLDER))
+        registry = CollectorRegistry()
+        with running_http_door(
+            search=search,
+            failures=house.service,
+            pictures=pictures,
+            listen="127.0.0.1:0",
+            setting="--http",
+            registry=registry,
+            server=server,
+            http=http_settings,
+        ) as running:
+            yield Door(running, house, search, registry)

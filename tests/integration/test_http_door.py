@@ -1,0 +1,283 @@
+"""The HTTP door through real sockets: the answers of the services in JSON, pictures, and what is refused."""
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from google.protobuf import json_format
+from miradouro.core.errors import MiradouroError
+from miradouro.query.page_files import static_files
+from miradouro.runtime.call import Call
+from miradouro.runtime.rpc import HTTP_CODES
+from miradouro.v1 import search_service_pb2 as pb
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+from PIL import Image
+
+from tests.http_house import Answer, Door, open_door
+from tests.pictures import blocks, encode, jpeg
+
+PHOTOS = {f"trip/{name}.jpg": jpeg(320, 240, seed=seed, quality=95) for seed, name in enumerate("abcdef")}
+PNG = encode(blocks(90, 60, seed=50), "PNG")
+ODD_NAME = "odd/50% <b>#1?&'\"ü.jpg"
+
+
+def fill(folder: Path) -> Path:
+    """The photos, a PNG, one with an odd name, one that a camera held upright, and a file that is no photo."""
+    for name, data in {**PHOTOS, "logo.png": PNG, ODD_NAME: jpeg(64, 48, seed=60), "broken.jpg": b"no photo"}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    turned = Image.fromarray(blocks(400, 200, seed=70))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    (folder / "upright.jpg").write_bytes(encode(turned, "JPEG", exif=exif))
+    (folder / "trip" / "a.json").write_text(json.dumps({"caption": "Waves at the lighthouse", "tags": ["harbour"]}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    folder = tmp_path_factory.mktemp("house")
+    with open_door(folder) as opened:
+        report = opened.house.index_folder(fill(folder / "photos"))
+        assert [failure.path for failure in report.failed] == ["broken.jpg"]
+        yield opened
+
+
+def place(photo_id: str, collection: str = "photos") -> str:
+    return f"{quote(collection, safe='')}/{quote(photo_id, safe='')}"
+
+
+def same_answer(answer: Answer, request: pb.SearchRequest, door: Door) -> bool:
+    """Whether the door said what the service says, but for the time that it took."""
+    told = json_format.Parse(answer.body, pb.SearchResponse())
+    expected = door.search.Search(request, Call())
+    for response in (told, expected):
+        assert response.took_ms > 0
+        response.took_ms = 0
+    return bool(told == expected)
+
+
+def test_a_question_in_json_gets_what_the_service_answers(door):
+    question = {"keyword": {"words": ["Harbour"]}}
+    answer = door.post("/v1/search", question)
+    assert answer.code == 200
+    [hit] = answer.json["hits"]
+    assert (hit["photoId"], hit["caption"], answer.json["total"], answer.json["exact"]) == (
+        "trip/a.jpg",
+        "Waves at the lighthouse",
+        "1",
+        True,
+    )
+    assert same_answer(answer, json_format.ParseDict(question, pb.SearchRequest()), door)
+    assert answer.json["truncated"] is False, "fields that are false are written too"
+
+
+def test_names_may_be_spelt_as_in_the_proto(door):
+    request = pb.SearchRequest(like=pb.LikeQuery(photo_id="trip/a.jpg"), max_distance=1.5, limit=2)
+    camel = door.post("/v1/search", {"like": {"photoId": "trip/a.jpg"}, "maxDistance": 1.5, "limit": 2})
+    snake = door.post("/v1/search", {"like": {"photo_id": "trip/a.jpg"}, "max_distance": 1.5, "limit": 2})
+    assert same_answer(camel, request, door)
+    assert same_answer(snake, request, door)
+
+
+@pytest.mark.parametrize("photo_id", sorted(PHOTOS))
+def test_a_photo_finds_itself_first_as_a_body_and_in_base64(door, photo_id):
+    data = PHOTOS[photo_id]
+    raw = door.ask("POST", "/v1/search/photo?limit=3", data, headers={"Content-Type": "image/jpeg"})
+    coded = door.post("/v1/search", {"photo": {"data": base64.b64encode(data).decode()}, "limit": 3})
+    for answer in (raw, coded):
+        assert answer.json["hits"][0]["photoId"] == photo_id
+        assert same_answer(answer, pb.SearchRequest(photo=pb.ExampleQuery(data=data), limit=3), door)
+
+
+def test_the_rest_of_a_question_by_photo_are_parameters(door):
+    asked = pb.SearchRequest(
+        photo=pb.ExampleQuery(data=PHOTOS["trip/b.jpg"]),
+        collection="photos",
+        space="tiny/shallow/max",
+        limit=2,
+        max_distance=1.25,
+        exact=True,
+        filters=[pb.Filter(file_name_prefix="c")],
+    )
+    prefix = quote(json.dumps({"fileNamePrefix": "c"}))
+    path = f"/v1/search/photo?collection=photos&space=tiny/shallow/max&limit=2&maxDistance=1.25&exact=true&filters={prefix}"
+    answer = door.ask("POST", path, PHOTOS["trip/b.jpg"])
+    assert [hit["photoId"] for hit in answer.json["hits"]] == ["trip/c.jpg"]
+    assert same_answer(answer, asked, door)
+
+
+def test_pages_follow_each_other_by_token(door):
+    question: dict[str, object] = {"like": {"photoId": "trip/a.jpg"}, "limit": 3}
+    seen: list[str] = []
+    while True:
+        told = door.post("/v1/search", question).json
+        seen += [hit["photoId"] for hit in told["hits"]]
+        if not told["nextPageToken"]:
+            break
+        question["pageToken"] = told["nextPageToken"]
+    assert len(seen) == len(set(seen)) == int(told["total"])
+
+
+def test_a_photos_document_stats_and_failures_are_those_of_the_services(door):
+    for photo_id in ("trip/a.jpg", ODD_NAME):
+        expected = door.search.GetPhoto(pb.GetPhotoRequest(photo_id=photo_id), Call())
+        assert json_format.Parse(door.get(f"/v1/photos/{place(photo_id)}").body, pb.GetPhotoResponse()) == expected
+    assert door.get("/v1/photos/photos/trip/a.jpg").json == door.get(f"/v1/photos/{place('trip/a.jpg')}").json
+    assert door.get("/v1/stats").json["collections"][0]["photos"] == str(len(PHOTOS) + 3)
+    [failure] = door.get("/v1/failures?collection=photos&page_size=5").json["failures"]
+    assert (failure["photoId"], failure["reason"]) == ("broken.jpg", "not_a_photo")
+    assert door.get("/v1/failures?collection=elsewhere").json == {"failures": [], "nextPageToken": ""}
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "code", "field"),
+    [
+        ("/v1/search", {}, 400, "query"),
+        ("/v1/search", {"keyword": {"words": []}}, 400, "keyword.words"),
+        ("/v1/search", {"keyword": {"words": ["cat"]}, "limit": 0}, 400, "limit"),
+        ("/v1/search", {"keyword": {"words": ["cat"]}, "wish": 1}, 400, "body"),
+        ("/v1/search", {"keyword": {"words": "cat"}}, 400, "body"),
+        ("/v1/search", [], 400, "body"),
+        ("/v1/search", {"photo": {"data": "AAAA"}}, 400, "photo"),
+        ("/v1/search", {"like": {"photoId": "nowhere.jpg"}}, 404, None),
+        ("/v1/search", {"like": {"photoId": "trip/a.jpg"}, "space": "tiny/nothing"}, 400, "space"),
+        ("/v1/search", {"keyword": {"words": ["cat"]}, "pageToken": "forged"}, 400, "page_token"),
+    ],
+)
+def test_a_wrong_question_is_told_what_is_wrong(door, path, message, code, field):
+    answer = door.post(path, message)
+    assert (answer.code, answer.error.get("field")) == (code, field)
+    assert answer.error["status"] == {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}[code]
+    assert answer.error["message"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"limit": 1, "limit": 2}', b"[" * 100_000, b'{"limit": NaN}'])
+def test_what_is_no_json_is_refused(door, body):
+    answer = door.ask("POST", "/v1/search", body, headers={"Content-Type": "application/json"})
+    assert (answer.code, answer.error["field"]) == (400, "body")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=no", "query"),
+        ("limit=-1", "query"),
+        ("limit=1&limit=2", "limit"),
+        ("keyword=cat", "keyword"),
+        ("wish=1", "wish"),
+        ("exact=yes", "query"),
+        ("filters=cat", "filters"),
+        ("filters=%7B%7D", "filters[0]"),
+        ("maxDistance=3", "max_distance"),
+    ],
+)
+def test_wrong_parameters_are_named(door, query, field):
+    answer = door.ask("POST", f"/v1/search/photo?{query}", PHOTOS["trip/a.jpg"])
+    assert (answer.code, answer.error["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(("body", "reason"), [(b"", "0 bytes"), (b"GIF89a....", "image/gif"), (PNG[:60], "upload it again")])
+def test_a_bad_photo_is_told_apart(door, body, reason):
+    answer = door.ask("POST", "/v1/search/photo", body)
+    assert (answer.code, answer.error["field"]) == (400, "photo")
+    assert reason in answer.error["message"]
+
+
+def test_a_json_body_must_say_that_it_is_one(door):
+    answer = door.ask("POST", "/v1/search", b'{"keyword": {"words": ["cat"]}}', headers={"Content-Type": "text/plain"})
+    assert (answer.code, answer.error["status"]) == (415, "INVALID_ARGUMENT")
+    assert door.ask("POST", "/v1/search", b"{}", headers={"Content-Type": "Application/JSON; charset=utf-8"}).code == 400
+
+
+def test_unknown_paths_and_methods_are_answered_in_json(door):
+    for path in ("/nothing", "/v1", "/v1/stats/", "/page/", "/page/../page.py", "/photos", "/photos/photos"):
+        assert (door.get(path).code, door.get(path).error["status"]) == (404, "NOT_FOUND"), path
+    for method, path, allowed in (("GET", "/v1/search", "POST"), ("DELETE", "/", "GET"), ("POST", "/v1/stats", "GET")):
+        answer = door.ask(method, path)
+        assert answer.code == 405
+        assert allowed in answer.headers["Allow"]
+        assert answer.error["status"] == "INVALID_ARGUMENT"
+
+
+def test_every_status_of_an_error_has_a_code():
+    def statuses(error: type[MiradouroError]) -> set[str]:
+        return {error.status}.union(*(statuses(one) for one in error.__subclasses__()))
+
+    assert statuses(MiradouroError) <= set(HTTP_CODES)
+
+
+def test_the_description_is_valid_openapi_and_the_answers_are_as_it_says(door):
+    described = door.get("/openapi.json").json
+    validate(described)
+    assert described["openapi"].startswith("3.1")
+    answers = {
+        "SearchResponse": door.post("/v1/search", {"like": {"photoId": "trip/a.jpg"}}),
+        "GetPhotoResponse": door.get(f"/v1/photos/{place('trip/a.jpg')}"),
+        "StatsResponse": door.get("/v1/stats"),
+        "ListFailuresResponse": door.get("/v1/failures"),
+        "Error": door.get("/nothing"),
+    }
+    for name, answer in answers.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+        assert [error.message for error in OAS31Validator(schema).iter_errors(answer.json)] == [], name
+    request = {"$ref": "#/components/schemas/SearchRequest", "components": described["components"]}
+    assert OAS31Validator(request).is_valid({"keyword": {"words": ["cat"]}, "limit": 3})
+    assert not OAS31Validator(request).is_valid({"keyword": {"words": ["cat"]}, "text": {"text": "cat"}})
+    assert not OAS31Validator(request).is_valid({"keyword": {"words": ["cat"]}, "wish": 1})
+
+
+def test_the_description_names_every_path_that_programs_use(door):
+    described = door.get("/openapi.json").json["paths"]
+    for path, methods in described.items():
+        concrete = path.replace("{collection}", "photos").replace("{photo_id}", quote("trip/a.jpg", safe=""))
+        for method in methods:
+            assert door.ask(method.upper(), concrete).code not in {404, 405}, path
+    assert len(described) == 7
+
+
+def test_every_field_of_the_description_is_told(door):
+    schemas = door.get("/openapi.json").json["components"]["schemas"]
+    del schemas["Error"]
+    untold = [name for name, schema in schemas.items() if not schema["description"]]
+    untold += [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        for field, told in schema.get("properties", {}).items()
+        if not told["description"]
+    ]
+    assert untold == []
+    assert schemas["SearchResponse"]["properties"]["tookMs"]["description"] == "Time that the service took, in milliseconds."
+
+
+def test_the_page_and_its_files_are_served_with_marks(door):
+    for path, file in static_files().items():
+        answer = door.get(path)
+        assert (answer.code, answer.body, answer.headers["Content-Type"]) == (200, file.data, file.media_type)
+        again = door.get(path, If_None_Match=answer.headers["ETag"])
+        assert (again.code, again.body) == (304, b"")
+        assert door.ask("HEAD", path).body == b""
+
+
+def test_what_was_counted_can_be_read(tmp_path):
+    with open_door(tmp_path) as door:
+        door.get("/v1/stats")
+        door.get("/v1/photos/photos/nowhere.jpg")
+        counted = door.registry.get_sample_value
+        assert counted("miradouro_http_requests_total", {"route": "/v1/stats", "code": "200"}) == 1
+        route = "/v1/photos/{collection}/{photo_id:path}"
+        assert counted("miradouro_http_requests_total", {"route": route, "code": "404"}) == 1
+
+
+def test_two_doors_answer_side_by_side_on_the_one_loop(tmp_path, door):
+    shutil.copytree(door.house.data.parent / "photos" / "trip", tmp_path / "photos")
+    with open_door(tmp_path / "second") as second:
+        second.house.index_folder(tmp_path / "photos")
+        assert second.http.address != door.http.address
+        assert int(second.get("/v1/stats").json["collections"][0]["photos"]) == len(PHOTOS)
+    assert door.get("/v1/stats").code == 200

@@ -1,0 +1,261 @@
+"""What the HTTP door keeps out: other hosts, other origins, bodies that are too large or too slow, and too many at a time."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.http_guard import Guard, own_hosts
+from miradouro.runtime.http_server import KEEP_ALIVE_S, running_http
+from miradouro.runtime.settings import HttpSettings, ServerSettings
+from starlette.responses import PlainTextResponse
+
+from tests.http_house import Answer, Door, open_door
+from tests.pictures import jpeg
+
+MIB = 1024 * 1024
+PHOTO = jpeg(64, 48, seed=1)
+KEYWORD = {"keyword": {"words": ["cat"]}}
+LIMITS = ServerSettings(max_message_bytes=MIB, handler_threads=2, max_concurrent_calls=2, shutdown_grace_s=20)
+TIMES = HttpSettings(http_receive_timeout_s=0.5, http_call_timeout_s=30, http_pending_bytes=MIB)
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    with open_door(tmp_path_factory.mktemp("house"), server=LIMITS, http_settings=TIMES) as opened:
+        photos = tmp_path_factory.mktemp("photos")
+        (photos / "a.jpg").write_bytes(PHOTO)
+        opened.house.index_folder(photos)
+        yield opened
+
+
+def raw(door: Door, *parts: bytes) -> bytes:
+    """What a server answers until it hangs up or resets, when it gets these bytes."""
+    received = b""
+    with (
+        socket.create_connection((door.http.address.host, door.http.address.port), timeout=30) as peer,
+        suppress(ConnectionResetError, BrokenPipeError),
+    ):
+        for part in parts:
+            peer.sendall(part)
+        while data := peer.recv(65_536):
+            received += data
+    return received
+
+
+def head(door: Door, *lines: str, method: str = "POST", path: str = "/v1/search/photo") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {door.http.address}", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/stats", "/openapi.json", "/nothing", "/photos/photos/a.jpg", "/thumbnails/photos/a.jpg"]
+)
+def test_every_answer_carries_the_security_headers_and_none_for_other_origins(door, path):
+    headers = door.get(path, Origin="http://evil.example").headers
+    policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert {policy[f"{kind}-src"] for kind in ("connect", "img", "script", "style")} == {"'self'"}
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert not any(name.lower().startswith("access-control-") for name in headers)
+    assert "Server" not in headers
+
+
+def test_requests_for_another_host_are_refused(door):
+    port = door.http.address.port
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}"):
+        assert door.get("/v1/stats", Host=host).code == 200, host
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        f"localhost:{port + 1}",
+        f"127.0.0.1.evil.example:{port}",
+        "",
+    ):
+        answer = door.get("/v1/stats", Host=host)
+        assert answer.code == 421, host
+        assert str(port) in answer.error["message"]
+
+
+def test_pages_of_another_origin_change_and_ask_nothing(door):
+    port = door.http.address.port
+    for origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}"):
+        headers = {"Content-Type": "application/json", "Origin": origin}
+        assert door.ask("POST", "/v1/search", b'{"keyword": {"words": ["cat"]}}', headers=headers).code == 200
+    for origin in ("null", "http://evil.example", f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}", ""):
+        headers = {"Content-Type": "application/json", "Origin": origin}
+        answer = door.ask("POST", "/v1/search", b'{"keyword": {"words": ["cat"]}}', headers=headers)
+        assert answer.code == 403, origin
+    preflight = door.ask("OPTIONS", "/v1/search", headers={"Origin": "http://evil.example"})
+    assert preflight.code == 403
+
+
+def test_a_body_that_is_told_too_large_is_refused_before_it_is_sent(door):
+    answer = raw(door, head(door, f"Content-Length: {MIB + 1}"))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"field":"body"' in answer
+
+
+def test_a_body_that_grows_too_large_is_refused_whatever_it_said(door):
+    def endless() -> Iterator[bytes]:
+        for _ in range(40):
+            yield bytes(64 * 1024)
+
+    answer = door.ask("POST", "/v1/search/photo", endless())
+    assert (answer.code, answer.error["field"]) == (413, "body")
+
+
+def test_a_body_of_the_largest_size_is_read(door):
+    answer = door.ask("POST", "/v1/search/photo", PHOTO + bytes(MIB - len(PHOTO)))
+    assert (answer.code, len(answer.json["hits"])) == (200, 1)
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(door):
+    started = time.monotonic()
+    answer = raw(door, head(door, "Content-Length: 1000"), b"some bytes")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"DEADLINE_EXCEEDED" in answer
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("parts", [(), (b"GET / HT",), (b"GET / HTTP/1.1\r\nHost: x\r\n",)])
+def test_a_head_that_does_not_arrive_is_not_waited_for(door, parts):
+    assert raw(door, *parts) == b""
+
+
+def test_a_second_head_that_does_not_arrive_is_not_waited_for(door):
+    connection = door.connect()
+    connection.request("GET", "/v1/stats")
+    assert connection.getresponse().read()
+    started = time.monotonic()
+    connection.sock.sendall(b"GET / HT")
+    assert connection.sock.recv(65_536) == b""
+    assert time.monotonic() - started < KEEP_ALIVE_S
+    connection.close()
+
+
+def test_a_connection_answers_one_request_after_the_other_even_after_errors(door):
+    connection = door.connect()
+    for path, code in (("/v1/stats", 200), ("/nothing", 404), ("/v1/search/photo?wish=1", 400), ("/v1/stats", 200)):
+        method, body = ("POST", PHOTO) if "search" in path else ("GET", None)
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == code
+    connection.close()
+
+
+def test_what_is_no_http_ends_the_connection_and_not_the_server(door):
+    for nonsense in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", head(door, "X: " + "y" * 200_000, method="GET", path="/")):
+        assert b" 200 " not in raw(door, nonsense)
+    assert door.get("/v1/stats").code == 200
+
+
+def search_by_photo(door: Door) -> Answer:
+    return door.ask("POST", "/v1/search/photo", PHOTO)
+
+
+def test_more_calls_than_the_limit_are_told_to_come_again_and_pictures_go_on(door):
+    with ThreadPoolExecutor(2) as pool, door.house.networks.closed():
+        waiting = [pool.submit(search_by_photo, door) for _ in range(2)]
+        until = time.monotonic() + 30
+        while door.registry.get_sample_value("miradouro_http_active_calls", {"pool": "questions"}) != 2:
+            assert time.monotonic() < until
+        answer = door.post("/v1/search", KEYWORD)
+        assert (answer.code, answer.error["status"], answer.headers["Retry-After"]) == (503, "RESOURCE_EXHAUSTED", "1")
+        assert door.get("/thumbnails/photos/a.jpg").code == 200
+        assert door.get("/").code == 200
+        door.house.networks.gate.set()
+        assert [one.result().code for one in waiting] == [200, 200]
+    assert door.post("/v1/search", KEYWORD).code == 200
+
+
+def test_bodies_that_fill_the_memory_set_aside_are_told_to_come_again(door):
+    big = PHOTO + bytes(MIB // 2 + 1_000 - len(PHOTO))
+    with ThreadPoolExecutor(1) as pool, door.house.networks.closed():
+        waiting = pool.submit(door.ask, "POST", "/v1/search/photo", big)
+        assert door.house.networks.arrived.wait(30)
+        answer = door.ask("POST", "/v1/search/photo", big)
+        assert (answer.code, answer.error["status"]) == (503, "RESOURCE_EXHAUSTED")
+        door.house.networks.gate.set()
+        assert waiting.result().code == 200
+    assert door.ask("POST", "/v1/search/photo", big).code == 200
+
+
+def test_a_call_that_takes_too_long_is_answered_in_time(tmp_path):
+    with open_door(tmp_path, http_settings=HttpSettings(http_call_timeout_s=0.3)) as door:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
+        door.house.index_folder(tmp_path / "photos")
+        with door.house.networks.closed():
+            answer = search_by_photo(door)
+        assert (answer.code, answer.error["status"]) == (504, "DEADLINE_EXCEEDED")
+
+
+def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
+    with open_door(tmp_path, server=LIMITS) as door, ThreadPoolExecutor(1) as pool:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
+        door.house.index_folder(tmp_path / "photos")
+        with door.house.networks.closed():
+            waiting = pool.submit(search_by_photo, door)
+            assert door.house.networks.arrived.wait(30)
+            door.http.drain(20)
+            until = time.monotonic() + 30
+            while True:
+                try:
+                    door.get("/v1/stats")
+                except ConnectionError:
+                    break
+                assert time.monotonic() < until
+            assert not waiting.done()
+            door.house.networks.gate.set()
+            assert waiting.result().code == 200
+
+
+def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path):
+    settings = LIMITS.model_copy(update={"shutdown_grace_s": 1.0})
+    with open_door(tmp_path, server=settings, http_settings=HttpSettings(http_receive_timeout_s=600)) as door:
+        peer = socket.create_connection((door.http.address.host, door.http.address.port))
+        peer.sendall(head(door, "Content-Length: 1000"))
+        ended = threading.Thread(target=door.http.stop, args=(1.0,))
+        ended.start()
+        ended.join(30)
+        assert not ended.is_alive()
+        peer.close()
+
+
+def test_an_address_that_is_taken_or_reaches_further_is_refused(door):
+    def start(listen: str) -> None:
+        with running_http(lambda _: None, listen=listen, setting="--http", head_timeout_s=1, grace_s=1):  # type: ignore[arg-type, return-value]  # never asked
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"--http='127\.0\.0\.1:\d+': can't listen there: the port is in use"):
+        start(str(door.http.address))
+    for listen in ("0.0.0.0:0", "example.org:80", "7351", "[::]:0"):
+        with pytest.raises(ConfigurationError, match="--http"):
+            start(listen)
+
+
+def test_ipv6_loopback_is_served_under_its_own_name():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with running_http(
+        lambda address: Guard(PlainTextResponse("here"), hosts=own_hosts(address)),
+        listen="[::1]:0",
+        setting="--http",
+        head_timeout_s=5,
+        grace_s=1,
+    ) as server:
+        with socket.create_connection(("::1", server.address.port)) as peer:
+            peer.sendall(f"GET / HTTP/1.1\r\nHost: {server.address}\r\nConnection: close\r\n\r\n".encode())
+            assert b"".join(iter(lambda: peer.recv(65_536), b"")).endswith(b"here")
+        assert server.url == f"http://[::1]:{server.address.port}/"
