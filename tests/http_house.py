@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from miradouro.adapters.file_store import FileStore
 from miradouro.query.http_door import running_http_door
+from miradouro.query.originals import Originals
 from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
 from miradouro.query.thumbnail_cache import FOLDER, ThumbnailCache
@@ -90,7 +91,11 @@ def open_door(
             default_space="tiny/deep",
             page_key=PAGE_KEY,
         )
-        pictures = Pictures(store=house.index, photo_store=FileStore, roots=roots, cache=ThumbnailCache(house.data / FOLDER))
+        pictures = Pictures(
+            index=house.index,
+            originals=Originals(store=house.index, photo_store=FileStore, roots=roots),
+            cache=ThumbnailCache(house.data / FOLDER),
+        )
         registry = CollectorRegistry()
         with running_http_door(
             search=search,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
-from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
+from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.ports import IndexAdmin, PhotoStore
 
 _OFFER = "send the photo itself instead (--photo)"
@@ -27,19 +27,36 @@ class Originals:
         limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
         self._store, self._photo_store, self._roots, self._limits = store, photo_store, list(roots), limits
+        self._folders: dict[str, Path] = {}  # a collection's folder never changes
 
     def read(self, document: Document) -> bytes:
         """The very bytes that were indexed.
 
         Raises FailedPrecondition (kept nowhere, gone, out of reach, changed since), Unavailable.
         """
-        if not document.uri:
-            raise FailedPrecondition(f"photo {document.photo_id!r} came inline and its original was not kept; {_OFFER}")
-        folders = [Path(one.root) for one in self._store.stats() if one.name == document.collection and one.root]
         try:
-            data = self._photo_store([*folders, *self._roots]).read(document.uri, limit_bytes=self._limits.max_bytes)
-        except (BadPhoto, InvalidArgument) as exc:
+            data = self.read_as_it_is(document)
+        except NotFound as exc:
             raise FailedPrecondition(f"the original of {document.photo_id!r} can't be read: {exc.message}; {_OFFER}") from exc
+        except FailedPrecondition as exc:
+            raise FailedPrecondition(f"{exc.message}; {_OFFER}") from exc
         if hashlib.sha256(data).hexdigest() != document.sha256:
             raise FailedPrecondition(f"{document.uri} has changed since it was indexed; index its folder again, or {_OFFER}")
         return data
+
+    def read_as_it_is(self, document: Document) -> bytes:
+        """The bytes that are there now. Raises NotFound (gone), FailedPrecondition (kept nowhere, out of reach), Unavailable."""
+        if not document.uri:
+            raise FailedPrecondition(f"photo {document.photo_id!r} came inline and its original was not kept")
+        roots = [*self._folder_of(document.collection), *self._roots]
+        try:
+            return self._photo_store(roots).read(document.uri, limit_bytes=self._limits.max_bytes)
+        except BadPhoto as exc:
+            raise NotFound(exc.message) from exc
+        except InvalidArgument as exc:
+            raise FailedPrecondition(f"the original of {document.photo_id!r} can't be read: {exc.message}") from exc
+
+    def _folder_of(self, collection: str) -> list[Path]:
+        if collection not in self._folders:
+            self._folders |= {one.name: Path(one.root) for one in self._store.stats() if one.root}
+        return [self._folders[collection]] if collection in self._folders else []

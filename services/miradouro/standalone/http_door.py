@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from miradouro.adapters.file_store import FileStore
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.ingest.service import IngestService
 from miradouro.query.http_door import running_http_door
@@ -17,6 +16,7 @@ from miradouro.runtime.grpc_server import Service
 from miradouro.runtime.http_server import RunningHttp
 from miradouro.runtime.settings import HttpSettings, ServerSettings, load
 from miradouro.standalone.configuration import Configuration
+from miradouro.standalone.searching import originals
 from miradouro.standalone.settings import OFF
 
 Handlers = TypeVar("Handlers")
@@ -38,9 +38,8 @@ def open_http_door(
         yield None
         return
     pictures = Pictures(
-        store=index,
-        photo_store=FileStore,
-        roots=configuration.ingest.photo_root_folders,
+        index=index,
+        originals=originals(index, configuration),
         cache=ThumbnailCache(configuration.standalone.data_folder / FOLDER),
         limits=configuration.limits,
     )

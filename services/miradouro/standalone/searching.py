@@ -19,18 +19,20 @@ PAGE_KEY_BYTES = 32
 
 def search_service(index: SqliteIndex, embedder: Embedder, configuration: Configuration) -> SearchService:
     """The search service over this process's index; its page tokens are good as long as the process lives."""
-    originals = Originals(
-        store=index, photo_store=_files, roots=configuration.ingest.photo_root_folders, limits=configuration.limits
-    )
     return SearchService(
         store=index,
         embedder=embedder,
         canonical=lambda word: load_labels().canonical(word),  # read when the first word is asked for
         default_space=configuration.query.default_space,
-        original=originals.read,
+        original=originals(index, configuration).read,
         limits=configuration.limits,
         page_key=os.urandom(PAGE_KEY_BYTES),
     )
+
+
+def originals(index: SqliteIndex, configuration: Configuration) -> Originals:
+    """Reads the photos of this process's index again, where this machine has them."""
+    return Originals(store=index, photo_store=_files, roots=configuration.ingest.photo_root_folders, limits=configuration.limits)
 
 
 @contextmanager
