@@ -21,13 +21,19 @@ export async function search(question, { photo, token, signal }) {
     return answer(`/v1/search/photo?${new URLSearchParams(rest)}`, { method: "POST", body: photo, signal });
   }
   const asked = { ...rest, ...sought(question) };
-  const headers = { "Content-Type": "application/json" };
-  return answer("/v1/search", { method: "POST", headers, body: JSON.stringify(asked), signal });
+  return post(asked, signal);
 }
 
 /** What every collection holds. */
 export function stats() {
   return answer("/v1/stats", {});
+}
+
+/** A few photos of a collection, the newest first, and its commonest tags. */
+export function overview(collection, signal) {
+  const facets = [{ field: "FACET_FIELD_TAG", size: 12 }];
+  const asked = { everything: {}, sort: "SORT_ORDER_TAKEN", limit: 18, facets, ...(collection && { collection }) };
+  return post(asked, signal);
 }
 
 /** What is stored about a photo. */
@@ -51,6 +57,11 @@ function sought({ kind, value }) {
 
 function place(collection, photoId) {
   return `${encodeURIComponent(collection)}/${encodeURIComponent(photoId)}`;
+}
+
+function post(asked, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return answer("/v1/search", { method: "POST", headers, body: JSON.stringify(asked), signal });
 }
 
 async function answer(address, options) {

@@ -1,13 +1,13 @@
 // The page: takes a question from the form, a link, a dropped photo or the address, and shows its answer.
 
-import { photo as photoOf, Refused, search, stats } from "/page/door.js";
+import { overview, photo as photoOf, Refused, search, stats } from "/page/door.js";
 import { addressOf, comparesPictures, questionAt, tagsIn } from "/page/question.js";
-import { element, exampleCard, fileName, given, photoItem, preview, statusLine, thumbnail } from "/page/view.js";
+import { element, exampleCard, fileName, given, photoItem, preview, statusLine, tagItem, thumbnail, wallItem } from "/page/view.js";
 
 const USUAL_COLLECTION = "photos";
 const ANSWERS_KEPT = 20; // so that going back shows at once what was there
 const at = Object.fromEntries(
-  ["ask", "choose", "collection", "collections", "drop", "example", "file", "holding", "main", "more", "results", "space", "spaces", "status", "trouble", "veil", "welcome", "words"].map((id) => [id, document.getElementById(id)]),
+  ["ask", "choose", "collection", "collections", "common", "drop", "example", "file", "holding", "main", "more", "results", "space", "spaces", "status", "trouble", "veil", "wall", "welcome", "words"].map((id) => [id, document.getElementById(id)]),
 );
 const files = new Map(); // the photos that were asked by, for as long as the page lives
 const answers = new Map(); // address → {hits, last}
@@ -35,7 +35,7 @@ async function show() {
   document.title = question.kind ? `${titleOf(question)} · Miradouro` : "Miradouro";
   try {
     await showExample(signal);
-    if (!question.kind) return clear();
+    if (!question.kind) return await welcome(signal);
     if (question.kind === "keyword" && !tagsIn(question.value).length) throw new Refused("Type a tag first, for example dog.");
     const kept = answers.get(location.href);
     if (kept) return showAnswer(kept);
@@ -102,6 +102,18 @@ function showAnswer({ hits, last }) {
 function isContinued(hits) {
   const shown = at.results.shown ?? [];
   return shown.length > 0 && shown.length < hits.length && shown[0] === hits[0];
+}
+
+async function welcome(signal) {
+  clear();
+  const collection = collectionOf(question);
+  if (!held.some((one) => one.name === collection && Number(one.photos))) {
+    for (const list of [at.common, at.wall]) list.replaceChildren();
+    return;
+  }
+  const told = await overview(question.collection, signal);
+  at.common.replaceChildren(...told.facets[0].counts.map(({ value, photos }) => tagItem(value, `${photos} photos`, collection)));
+  at.wall.replaceChildren(...told.hits.map((hit) => wallItem(hit, collection)));
 }
 
 function clear() {
@@ -244,12 +256,14 @@ document.addEventListener("drop", (event) => {
 });
 window.addEventListener("popstate", show);
 
-show();
-stats().then(
-  (told) => {
-    held = told.collections;
+async function begin() {
+  try {
+    held = (await stats()).collections;
     fillCollections();
-    fillSpaces();
-  },
-  (error) => fail(error, new AbortController().signal),
-);
+  } catch (error) {
+    fail(error, asking.signal);
+  }
+  show();
+}
+
+begin();

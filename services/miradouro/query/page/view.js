@@ -20,7 +20,7 @@ export function element(name, properties = {}, ...children) {
 /** A hit: the picture, which asks for its like, and what is known of it. */
 export function photoItem(hit, { collection, space }) {
   const like = addressOf({ kind: "like", value: hit.photoId, collection: given(collection), space });
-  const name = hit.title || hit.caption || fileName(hit.photoId);
+  const name = nameOf(hit);
   const view = element(
     "a",
     { className: "view", href: like, title: "Find photos like this one" },
@@ -34,6 +34,19 @@ export function photoItem(hit, { collection, space }) {
   if (hit.tags.length) item.append(tagList(hit.tags, collection));
   item.append(element("p", { className: "file", textContent: fileName(hit.photoId), title: hit.photoId }));
   return item;
+}
+
+/** A photo of the wall: the picture alone. */
+export function wallItem(hit, collection) {
+  const href = addressOf({ kind: "like", value: hit.photoId, collection: given(collection), space: "" });
+  const name = nameOf(hit);
+  return element("li", {}, element("a", { className: "view", href, title: name }, thumbnail(collection, hit.photoId, `${name}; find photos like it`)));
+}
+
+/** A tag, which asks for its photos. */
+export function tagItem(label, title, collection, className = "") {
+  const href = addressOf({ kind: "keyword", value: label, collection: given(collection), space: "" });
+  return element("li", { className }, element("a", { href, title, textContent: label }));
 }
 
 /** A small picture of a photo of the index; one that can't be had is told as such. */
@@ -90,6 +103,10 @@ export function given(collection) {
   return collection === "photos" ? "" : collection;
 }
 
+function nameOf(hit) {
+  return hit.title || hit.caption || fileName(hit.photoId);
+}
+
 function nearness(hit) {
   return hit.distance === undefined ? `score ${hit.score.toFixed(2)}` : `distance ${hit.distance.toFixed(2)}`;
 }
@@ -103,9 +120,7 @@ function tagList(tags, collection) {
   const list = element("ul", { className: "tags", ariaLabel: "Tags" });
   for (const tag of tags.filter((one) => one.score >= SURE).slice(0, TAGS_SHOWN)) {
     const isMine = tag.kind === "TAG_KIND_USER";
-    const href = addressOf({ kind: "keyword", value: tag.label, collection: given(collection), space: "" });
-    const title = isMine ? "Given by a person" : `${Math.round(tag.score * 100)} %`;
-    list.append(element("li", { className: isMine ? "mine" : "" }, element("a", { href, title, textContent: tag.label })));
+    list.append(tagItem(tag.label, isMine ? "Given by a person" : `${Math.round(tag.score * 100)} %`, collection, isMine ? "mine" : ""));
   }
   return list;
 }
