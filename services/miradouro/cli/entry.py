@@ -1,0 +1,28 @@
+"""Where the shell enters: the first and last moments of the command, in which Ctrl-C ends it without a word."""
+
+import signal
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Runs the command and ends the process.
+
+    While modules are imported, and while the interpreter winds down, nobody can catch KeyboardInterrupt: it would show as a
+    traceback. There the signal itself ends the process. A process that was started to ignore it goes on ignoring it.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    is_caught = handler is signal.default_int_handler
+    if is_caught:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from miradouro.cli.main import EXIT_INTERRUPTED
+    from miradouro.cli.main import main as run
+
+    try:
+        signal.signal(signal.SIGINT, handler)
+        run()
+    except KeyboardInterrupt:  # once more, while the command was ending because of the first
+        sys.exit(EXIT_INTERRUPTED)
+    finally:
+        if is_caught:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)

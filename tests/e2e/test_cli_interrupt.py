@@ -1,0 +1,37 @@
+"""Ctrl-C in the first and last moments of the command, where no code of its own runs, shows no traceback."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+INTERRUPT = "import os, signal; interrupt = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+WHILE_IMPORTING = """
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            interrupt()
+sys.meta_path.insert(0, Finder())
+"""
+WHILE_ENDING = "import atexit; atexit.register(interrupt)\n"
+RUN = "from miradouro.cli.entry import main; main()\n"
+
+
+def _run(moment: str, *, before: str = "") -> "subprocess.CompletedProcess[str]":
+    words = [sys.executable, "-c", INTERRUPT + before + moment + RUN, "--version"]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("moment", [WHILE_IMPORTING, WHILE_ENDING])
+def test_an_interrupt_outside_the_command_ends_it_without_a_traceback(moment):
+    done = _run(moment)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize("moment", [WHILE_IMPORTING, WHILE_ENDING])
+def test_a_command_started_to_ignore_interrupts_ignores_them(moment):
+    done = _run(moment, before="signal.signal(signal.SIGINT, signal.SIG_IGN)\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("miradouro, version ")
