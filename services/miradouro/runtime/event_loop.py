@@ -29,9 +29,10 @@ class _SharedLoop:
             self._users -= 1
             if self._users or self._loop is None or self._thread is None:
                 return
+            # On its own thread: the caller's may be running another loop.
+            asyncio.run_coroutine_threadsafe(_cancel_rest(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
-            self._loop.run_until_complete(_cancel_rest())
             self._loop.close()
             self._loop = self._thread = None
 
