@@ -186,8 +186,10 @@ def test_segments_that_were_harmed_are_not_believed_and_come_back(tmp_path: Path
         check(reader, acknowledged)
     with SqliteIndex.open(folder, writer=True) as index:
         check(index, acknowledged)
+        assert index.settle(timeout_s=60)
         assert all(path.stat().st_size for path in (folder / "segments").iterdir())
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)
+        check(index, acknowledged)
 
 
 def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Path) -> None:
@@ -200,6 +202,7 @@ def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Pat
             path.unlink()
         check(index, {"19.jpg": 1})
         index.write([photo("20.jpg", caption="version1", tags=(label("pier", 0.5),))])
+        assert index.settle(timeout_s=60)
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)
         check(reader, {"20.jpg": 1})
         check(index, {"20.jpg": 1})
@@ -270,6 +273,7 @@ def test_a_collection_that_changes_all_the_time_does_not_grow_without_end(tmp_pa
                     for i in range(100)
                 ]
             )
+            assert index.settle(timeout_s=60)
             answer = near(reader, "0.jpg", version)
             assert (answer.total, len(answer.matches)) == (100, 100)
             sizes.append(sum(path.stat().st_size for path in (folder / "segments").iterdir()))
@@ -329,4 +333,5 @@ def test_segments_that_do_not_fit_on_the_disk_do_not_stop_writes(tmp_path: Path)
         (folder / "segments").mkdir()
         index.write([photo("2.jpg", caption="version1", tags=(label("pier", 0.5),))])
         check(index, {"2.jpg": 1})
+        assert index.settle(timeout_s=60)
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)

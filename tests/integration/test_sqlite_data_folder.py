@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 from miradouro.adapters.sqlite_index import Holder, SqliteIndex, read_holder
+from miradouro.adapters.sqlite_index.schema import FORMAT
 from miradouro.core.document import Document, Failure
 from miradouro.core.errors import Corrupt, FailedPrecondition, MiradouroError, NotFound, StoreLocked, Unavailable
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
@@ -119,10 +120,10 @@ def test_nobody_writes_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_the_folder_names_its_format_and_a_newer_one_is_refused(folder: Path) -> None:
     SqliteIndex.open(folder, writer=True).close()
-    assert json.loads((folder / "format.json").read_text()) == {"format": 1}
-    (folder / "format.json").write_text('{"format": 2}')
+    assert json.loads((folder / "format.json").read_text()) == {"format": FORMAT}
+    (folder / "format.json").write_text(json.dumps({"format": FORMAT + 1}))
     for writer in (True, False):
-        with pytest.raises(FailedPrecondition, match=r"format 2.*up to 1.*update"):
+        with pytest.raises(FailedPrecondition, match=rf"format {FORMAT + 1}.*up to {FORMAT}.*update"):
             SqliteIndex.open(folder, writer=writer)
     assert read_holder(folder) is None
 
@@ -131,7 +132,7 @@ def test_a_database_of_a_newer_format_is_refused_without_its_file(folder: Path) 
     SqliteIndex.open(folder, writer=True).close()
     (folder / "format.json").unlink()
     SqliteIndex.open(folder, writer=True).close()
-    assert json.loads((folder / "format.json").read_text()) == {"format": 1}
+    assert json.loads((folder / "format.json").read_text()) == {"format": FORMAT}
     database = apsw.Connection(str(folder / "miradouro.db"))
     database.pragma("user_version", 7)
     database.close()

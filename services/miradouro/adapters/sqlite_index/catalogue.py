@@ -40,6 +40,13 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._spaces: dict[int, tuple[StoredSpace, ...]] = {}
+        self._store = ""
+
+    def store(self, connection: apsw.Connection) -> str:
+        """The database's own name."""
+        if not self._store:
+            self._store = str(connection.execute("SELECT identity FROM store").get)
+        return self._store
 
     def find(self, connection: apsw.Connection, name: str) -> Collection:
         """The collection; raises NotFound."""

@@ -14,11 +14,13 @@ from miradouro.adapters.sqlite_index.catalogue import Catalogue
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.driver_errors import translated
 from miradouro.adapters.sqlite_index.listing import everything
+from miradouro.adapters.sqlite_index.maintenance import Maintenance
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
-from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, check_format, create_tables, write_format
-from miradouro.adapters.sqlite_index.segment_file import View
-from miradouro.adapters.sqlite_index.segments import SegmentUpkeep, SegmentViews, tail_of
+from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, check_format, create_tables, write_format
+from miradouro.adapters.sqlite_index.segments import Coverage, Part, SegmentViews, segments_of
+from miradouro.adapters.sqlite_index.tails import Tails
+from miradouro.adapters.sqlite_index.tuning import DEFAULT_TUNING, Tuning
 from miradouro.adapters.sqlite_index.vector_search import by_vector
 from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
 from miradouro.adapters.sqlite_index.writer_lock import WriterLock
@@ -39,18 +41,20 @@ class SqliteIndex:
     context manager.
     """
 
-    def __init__(self, folder: Path, connections: Connections, lock: WriterLock | None) -> None:
+    def __init__(self, folder: Path, connections: Connections, lock: WriterLock | None, tuning: Tuning) -> None:
         """Use `open`."""
+        self._tuning = tuning
         self._folder = folder
         self._connections = connections
         self._lock = lock
         self._catalogue = Catalogue()
-        self._views = SegmentViews(folder)
-        self._upkeep = SegmentUpkeep(folder, connections, self._catalogue) if lock else None
+        self._views = SegmentViews(folder, self._catalogue)
+        self._tails = Tails(folder, connections, self._catalogue) if lock else None
+        self._maintenance = Maintenance(folder, connections, self._catalogue, self._tails, tuning) if self._tails else None
 
     @classmethod
-    def open(cls, folder: Path, *, writer: bool, max_bytes: int | None = None) -> Self:
-        """Opens the data folder; a writer makes it when it is not there.
+    def open(cls, folder: Path, *, writer: bool, max_bytes: int | None = None, tuning: Tuning = DEFAULT_TUNING) -> Self:
+        """Opens the data folder; a writer makes it when it is not there. One of an older format is brought to this one.
 
         `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. Raises StoreLocked (a
         second writer), FailedPrecondition (a newer format), NotFound (nothing to read), Corrupt, Unavailable.
@@ -65,7 +69,7 @@ class SqliteIndex:
             try:
                 connections = Connections(folder, writer=writer, max_bytes=max_bytes)
                 try:
-                    index = cls(folder, connections, lock)
+                    index = cls(folder, connections, lock, tuning)
                     index._start()
                 except BaseException:
                     connections.close()
@@ -84,9 +88,10 @@ class SqliteIndex:
 
     def close(self) -> None:
         """Closes files and connections and gives the writer's lock back. Safe to call twice."""
+        if self._maintenance is not None and self._tails is not None:
+            self._maintenance.close()
+            self._tails.close()
         self._views.close()
-        if self._upkeep is not None:
-            self._upkeep.close()
         self._connections.close()
         if self._lock is not None:
             self._lock.release()
@@ -101,10 +106,18 @@ class SqliteIndex:
         """See `PhotoIndex.write`: one durable commit for all of them."""
         with self._connections.writing() as connection:
             statuses = writes.write(connection, self._catalogue, documents)
-        if self._upkeep is not None:
+        if self._tails is not None and self._maintenance is not None:
             for collection in sorted({document.collection for document in documents}):
-                self._upkeep.catch_up(collection)
+                self._tails.catch_up(collection)
+            self._maintenance.note(len(documents))
         return statuses
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Waits until the background work that is due is done: sealing, merging, mending. False when the time is over first.
+
+        Nobody needs to: answers are right at any moment. A reader has nothing to wait for.
+        """
+        return self._maintenance is None or self._maintenance.settle(timeout_s)
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
         """See `PhotoIndex.refresh_origins`."""
@@ -118,7 +131,7 @@ class SqliteIndex:
         return self._origins(collection_id)
 
     def search(self, query: IndexQuery) -> Matches:
-        """See `PhotoIndex.search`; always exact."""
+        """See `PhotoIndex.search`."""
         if query.limit < 1 or query.offset < 0 or query.offset + query.limit > MAX_RANKED:
             raise InvalidArgument("limit", f"offset {query.offset:,} + limit {query.limit:,} is not within 1 to {MAX_RANKED:,}")
         if query.after and (query.offset or not query.pages_by_key):
@@ -194,16 +207,19 @@ class SqliteIndex:
 
     def _start(self) -> None:
         """Checks formats, makes the tables, and brings segments up to date; a reader only checks."""
-        if self._upkeep is None:
+        if self._maintenance is None:
             with self._connections.reading() as connection:
                 check_format(self._folder, connection)
-                if not connection.pragma("user_version"):  # its first writer is about to make the tables, or ended before
-                    raise NotFound(f"{self._folder} holds no index yet; index some photos into it first")
+                found = connection.pragma("user_version")
+            if not found:  # its first writer is about to make the tables, or ended before
+                raise NotFound(f"{self._folder} holds no index yet; index some photos into it first")
+            if found < FORMAT:  # a moment of writing, before anything is read
+                SqliteIndex.open(self._folder, writer=True).close()
             return
         check_format(self._folder, self._connections.writer)
         create_tables(self._connections.writer)
         write_format(self._folder)
-        self._upkeep.start()
+        self._maintenance.start()
 
     def _origins(self, collection_id: int) -> Iterator[OriginState]:
         last = ""
@@ -239,16 +255,17 @@ class SqliteIndex:
         collection = self._catalogue.find(connection, query.collection)
         space = self._catalogue.space(connection, collection, clause.space)
         writes.vector_blob(np.asarray(clause.vector)[None], (1, space.space.dimension), field="vector")
-        view: View | None = None
-        # The segment is read before the transaction begins: so it never lacks a photo of the moment that the transaction
-        # sees. A segment that was exchanged in between is read again.
+        parts: Sequence[Part] = ()
+        # Segments are read before the transaction begins: so they never lack a photo of the moment that the transaction
+        # sees. Those that were exchanged in between are read again.
         for _ in range(_VIEW_ATTEMPTS):
-            segment_id = tail_of(connection, space)
-            view = self._views.view(query.collection, space, segment_id)
+            segments = segments_of(connection, space)
+            parts = self._views.parts(connection, collection, space, segments)
             connection.execute("BEGIN")
-            if tail_of(connection, space) == segment_id:
+            if segments_of(connection, space) == segments:
                 break
             connection.execute("ROLLBACK")
-            view = None
+            parts = ()
         collection = self._catalogue.find(connection, query.collection)
-        return by_vector(connection, collection, space, view, query, clause)
+        coverage = Coverage.of(parts, collection.last_change)
+        return by_vector(connection, collection, space, coverage, query, clause, self._tuning)

@@ -40,6 +40,7 @@ class Ranking:
     total: int
     truncated: bool = False
     members: Members | None = None
+    exact: bool = True
 
 
 NOTHING = Ranking((), 0, members=Members("SELECT NULL WHERE FALSE", ()))
@@ -66,6 +67,6 @@ def matches(
         total=ranking.total,
         total_is_exact=True,
         truncated=ranking.truncated,
-        exact=True,
+        exact=ranking.exact,
         facets=facets,
     )

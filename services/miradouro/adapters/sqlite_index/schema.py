@@ -1,6 +1,7 @@
 """Tables, and the format version of the data folder."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import apsw
 
 from miradouro.core.errors import Corrupt, FailedPrecondition
 
-FORMAT = 1
+FORMAT = 2
 FORMAT_FILE = "format.json"
 DATABASE_FILE = "miradouro.db"
 PAGE_BYTES = 8_192
+
+_log = logging.getLogger(__name__)
 
 _TABLES = """
 CREATE TABLE collections(
@@ -30,10 +33,21 @@ CREATE TABLE spaces(
     photos INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Derived files in segments/, by id. A changed tail gets a new id in the commit that makes it true.
+-- This database's own name, drawn when it is made: segments of another one, or of another copy of it, are not believed.
+CREATE TABLE store(identity TEXT NOT NULL) STRICT;
+INSERT INTO store VALUES (lower(hex(randomblob(16))));
+
+-- Derived files in segments/, by id; a changed segment gets a new id in the commit that makes it true. It covers the changes
+-- after the one to the other, and holds none that was replaced up to made_at. The one that covers all later ones is the tail.
+-- `stamp` tells files that were checked when they were written or since; they need not be read through again.
 CREATE TABLE segments(
     segment_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    space_id INTEGER NOT NULL REFERENCES spaces
+    space_id INTEGER NOT NULL REFERENCES spaces,
+    after_change INTEGER NOT NULL DEFAULT 0,
+    through_change INTEGER,
+    made_at INTEGER NOT NULL DEFAULT 0,
+    photos INTEGER NOT NULL DEFAULT 0,
+    stamp TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 -- One row per photo, tombstones too. `change` counts the writes of a collection: it tells segments and masks what is newer.
@@ -82,9 +96,12 @@ CREATE INDEX attributes_by_row ON attributes(row_id);
 -- float32, rounded outwards: a preselection, decided by the exact columns of documents.
 CREATE VIRTUAL TABLE places USING rtree(row_id, min_latitude, max_latitude, min_longitude, max_longitude);
 
--- Changes that stand in segments and are no longer true: replaced or deleted since.
+-- Changes that stand in segments and are no longer true: replaced or deleted since, by the later change.
 CREATE TABLE replaced(
-    collection_id INTEGER NOT NULL, change INTEGER NOT NULL, PRIMARY KEY(collection_id, change)
+    collection_id INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    by_change INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(collection_id, change)
 ) STRICT, WITHOUT ROWID;
 
 -- By name: a photo can fail in a collection that was never made.
@@ -96,19 +113,50 @@ CREATE TABLE failures(
     message TEXT NOT NULL,
     uri TEXT NOT NULL,
     failed_at_us INTEGER NOT NULL,
+    event BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY(collection, photo_id)
 ) STRICT, WITHOUT ROWID;
 """
 
 
+# What brings a database of format N to N + 1, at place N - 1. Never changed once released: later formats add to the end.
+_MIGRATIONS = (
+    """
+    CREATE TABLE store(identity TEXT NOT NULL) STRICT;
+    INSERT INTO store VALUES (lower(hex(randomblob(16))));
+    ALTER TABLE segments ADD COLUMN after_change INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE segments ADD COLUMN through_change INTEGER;
+    ALTER TABLE segments ADD COLUMN made_at INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE segments ADD COLUMN photos INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE segments ADD COLUMN stamp TEXT NOT NULL DEFAULT '';
+    ALTER TABLE replaced ADD COLUMN by_change INTEGER NOT NULL DEFAULT 0;
+    UPDATE replaced SET by_change =
+        (SELECT last_change FROM collections WHERE collections.collection_id = replaced.collection_id);
+    ALTER TABLE failures ADD COLUMN event BLOB NOT NULL DEFAULT x'';
+    """,
+)
+
+
 def create_tables(connection: apsw.Connection) -> None:
-    """Makes the tables of an empty database, in one commit; leaves a made one as it is."""
-    if connection.pragma("user_version") == FORMAT:
+    """Makes the tables of an empty database, or brings those of an older format to this one, in one commit each.
+
+    A commit that does not end leaves the older format, whole.
+    """
+    found = int(connection.pragma("user_version") or 0)
+    if found == FORMAT:
         return
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_TABLES)
-    connection.pragma("user_version", FORMAT)
-    connection.execute("COMMIT")
+    try:
+        for sql in _MIGRATIONS[found - 1 :] if found else (_TABLES,):
+            connection.execute(sql)
+        connection.pragma("user_version", FORMAT)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    if found:
+        _log.info("the data folder was brought from format %d to %d", found, FORMAT)
 
 
 def create_text_table(connection: apsw.Connection, collection_id: int) -> None:
@@ -145,11 +193,12 @@ def check_format(folder: Path, connection: apsw.Connection | None = None) -> Non
 def write_format(folder: Path) -> None:
     """Names the format in the data folder; never half a file."""
     path = folder / FORMAT_FILE
-    if path.exists():
+    told = json.dumps({"format": FORMAT}) + "\n"
+    if path.exists() and path.read_text() == told:
         return
     draft = folder / f".{FORMAT_FILE}.{os.getpid()}"
     with draft.open("w") as file:
-        file.write(json.dumps({"format": FORMAT}) + "\n")
+        file.write(told)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

@@ -1,9 +1,12 @@
-"""One segment of a space: two append-only files that are derived from the database and read through memory maps.
+"""One segment of a space: append-only files that are derived from the database and read through memory maps.
 
 `ID.keys`: a header of 4,096 bytes, then an int64 pair (change, row id) per photo, by change. `ID.vectors`: float16
 [photos, vectors_per_photo, dimension] in the same order. The header is JSON after its own checksum; it names the format, the
-collection, the space, its provenance and shape, the changes covered, the number of photos, and the checksums of both files up
-to there. Bytes beyond what the header counts are an append that did not end: the next one writes over them.
+database, the collection, the space, its provenance and shape, the changes covered, the number of photos, and the checksums of
+the files up to there. Bytes beyond what the header counts are an append that did not end: the next one writes over them.
+
+A sealed segment may have a graph in `ID.graph`; int64 positions of the photos that can't be found through it then stand in
+`ID.keys` after the pairs.
 """
 
 import json
@@ -11,25 +14,22 @@ import mmap
 import os
 import threading
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from miradouro.adapters.sqlite_index.segment_graph import Float16, Graph, Int64
 from miradouro.core.spaces import Space
 
-FORMAT = 1
-_HEADER_BYTES = 4_096
+FORMAT = 2
+HEADER_BYTES = 4_096
 _HEADER_READS = 3  # one read may fall into a write
-_KEY = np.dtype("<i8")
-_KEY_BYTES = 2 * _KEY.itemsize
-_VECTOR = np.dtype("<f2")
+KEY = np.dtype("<i8")
+KEY_BYTES = 2 * KEY.itemsize
+VECTOR = np.dtype("<f2")
 _CHECKED_AT_ONCE_BYTES = 8 << 20
-
-Int64 = npt.NDArray[np.int64]
-Float16 = npt.NDArray[np.float16]
 
 
 class Unusable(Exception):
@@ -38,8 +38,9 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """What a segment must be about to be used."""
+    """What a segment must be about to be used; `store` names the database."""
 
+    store: str
     collection: str
     space: str
     provenance: str
@@ -47,36 +48,50 @@ class Identity:
     dimension: int
 
     @classmethod
-    def of(cls, collection: str, space: Space) -> "Identity":
-        """The identity of segments of `space` in the collection called `collection`."""
-        return cls(collection, space.name, space.provenance, space.vectors_per_photo, space.dimension)
+    def of(cls, store: str, collection: str, space: Space) -> "Identity":
+        """The identity of segments of `space` in the collection called `collection` of the database `store`."""
+        return cls(store, collection, space.name, space.provenance, space.vectors_per_photo, space.dimension)
 
     @property
     def photo_bytes(self) -> int:
         """Bytes that a photo's vectors take."""
-        return self.vectors_per_photo * self.dimension * _VECTOR.itemsize
+        return self.vectors_per_photo * self.dimension * VECTOR.itemsize
 
 
 @dataclass(frozen=True)
-class _State:
-    """What a header says beyond the identity: every change up to `through_change` is covered."""
+class State:
+    """What a header says beyond the identity: every change after `after_change` up to `through_change` is covered."""
 
+    after_change: int = 0
     through_change: int = 0
     photos: int = 0
     keys_crc: int = 0
     vectors_crc: int = 0
+    strays: int = 0
+    strays_crc: int = 0
+    graph_bytes: int = 0
+    graph_crc: int = 0
+
+    def sizes(self, identity: Identity) -> tuple[int, int, int]:
+        """Bytes that keys, vectors and graph take at least."""
+        keys = HEADER_BYTES + self.photos * KEY_BYTES + self.strays * KEY.itemsize
+        return keys, self.photos * identity.photo_bytes, self.graph_bytes
 
 
 @dataclass(frozen=True)
 class View:
     """The photos of a segment at one moment: keys int64 [n, (change, row id)], by change; vectors float16 [n, per photo, d].
 
-    Holds what was live when it was written; the database says what is no longer.
+    Holds what was live when it was written; the database says what is no longer. Where there is a graph, `strays` are the
+    positions int64 [m] of the photos that it does not lead to.
     """
 
+    after_change: int
     through_change: int
     keys: Int64
     vectors: Float16
+    graph: Graph | None = None
+    strays: Int64 = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def changes(self) -> Int64:
@@ -89,134 +104,75 @@ class View:
         return self.keys[:, 1]
 
 
-def paths(folder: Path, segment_id: int) -> tuple[Path, Path]:
-    """The files of a segment: keys and vectors."""
-    return folder / f"{segment_id}.keys", folder / f"{segment_id}.vectors"
+def paths(folder: Path, segment_id: int | str) -> tuple[Path, Path, Path]:
+    """The files of a segment: keys, vectors and graph."""
+    return folder / f"{segment_id}.keys", folder / f"{segment_id}.vectors", folder / f"{segment_id}.graph"
 
 
 class SegmentReader:
     """Maps a segment's files and follows their growth. Thread-safe."""
 
-    def __init__(self, folder: Path, segment_id: int, identity: Identity) -> None:
-        """Raises Unusable when the files are missing or another segment's."""
+    def __init__(self, folder: Path, segment_id: int | str, identity: Identity, *, stamp: str = "") -> None:
+        """Raises Unusable when the files are missing or another segment's.
+
+        Files that have the `stamp` are not read through before they are used: who wrote or checked them gave it to them.
+        """
         self._identity = identity
+        self._trusted_stamp = stamp
         self._lock = threading.Lock()
-        keys, vectors = paths(folder, segment_id)
-        self._keys = _open(keys, os.O_RDONLY)
-        try:
-            self._vectors = _open(vectors, os.O_RDONLY)
-        except Unusable:
-            os.close(self._keys)
-            raise
         self._header = b""
-        self._state = _State()
-        self._view = _map(self._keys, self._vectors, self._identity, self._state)
+        self._state = State()
+        self._files: list[int] = []
+        keys, vectors, graph = paths(folder, segment_id)
+        self._files.append(open_file(keys, os.O_RDONLY))
+        self._files.append(open_file(vectors, os.O_RDONLY))
+        if read_state(self._files[0], identity)[1].graph_bytes:
+            self._files.append(open_file(graph, os.O_RDONLY))
+        self._view = _map(self._files, self._identity, self._state)
 
     def __del__(self) -> None:
-        if hasattr(self, "_view"):
-            os.close(self._keys)
-            os.close(self._vectors)
+        for file in getattr(self, "_files", ()):
+            os.close(file)
 
     def view(self) -> View:
         """What the files hold now; everything new is checked first. Raises Unusable when it is torn."""
         with self._lock:
-            header = os.pread(self._keys, _HEADER_BYTES, 0)
-            if header != self._header or not self._is_whole():
-                header, state = _read_state(self._keys, self._identity)
-                if state.photos < self._state.photos:
-                    raise Unusable(f"{self._identity.space}: fewer photos than before")
-                view = _map(self._keys, self._vectors, self._identity, state)
-                _check(view, self._state, state, self._identity)
-                self._header, self._state, self._view = header, state, view
+            if not os.fstat(self._files[0]).st_nlink:
+                raise Unusable(f"{self._identity.space}: the files were removed")
+            header = os.pread(self._files[0], HEADER_BYTES, 0)
+            if header != self._header or not self._is_whole(self._state):
+                header, state = read_state(self._files[0], self._identity)
+                if state.photos < self._state.photos or not self._is_whole(state):
+                    raise Unusable(f"{self._identity.space}: shorter than the header says, or than before")
+                if self._trusted_stamp != self.stamp() or not self._trusted_stamp:
+                    _check(self._files, self._state, state, self._identity)
+                self._view = _map(self._files, self._identity, state)
+                self._header, self._state = header, state
             return self._view
 
-    def _is_whole(self) -> bool:
-        """Whether the files still are as long as what is mapped: to read a map beyond its file's end ends the process."""
-        photos = self._state.photos
-        return (
-            os.fstat(self._keys).st_size >= _HEADER_BYTES + photos * _KEY_BYTES
-            and os.fstat(self._vectors).st_size >= photos * self._identity.photo_bytes
-        )
+    def stamp(self) -> str:
+        """What changes with every write to the files, and when they are moved or copied."""
+        told = [os.fstat(file) for file in self._files]
+        return " ".join(f"{one.st_ino}:{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in told)
+
+    def _is_whole(self, state: State) -> bool:
+        """Whether the files are as long as what is mapped: to read a map beyond its file's end ends the process."""
+        sizes = state.sizes(self._identity)
+        return all(os.fstat(file).st_size >= size for file, size in zip(self._files, sizes, strict=False))
 
 
-class SegmentWriter:
-    """Appends to a segment. One writer, the one that holds the store's lock; not thread-safe."""
-
-    def __init__(self, folder: Path, segment_id: int, identity: Identity, *, create: bool) -> None:
-        """Makes empty files, or goes on with those that are there: raises Unusable when they can't be gone on with."""
-        self._identity = identity
-        self._paths = paths(folder, segment_id)
-        if create:
-            self._state = _State()
-            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
-            self._keys, self._vectors = (_open(path, flags) for path in self._paths)
-            self._write_header()
-        else:
-            # The reader checks everything that is there; its view is not kept.
-            reader = SegmentReader(folder, segment_id, identity)
-            reader.view()
-            self._keys, self._vectors = (_open(path, os.O_RDWR) for path in self._paths)
-            _, self._state = _read_state(self._keys, identity)
-
-    @property
-    def through_change(self) -> int:
-        """Every change up to this one is covered."""
-        return self._state.through_change
-
-    def is_intact(self) -> bool:
-        """Whether the files that stand in the folder are still those that this writer writes, and no shorter than they were."""
-        sizes = (_HEADER_BYTES + self._state.photos * _KEY_BYTES, self._state.photos * self._identity.photo_bytes)
-        for path, file, size in zip(self._paths, (self._keys, self._vectors), sizes, strict=True):
-            try:
-                there = path.stat()
-            except OSError:
-                return False
-            if not os.path.samestat(there, os.fstat(file)) or there.st_size < size:
-                return False
-        return True
-
-    def append(self, changes: Int64, row_ids: Int64, vectors: bytes, *, through_change: int) -> None:
-        """Adds photos, changes growing, `vectors` their blobs one after the other; the header counts them last."""
-        state = self._state
-        keys = np.stack([changes, row_ids], axis=1).astype(_KEY).tobytes()
-        _write(self._keys, keys, _HEADER_BYTES + state.photos * _KEY_BYTES)
-        _write(self._vectors, vectors, state.photos * self._identity.photo_bytes)
-        self._state = _State(
-            through_change=through_change,
-            photos=state.photos + len(changes),
-            keys_crc=zlib.crc32(keys, state.keys_crc),
-            vectors_crc=zlib.crc32(vectors, state.vectors_crc),
-        )
-        self._write_header()
-
-    def close(self) -> None:
-        """Closes the files."""
-        os.close(self._keys)
-        os.close(self._vectors)
-
-    def _write_header(self) -> None:
-        told = {"format": FORMAT, **vars(self._identity), **vars(self._state)}
-        text = json.dumps(told).encode()
-        _write(self._keys, (b"%08x " % zlib.crc32(text) + text).ljust(_HEADER_BYTES), 0)
-
-
-def _open(path: Path, flags: int) -> int:
+def open_file(path: Path, flags: int) -> int:
+    """A descriptor; raises Unusable when there is no such file."""
     try:
         return os.open(path, flags | os.O_CLOEXEC, 0o644)
     except FileNotFoundError as exc:
         raise Unusable(f"{path} is missing") from exc
 
 
-def _write(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _read_state(keys: int, identity: Identity) -> tuple[bytes, _State]:
+def read_state(keys: int, identity: Identity) -> tuple[bytes, State]:
+    """The header of the file `keys`, as bytes and as what it says. Raises Unusable when it is damaged or another's."""
     for _ in range(_HEADER_READS):
-        header = os.pread(keys, _HEADER_BYTES, 0)
+        header = os.pread(keys, HEADER_BYTES, 0)
         checksum, _, text = header.rstrip().partition(b" ")
         if checksum == b"%08x" % zlib.crc32(text):
             break
@@ -227,35 +183,52 @@ def _read_state(keys: int, identity: Identity) -> tuple[bytes, _State]:
     for name, value in expected.items():
         if told.pop(name, None) != value:
             raise Unusable(f"{identity.space}: a segment of another {name}")
-    return header, _State(**told)
+    return header, State(**told)
 
 
-def _map(keys: int, vectors: int, identity: Identity, state: _State) -> View:
+def header_of(identity: Identity, state: State) -> bytes:
+    """The header, HEADER_BYTES long."""
+    text = json.dumps({"format": FORMAT, **vars(identity), **vars(state)}).encode()
+    return (b"%08x " % zlib.crc32(text) + text).ljust(HEADER_BYTES)
+
+
+def checksum_of(file: int, start: int, stop: int, checksum: int = 0) -> int:
+    """CRC-32 of the bytes `start` to `stop` of the file, going on from `checksum`."""
+    while start < stop:
+        part = os.pread(file, min(_CHECKED_AT_ONCE_BYTES, stop - start), start)
+        if not part:
+            raise Unusable("a file ended while it was read")
+        checksum = zlib.crc32(part, checksum)
+        start += len(part)
+    return checksum
+
+
+def _map(files: list[int], identity: Identity, state: State) -> View:
     shape = (state.photos, identity.vectors_per_photo, identity.dimension)
     if not state.photos:
-        return View(state.through_change, np.empty((0, 2), np.int64), np.empty(shape, np.float16))
-    key_bytes = _HEADER_BYTES + state.photos * _KEY_BYTES
-    vector_bytes = state.photos * identity.photo_bytes
-    if os.fstat(keys).st_size < key_bytes or os.fstat(vectors).st_size < vector_bytes:
-        raise Unusable(f"{identity.space}: shorter than the header says")
-    mapped_keys = mmap.mmap(keys, key_bytes, access=mmap.ACCESS_READ)
-    mapped_vectors = mmap.mmap(vectors, vector_bytes, access=mmap.ACCESS_READ)
+        return View(state.after_change, state.through_change, np.empty((0, 2), np.int64), np.empty(shape, np.float16))
+    key_bytes, vector_bytes, graph_bytes = state.sizes(identity)
+    keys = mmap.mmap(files[0], key_bytes, access=mmap.ACCESS_READ)
+    vectors = mmap.mmap(files[1], vector_bytes, access=mmap.ACCESS_READ)
     return View(
+        state.after_change,
         state.through_change,
-        np.frombuffer(mapped_keys, _KEY, offset=_HEADER_BYTES).reshape(-1, 2),
-        np.frombuffer(mapped_vectors, _VECTOR).reshape(shape),
+        np.frombuffer(keys, KEY, count=2 * state.photos, offset=HEADER_BYTES).reshape(-1, 2),
+        np.frombuffer(vectors, VECTOR).reshape(shape),
+        Graph(mmap.mmap(files[2], graph_bytes, access=mmap.ACCESS_READ), identity.dimension) if graph_bytes else None,
+        np.frombuffer(keys, KEY, offset=HEADER_BYTES + state.photos * KEY_BYTES),
     )
 
 
-def _check(view: View, before: _State, now: _State, identity: Identity) -> None:
+def _check(files: list[int], before: State, now: State, identity: Identity) -> None:
     """Compares the checksums of what is new with the header's."""
-    for array, checksum, expected, size in (
-        (view.keys, before.keys_crc, now.keys_crc, _KEY_BYTES),
-        (view.vectors, before.vectors_crc, now.vectors_crc, identity.photo_bytes),
-    ):
-        rows = max(1, _CHECKED_AT_ONCE_BYTES // size)
-        for start in range(before.photos, now.photos, rows):
-            part = np.ascontiguousarray(array[start : min(start + rows, now.photos)])
-            checksum = zlib.crc32(part.data, checksum)
-        if checksum != expected:
-            raise Unusable(f"{identity.space}: the checksum of photos {before.photos} to {now.photos} is wrong")
+    starts, stops = before.photos, now.photos
+    strays = HEADER_BYTES + stops * KEY_BYTES
+    found = [
+        checksum_of(files[0], HEADER_BYTES + starts * KEY_BYTES, HEADER_BYTES + stops * KEY_BYTES, before.keys_crc),
+        checksum_of(files[1], starts * identity.photo_bytes, stops * identity.photo_bytes, before.vectors_crc),
+        checksum_of(files[0], strays, strays + now.strays * KEY.itemsize),
+        checksum_of(files[2], 0, now.graph_bytes) if now.graph_bytes else 0,
+    ]
+    if found != [now.keys_crc, now.vectors_crc, now.strays_crc, now.graph_crc]:
+        raise Unusable(f"{identity.space}: a checksum of photos {starts} to {stops} is wrong")

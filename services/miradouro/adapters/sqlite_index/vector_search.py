@@ -1,57 +1,51 @@
-"""Questions by vector: an exact scan of segments and of what is newer, then distances from the database's own vectors."""
+"""Questions by vector: candidates by an exact scan or by graphs, then distances from the database's own vectors."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import apsw
-import numkong
 import numpy as np
 import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
-from miradouro.adapters.sqlite_index.conditions import Bindings, where
+from miradouro.adapters.sqlite_index.conditions import where
+from miradouro.adapters.sqlite_index.graph_search import count_held, nearest_by_graph
 from miradouro.adapters.sqlite_index.ordering import ordering
 from miradouro.adapters.sqlite_index.ranking import NOTHING, Members, Ranked, Ranking
 from miradouro.adapters.sqlite_index.rows import array_binding
-from miradouro.adapters.sqlite_index.segment_file import Float16, Int64, View
-from miradouro.adapters.sqlite_index.segments import newer_vectors
+from miradouro.adapters.sqlite_index.scan import SCAN_ERROR, SCANNED_AT_ONCE_BYTES, Scan, Scanned, passing
+from miradouro.adapters.sqlite_index.segment_graph import Int64
+from miradouro.adapters.sqlite_index.segments import Coverage
+from miradouro.adapters.sqlite_index.tuning import Tuning
 from miradouro.core.document import Float32
 from miradouro.core.errors import ProvenanceMismatch
 from miradouro.core.query import MAX_RANKED, IndexQuery, Order, VectorClause
 
-_SCANNED_AT_ONCE_BYTES = 4 << 20
-# Error of a scanned distance beyond that of rounding the query to float16: sums are float32, relative error below 1e-5.
-_SCAN_ERROR = 4e-5
-
 Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Scanned:
-    """Live photos of a space that pass the conditions: row ids int64 [n], distances float32 [n] within the scan's error."""
-
-    row_ids: Int64
-    distances: Float32
 
 
 def by_vector(
     connection: apsw.Connection,
     collection: Collection,
     space: StoredSpace,
-    view: View | None,
+    coverage: Coverage,
     query: IndexQuery,
     clause: VectorClause,
+    tuning: Tuning,
 ) -> Ranking:
-    """Photos by distance, nearest first; `view` was taken before the connection's transaction began."""
+    """Photos by distance, nearest first; the parts of `coverage` were taken before the connection's transaction began."""
     if clause.provenance != space.space.provenance:
         raise ProvenanceMismatch(space.space.name, space.space.provenance, clause.provenance)
     asked = np.ascontiguousarray(clause.vector, np.float32)
     rounded = asked.astype(np.float16)
-    error = float(np.linalg.norm(asked - rounded.astype(np.float32))) + _SCAN_ERROR
-    scanned = _scan(connection, collection, space, view, query, rounded)
-    total = len(scanned.row_ids)
+    error = float(np.linalg.norm(asked - rounded.astype(np.float32))) + SCAN_ERROR
+    wanted = passing(connection, collection, query.conditions) if query.conditions else None
+    scan = Scan(connection, collection, space, rounded, wanted)
+    by_graph = _by_graph(scan, coverage, query, clause, tuning, error)
+    if by_graph is None:
+        scanned = Scanned.joined([*scan.of_parts(coverage.parts), *scan.of_gaps(coverage.gaps)])
+        total = len(scanned.row_ids)
+    else:
+        scanned, total = by_graph
     if clause.max_distance is not None:
         scanned, total = _within(connection, space, scanned, asked, clause.max_distance, error)
     members = _members(connection, collection, space, query, None if clause.max_distance is None else scanned.row_ids)
@@ -69,7 +63,29 @@ def by_vector(
     skipped = int(before.sum())
     distances, regions = _measure(connection, space, row_ids, asked)
     window = _window(connection, space, row_ids, distances, regions, query.offset - skipped, end - skipped)
-    return Ranking(window, total, truncated, members)
+    return Ranking(window, total, truncated, members, exact=by_graph is None)
+
+
+def _by_graph(
+    scan: Scan, coverage: Coverage, query: IndexQuery, clause: VectorClause, tuning: Tuning, error: float
+) -> tuple[Scanned, int] | None:
+    """Candidates for the window and the number of photos in the ranking; None when everything is to be scanned.
+
+    A radius is answered by a scan alone, and so is an order by time: a graph can't tell that no more photos belong to it.
+    """
+    if clause.exact or clause.max_distance is not None or query.order is not Order.RELEVANCE:
+        return None
+    collection, space = scan.collection, scan.space
+    held = int(scan.connection.execute("SELECT photos FROM spaces WHERE space_id = ?", (space.space_id,)).get)
+    total = held
+    if scan.wanted is not None:
+        total = len(scan.wanted)
+        if held < collection.photos:
+            total = count_held(scan.connection, space, collection.collection_id, scan.wanted)
+    if total * space.space.vectors_per_photo <= tuning.exact_vectors or query.offset >= total:
+        return None
+    scanned = nearest_by_graph(scan, coverage, min(query.offset + query.limit, total), total / held, error)
+    return None if scanned is None else (scanned, total)
 
 
 def _members(
@@ -108,115 +124,15 @@ def _ranked(space: StoredSpace, row_id: int, photo_id: str, distance: float, reg
     return Ranked(row_id, photo_id, 1 - distance / 2, distance, boxes[region] if boxes else None)
 
 
-def _scan(
-    connection: apsw.Connection,
-    collection: Collection,
-    space: StoredSpace,
-    view: View | None,
-    query: IndexQuery,
-    asked: Float16,
-) -> _Scanned:
-    """Every live photo of the space that passes the conditions, from the segment as far as it reaches, else from the blobs."""
-    covered = view.through_change if view is not None else 0
-    wanted = _passing(connection, collection, query) if query.conditions else None
-    parts = []
-    if view is not None and len(view.keys):
-        if wanted is not None:
-            positions = _positions(view.changes, wanted[: np.searchsorted(wanted, covered, "right")])
-        else:
-            alive = np.ones(len(view.keys), bool)
-            alive[_positions(view.changes, _replaced(connection, collection))] = False
-            positions = np.flatnonzero(alive)
-        parts.append(_Scanned(view.row_ids[positions], _segment_distances(view.vectors, positions, asked)))
-    if covered < collection.last_change:
-        newer = None if wanted is None else wanted[np.searchsorted(wanted, covered, "right") :]
-        parts += _scan_blobs(connection, collection, space, covered, newer, asked)
-    if not parts:
-        return _Scanned(np.empty(0, np.int64), np.empty(0, np.float32))
-    return _Scanned(np.concatenate([part.row_ids for part in parts]), np.concatenate([part.distances for part in parts]))
-
-
-def _passing(connection: apsw.Connection, collection: Collection, query: IndexQuery) -> Int64:
-    """Changes of the live photos that pass the conditions, growing."""
-    condition, bindings = where(collection.collection_id, query.conditions)
-    return _numbers(connection, f"SELECT group_concat(d.change) FROM documents d WHERE {condition}", bindings)
-
-
-def _replaced(connection: apsw.Connection, collection: Collection) -> Int64:
-    return _numbers(connection, "SELECT group_concat(change) FROM replaced WHERE collection_id = ?", [collection.collection_id])
-
-
-def _numbers(connection: apsw.Connection, sql: str, bindings: Bindings) -> Int64:
-    """The whole numbers that `sql` gives as one text, sorted: less than half the time of as many rows."""
-    text = str(connection.execute(sql, bindings).get or "")
-    return np.sort(np.fromstring(text, np.int64, sep=","))
-
-
-def _positions(changes: Int64, wanted: Int64) -> Int64:
-    """Where in `changes`, which grow, those of `wanted` stand that are there."""
-    positions: Int64 = np.searchsorted(changes, wanted)
-    inside = positions < len(changes)
-    positions, wanted = positions[inside], wanted[inside]
-    found: Int64 = positions[changes[positions] == wanted]
-    return found
-
-
-def _segment_distances(vectors: Float16, positions: Int64, asked: Float16) -> Float32:
-    """Distances of the photos at `positions`, a few megabytes at a time; a dense choice is scanned whole: no copy."""
-    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (2 * vectors.shape[1] * vectors.shape[2]))
-    is_dense = 2 * len(positions) > len(vectors)
-    count = len(vectors) if is_dense else len(positions)
-    distances = np.empty(count, np.float32)
-    for start in range(0, count, at_once):
-        stop = start + at_once
-        distances[start:stop] = _distances(vectors[start:stop] if is_dense else vectors[positions[start:stop]], asked)
-    return distances[positions] if is_dense else distances
-
-
-def _distances(vectors: Float16, asked: Float16) -> Float32:
-    """Distances float32 [n] of vectors [n, per photo, d]: the smallest over a photo's vectors."""
-    photos, per_photo, dimension = vectors.shape
-    squares = np.asarray(numkong.cdist(asked[None], vectors.reshape(-1, dimension), "sqeuclidean"), np.float32)
-    nearest: Float32 = np.sqrt(squares.reshape(photos, per_photo).min(axis=1))
-    return nearest
-
-
-def _scan_blobs(
-    connection: apsw.Connection,
-    collection: Collection,
-    space: StoredSpace,
-    after: int,
-    changes: Int64 | None,
-    asked: Float16,
-) -> Iterator[_Scanned]:
-    """Photos written after the change `after`, or those of `changes`, straight from the database."""
-    if changes is None:
-        rows = connection.execute(newer_vectors(space), (collection.collection_id, after))
-    elif len(changes):
-        rows = connection.execute(
-            "SELECT d.change, d.row_id, v.vectors FROM carray(?) c "
-            "CROSS JOIN documents d ON d.collection_id = ? AND d.change = c.value "
-            f"CROSS JOIN vectors_{space.space_id:d} v ON v.row_id = d.row_id",
-            (array_binding(changes), collection.collection_id),
-        )
-    else:
-        return
-    per_photo, dimension = space.space.vectors_per_photo, space.space.dimension
-    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (2 * per_photo * dimension))
-    while batch := list(islice(rows, at_once)):
-        vectors = np.frombuffer(b"".join(row[2] for row in batch), "<f2").reshape(-1, per_photo, dimension)
-        yield _Scanned(np.array([row[1] for row in batch], np.int64), _distances(vectors, asked))
-
-
 def _within(
-    connection: apsw.Connection, space: StoredSpace, scanned: _Scanned, asked: Float32, radius: float, error: float
-) -> tuple[_Scanned, int]:
+    connection: apsw.Connection, space: StoredSpace, scanned: Scanned, asked: Float32, radius: float, error: float
+) -> tuple[Scanned, int]:
     """The photos within the radius, and how many: those at its edge are measured."""
     keep = scanned.distances <= radius + error
     edge = np.flatnonzero(keep & (scanned.distances >= radius - error))
     distances, _ = _measure(connection, space, scanned.row_ids[edge], asked)
     keep[edge[distances > radius]] = False
-    return _Scanned(scanned.row_ids[keep], scanned.distances[keep]), int(keep.sum())
+    return Scanned(scanned.row_ids[keep], scanned.distances[keep]), int(keep.sum())
 
 
 def _measure(connection: apsw.Connection, space: StoredSpace, row_ids: Int64, asked: Float32) -> tuple[Float64, Int64]:
@@ -226,7 +142,7 @@ def _measure(connection: apsw.Connection, space: StoredSpace, row_ids: Int64, as
     """
     per_photo, dimension = space.space.vectors_per_photo, space.space.dimension
     distances, regions = np.empty(len(row_ids), np.float64), np.empty(len(row_ids), np.int64)
-    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (8 * per_photo * dimension))
+    at_once = max(1, SCANNED_AT_ONCE_BYTES // (8 * per_photo * dimension))
     for start in range(0, len(row_ids), at_once):
         part = row_ids[start : start + at_once]
         blobs = dict(

@@ -157,7 +157,9 @@ class _Batch:
     def _clear(self, row_id: int, replaced: int) -> None:
         """Takes a live document out of every table but documents."""
         self._photos -= 1
-        self._db.execute("INSERT INTO replaced(collection_id, change) VALUES (?, ?)", (self._id, replaced))
+        self._db.execute(
+            "INSERT INTO replaced(collection_id, change, by_change) VALUES (?, ?, ?)", (self._id, replaced, self._change)
+        )
         for table in ("bodies", "tags", "attributes", "places"):
             self._db.execute(f"DELETE FROM {table} WHERE row_id = ?", (row_id,))
         self._db.execute(f"DELETE FROM text_{self._id:d} WHERE rowid = ?", (row_id,))

@@ -1,0 +1,30 @@
+"""The sizes at which the index changes its ways: one place, with the reasons."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Sizes of segments and searches, all in vectors or bytes; the defaults are for photo collections of any size.
+
+    `exact_vectors`: up to so many candidate vectors are compared one by one, without a graph: some milliseconds.
+    `tail_vectors`: a tail of so many is sealed. It is scanned with every question until then.
+    `segment_bytes`: float16 vectors in a sealed segment at most; a graph is built in memory, of about 1.4 times as much.
+    """
+
+    exact_vectors: int = 20_000
+    tail_vectors: int = 20_000
+    segment_bytes: int = 512 << 20
+
+    @property
+    def graph_vectors(self) -> int:
+        """A sealed segment of fewer vectors gets no graph: a scan of them takes no longer."""
+        return min(self.tail_vectors, 1_000)
+
+    @property
+    def masked_photos(self) -> int:
+        """A segment with fewer deleted or replaced photos is not written anew for their sake."""
+        return min(self.tail_vectors, 1_000)
+
+
+DEFAULT_TUNING = Tuning()
