@@ -3,10 +3,22 @@
 from pathlib import Path
 
 import pytest
+import structlog
+from hypothesis import settings
 from miradouro.bundles.progress import LogProgress
 from miradouro.bundles.pull import pull
 from miradouro.bundles.registry import manifests
 from miradouro.bundles.settings import BundleSettings
+
+# A slow machine is no wrong answer. The rest stays as hypothesis chooses it, by hand or under CI.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own() -> None:
+    """A command that ran in an earlier test left its log level and its stream."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
