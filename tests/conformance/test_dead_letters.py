@@ -1,5 +1,6 @@
 """Keeping what could not be indexed: what `DeadLetters` promises whichever engine is behind it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -71,3 +72,17 @@ def test_a_token_that_no_page_gave_is_refused(dead_letters: DeadLetters, after: 
 def test_a_page_has_a_bounded_size(dead_letters: DeadLetters, limit: int) -> None:
     with pytest.raises(InvalidArgument, match=r"limit.*1 to 1,000"):
         dead_letters.list(limit=limit)
+
+
+def test_forgotten_failures_are_gone_and_no_others(dead_letters: DeadLetters) -> None:
+    dead_letters.put([failure("a.jpg"), failure("b.jpg"), failure("a.jpg", collection="trips")])
+    dead_letters.forget("photos", ["a.jpg", "never.jpg"])
+    assert [(one.collection, one.photo_id) for one in everything(dead_letters)] == [("photos", "b.jpg"), ("trips", "a.jpg")]
+
+
+def test_the_event_of_a_failure_is_kept_with_it(dead_letters: DeadLetters) -> None:
+    put = [replace(failure("a.jpg"), event=bytes(range(256))), failure("b.jpg")]
+    dead_letters.put(put)
+    assert everything(dead_letters) == put
+    dead_letters.put([failure("a.jpg", 2)])
+    assert [one.event for one in everything(dead_letters)] == [b"", b""]

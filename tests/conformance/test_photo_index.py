@@ -284,6 +284,14 @@ def test_origins_come_in_the_order_of_utf8_bytes_while_writes_go_on(index: Index
     assert rest[-1].sha256 == "c" * 64
 
 
+@pytest.mark.parametrize("within", ["", "a", "a/", "a/b.jpg", "é/", "nothing/"])
+def test_origins_within_a_folder_are_those_whose_ids_begin_so(index: Index, within: str) -> None:
+    names = ["a.jpg", "a/b.jpg", "a/b.jpg.png", "a/é/c.jpg", "a0.jpg", "é/b.jpg", *(f"a/{i:04}.jpg" for i in range(1_100))]
+    index.write([Document(COLLECTION, name, 1) for name in names])
+    wanted = sorted((name for name in names if name.startswith(within)), key=str.encode)
+    assert [state.photo_id for state in index.origins(COLLECTION, within=within)] == wanted
+
+
 def test_new_file_states_are_remembered_and_versions_stay(index: Index) -> None:
     index.write([FULL, photo("event.jpg"), tombstone("gone.jpg", 2)])
     new = Origin(11, 12, 0, 0, "")

@@ -21,14 +21,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_default_pipeline_has_the_steps_of_the_design_in_order():
     names = [step.name for step in load_pipeline().steps]
 
-    assert [name for name in names if name in {"fetch", "decode", "fingerprint", "embed", "tag", "caption"}] == [
-        "fetch",
-        "decode",
-        "fingerprint",
-        "embed",
-        "tag",
-        "caption",
-    ]
+    assert names == ["fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption"]
 
 
 def test_a_file_sets_order_and_options(tmp_path):

@@ -7,7 +7,14 @@ from typing import Protocol
 
 from miradouro.adapters.sqlite_index import read_holder
 from miradouro.standalone.settings import StandaloneSettings
-from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
+from miradouro.v1.ingest_service_pb2 import (
+    IndexFolderRequest,
+    IndexFolderResponse,
+    ListFailuresRequest,
+    ListFailuresResponse,
+    RetryFailuresRequest,
+    RetryFailuresResponse,
+)
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 
 
@@ -28,6 +35,14 @@ class IngestDoor(Protocol):
 
     def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
         """Progress, and last the report; closing the iterator stops the work. Raises MiradouroError."""
+        ...
+
+    def ListFailures(self, request: ListFailuresRequest) -> ListFailuresResponse:
+        """A page of what could not be indexed. Raises MiradouroError."""
+        ...
+
+    def RetryFailures(self, request: RetryFailuresRequest) -> Iterator[RetryFailuresResponse]:
+        """What became of each photo; closing the iterator stops the work. Raises MiradouroError."""
         ...
 
 
@@ -54,18 +69,21 @@ def open_search(
 
 
 @contextmanager
-def open_ingest(settings: StandaloneSettings) -> Iterator[IngestDoor]:
-    """The ingest service of the folder's server, else one in this process. Raises StoreLocked when another process writes."""
+def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterator[IngestDoor]:
+    """The ingest service of the folder's server, else one in this process, which without `writer` can only list.
+
+    Raises StoreLocked when another process writes, and NotFound when there is no index to list from.
+    """
     target = _server_of(settings.data_folder)
     if target is None:
         from miradouro.cli.here import ingest_here
 
-        with ingest_here(settings) as door:
+        with ingest_here(settings, writer=writer) as door:
             yield door
     else:
         from miradouro.cli.remote import ingest_at
 
-        with ingest_at(target) as door:
+        with ingest_at(target, timeout_s=settings.call_timeout_s) as door:
             yield door
 
 

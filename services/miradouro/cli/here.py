@@ -10,7 +10,14 @@ from miradouro.runtime.call import Call
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.searching import open_search
 from miradouro.standalone.settings import StandaloneSettings
-from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
+from miradouro.v1.ingest_service_pb2 import (
+    IndexFolderRequest,
+    IndexFolderResponse,
+    ListFailuresRequest,
+    ListFailuresResponse,
+    RetryFailuresRequest,
+    RetryFailuresResponse,
+)
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 
 if TYPE_CHECKING:
@@ -25,11 +32,11 @@ def search_here(settings: StandaloneSettings, *, space: str, region: bool = Fals
 
 
 @contextmanager
-def ingest_here(settings: StandaloneSettings) -> Iterator["_LocalIngest"]:
-    """The ingest service over the data folder."""
+def ingest_here(settings: StandaloneSettings, *, writer: bool) -> Iterator["_LocalIngest"]:
+    """The ingest service over the data folder; without `writer` it can only list."""
     from miradouro.standalone.composition import open_ingest  # here: a question needs none of it
 
-    with open_ingest(Configuration(standalone=settings)) as handlers:
+    with open_ingest(Configuration(standalone=settings), writer=writer) as handlers:
         yield _LocalIngest(handlers)
 
 
@@ -50,8 +57,17 @@ class _LocalIngest:
 
     def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
         call = Call()
-        responses = self._handlers.IndexFolder(request, call)
         try:
-            yield from responses
+            yield from self._handlers.IndexFolder(request, call)
+        finally:
+            call.cancelled.set()
+
+    def ListFailures(self, request: ListFailuresRequest) -> ListFailuresResponse:
+        return self._handlers.ListFailures(request, Call())
+
+    def RetryFailures(self, request: RetryFailuresRequest) -> Iterator[RetryFailuresResponse]:
+        call = Call()
+        try:
+            yield from self._handlers.RetryFailures(request, call)
         finally:
             call.cancelled.set()

@@ -26,18 +26,22 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
     from miradouro.cli.doors import open_ingest
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
-    from miradouro.v1.ingest_service_pb2 import FolderReport, IndexFolderRequest
+    from miradouro.v1.ingest_service_pb2 import FolderFailure, FolderReport, IndexFolderRequest
 
     path = utf8(os.path.abspath(folder), "path")
     request = IndexFolderRequest(path=path, collection=utf8(collection, "collection"), prune=prune)
     report = FolderReport()
+    more: list[FolderFailure] = []
     try:
         with open_ingest(settings_of(data=data, offline=offline)) as door, shown_progress() as show:
             for response in door.IndexFolder(request):
                 if response.HasField("progress"):
                     show(response.progress)
+                elif response.HasField("more_failed"):
+                    more += response.more_failed.failed
                 else:
                     report = response.report
+                    report.failed.extend(more)
     except KeyboardInterrupt as exc:
         raise KeyboardInterrupt(INTERRUPTED) from exc
     if as_json:

@@ -19,6 +19,8 @@ COMMANDS = {
     "index": ("miradouro.cli.index", "Bring a collection in line with a folder of photos."),
     "search": ("miradouro.cli.search", "Find photos by tag, by words, by an example or by an indexed photo."),
     "embed": ("miradouro.cli.embed", "Print the vectors and tags of photos."),
+    "failures": ("miradouro.cli.failures", "List the photos that could not be indexed, and why."),
+    "retry": ("miradouro.cli.retry", "Try again what could not be indexed."),
     "stats": ("miradouro.cli.stats", "Count what every collection holds."),
     "up": ("miradouro.cli.up", "Run all services in one process."),
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),

@@ -6,7 +6,14 @@ from contextlib import contextmanager
 import grpc
 
 from miradouro.runtime.grpc_client import open_channel, typed_error
-from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, IndexFolderResponse
+from miradouro.v1.ingest_service_pb2 import (
+    IndexFolderRequest,
+    IndexFolderResponse,
+    ListFailuresRequest,
+    ListFailuresResponse,
+    RetryFailuresRequest,
+    RetryFailuresResponse,
+)
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
@@ -20,10 +27,10 @@ def search_at(target: str, *, timeout_s: float) -> Iterator["_RemoteSearch"]:
 
 
 @contextmanager
-def ingest_at(target: str) -> Iterator["_RemoteIngest"]:
-    """The ingest service at `target` (host:port)."""
+def ingest_at(target: str, *, timeout_s: float) -> Iterator["_RemoteIngest"]:
+    """The ingest service at `target` (host:port); calls that aren't streams may take `timeout_s` seconds."""
     with open_channel(target) as channel:
-        yield _RemoteIngest(IngestServiceStub(channel), target)
+        yield _RemoteIngest(IngestServiceStub(channel), target, timeout_s)
 
 
 class _RemoteSearch:
@@ -40,11 +47,23 @@ class _RemoteSearch:
 
 
 class _RemoteIngest:
-    def __init__(self, stub: IngestServiceStub, target: str) -> None:
-        self._stub, self._target = stub, target
+    def __init__(self, stub: IngestServiceStub, target: str, timeout_s: float) -> None:
+        self._stub, self._target, self._timeout_s = stub, target, timeout_s
 
     def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
         responses = self._stub.IndexFolder(request)
+        try:
+            with _typed(self._target):
+                yield from responses
+        finally:
+            responses.cancel()
+
+    def ListFailures(self, request: ListFailuresRequest) -> ListFailuresResponse:
+        with _typed(self._target):
+            return self._stub.ListFailures(request, timeout=self._timeout_s)
+
+    def RetryFailures(self, request: RetryFailuresRequest) -> Iterator[RetryFailuresResponse]:
+        responses = self._stub.RetryFailures(request)
         try:
             with _typed(self._target):
                 yield from responses

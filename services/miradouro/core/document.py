@@ -96,7 +96,10 @@ class Document:
 
 @dataclass(frozen=True)
 class Failure:
-    """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC."""
+    """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC.
+
+    `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others.
+    """
 
     collection: str
     photo_id: str
@@ -105,3 +108,4 @@ class Failure:
     message: str
     uri: str
     failed_at: datetime
+    event: bytes = b""

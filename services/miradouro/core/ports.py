@@ -107,8 +107,11 @@ class PhotoIndex(Protocol):
         """Remembers new file states of unchanged photos: photo id → origin; versions stay."""
         ...
 
-    def origins(self, collection: str) -> Iterator[OriginState]:
-        """What is remembered of every photo, tombstones too, ordered by photo id (UTF-8 bytes); memory does not grow with it."""
+    def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
+        """What is remembered of every photo, tombstones too, ordered by photo id (UTF-8 bytes); memory does not grow with it.
+
+        `within`: of those alone whose photo id begins so. Raises NotFound (collection).
+        """
         ...
 
     def search(self, query: IndexQuery) -> Matches:
@@ -156,6 +159,10 @@ class DeadLetters(Protocol):
 
     def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
         """A page of failures ordered by (collection, photo id), and the `after` of the next page ("" at the end)."""
+        ...
+
+    def forget(self, collection: str, photo_ids: Sequence[str]) -> None:
+        """Removes the failures of these photos; one that did not fail is no error."""
         ...
 
 

@@ -13,6 +13,7 @@ from miradouro.core.ports import DeadLetters, PhotoIndex, Refused, SourceItem, U
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
 
+MAX_REPORTED = 1_000  # failures in one message
 _PROGRESS_INTERVAL_S = 0.1
 
 
@@ -26,17 +27,25 @@ class FolderProgress:
 
 
 @dataclass(frozen=True)
+class MoreFailed:
+    """(path, reason) of what could not be indexed beyond what the report lists, at most MAX_REPORTED."""
+
+    failed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class FolderReport:
-    """What was done: counts, and (path, reason) of what could not be indexed."""
+    """What was done: counts, and (path, reason) of the first MAX_REPORTED that could not be indexed."""
 
     indexed: int = 0
     unchanged: int = 0
     deleted: int = 0
     ignored: int = 0
     failed: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    failed_total: int = 0
 
 
-def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[FolderProgress | FolderReport]:
+def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
     """Progress, at most every 0.1 s, and last the report; a cancelled run reports what it got done.
 
     Raises what `FolderSource.events` and `Runner.run` raise.
@@ -48,11 +57,15 @@ def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[
     told_at = time.monotonic()
     for outcome in runner.run(source.events(), run):
         tally.add(outcome)
+        if tally.is_full() and (more := tally.more_failed()):
+            yield more
         if time.monotonic() - told_at >= _PROGRESS_INTERVAL_S:
             told_at = time.monotonic()
-            yield FolderProgress(min(tally.done, total), total, _path(outcome.item))
+            yield FolderProgress(min(tally.done, total), total, path_of_item(outcome.item))
     if not run.cancelled.is_set():
         yield FolderProgress(total, total, "")
+    if more := tally.more_failed():
+        yield more
     yield tally.report()
 
 
@@ -77,13 +90,16 @@ class _Tally:
         self.done = 0
         self._counts = FolderReport()
         self._failed: list[tuple[str, str]] = []
+        self._more: list[tuple[str, str]] = []
 
     def add(self, outcome: Outcome) -> None:
         counts, item = self._counts, outcome.item
         is_deletion = isinstance(item, PhotoEvent) and item.kind is EventKind.DELETED
         self.done += not is_deletion
         if outcome.status is Status.FAILED:
-            self._failed.append((_path(item), outcome.message))
+            self._counts = replace(counts, failed_total=counts.failed_total + 1)
+            failed = self._failed if len(self._failed) < MAX_REPORTED else self._more
+            failed.append((path_of_item(item), outcome.message))
         elif outcome.status is Status.IGNORED:
             self._counts = replace(counts, ignored=counts.ignored + 1)
         elif outcome.status is not Status.STORED:
@@ -93,9 +109,19 @@ class _Tally:
         else:
             self._counts = replace(counts, indexed=counts.indexed + 1)
 
+    def is_full(self) -> bool:
+        """Whether the failures beyond the report fill a message."""
+        return len(self._more) >= MAX_REPORTED
+
+    def more_failed(self) -> MoreFailed | None:
+        """Those failures, which are told once; None when there are none."""
+        more, self._more = self._more, []
+        return MoreFailed(tuple(more)) if more else None
+
     def report(self) -> FolderReport:
         return replace(self._counts, failed=tuple(self._failed))
 
 
-def _path(item: SourceItem) -> str:
+def path_of_item(item: SourceItem) -> str:
+    """The photo id, or the path below the folder of what is no photo."""
     return item.photo_id if isinstance(item, PhotoEvent | Refused | Unchanged) else item.path

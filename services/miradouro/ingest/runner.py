@@ -25,6 +25,7 @@ from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import Processor, ingest
 from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged, WriteStatus
 from miradouro.core.spaces import Space
+from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.ingest.settings import IngestSettings
 
 _log = structlog.get_logger(__name__)
@@ -172,6 +173,8 @@ class _Group:
             self._retrying(lambda: self._letters.put(failures))
         for collection, origins in _new_origins(item for item, _ in finished).items():
             self._retrying(functools.partial(self._index.refresh_origins, collection, origins))
+            # A file that is again as it is stored was perhaps broken in between.
+            self._retrying(functools.partial(self._letters.forget, collection, list(origins)))
         return outcomes
 
     def save(self) -> None:
@@ -267,4 +270,5 @@ def _failure(outcome: Outcome) -> Failure:
         message=outcome.message,
         uri=item.uri,
         failed_at=datetime.now(UTC),
+        event=kept_with_failure(item),
     )

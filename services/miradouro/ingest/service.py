@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,13 +13,15 @@ from miradouro.adapters.file_store import FileStore, file_uri
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
+from miradouro.core.document import Failure
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
 from miradouro.core.ports import DeadLetters, Embedder, IndexAdmin, PhotoIndex, PhotoStore
 from miradouro.core.query import MAX_LIMIT
 from miradouro.core.spaces import BundleDescription, Space, resolve_space
-from miradouro.ingest import wire
-from miradouro.ingest.folder_run import FolderProgress, forget_failures_of_gone_files, index_folder
+from miradouro.ingest import event_wire, wire
+from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_of_gone_files, index_folder
+from miradouro.ingest.retry_run import Retried, Retry
 from miradouro.ingest.runner import Run, Runner
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import Pipeline
@@ -31,10 +34,14 @@ from miradouro.v1.ingest_service_pb2 import (
     ListFailuresResponse,
     PutEventsRequest,
     PutEventsResponse,
+    RetryFailuresRequest,
+    RetryFailuresResponse,
 )
 
 MAX_EVENTS = 256
+MAX_RETRIED_IDS = 1_000
 _DEFAULT_PAGE = 100
+_POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another run
 _DESCRIBED_FOR_S = 1.0  # an embedder that is restarted with other bundles takes longer than that
 
 
@@ -67,7 +74,7 @@ class IngestService:
         self._spaces, self._excluded = spaces, excluded
         self._describe = _remembered(embedder.describe)
         self._runner = Runner(index=store, letters=store, settings=settings)
-        self._folders_lock = threading.Lock()
+        self._run_ended = threading.Condition()
         self._indexing: set[str] = set()
         self._held: dict[str, tuple[Space, ...]] = {}  # a collection's spaces never change
 
@@ -82,7 +89,7 @@ class IngestService:
         remaining_s = call.remaining_s()
         retry_s = self._settings.ingest_retry_s if remaining_s is None else min(self._settings.ingest_retry_s, remaining_s)
         run = self._run(self._photo_store, call, retriable_stops=False, retry_s=retry_s)
-        items = [wire.item_of(event) for event in request.events]
+        items = [event_wire.item_of(event) for event in request.events]
         outcomes = list(self._runner.run(items, run))
         results = [wire.result_of(outcome, event.event_id) for outcome, event in zip(outcomes, request.events, strict=False)]
         return PutEventsResponse(results=results)
@@ -95,26 +102,45 @@ class IngestService:
         """
         collection = check_collection(request.collection or DEFAULT_COLLECTION)
         root = _root(request.path)
-        with self._alone(collection):
-            if not os.path.isdir(root):
-                self._check_is_known(collection, root)
-            self._ensure(collection, root=root)
-            run = self._run(FileStore([Path(root)]), call, retriable_stops=True, retry_s=self._settings.ingest_retry_s)
+        for told in self.follow(root, collection, call, prune=request.prune):
+            yield wire.folder_response(told)
+
+    def claim(self, path: str, collection: str) -> str:
+        """Makes the folder `path` the root of the collection, or checks that it is; gives it without links in it.
+
+        Raises as `IndexFolder` does, but takes a missing folder that the collection is known to mirror.
+        """
+        root = _root(path)
+        if not os.path.isdir(root):
+            self._check_is_known(check_collection(collection), root)
+        self._ensure(check_collection(collection), root=root)
+        return root
+
+    def follow(
+        self, root: str, collection: str, call: Call, *, prune: bool = False, within: str = "", waits: bool = False
+    ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
+        """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
+
+        One run at a time: while there is another one this one `waits`, or raises FailedPrecondition. Raises as `IndexFolder`.
+        """
+        with self._alone(collection, waits_for=call if waits else None):
+            if call.cancelled.is_set():
+                return
+            self.claim(root, collection)
+            run = self._folder_run(root, call)
             source = FolderSource(
                 root,
                 collection=collection,
-                known=lambda: self._store.origins(collection),
+                known=lambda: self._store.origins(collection, within=within),
                 file_uri=file_uri,
                 excluded=self._excluded,
-                prune=request.prune,
+                prune=prune,
+                within=within,
             )
             for told in index_folder(source, runner=self._runner, run=run):
-                if isinstance(told, FolderProgress):
-                    yield wire.progress_of(told)
-                    continue
-                if not call.cancelled.is_set():
+                if isinstance(told, FolderReport) and not within and not call.cancelled.is_set():
                     forget_failures_of_gone_files(root, collection, index=self._store, letters=self._store)
-                yield wire.report_of(told)
+                yield told
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:
         """Lists what could not be indexed. Raises InvalidArgument."""
@@ -127,6 +153,55 @@ class IngestService:
             after=request.page_token,
         )
         return ListFailuresResponse(failures=[wire.failure_of(failure) for failure in failures], next_page_token=token)
+
+    def RetryFailures(self, request: RetryFailuresRequest, call: Call) -> Iterator[RetryFailuresResponse]:
+        """Tries failures again; folders' photos by their files.
+
+        Raises InvalidArgument, NotFound (a photo that did not fail), FailedPrecondition (the collection is being indexed), and
+        what stops every photo.
+        """
+        if len(request.photo_ids) > MAX_RETRIED_IDS:
+            raise InvalidArgument("photo_ids", f"{len(request.photo_ids):,} photos; allowed: 0 to {MAX_RETRIED_IDS:,}")
+        collection = request.collection or (DEFAULT_COLLECTION if request.photo_ids else "")
+        wanted = set(request.photo_ids)
+        if wanted:
+            found = {failure.photo_id for page in self._failures(check_collection(collection)) for failure in page}
+            if missing := sorted(wanted - found):
+                raise NotFound(f"photo {missing[0]!r} of collection {collection!r} is not among the failures")
+        for page in self._failures(check_collection(collection) if collection else ""):
+            chosen = [failure for failure in page if not wanted or failure.photo_id in wanted]
+            for name in sorted({failure.collection for failure in chosen}):
+                for retried in self._retry(name, [failure for failure in chosen if failure.collection == name], call):
+                    yield wire.retry_response(retried)
+                if call.cancelled.is_set():
+                    return
+
+    def _failures(self, collection: str) -> Iterator[Sequence[Failure]]:
+        """Every failure, by pages."""
+        after = ""
+        while True:
+            failures, after = self._store.list(collection=collection, limit=MAX_LIMIT, after=after)
+            yield failures
+            if not after:
+                return
+
+    def _retry(self, collection: str, failures: Sequence[Failure], call: Call) -> Iterator[Retried]:
+        root = next((one.root for one in self._store.stats() if one.name == collection), "")
+        retry_s = self._settings.ingest_retry_s
+        retry = Retry(
+            collection,
+            root,
+            index=self._store,
+            letters=self._store,
+            runner=self._runner,
+            folder_run=lambda: replace(self._folder_run(root, call), retriable_stops=False),
+            event_run=lambda: self._run(self._photo_store, call, retriable_stops=False, retry_s=retry_s),
+        )
+        with self._alone(collection):
+            yield from retry.run(failures)
+
+    def _folder_run(self, root: str, call: Call) -> Run:
+        return self._run(FileStore([Path(root)]), call, retriable_stops=True, retry_s=self._settings.ingest_retry_s)
 
     def _run(self, store: PhotoStore, call: Call, *, retriable_stops: bool, retry_s: float) -> Run:
         context = Context(
@@ -168,17 +243,20 @@ class IngestService:
             raise InvalidArgument("path", f"there is no folder {root}")
 
     @contextmanager
-    def _alone(self, collection: str) -> Iterator[None]:
-        """Two runs over one folder would count its versions twice."""
-        with self._folders_lock:
+    def _alone(self, collection: str, *, waits_for: Call | None = None) -> Iterator[None]:
+        """Two runs over one folder would count its versions twice: the second is refused, or waits until its call is over."""
+        with self._run_ended:
+            while collection in self._indexing and waits_for and not waits_for.cancelled.is_set():
+                self._run_ended.wait(_POLL_S)
             if collection in self._indexing:
                 raise FailedPrecondition(f"collection {collection!r} is being indexed already; wait until that is done")
             self._indexing.add(collection)
         try:
             yield
         finally:
-            with self._folders_lock:
+            with self._run_ended:
                 self._indexing.discard(collection)
+                self._run_ended.notify_all()
 
 
 def _root(path: str) -> str:

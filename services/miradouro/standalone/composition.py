@@ -39,10 +39,13 @@ def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Config
 
 
 @contextmanager
-def open_ingest(configuration: Configuration) -> Iterator[IngestService]:
-    """The ingest service of one command, writing to the data folder. Raises StoreLocked, FailedPrecondition, Corrupt."""
+def open_ingest(configuration: Configuration, *, writer: bool = True) -> Iterator[IngestService]:
+    """The ingest service of one command, writing to the data folder, or without `writer` only listing what failed.
+
+    Raises StoreLocked (a writer), NotFound (no index there, not a writer), FailedPrecondition, Corrupt.
+    """
     with (
-        SqliteIndex.open(configuration.standalone.data_folder, writer=True) as index,
+        SqliteIndex.open(configuration.standalone.data_folder, writer=writer) as index,
         open_embedder(configuration) as embedder,
         ingest_service(index, embedder, configuration) as service,
     ):

@@ -17,10 +17,23 @@ class EventStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_STATUS_STORED: _ClassVar[EventStatus]
     EVENT_STATUS_STALE: _ClassVar[EventStatus]
     EVENT_STATUS_FAILED: _ClassVar[EventStatus]
+
+class RetryStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RETRY_STATUS_UNSPECIFIED: _ClassVar[RetryStatus]
+    RETRY_STATUS_STORED: _ClassVar[RetryStatus]
+    RETRY_STATUS_SETTLED: _ClassVar[RetryStatus]
+    RETRY_STATUS_FAILED: _ClassVar[RetryStatus]
+    RETRY_STATUS_IMPOSSIBLE: _ClassVar[RetryStatus]
 EVENT_STATUS_UNSPECIFIED: EventStatus
 EVENT_STATUS_STORED: EventStatus
 EVENT_STATUS_STALE: EventStatus
 EVENT_STATUS_FAILED: EventStatus
+RETRY_STATUS_UNSPECIFIED: RetryStatus
+RETRY_STATUS_STORED: RetryStatus
+RETRY_STATUS_SETTLED: RetryStatus
+RETRY_STATUS_FAILED: RetryStatus
+RETRY_STATUS_IMPOSSIBLE: RetryStatus
 
 class PutEventsRequest(_message.Message):
     __slots__ = ("events",)
@@ -59,12 +72,14 @@ class IndexFolderRequest(_message.Message):
     def __init__(self, path: _Optional[str] = ..., collection: _Optional[str] = ..., prune: _Optional[bool] = ...) -> None: ...
 
 class IndexFolderResponse(_message.Message):
-    __slots__ = ("progress", "report")
+    __slots__ = ("progress", "report", "more_failed")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
+    MORE_FAILED_FIELD_NUMBER: _ClassVar[int]
     progress: FolderProgress
     report: FolderReport
-    def __init__(self, progress: _Optional[_Union[FolderProgress, _Mapping]] = ..., report: _Optional[_Union[FolderReport, _Mapping]] = ...) -> None: ...
+    more_failed: FolderFailures
+    def __init__(self, progress: _Optional[_Union[FolderProgress, _Mapping]] = ..., report: _Optional[_Union[FolderReport, _Mapping]] = ..., more_failed: _Optional[_Union[FolderFailures, _Mapping]] = ...) -> None: ...
 
 class FolderProgress(_message.Message):
     __slots__ = ("done", "total", "path")
@@ -77,18 +92,26 @@ class FolderProgress(_message.Message):
     def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ..., path: _Optional[str] = ...) -> None: ...
 
 class FolderReport(_message.Message):
-    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed")
+    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total")
     INDEXED_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     indexed: int
     unchanged: int
     deleted: int
     ignored: int
     failed: _containers.RepeatedCompositeFieldContainer[FolderFailure]
-    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ...) -> None: ...
+    failed_total: int
+    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ...) -> None: ...
+
+class FolderFailures(_message.Message):
+    __slots__ = ("failed",)
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    failed: _containers.RepeatedCompositeFieldContainer[FolderFailure]
+    def __init__(self, failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ...) -> None: ...
 
 class FolderFailure(_message.Message):
     __slots__ = ("path", "reason")
@@ -133,3 +156,25 @@ class Failure(_message.Message):
     uri: str
     failed_at: _timestamp_pb2.Timestamp
     def __init__(self, collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., version: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., uri: _Optional[str] = ..., failed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RetryFailuresRequest(_message.Message):
+    __slots__ = ("collection", "photo_ids")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    PHOTO_IDS_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    photo_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, collection: _Optional[str] = ..., photo_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RetryFailuresResponse(_message.Message):
+    __slots__ = ("collection", "photo_id", "status", "reason", "message")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    photo_id: str
+    status: RetryStatus
+    reason: str
+    message: str
+    def __init__(self, collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., status: _Optional[_Union[RetryStatus, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...

@@ -50,6 +50,11 @@ class IngestServiceStub:
                 request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.ListFailuresRequest.SerializeToString,
                 response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.ListFailuresResponse.FromString,
                 _registered_method=True)
+        self.RetryFailures = channel.unary_stream(
+                '/miradouro.v1.IngestService/RetryFailures',
+                request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresRequest.SerializeToString,
+                response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -77,6 +82,13 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryFailures(self, request, context):
+        """Tries again to index photos that failed, and tells what became of each when it is known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.ListFailures,
                     request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.ListFailuresRequest.FromString,
                     response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.ListFailuresResponse.SerializeToString,
+            ),
+            'RetryFailures': grpc.unary_stream_rpc_method_handler(
+                    servicer.RetryFailures,
+                    request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresRequest.FromString,
+                    response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class IngestService:
             '/miradouro.v1.IngestService/ListFailures',
             miradouro_dot_v1_dot_ingest__service__pb2.ListFailuresRequest.SerializeToString,
             miradouro_dot_v1_dot_ingest__service__pb2.ListFailuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryFailures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/miradouro.v1.IngestService/RetryFailures',
+            miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresRequest.SerializeToString,
+            miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

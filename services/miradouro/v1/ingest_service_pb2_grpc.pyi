@@ -39,6 +39,8 @@ class IngestServiceStub:
     """Brings a collection in line with a folder on the server's machine, streaming progress and last the report."""
     ListFailures: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListFailuresRequest, _ingest_service_pb2.ListFailuresResponse]
     """Lists the photos that could not be indexed and why."""
+    RetryFailures: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.RetryFailuresRequest, _ingest_service_pb2.RetryFailuresResponse]
+    """Tries again to index photos that failed, and tells what became of each when it is known."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -51,6 +53,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Brings a collection in line with a folder on the server's machine, streaming progress and last the report."""
     ListFailures: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListFailuresRequest, _ingest_service_pb2.ListFailuresResponse]  # type: ignore[assignment]
     """Lists the photos that could not be indexed and why."""
+    RetryFailures: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.RetryFailuresRequest, _ingest_service_pb2.RetryFailuresResponse]  # type: ignore[assignment]
+    """Tries again to index photos that failed, and tells what became of each when it is known."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes photos in."""
@@ -78,5 +82,13 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListFailuresResponse, _abc.Awaitable[_ingest_service_pb2.ListFailuresResponse]]:
         """Lists the photos that could not be indexed and why."""
+
+    @_abc_1.abstractmethod
+    def RetryFailures(
+        self,
+        request: _ingest_service_pb2.RetryFailuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.RetryFailuresResponse], _abc.AsyncIterator[_ingest_service_pb2.RetryFailuresResponse]]:
+        """Tries again to index photos that failed, and tells what became of each when it is known."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,6 +27,19 @@ def test_progress_counts_up_to_every_file(house, folder):
     assert last.WhichOneof("message") == "report"
 
 
+def test_failures_beyond_the_first_thousand_come_in_messages_of_their_own(house, folder):
+    names = [f"{number:04}.jpg" for number in range(2_003)]
+    for name in names:
+        (folder / name).touch()
+    messages = house.stream(folder)
+    more = [message.more_failed.failed for message in messages if message.HasField("more_failed")]
+    report = messages[-1].report
+
+    assert [len(part) for part in more] == [1_000, 3]
+    assert (len(report.failed), report.failed_total) == (1_000, 2_003)
+    assert [one.path for part in [report.failed, *more] for one in part] == names
+
+
 def test_ids_are_compared_in_one_order_everywhere(house, folder):
     names = ["a.jpg", "a/x.jpg", "a!/x.jpg", "a-b.jpg", "ä.jpg", "ab/x.jpg", "a b.jpg", "Z.jpg", "\uffff.jpg", "\U0001f600.jpg"]
     for name in names:

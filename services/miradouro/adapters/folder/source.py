@@ -4,11 +4,11 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, is_photo, photo_id_of, sha256_of, walk
+from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, file_of, is_photo, photo_id_of, sha256_of, walk
 from miradouro.core.document import Origin
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent, check_event
@@ -39,6 +39,9 @@ class FolderSource:
     remembered and the files are read in one pass, side by side, so memory doesn't grow with either.
 
     A file that can't be read, and the photos of a folder that can't be listed, are not gone: they stay in the index.
+
+    `within` looks below one of the folders alone (see `walk`), and `known` gives what is remembered of that one; more than half
+    of its photos gone is as much a reason to stop, for then the whole folder is to be asked.
     """
 
     def __init__(
@@ -50,9 +53,10 @@ class FolderSource:
         file_uri: Callable[[str], str],
         excluded: Sequence[Path] = (),
         prune: bool = False,
+        within: str = "",
     ) -> None:
         self._root, self._collection, self._known, self._file_uri, self._prune = root, collection, known, file_uri, prune
-        self._excluded = frozenset(_inodes(excluded))
+        self._excluded, self._within = frozenset(_inodes(excluded)), within
 
     def count(self) -> FolderCount:
         """Looks through the folder's names without opening a file.
@@ -93,6 +97,17 @@ class FolderSource:
             else:
                 yield self._compared(found, state)
 
+    def again(self, photo_ids: Iterable[str]) -> Iterator[SourceItem]:
+        """The files of these photos alone, compared as `events` does; the files that are gone are refused as vanished.
+
+        Here `known` need give no more than what is remembered of these photos.
+        """
+        wanted = sorted(set(photo_ids), key=str.encode)
+        states = {state.photo_id: state for state in self._known()}
+        for file in (file_of(self._root, photo_id) for photo_id in wanted):
+            gone = not os.path.lexists(file.path)
+            yield self._compared(file, states.get(file.photo_id)) if gone or is_photo(file.path) else Ignored(file.photo_id)
+
     def _beside(self) -> Iterator[tuple[File | Hidden | Closed | None, OriginState | None]]:
         """Files and remembered photos of the same id side by side, None where one of both is missing.
 
@@ -119,7 +134,7 @@ class FolderSource:
             state = next(states, None)
 
     def _walk(self) -> Iterator[File | Hidden | Closed]:
-        for found in walk(self._root, excluded=self._excluded):
+        for found in walk(self._root, excluded=self._excluded, within=self._within):
             if isinstance(found, Closed) and found.path == self._root:
                 if isinstance(found.error, FileNotFoundError) and self._prune:
                     return

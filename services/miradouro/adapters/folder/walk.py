@@ -69,19 +69,33 @@ def path_of(photo_id: str) -> str:
     return os.fsdecode(raw)
 
 
-def walk(root: str, *, excluded: frozenset[Inode]) -> Iterator[Found]:
+def file_of(root: str, photo_id: str) -> File:
+    """The file of a photo id that `photo_id_of` made; it need not be there."""
+    path = os.path.join(root, path_of(photo_id))
+    sidecar = os.path.splitext(path)[0] + SIDECAR
+    has_sidecar = sidecar != path and os.path.lexists(sidecar) and not os.path.isdir(sidecar)
+    return File(photo_id, path, sidecar if has_sidecar else "")
+
+
+def walk(root: str, *, excluded: frozenset[Inode], within: str = "") -> Iterator[Found]:
     """Everything below `root`, ordered by the UTF-8 bytes of its photo id; sidecars come with their photos, not by themselves.
 
-    Folders whose names begin with a dot, and `excluded` ones, are left out. Links are followed, except back into a folder
-    that they lie in. A root that can't be listed is Closed too.
+    `within`: below this folder alone, told as its photos' ids begin, / at the end; none of its parts is a link
+    or hidden. Folders whose names begin with a dot, and `excluded` ones, are left out. Links are followed, except back into a
+    folder that they lie in. A root that can't be listed is Closed too.
     """
+    top = root
     inodes: list[Inode] = []
-    levels: list[Iterator[_Entry | Closed]] = [_listing(root, "", inodes)]
+    for name in path_of(within).split("/")[:-1]:
+        inodes += [inode for inode in [_inode(top)] if inode]
+        top = os.path.join(top, name)
+    above = len(inodes)
+    levels: list[Iterator[_Entry | Closed]] = [_listing(top, within, inodes)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
             levels.pop()
-            inodes = inodes[: len(levels)]
+            inodes = inodes[: above + len(levels)]
         elif isinstance(entry, Closed):
             yield entry
         elif not entry.is_folder:

@@ -12,15 +12,15 @@ from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import MAX_LIMIT
 
 _PUT = """
-INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us)
-SELECT :collection, :photo_id, :version, :reason, :message, :uri, :failed_at_us
+INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us, event)
+SELECT :collection, :photo_id, :version, :reason, :message, :uri, :failed_at_us, :event
 WHERE NOT EXISTS (
     SELECT 1 FROM documents d JOIN collections c USING (collection_id)
     WHERE c.name = :collection AND d.photo_id = :photo_id AND d.version >= :version
 )
 ON CONFLICT(collection, photo_id) DO UPDATE SET
     version = excluded.version, reason = excluded.reason, message = excluded.message, uri = excluded.uri,
-    failed_at_us = excluded.failed_at_us
+    failed_at_us = excluded.failed_at_us, event = excluded.event
 WHERE excluded.version >= version
 """
 
@@ -38,6 +38,7 @@ def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
                 "message": failure.message,
                 "uri": failure.uri,
                 "failed_at_us": to_microseconds(failure.failed_at, field="failed_at"),
+                "event": failure.event,
             }
             for failure in failures
         ],
@@ -50,7 +51,7 @@ def page(connection: apsw.Connection, collection: str, limit: int, after: str) -
         raise InvalidArgument("limit", f"{limit} is not within 1 to {MAX_LIMIT:,}")
     last_collection, last_photo_id = _token(after)
     rows: list[Any] = connection.execute(
-        "SELECT collection, photo_id, version, reason, message, uri, failed_at_us FROM failures "
+        "SELECT collection, photo_id, version, reason, message, uri, failed_at_us, event FROM failures "
         "WHERE (collection, photo_id) > (?, ?) AND (? = '' OR collection = ?) ORDER BY collection, photo_id LIMIT ?",
         (last_collection, last_photo_id, collection, collection, limit + 1),
     ).fetchall()
@@ -59,8 +60,17 @@ def page(connection: apsw.Connection, collection: str, limit: int, after: str) -
     return found, token
 
 
-def _failure(collection: str, photo_id: str, version: int, reason: str, message: str, uri: str, failed_at_us: int) -> Failure:
-    return Failure(collection, photo_id, version, reason, message, uri, from_microseconds(failed_at_us))
+def forget(connection: apsw.Connection, collection: str, photo_ids: Sequence[str]) -> None:
+    """Removes failures; see `DeadLetters.forget`."""
+    connection.executemany(
+        "DELETE FROM failures WHERE collection = ? AND photo_id = ?", [(collection, photo_id) for photo_id in photo_ids]
+    )
+
+
+def _failure(
+    collection: str, photo_id: str, version: int, reason: str, message: str, uri: str, failed_at_us: int, event: bytes
+) -> Failure:
+    return Failure(collection, photo_id, version, reason, message, uri, from_microseconds(failed_at_us), event)
 
 
 def _token(after: str) -> tuple[str, str]:

@@ -124,11 +124,11 @@ class SqliteIndex:
         with self._connections.writing() as connection:
             writes.refresh_origins(connection, self._catalogue, collection, origins)
 
-    def origins(self, collection: str) -> Iterator[OriginState]:
+    def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
         """See `PhotoIndex.origins`: read by pages, so that no long transaction holds the log back while writes go on."""
         with self._connections.reading() as connection:
             collection_id = self._catalogue.find(connection, collection).collection_id
-        return self._origins(collection_id)
+        return self._origins(collection_id, within)
 
     def search(self, query: IndexQuery) -> Matches:
         """See `PhotoIndex.search`."""
@@ -205,6 +205,11 @@ class SqliteIndex:
         with self._connections.reading() as connection:
             return failures.page(connection, collection, limit, after)
 
+    def forget(self, collection: str, photo_ids: Sequence[str]) -> None:
+        """See `DeadLetters.forget`."""
+        with self._connections.writing() as connection:
+            failures.forget(connection, collection, photo_ids)
+
     def _start(self) -> None:
         """Checks formats, makes the tables, and brings segments up to date; a reader only checks."""
         if self._maintenance is None:
@@ -221,20 +226,22 @@ class SqliteIndex:
         write_format(self._folder)
         self._maintenance.start()
 
-    def _origins(self, collection_id: int) -> Iterator[OriginState]:
-        last = ""
+    def _origins(self, collection_id: int, within: str) -> Iterator[OriginState]:
+        last, comparison = within, ">="
         while True:
             with self._connections.reading() as connection:
                 rows: builtins.list[Any] = connection.execute(
                     "SELECT photo_id, version, deleted, sha256, origin FROM documents "
-                    "WHERE collection_id = ? AND photo_id > ? ORDER BY photo_id LIMIT ?",
+                    f"WHERE collection_id = ? AND photo_id {comparison} ? ORDER BY photo_id LIMIT ?",
                     (collection_id, last, _ORIGINS_AT_ONCE),
                 ).fetchall()
             for photo_id, version, deleted, sha256, origin in rows:
+                if not photo_id.startswith(within):
+                    return
                 yield OriginState(photo_id, version, bool(deleted), sha256, origin_of(origin))
             if len(rows) < _ORIGINS_AT_ONCE:
                 return
-            last = rows[-1][0]
+            last, comparison = rows[-1][0], ">"
 
     def _rank(self, connection: apsw.Connection, query: IndexQuery) -> Ranking:
         """Begins the one transaction that answers the query; whoever lent the connection ends it."""

@@ -1,0 +1,105 @@
+"""Tries again to index what failed: a folder's photos by their files, others by the events that were kept."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from urllib.parse import unquote_to_bytes
+
+from miradouro.adapters.file_store import file_uri
+from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.folder.walk import photo_id_of
+from miradouro.core.document import Failure
+from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, SourceItem
+from miradouro.ingest.event_wire import event_from_failure
+from miradouro.ingest.folder_run import path_of_item
+from miradouro.ingest.runner import Outcome, Run, Runner, Status
+
+
+class RetryStatus(StrEnum):
+    """What became of a photo that was tried again."""
+
+    STORED = "stored"
+    SETTLED = "settled"
+    FAILED = "failed"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class Retried:
+    """A photo that was tried again. `reason` is short, for programs; both texts are empty when nothing was wrong."""
+
+    collection: str
+    photo_id: str
+    status: RetryStatus
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Tries failures of one collection again. `root` is its folder, "" for none.
+
+    `folder_run` and `event_run` tell what runs over a folder's files and over events work with.
+    """
+
+    collection: str
+    root: str
+    index: PhotoIndex
+    letters: DeadLetters
+    runner: Runner
+    folder_run: Callable[[], Run]
+    event_run: Callable[[], Run]
+
+    def run(self, failures: Sequence[Failure]) -> Iterator[Retried]:
+        """One answer for each, in no particular order. Raises what stops every photo (see `Runner.run`)."""
+        events = [failure for failure in failures if failure.event]
+        files = [failure.photo_id for failure in failures if not failure.event and self._is_of_folder(failure)]
+        known = {failure.photo_id for failure in events} | set(files)
+        for failure in failures:
+            if failure.photo_id not in known:
+                yield self._impossible(failure.photo_id, _why_not(failure))
+        if files and not os.path.isdir(self.root):
+            yield from (
+                self._impossible(photo_id, f"the folder {self.root} is missing; mount it, then retry") for photo_id in files
+            )
+        elif files:
+            source = FolderSource(self.root, collection=self.collection, known=lambda: self._states(files), file_uri=file_uri)
+            yield from self._tried(source.again(files), self.folder_run())
+        if events:
+            yield from self._tried((event_from_failure(failure.event) for failure in events), self.event_run())
+
+    def _tried(self, items: Iterable[SourceItem], run: Run) -> Iterator[Retried]:
+        for outcome in self.runner.run(items, run):
+            told = self._told(outcome)
+            if told.status is RetryStatus.SETTLED:
+                self.letters.forget(self.collection, [told.photo_id])
+            yield told
+
+    def _told(self, outcome: Outcome) -> Retried:
+        photo_id = path_of_item(outcome.item)
+        if outcome.status is Status.FAILED:
+            return Retried(self.collection, photo_id, RetryStatus.FAILED, outcome.reason, outcome.message)
+        stored = outcome.status is Status.STORED
+        return Retried(self.collection, photo_id, RetryStatus.STORED if stored else RetryStatus.SETTLED)
+
+    def _impossible(self, photo_id: str, message: str) -> Retried:
+        return Retried(self.collection, photo_id, RetryStatus.IMPOSSIBLE, "impossible", message)
+
+    def _is_of_folder(self, failure: Failure) -> bool:
+        below = file_uri(self.root).rstrip("/") + "/"
+        if not self.root or not failure.uri.startswith(below):
+            return False
+        return photo_id_of(os.fsdecode(unquote_to_bytes(failure.uri.removeprefix(below)))) == failure.photo_id
+
+    def _states(self, photo_ids: Iterable[str]) -> Iterator[OriginState]:
+        for photo_id in photo_ids:
+            first = islice(self.index.origins(self.collection, within=photo_id), 1)
+            yield from (state for state in first if state.photo_id == photo_id)
+
+
+def _why_not(failure: Failure) -> str:
+    if failure.uri:
+        return "the event itself was refused; send it again, corrected"
+    return "the photo came inside its event and was not kept; send the event again"

@@ -1,0 +1,53 @@
+"""`miradouro failures` and `miradouro retry`, in one process and through the server that holds the data folder."""
+
+from datetime import datetime
+
+import pytest
+
+from tests.e2e.command import run, up
+from tests.e2e.conftest import make_photos
+from tests.pictures import jpeg
+
+pytestmark = pytest.mark.usefixtures("models_dir")
+
+
+def test_failures_are_listed_with_their_reasons_and_tried_again_with_and_without_a_server(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["good.jpg"]), tmp_path / "data"
+    for name in ("a.jpg", "b\n.jpg", "c.jpg"):
+        (photos / name).write_bytes(b"broken")
+    assert len(run("index", photos, "--data", data, "--json").json["failed"]) == 3
+
+    listed = run("failures", "--data", data, "--json").json["failures"]
+    assert [(one["photo_id"], one["reason"], one["collection"], one["version"]) for one in listed] == [
+        ("a.jpg", "not_a_photo", "photos", 1),
+        ("b\n.jpg", "not_a_photo", "photos", 1),
+        ("c.jpg", "not_a_photo", "photos", 1),
+    ]
+    assert all(one["message"] and one["uri"].startswith("file:///") for one in listed)
+    assert all(datetime.fromisoformat(one["failed_at"]).tzinfo for one in listed)
+    lines = run("failures", "--data", data).out.splitlines()
+    assert (len(lines), lines[1].startswith("photos: b\\n.jpg: "), lines[-1]) == (4, True, "3 failed")
+    assert run("failures", "--data", data, "--collection", "other", "--json").json == {"failures": []}
+
+    (photos / "a.jpg").write_bytes(jpeg(240, 200, seed=5))
+    told = run("retry", "--data", data, "a.jpg", "--json").json
+    assert [(one["photo_id"], one["status"]) for one in told["photos"]] == [("a.jpg", "stored")]
+    assert (told["stored"], told["settled"], told["failed"], told["impossible"]) == (1, 0, 0, 0)
+    unknown = run("retry", "--data", data, "a.jpg")
+    assert (unknown.code, "'a.jpg'" in unknown.err) == (1, True)
+
+    with up(data):
+        assert run("failures", "--data", data, "--json").json["failures"] == listed[1:]
+        (photos / "b\n.jpg").write_bytes(jpeg(240, 200, seed=6))
+        done = run("retry", "--data", data, "--collection", "photos")
+        assert done.code == 0
+        assert done.out.splitlines()[0] == "stored: photos: b\\n.jpg"
+        assert done.out.splitlines()[1].startswith("failed: photos: c.jpg: ")
+        assert done.out.splitlines()[-1] == "1 stored, 0 settled, 1 failed, 0 impossible"
+        assert [one["photo_id"] for one in run("failures", "--data", data, "--json").json["failures"]] == ["c.jpg"]
+
+
+def test_without_an_index_there_is_nothing_to_list(tmp_path):
+    done = run("failures", "--data", tmp_path / "data")
+    assert (done.code, "index" in done.err) == (1, True)
+    assert not (tmp_path / "data").exists()
