@@ -126,6 +126,11 @@ def test_wrong_words_are_refused(tmp_path):
     assert "collection: 'My Photos' is not a collection name" in done.err
     done = run("index")
     assert (done.code, done.err) == (2, "error: Missing argument 'DIR'; see `miradouro index --help`\n")
+    done = run("index", "", "--data", tmp_path / "data")
+    assert (done.code, done.err) == (
+        2,
+        "error: Invalid value for 'DIR': it is empty; name a folder; see `miradouro index --help`\n",
+    )
 
 
 MANY = tuple(f"{number:02d}.jpg" for number in range(20))

@@ -259,6 +259,12 @@ def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_pat
         (["--keyword", "a", "--text", "b"], "--keyword and --text given"),
         (["--text", "a", "b"], "'b' belongs to no option; words for --text go into one pair of quotes"),
         (["--keyword", "a", "--server", "127.0.0.1:1", "--data", "x"], "--server and --data exclude each other"),
+        (["--keyword", "a", "--server", ""], "'--server': '' is not host:port; for example 127.0.0.1:7350"),
+        (["--keyword", "a", "--server", "127.0.0.1:65536"], "'--server': '127.0.0.1:65536' is not host:port"),
+        (["--keyword", "a", "--server", "127.0.0.1:0"], "'--server': '127.0.0.1:0' is not host:port"),
+        (["--keyword", "a", "--server", "nowhere"], "'--server': 'nowhere' is not host:port"),
+        (["--keyword", "a", "--server", "http://127.0.0.1:7350"], "'--server': 'http://127.0.0.1:7350' is not host:port"),
+        (["--keyword", "a", "--data", ""], "'--data': it is empty; name a folder"),
         (["--keyword", "a", "--limit", "many"], "'many' is not a valid integer"),
         (["--nonsense"], "No such option"),
     ],
@@ -282,7 +288,16 @@ def test_a_folder_without_an_index_says_what_to_do(tmp_path):
 def test_a_server_that_does_not_answer_is_named():
     done = run("search", "--keyword", "dog", "--server", "127.0.0.1:1")
     assert done.code == 1
-    assert done.err.startswith("error: 127.0.0.1:1: ")
+    assert done.err.startswith("error: 127.0.0.1:1 can't be reached, or went away: ")
+    assert "check that a server runs there" in done.err
+
+
+@pytest.mark.parametrize("group", [[], ["models"], ["pipeline"]])
+def test_a_command_that_needs_another_word_shows_what_there_is(group):
+    done = run(*group)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Usage: {' '.join(['miradouro', *group])} ")
+    assert done.err.count("--help") == 1
 
 
 def test_help_names_every_command_and_needs_no_network_library():

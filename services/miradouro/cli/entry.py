@@ -1,5 +1,6 @@
 """Where the shell enters: the first and last moments of the command, in which Ctrl-C ends it without a word."""
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -11,6 +12,7 @@ def main() -> NoReturn:
     While modules are imported, and while the interpreter winds down, nobody can catch KeyboardInterrupt: it would show as a
     traceback. There the signal itself ends the process. A process that was started to ignore it goes on ignoring it.
     """
+    _hold_standard_descriptors()
     handler = signal.getsignal(signal.SIGINT)
     is_caught = handler is signal.default_int_handler
     if is_caught:
@@ -26,3 +28,10 @@ def main() -> NoReturn:
     finally:
         if is_caught:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _hold_standard_descriptors() -> None:
+    """Puts the null device where standard streams are closed: else a file of ours gets the number, and what libraries print."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)

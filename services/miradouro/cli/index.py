@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from miradouro.cli.options import collection_option, data_option, json_option, offline_option, settings_of, utf8
+from miradouro.cli.options import collection_option, data_option, json_option, named_folder, offline_option, settings_of, utf8
 
 INTERRUPTED = "interrupted; what was indexed so far is kept: run the same command again to go on"
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", callback=named_folder)
 @click.option("--prune", is_flag=True, help="Permit deleting when the folder is missing or more than half of its photos are.")
 @collection_option
 @data_option

@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and ends the process: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
         code = cli.main(arguments, prog_name="miradouro", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message(), err=True)
+        code = EXIT_USAGE
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx else "miradouro"
         code = _failed(f"{exc.format_message().rstrip('.')}; see `{command} --help`", EXIT_USAGE)

@@ -11,14 +11,33 @@ from miradouro.runtime import logs
 from miradouro.runtime.settings import LogSettings, load
 from miradouro.standalone.settings import StandaloneSettings
 
+MAX_PORT = 65_535
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def named_folder(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
+    """The folder that a word names. An empty word is a variable that nobody set, not the folder where we are."""
+    if value == "":
+        raise click.BadParameter("it is empty; name a folder")
+    return None if value is None else Path(value)
+
+
+def named_server(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """The server that a word names: host:port, the host a name or an address."""
+    if value is not None:
+        host, _, port = value.rpartition(":")
+        is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= MAX_PORT
+        if not is_port or not host or "/" in host:
+            raise click.BadParameter(f"{value!r} is not host:port; for example 127.0.0.1:7350")
+    return value
 
 
 def data_option(command: Command) -> Command:
     """--data DIR."""
     return click.option(
         "--data",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=click.Path(file_okay=False),
+        callback=named_folder,
         metavar="DIR",
         help="Data folder. Default: MIRADOURO_DATA_DIR, or the user's data folder of miradouro.",
     )(command)

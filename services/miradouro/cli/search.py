@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from miradouro.cli.options import collection_option, data_option, json_option, offline_option, settings_of, utf8
+from miradouro.cli.options import collection_option, data_option, json_option, named_server, offline_option, settings_of, utf8
 from miradouro.core.errors import BadPhoto, InvalidArgument
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ FACETS = ("tag", "owner", "year", "camera")
 @click.option("--all", "every", is_flag=True, help="Print every hit that pages reach, instead of --limit.")
 @click.option("--max-distance", type=float, metavar="D", help="Largest distance, 0 to 2, for --photo and --like.")
 @click.option("--exact", is_flag=True, help="Use no approximate structure.")
-@click.option("--server", metavar="HOST:PORT", help="Ask this server instead of a data folder.")
+@click.option("--server", metavar="HOST:PORT", callback=named_server, help="Ask this server instead of a data folder.")
 @collection_option
 @data_option
 @offline_option

@@ -29,6 +29,7 @@ _ERRORS: dict[grpc.StatusCode, type[MiradouroError]] = {
     grpc.StatusCode.DATA_LOSS: Corrupt,
     grpc.StatusCode.UNIMPLEMENTED: FailedPrecondition,
 }
+_GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 def open_channel(target: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> grpc.Channel:
@@ -48,7 +49,9 @@ def typed_error(error: grpc.RpcError, *, peer: str) -> MiradouroError:
     code: grpc.StatusCode = error.code()
     text: str = error.details() or code.name
     came_from_handler = any(entry.key == "retriable" for entry in error.trailing_metadata() or ())
-    if not came_from_handler:
+    if not came_from_handler and code in _GONE:
+        text = f"{peer} can't be reached, or went away: {text}; check that a server runs there, and ask again"
+    elif not came_from_handler:
         text = f"{peer}: {text}"
     elif code is grpc.StatusCode.INVALID_ARGUMENT:
         field, _, message = text.partition(": ")

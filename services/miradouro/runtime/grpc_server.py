@@ -150,8 +150,8 @@ def serve(
     ):
         on_ready(server.address)
         number = received()
-        _log.info("draining", signal=signal.Signals(number).name, calls_grace_s=settings.shutdown_grace_s)
         grace_s = min(INTERRUPT_GRACE_S, settings.shutdown_grace_s) if number == signal.SIGINT else settings.shutdown_grace_s
+        _log.info("draining", signal=signal.Signals(number).name, calls_grace_s=grace_s)
         if on_drain is not None:
             on_drain(grace_s)
         server.stop(grace_s)

@@ -1,5 +1,6 @@
-"""Ctrl-C in the first and last moments of the command, where no code of its own runs, shows no traceback."""
+"""The first and last moments of the command: Ctrl-C where no code of its own runs shows no traceback; streams may be closed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,3 +36,16 @@ def test_a_command_started_to_ignore_interrupts_ignores_them(moment):
     done = _run(moment, before="signal.signal(signal.SIGINT, signal.SIG_IGN)\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("miradouro, version ")
+
+
+def test_closed_standard_streams_become_the_null_device_so_that_no_file_of_ours_takes_their_numbers(tmp_path):
+    told = tmp_path / "told"
+    look = (
+        "import atexit, os, pathlib\n"
+        f"atexit.register(lambda: pathlib.Path({str(told)!r}).write_text(str([os.fstat(one).st_rdev for one in (1, 2)])))\n"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-c", look + RUN, "--version"], timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert told.read_text() == str([os.stat(os.devnull).st_rdev] * 2)
