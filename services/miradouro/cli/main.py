@@ -22,6 +22,8 @@ COMMANDS = {
     "failures": ("miradouro.cli.failures", "List the photos that could not be indexed, and why."),
     "retry": ("miradouro.cli.retry", "Try again what could not be indexed."),
     "stats": ("miradouro.cli.stats", "Count what every collection holds."),
+    "snapshot": ("miradouro.cli.snapshot", "Copy the index into one file, while it is in use."),
+    "restore": ("miradouro.cli.restore", "Make a data folder from a snapshot."),
     "up": ("miradouro.cli.up", "Run all services in one process."),
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
     "serve": ("miradouro.cli.serve", "Run one service."),

@@ -22,7 +22,7 @@ from miradouro.adapters.sqlite_index.tails import Tails, append
 from miradouro.adapters.sqlite_index.tuning import Tuning
 from miradouro.core.errors import MiradouroError
 
-_NICENESS = 10
+_NICENESS = 5
 _NOTED_PHOTOS = 256  # so many writes are worth a look
 # Segments are merged with all younger ones once these together hold a part of so many of its photos.
 _MERGED_SHARE = 4

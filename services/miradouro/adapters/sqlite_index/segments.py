@@ -140,7 +140,7 @@ class SegmentViews:
                 parts.append(Part.of(segment, reader.view()))
                 readers[segment.segment_id] = reader
             except (Unusable, OSError) as exc:
-                _log.info("segment %d of %s is read from the database: %s", segment.segment_id, space.space.name, exc)
+                _log.debug("segment %d of %s is read from the database: %s", segment.segment_id, space.space.name, exc)
         if readers != known:
             with self._lock:
                 self._readers[space.space_id] = readers

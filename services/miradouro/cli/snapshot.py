@@ -1,0 +1,33 @@
+"""`miradouro snapshot`: a copy of the index, taken while it is in use."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from miradouro.cli.options import data_option, json_option, settings_of
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path), metavar="FILE|DIR")
+@data_option
+@json_option
+def snapshot(*, target: Path, data: Path | None, as_json: bool) -> None:
+    """Copy the index into FILE, or into a file in DIR that is named by the time; who searches or indexes goes on.
+
+    Photos are not in it. Put it back with `miradouro restore`.
+    """
+    from miradouro.adapters.sqlite_index.snapshot import SUFFIX, take_snapshot
+    from miradouro.cli.copying import shown_copy
+    from miradouro.cli.output import write_json
+
+    settings = settings_of(data=data)
+    if target.is_dir():
+        target = target / f"miradouro-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+    with shown_copy("snapshot") as progress:
+        take_snapshot(settings.data_folder, target, progress=progress)
+    size = target.stat().st_size
+    if as_json:
+        write_json({"snapshot": str(target), "bytes": size})
+        return
+    click.echo(f"{target}: {size:,} bytes")

@@ -1,0 +1,138 @@
+"""Questions by vector where an index may use approximate structures: what it says about its answer holds, and recall is high.
+
+An index without such structures passes as well: then every answer is exact.
+"""
+
+import numpy as np
+import pytest
+from miradouro.core.document import Float32
+from miradouro.core.query import AttributeIn, Condition, IndexQuery, Matches, Order, VectorClause
+from miradouro.core.spaces import Space
+
+from tests.conformance.engines import Index
+from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
+
+LEAST_RECALL = 0.98
+PHOTOS = 240
+NAMES = [f"{i:03}.jpg" for i in range(PHOTOS)]
+
+
+@pytest.fixture(autouse=True)
+def photos(index: Index) -> None:
+    index.ensure_collection(COLLECTION, spaces=SPACES)
+    for start in range(0, PHOTOS, 120):
+        index.write([photo(name, attributes=groups(i)) for i, name in enumerate(NAMES) if start <= i < start + 120])
+
+
+def groups(number: int) -> dict[str, str]:
+    return {"half": str(number % 2), "twentieth": str(number % 20)}
+
+
+def near(
+    index: Index, space: Space, vector: Float32, *conditions: Condition, exact: bool = False, limit: int = 10, offset: int = 0
+) -> Matches:
+    clause = VectorClause(space.name, space.provenance, vector, exact=exact)
+    return index.search(IndexQuery(COLLECTION, clause, conditions, limit=limit, offset=offset, with_documents=False))
+
+
+def ids(answer: Matches) -> list[str]:
+    return [match.photo_id for match in answer.matches]
+
+
+def asked(number: int, space: Space) -> Float32:
+    return unit(("asked", number), 1, space.dimension)[0]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+@pytest.mark.parametrize("conditions", [(), (AttributeIn("half", ("1",)),), (AttributeIn("twentieth", ("7",)),)], ids=len)
+def test_the_nearest_are_found_and_distances_are_the_exact_ones(
+    index: Index, space: Space, conditions: tuple[Condition, ...]
+) -> None:
+    hits = 0
+    for number in range(20):
+        vector = asked(number, space)
+        truth = near(index, space, vector, *conditions, exact=True)
+        answer = near(index, space, vector, *conditions)
+        assert truth.exact
+        assert (answer.total, answer.total_is_exact, answer.truncated) == (truth.total, True, False)
+        distances = {match.photo_id: (match.distance, match.region) for match in truth.matches}
+        for match in answer.matches:
+            assert distances.get(match.photo_id, (match.distance, match.region)) == (match.distance, match.region)
+        assert [match.distance for match in answer.matches] == sorted(match.distance or 0.0 for match in answer.matches)
+        hits += len(set(ids(truth)) & set(ids(answer)))
+        assert len(answer.matches) == 10
+        if answer.exact:
+            assert answer == truth
+    assert hits >= LEAST_RECALL * 20 * 10
+
+
+def test_every_photo_finds_itself_first_by_each_of_its_vectors(index: Index) -> None:
+    for space in (WHOLE, PARTS):
+        for name in NAMES[::9]:
+            for number, vector in enumerate(vectors_of((name, 1))[space.name]):
+                (first,) = near(index, space, vector, limit=1).matches
+                assert first.photo_id == name
+                assert first.region == (space.regions[number] if space.regions else None)
+
+
+def test_pages_of_a_ranking_fit_together(index: Index) -> None:
+    vector = asked(1, WHOLE)
+    pages = [photo_id for offset in range(0, 30, 10) for photo_id in ids(near(index, WHOLE, vector, offset=offset))]
+    assert len(set(pages)) == 30
+    assert pages == ids(near(index, WHOLE, vector, limit=30))
+
+
+def test_a_radius_and_an_order_by_time_leave_nobody_out(index: Index) -> None:
+    vector = asked(2, WHOLE)
+    within = VectorClause(WHOLE.name, WHOLE.provenance, vector, 1.3)
+    answer = index.search(IndexQuery(COLLECTION, within, limit=3, with_documents=False))
+    everyone = near(index, WHOLE, vector, exact=True, limit=PHOTOS)
+    inside = [match.photo_id for match in everyone.matches if (match.distance or 0.0) <= 1.3]
+    assert 3 < len(inside) < PHOTOS
+    assert (ids(answer), answer.total, answer.exact) == (inside[:3], len(inside), True)
+    clause = VectorClause(WHOLE.name, WHOLE.provenance, vector)
+    by_time = index.search(IndexQuery(COLLECTION, clause, limit=10, order=Order.TAKEN, with_documents=False))
+    assert (ids(by_time), by_time.total, by_time.exact) == (NAMES[:10], PHOTOS, True)
+
+
+def test_what_was_replaced_or_deleted_is_no_longer_found_and_what_came_is(index: Index) -> None:
+    index.write([tombstone(name, 2) for name in NAMES[:40]])
+    index.write([photo(name, 2, attributes={}) for name in NAMES[40:80]])
+    for name in NAMES[:80:3]:
+        before = vectors_of((name, 1))[WHOLE.name][0]
+        answer = near(index, WHOLE, before)
+        assert answer.matches[0].distance is not None
+        assert answer.matches[0].distance > 0.1
+        assert answer.total == PHOTOS - 40
+        assert not set(ids(answer)) & set(NAMES[:40])
+    for name in NAMES[40:80:3]:
+        assert ids(near(index, WHOLE, vectors_of((name, 2))[WHOLE.name][0]))[0] == name
+    assert near(index, WHOLE, asked(0, WHOLE), AttributeIn("half", ("0",))).total == PHOTOS // 2 - 40
+
+
+def test_copies_of_one_photo_are_all_found_in_order(index: Index) -> None:
+    """A graph leads from one copy to another and to nobody else: what it does not reach is looked at apart."""
+    same = vectors_of("same")
+    names = [f"copy {i:02}.jpg" for i in range(60)]
+    index.write([photo(name, vectors=same) for name in names])
+    for space in SPACES:
+        answer = near(index, space, same[space.name][0], limit=10)
+        assert ids(answer) == names[:10]
+        assert ids(near(index, space, same[space.name][0], limit=30, offset=10)) == names[10:40]
+
+
+def test_a_filter_that_only_far_photos_pass_is_answered_all_the_same(index: Index) -> None:
+    vector = vectors_of(("000.jpg", 1))[WHOLE.name][0]
+    order = ids(near(index, WHOLE, vector, exact=True, limit=PHOTOS))
+    far = order[PHOTOS // 2 :]
+    index.write([photo(name, 2, vectors=vectors_of((name, 1)), attributes={"far": "1"}) for name in far])
+    answer = near(index, WHOLE, vector, AttributeIn("far", ("1",)))
+    assert (ids(answer), answer.total) == (far[:10], len(far))
+
+
+def test_a_question_for_exact_answers_gets_them(index: Index) -> None:
+    vector = asked(3, WHOLE)
+    distances = {name: float(np.linalg.norm(index.vector(COLLECTION, name, WHOLE.name)[0] - vector)) for name in NAMES}
+    answer = near(index, WHOLE, vector, exact=True)
+    assert answer.exact
+    assert ids(answer) == sorted(NAMES, key=lambda name: distances[name])[:10]
