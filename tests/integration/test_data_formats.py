@@ -13,7 +13,7 @@ from miradouro.core.errors import NotFound
 from miradouro.core.query import IndexQuery, KeywordClause, OwnerIs, TextClause, VectorClause
 
 from tests.golden.write_data_format import OTHER, ROOT, documents
-from tests.photo_documents import COLLECTION, SPACES, WHOLE, photo
+from tests.photo_documents import COLLECTION, SPACES, photo
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = range(1, FORMAT + 1)

@@ -104,9 +104,8 @@ class Coverage:
         """Gaps are (after, through), up to `last_change`."""
         kept, gaps, reached = [], [], 0
         for part in sorted(parts, key=lambda one: one.after_change):
-            if part.after_change > reached:
+            if reached <= part.after_change < part.through_change:
                 gaps.append((reached, min(part.after_change, last_change)))
-            if part.after_change >= reached and part.through_change > part.after_change:
                 kept.append(part)
                 reached = part.through_change
         if reached < last_change:
