@@ -13,13 +13,13 @@ import numpy as np
 import onnx
 from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs
 from miradouro.bundles.registry import OpenBundle
-from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
+from miradouro.core.spaces import WHOLE, BundleDescription, Fit, Geometry, Region, Resample, Space
 from onnx import TensorProto, helper, numpy_helper
 
 TINY = Geometry(Fit.SQUASH, 16, 16, 0, Resample.BILINEAR)
 WEE = Geometry(Fit.SHORT_SIDE_CENTER_CROP, 8, 8, 10, Resample.BICUBIC)
 LABELS = ("cat", "dog", "elkhound", "teapot", "viaduct")
-HALVES = (Region(0, 0, 0.5, 1), Region(0.5, 0, 0.5, 1))
+BOXES = (WHOLE, Region(0, 0, 0.5, 1), Region(0.5, 0, 0.5, 1))
 SPACES = ("tiny/shallow/avg", "tiny/shallow/max", "tiny/deep", "tiny/deep/regions", "wee/features")
 TINY_SPACES, WEE_SPACES = SPACES[:4], SPACES[4:]
 
@@ -93,7 +93,9 @@ def _tiny(folder: Path) -> OpenBundle:
         *_normalised("m1", "tiny/shallow/max"),
         *_normalised("a3", "tiny/deep"),
         helper.make_node("MaxPool", ["c3"], ["halves"], kernel_shape=[8, 4], strides=[8, 4]),  # [N, 8, 1, 2]
-        helper.make_node("Squeeze", ["halves", "axis2"], ["squeezed"]),
+        helper.make_node("GlobalMaxPool", ["c3"], ["whole"]),
+        helper.make_node("Concat", ["whole", "halves"], ["boxes"], axis=3),
+        helper.make_node("Squeeze", ["boxes", "axis2"], ["squeezed"]),
         helper.make_node("Transpose", ["squeezed"], ["rows"], perm=[0, 2, 1]),
         helper.make_node("LpNormalization", ["rows"], ["tiny/deep/regions"], axis=2, p=2),
         helper.make_node("MatMul", ["tiny/deep", "dense"], ["logits"]),
@@ -109,7 +111,7 @@ def _tiny(folder: Path) -> OpenBundle:
             provenance=hashlib.sha256(name.encode()).hexdigest(),
             is_default=True,
             is_default_pooling=pooling in {"avg", ""},
-            regions=HALVES if pooling == "regions" else (),
+            regions=BOXES if pooling == "regions" else (),
         )
         for name, dimension in outputs.items()
         for _, layer, pooling in [[*name.split("/"), ""][:3]]

@@ -67,7 +67,7 @@ def test_photos_come_back_in_order_with_unit_vectors_in_the_order_of_the_spaces(
         "tiny/shallow/avg": (1, 4),
         "tiny/shallow/max": (1, 4),
         "tiny/deep": (1, 8),
-        "tiny/deep/regions": (2, 8),
+        "tiny/deep/regions": (3, 8),
         "wee/features": (1, 6),
     }
     for embedding in embeddings:

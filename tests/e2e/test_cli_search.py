@@ -255,7 +255,7 @@ def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "ask one of --keyword, --text, --photo, --like; none given"),
+        ([], "ask one of --keyword, --text, --photo, --like; none given, and nothing to list by: --filter, --sort or --facet"),
         (["--keyword", "a", "--text", "b"], "--keyword and --text given"),
         (["--text", "a", "b"], "'b' belongs to no option; words for --text go into one pair of quotes"),
         (["--keyword", "a", "--server", "127.0.0.1:1", "--data", "x"], "--server and --data exclude each other"),
@@ -265,6 +265,9 @@ def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_pat
         (["--keyword", "a", "--server", "nowhere"], "'--server': 'nowhere' is not host:port"),
         (["--keyword", "a", "--server", "http://127.0.0.1:7350"], "'--server': 'http://127.0.0.1:7350' is not host:port"),
         (["--keyword", "a", "--data", ""], "'--data': it is empty; name a folder"),
+        (["--keyword", "a", "--all", "--limit", "5"], "--all and --limit exclude each other"),
+        (["--filter", "tag:a", "b"], "'b' belongs to no option; a value of --filter goes into one pair of quotes"),
+        (["--keyword", "a", "--sort", "newest"], "'newest' is not one of 'relevance', 'taken'"),
         (["--keyword", "a", "--limit", "many"], "'many' is not a valid integer"),
         (["--nonsense"], "No such option"),
     ],

@@ -100,8 +100,8 @@ def test_describe_spaces_tells_bundles_geometries_spaces_and_the_provider(door):
     )
     assert [space.name for bundle in answer.bundles for space in bundle.spaces] == list(SPACES)
     regions = tiny.spaces[3]
-    assert (regions.vectors_per_photo, regions.dimension) == (2, 8)
-    assert regions.regions[1] == pb.RegionBox(x=0.5, y=0, width=0.5, height=1)
+    assert (regions.vectors_per_photo, regions.dimension) == (3, 8)
+    assert regions.regions[2] == pb.RegionBox(x=0.5, y=0, width=0.5, height=1)
 
 
 def test_encoded_photos_give_what_their_tensors_give_and_the_photos_size(door):

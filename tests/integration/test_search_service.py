@@ -166,9 +166,9 @@ def test_every_photo_finds_itself_first_by_its_bytes_and_by_its_id(search, space
             assert [one.distance for one in response.hits] == sorted(one.distance for one in response.hits)
 
 
-def test_a_hit_in_a_space_of_regions_names_its_box_and_the_query_is_the_first_region(search, index):
+def test_a_hit_in_a_space_of_regions_names_its_box_and_a_whole_photo_asks_by_its_first_vector(search, index):
     response = search.Search(pb.SearchRequest(like=pb.LikeQuery(photo_id=IDS[0]), space="tiny/deep/regions"), Call())
-    assert (response.hits[0].region.x, response.hits[0].region.width) == (0, 0.5)
+    assert (response.hits[0].region.x, response.hits[0].region.width) == (0, 1)
     asked = index.vector("photos", IDS[0], "tiny/deep/regions")[0]
     for hit in response.hits:
         rows = index.vector("photos", hit.photo_id, "tiny/deep/regions")

@@ -12,6 +12,7 @@ import miradouro
 import pytest
 from miradouro.bundles.manifest import manifests
 from miradouro.cli.main import cli
+from miradouro.core.filter_grammar import FORMS, parse_filter
 from miradouro.runtime.settings import SettingRow, Settings, table
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,25 @@ def test_every_miradouro_example_is_a_command_with_options_that_exist() -> None:
             assert found is not None, words
             command, arguments = found, arguments[1:]
         command.make_parser(click.Context(command)).parse_args(args=arguments)
+
+
+def test_every_filter_in_the_readme_is_one_and_every_field_is_told() -> None:
+    written = [text for row in rows(section("Ask")) for text in re.findall(r"`([^`]+:[^`]*)`", row[0])]
+    assert {re.split(r"[.:]", text)[0] for text in written} == set(FORMS)
+    for text in written:
+        assert len(parse_filter(text)) == 1
+    options = [words[words.index("--filter") + 1] for words in words_of_commands() if "--filter" in words]
+    assert [len(parse_filter(text)) for text in options] == [2, 1]
+
+
+def test_every_option_of_search_is_told() -> None:
+    search = cli.get_command(click.Context(cli), "search")
+    assert search is not None
+    told = section("Ask")
+    options = {name for option in search.params if isinstance(option, click.Option) for name in option.opts}
+    assert {
+        name for name in options - {"--limit", "--exact", "--server", "--collection", "--offline"} if name not in told
+    } == set()
 
 
 def test_an_option_that_does_not_exist_would_be_seen() -> None:

@@ -83,9 +83,12 @@ def search(
     asked = {"--keyword": keywords or None, "--text": text, "--photo": photo, "--like": like}
     kinds = [name for name, value in asked.items() if value is not None]
     if len(kinds) > 1 or not (kinds or filters or sort or facets):
-        raise click.UsageError(f"ask one of {', '.join(asked)}; {' and '.join(kinds) or 'none'} given")
+        given = " and ".join(kinds) or "none"
+        listing = "" if kinds else ", and nothing to list by: --filter, --sort or --facet"
+        raise click.UsageError(f"ask one of {', '.join(asked)}; {given} given{listing}")
     if more_keywords and not keywords:
-        raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; words for {kinds[0]} go into one pair of quotes")
+        whose = f"words for {kinds[0]} go" if kinds else "a value of --filter goes"
+        raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; {whose} into one pair of quotes")
     if server is not None and data is not None:
         raise click.UsageError("--server and --data exclude each other: a server has its own data folder")
     if every and limit is not None:
