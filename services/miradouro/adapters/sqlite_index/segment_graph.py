@@ -3,7 +3,10 @@
 The key of a vector is its photo's row id x 16 + the number of the vector in the photo.
 """
 
+import contextlib
+import ctypes
 import mmap
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +14,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from usearch.index import Index
 
 from miradouro.core.document import Float32
+
+# usearch holds a C++ runtime of its own and offers its symbols to every library that is loaded later: onnxruntime, which needs
+# the system's, then ends the process while it is imported. So the system's comes first; without it neither is the other.
+if sys.platform == "linux":
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libstdc++.so.6", mode=ctypes.RTLD_GLOBAL)
+
+from usearch.index import Index  # after the C++ runtime
 
 VECTORS_PER_KEY = 16
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64
