@@ -4,16 +4,31 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never, Protocol
 
 if TYPE_CHECKING:
-    from miradouro.v1.ingest_service_pb2 import FolderProgress
+    from tqdm import tqdm
 
 LOG_INTERVAL_S = 5.0
+BAR_AFTER_S = 1.0  # of a comparison of a watched folder: most of them are over by then
+
+
+class Progress(Protocol):
+    """Files looked at, of how many; 0 while they are being counted."""
+
+    @property
+    def done(self) -> int:
+        """Files looked at."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """Files to look at."""
+        ...
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[["FolderProgress"], None]]:
+def shown_progress() -> Iterator[Callable[[Progress], None]]:
     """A function that shows progress on standard error: a bar on a terminal, a log line now and then elsewhere."""
     if not sys.stderr.isatty():
         yield _logged_progress()
@@ -21,23 +36,38 @@ def shown_progress() -> Iterator[Callable[["FolderProgress"], None]]:
     from tqdm import tqdm
 
     with tqdm(unit=" photos", file=sys.stderr, dynamic_ncols=True) as bar:
-
-        def show(progress: "FolderProgress") -> None:
-            bar.total = progress.total or None
-            bar.update(progress.done - bar.n)
-
-        yield show
+        yield _bar_progress(bar)
 
 
-def _logged_progress() -> Callable[["FolderProgress"], None]:
+@contextmanager
+def shown_watch(collection: str) -> Iterator[Callable[[Progress], None]]:
+    """The same for one comparison of a watched folder; nothing is shown of a short one, and nothing stays of the bar."""
+    if not sys.stderr.isatty():
+        yield _logged_progress(collection, with_end=False)
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=collection, unit=" photos", file=sys.stderr, dynamic_ncols=True, delay=BAR_AFTER_S, leave=False) as bar:
+        yield _bar_progress(bar)
+
+
+def _bar_progress(bar: "tqdm[Never]") -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        bar.total = progress.total or None
+        bar.update(progress.done - bar.n)
+
+    return show
+
+
+def _logged_progress(collection: str = "", *, with_end: bool = True) -> Callable[[Progress], None]:
     import structlog
 
-    log = structlog.get_logger()
+    log = structlog.get_logger().bind(**({"collection": collection} if collection else {}))
     told_at, told = time.monotonic(), 0
 
-    def show(progress: "FolderProgress") -> None:
+    def show(progress: Progress) -> None:
         nonlocal told_at, told
-        is_due = time.monotonic() - told_at >= LOG_INTERVAL_S or progress.done == progress.total
+        is_due = time.monotonic() - told_at >= LOG_INTERVAL_S or (with_end and progress.done == progress.total)
         if is_due and progress.done != told:
             told_at, told = time.monotonic(), progress.done
             log.info("indexing", done=progress.done, total=progress.total)

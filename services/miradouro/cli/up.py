@@ -1,19 +1,31 @@
 """`miradouro up`: every service in one process."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from miradouro.cli.options import data_option, offline_option, settings_of
+from miradouro.cli.options import data_option, offline_option, settings_of, utf8
+from miradouro.core.event import COLLECTION, DEFAULT_COLLECTION
 
 
 @click.command()
 @data_option
 @click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_LISTEN.")
 @click.option("--http", metavar="HOST:PORT", help="Loopback address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
+@click.option(
+    "--photos",
+    multiple=True,
+    metavar="[NAME=]DIR",
+    help="Index the photos below DIR into collection NAME (default: photos), and watch it for changes. May be given again.",
+)
 @offline_option
-def up(*, data: Path | None, listen: str | None, http: str | None, offline: bool) -> None:
+def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple[str, ...], offline: bool) -> None:
     """Run all services in one process until SIGTERM or Ctrl-C. Other commands on the same data folder talk to it."""
+    folders = _folders(photos)
+    from miradouro.cli.progress import shown_watch
+    from miradouro.ingest.folder_watch import watching
+    from miradouro.ingest.service import IngestService
     from miradouro.runtime.addresses import Address, loopback
     from miradouro.runtime.grpc_server import serve
     from miradouro.runtime.metrics import metrics_endpoint, process_registry
@@ -37,11 +49,24 @@ def up(*, data: Path | None, listen: str | None, http: str | None, offline: bool
         open_http_door(
             index, services, configuration, listen=page, setting=page_setting, server=server, registry=registry
         ) as door,
+        watching(
+            next(service.handlers for service in services if isinstance(service.handlers, IngestService)),
+            folders,
+            settings=configuration.ingest,
+            excluded=[configuration.standalone.data_folder],
+            shown=shown_watch,
+        ) as watched,
     ):
 
         def tell(address: Address) -> None:
             index.set_address(str(address))
             click.echo(f"ready: {address}" + (f"\npage: {door.url}" if door else ""))
+            watched.start()
+
+        def drain(grace_s: float) -> None:
+            watched.stop()
+            if door:
+                door.drain(grace_s)
 
         serve(
             services,
@@ -50,5 +75,20 @@ def up(*, data: Path | None, listen: str | None, http: str | None, offline: bool
             settings=server,
             registry=registry,
             on_ready=tell,
-            on_drain=door.drain if door else None,
+            on_drain=drain,
         )
+
+
+def _folders(photos: Sequence[str]) -> dict[str, Path]:
+    """Collection → folder. Raises UsageError when a collection would have two."""
+    folders: dict[str, Path] = {}
+    for text in photos:
+        name, is_named, folder = text.partition("=")
+        if not (is_named and COLLECTION.fullmatch(name)):
+            name, folder = DEFAULT_COLLECTION, text
+        if name in folders:
+            raise click.UsageError(
+                f"--photos {text}: collection {name} has {folders[name]} already; give each folder its own: --photos NAME=DIR"
+            )
+        folders[name] = Path(utf8(folder, "photos"))
+    return folders

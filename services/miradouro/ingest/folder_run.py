@@ -69,7 +69,9 @@ def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[
     yield tally.report()
 
 
-def forget_failures_of_gone_files(root: str, collection: str, *, index: PhotoIndex, letters: DeadLetters) -> None:
+def forget_failures_of_gone_files(
+    root: str, collection: str, *, within: str = "", index: PhotoIndex, letters: DeadLetters
+) -> None:
     """Puts tombstones where photos failed whose files are gone: they were never stored, so no comparison meets them."""
     after = ""
     while True:
@@ -77,7 +79,9 @@ def forget_failures_of_gone_files(root: str, collection: str, *, index: PhotoInd
         gone = [
             tombstone(PhotoEvent("gone", EventKind.DELETED, collection, failure.photo_id, failure.version))
             for failure in failures
-            if failure.uri.startswith("file:") and not os.path.lexists(os.path.join(root, path_of(failure.photo_id)))
+            if failure.photo_id.startswith(within)
+            and failure.uri.startswith("file:")
+            and not os.path.lexists(os.path.join(root, path_of(failure.photo_id)))
         ]
         if gone:
             index.write(gone)

@@ -138,8 +138,8 @@ class IngestService:
                 within=within,
             )
             for told in index_folder(source, runner=self._runner, run=run):
-                if isinstance(told, FolderReport) and not within and not call.cancelled.is_set():
-                    forget_failures_of_gone_files(root, collection, index=self._store, letters=self._store)
+                if isinstance(told, FolderReport) and not call.cancelled.is_set():
+                    forget_failures_of_gone_files(root, collection, within=within, index=self._store, letters=self._store)
                 yield told
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:

@@ -29,6 +29,12 @@ class IngestSettings(Settings):
     spaces: str = Field(
         "", description="Spaces of new collections, separated by commas; empty for every space that its bundle calls a default."
     )
+    watch_settle_ms: int = Field(
+        500, ge=10, le=60_000, description="Milliseconds without a change in a watched folder after which it is compared again."
+    )
+    watch_rescan_s: float = Field(
+        900.0, gt=0, le=86_400, description="Seconds after which a watched folder is compared even if no change was noticed."
+    )
     photo_roots: str = Field(
         "", description="Folders, separated by colons, below which events may name photos by file URI; empty: none."
     )

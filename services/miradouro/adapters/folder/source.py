@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, file_of, is_photo, photo_id_of, sha256_of, walk
+from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, file_of, inode, is_photo, photo_id_of, sha256_of, walk
 from miradouro.core.document import Origin
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent, check_event
@@ -77,8 +77,9 @@ class FolderSource:
     def events(self) -> Iterator[SourceItem]:
         """Events for new, changed and vanished photos, in the order of photo ids; and what was unchanged, ignored, refused.
 
-        Raises FailedPrecondition when more photos vanish under way than may be deleted.
+        Raises FailedPrecondition when more photos vanish under way than may be deleted, or the root itself does.
         """
+        root = inode(self._root)
         count = self.count()
         gone = 0
         for found, state in self._beside():
@@ -87,6 +88,7 @@ class FolderSource:
                 if _is_live(state):
                     gone += 1
                     self._check(count.known, gone)
+                    self._check_is_still(root)
                     yield self._deleted(state)
             elif isinstance(found, Closed):
                 yield self._refused(found.photo_id, 0, found.path, _unreadable(found.path, found.error))
@@ -153,6 +155,13 @@ class FolderSource:
             raise FailedPrecondition(
                 f"{gone:,} of the {known:,} photos of collection {self._collection!r} are no longer in {self._root}; "
                 "is its disk mounted? Pass --prune to delete them from the index"
+            )
+
+    def _check_is_still(self, root: Inode | None) -> None:
+        if inode(self._root) != root:
+            raise FailedPrecondition(
+                f"{self._root} vanished while collection {self._collection!r} was compared with it; no more was deleted; "
+                "is its disk mounted?"
             )
 
     def _compared(self, file: File, state: OriginState | None) -> SourceItem:

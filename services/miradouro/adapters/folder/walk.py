@@ -87,7 +87,7 @@ def walk(root: str, *, excluded: frozenset[Inode], within: str = "") -> Iterator
     top = root
     inodes: list[Inode] = []
     for name in path_of(within).split("/")[:-1]:
-        inodes += [inode for inode in [_inode(top)] if inode]
+        inodes += [number for number in [inode(top)] if number]
         top = os.path.join(top, name)
     above = len(inodes)
     levels: list[Iterator[_Entry | Closed]] = [_listing(top, within, inodes)]
@@ -101,10 +101,10 @@ def walk(root: str, *, excluded: frozenset[Inode], within: str = "") -> Iterator
         elif not entry.is_folder:
             yield Hidden(entry.photo_id, entry.path) if entry.is_hidden else File(entry.photo_id, entry.path, entry.sidecar)
         elif not entry.is_hidden:
-            inode = _inode(entry.path)
-            if inode in inodes:
+            number = inode(entry.path)
+            if number in inodes:
                 yield Hidden(entry.photo_id, entry.path)
-            elif inode not in excluded:
+            elif number not in excluded:
                 levels.append(_listing(entry.path, entry.photo_id, inodes))
 
 
@@ -151,6 +151,15 @@ def _owned(path: str, names: dict[str, bool], sidecars: set[str]) -> set[str]:
     return owned
 
 
+def inode(path: str) -> Inode | None:
+    """What tells the folder from every other; None where it can't be reached."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def is_photo(path: str) -> bool:
     """Whether the file is a picture by its name or by its first bytes."""
     if is_picture_name(os.path.basename(path)):
@@ -179,11 +188,3 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads nowhere is a file that can't be read
         return False
-
-
-def _inode(path: str) -> Inode | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

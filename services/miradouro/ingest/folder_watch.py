@@ -1,0 +1,152 @@
+"""Keeps a collection in line with a folder for as long as it is watched."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from miradouro.adapters.folder.watch import EVERYTHING, touched
+from miradouro.core.errors import MiradouroError
+from miradouro.ingest.folder_run import FolderProgress, FolderReport
+from miradouro.ingest.service import IngestService
+from miradouro.ingest.settings import IngestSettings
+from miradouro.runtime.call import Call
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a comparison that failed; doubled each time
+REST, LONGEST_REST_S = 1.0, 10.0  # after every comparison, of the time that it took: changes never take the whole machine
+
+# Collection → a block in which progress of one comparison is shown.
+Shown = Callable[[str], AbstractContextManager[Callable[[FolderProgress], None]]]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Folders that are watched; `start` begins, after which the block that gave this ends it. `stop` may come earlier."""
+
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
+@contextmanager
+def watching(
+    ingest: IngestService, folders: Mapping[str, Path], *, settings: IngestSettings, excluded: list[Path], shown: Shown
+) -> Iterator[Watched]:
+    """Watches `folders` (collection → folder), each on a thread of its own, from `start` on until the block ends.
+
+    Raises at once what `IngestService.claim` raises: a folder that isn't there, or that isn't the collection's.
+    """
+    roots = {collection: ingest.claim(os.path.abspath(folder), collection) for collection, folder in folders.items()}
+    stop = threading.Event()
+    watches = [_Watch(ingest, collection, root, settings, excluded, shown, stop) for collection, root in roots.items()]
+    threads = [threading.Thread(target=watch.run, name=f"watch-{watch.collection}") for watch in watches]
+
+    def start() -> None:
+        for thread in threads:
+            thread.start()
+
+    try:
+        yield Watched(start, stop.set)
+    finally:
+        stop.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+
+class _Watch:
+    def __init__(
+        self,
+        ingest: IngestService,
+        collection: str,
+        root: str,
+        settings: IngestSettings,
+        excluded: list[Path],
+        shown: Shown,
+        stop: threading.Event,
+    ) -> None:
+        self.collection = collection
+        self._ingest, self._root, self._settings, self._shown, self._stop = ingest, root, settings, shown, stop
+        self._excluded = excluded
+        self._waiting: str | None = None  # the folder that is to be compared
+        self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
+        self._pause_s = FIRST_PAUSE_S
+        self._told = ""  # the error that was logged last, and is not repeated
+        self._failed = -1  # of the last comparison of everything; the first one is always told
+
+    def run(self) -> None:
+        """Compares what changed, and now and then everything, until told to stop; an error is logged and tried again."""
+        settle_ms = self._settings.watch_settle_ms
+        for within in touched(self._root, stop=self._stop, settle_ms=settle_ms, excluded=self._excluded):
+            self._note(within)
+            if self._waiting is not None and time.monotonic() >= self._not_before:
+                self._compare()
+
+    def _note(self, within: str | None) -> None:
+        if time.monotonic() - self._compared_at >= self._settings.watch_rescan_s:
+            within = EVERYTHING
+        if within is not None:
+            both = os.path.commonpath([within, within if self._waiting is None else self._waiting])
+            self._waiting = f"{both}/" if both else EVERYTHING
+        if within == EVERYTHING and self._told:
+            self._not_before = float("-inf")  # the folder may be back
+
+    def _compare(self) -> None:
+        within, self._waiting = self._waiting or EVERYTHING, None
+        began = time.monotonic()
+        if within == EVERYTHING:
+            self._compared_at = began
+        try:
+            report = self._report(within)
+        except MiradouroError as exc:
+            self._later(within, exc)
+        except Exception as exc:  # noqa: BLE001 # a thread that ended would watch no more, and nobody would know
+            _log.exception("a folder could not be compared", collection=self.collection, folder=self._root)
+            self._later(within, exc)
+        else:
+            self._tell(within, report)
+            self._pause_s, self._told = FIRST_PAUSE_S, ""
+            self._not_before = time.monotonic() + min(LONGEST_REST_S, REST * (time.monotonic() - began))
+
+    def _report(self, within: str) -> FolderReport:
+        report = FolderReport()
+        with self._shown(self.collection) as show:
+            for told in self._ingest.follow(self._root, self.collection, Call(cancelled=self._stop), within=within, waits=True):
+                if isinstance(told, FolderProgress):
+                    show(told)
+                elif isinstance(told, FolderReport):
+                    report = told
+        return report
+
+    def _later(self, within: str, error: Exception) -> None:
+        """Everything is compared next: perhaps a part was only too small to tell, perhaps the disk is gone."""
+        self._waiting = EVERYTHING
+        if within != EVERYTHING:
+            return
+        self._not_before = time.monotonic() + self._pause_s
+        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
+        if not self._stop.is_set() and str(error) != self._told:
+            self._told = str(error)
+            _log.warning("a folder can't be compared now, it is tried again", collection=self.collection, error=self._told)
+
+    def _tell(self, within: str, report: FolderReport) -> None:
+        failed_before = self._failed if within == EVERYTHING else 0
+        is_news = report.indexed or report.deleted or report.failed_total != failed_before or self._told
+        if within == EVERYTHING:
+            self._failed = report.failed_total
+        if is_news and not self._stop.is_set():
+            _log.info(
+                "a folder was compared",
+                collection=self.collection,
+                folder=os.path.join(self._root, within),
+                indexed=report.indexed,
+                unchanged=report.unchanged,
+                deleted=report.deleted,
+                failed=report.failed_total,
+            )

@@ -1,0 +1,223 @@
+"""A watched folder: what happens in it is in the index soon, and what happens to it harms nothing."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+import structlog
+from miradouro.core.errors import FailedPrecondition, InvalidArgument
+from miradouro.ingest.folder_watch import Watched, watching
+from miradouro.ingest.settings import IngestSettings
+from miradouro.runtime.call import Call
+from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
+from structlog.testing import capture_logs
+
+from tests.ingest_house import House, open_house
+from tests.photo_folder import write
+from tests.pictures import jpeg
+
+SOON_S = 30.0
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with open_house(tmp_path / "house") as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+@contextmanager
+def watch(house: House, folders: Mapping[str, Path], **settings: object) -> Iterator[Watched]:
+    chosen = IngestSettings(**{"watch_settle_ms": 20, **settings})  # type: ignore[arg-type]  # checked by pydantic
+    with watching(
+        house.service, folders, settings=chosen, excluded=[house.data], shown=lambda _: nullcontext(lambda _: None)
+    ) as watched:
+        watched.start()
+        yield watched
+
+
+def until(told: Callable[[], bool]) -> None:
+    """Waits for what is to come."""
+    deadline = time.monotonic() + SOON_S
+    while not told():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def photos(house: House, collection: str = "photos") -> set[str]:
+    return set(house.photos(collection))
+
+
+def test_what_is_there_is_indexed_and_then_every_kind_of_change_followed(house, folder):
+    write(folder / "a.jpg", jpeg(seed=1))
+    write(folder / "trip/b.jpg", jpeg(seed=2))
+    with watch(house, {"photos": folder}):
+        until(lambda: photos(house) == {"a.jpg", "trip/b.jpg"})
+        write(folder / "trip/c.jpg", jpeg(seed=3))
+        until(lambda: "trip/c.jpg" in photos(house))
+        write(folder / "trip/c.jpg", jpeg(seed=4, width=99))
+        until(lambda: house.index.get("photos", "trip/c.jpg").width == 99)
+        write(folder / "trip/c.json", {"caption": "At sea"})
+        until(lambda: house.index.get("photos", "trip/c.jpg").caption == "At sea")
+        (folder / "trip/c.jpg").unlink()
+        until(lambda: "trip/c.jpg" not in photos(house))
+        (folder / "a.jpg").rename(folder / "trip/renamed.jpg")
+        until(lambda: photos(house) == {"trip/b.jpg", "trip/renamed.jpg"})
+        for number in range(2):  # at most half of the photos may go
+            write(folder / f"{number}.jpg", jpeg(seed=number + 5))
+        until(lambda: len(photos(house)) == 4)
+        (folder / "trip").rename(folder / "journey")
+        until(lambda: photos(house) == {"journey/b.jpg", "journey/renamed.jpg", "0.jpg", "1.jpg"})
+        outside = write(folder.parent / "moved.jpg", jpeg(seed=7))
+        outside.rename(folder / "journey" / "moved.jpg")
+        until(lambda: "journey/moved.jpg" in photos(house))
+
+
+def test_a_folder_made_within_is_watched_too(house, folder):
+    with watch(house, {"photos": folder}):
+        write(folder / "first.jpg", jpeg())
+        until(lambda: photos(house) == {"first.jpg"})
+        write(folder / "new/deep/a.jpg", jpeg(seed=1))
+        until(lambda: "new/deep/a.jpg" in photos(house))
+        write(folder / "new/deep/b.jpg", jpeg(seed=2))
+        until(lambda: "new/deep/b.jpg" in photos(house))
+
+
+def test_every_collection_follows_its_own_folder(house, folder):
+    write(folder / "one/a.jpg", jpeg(seed=1))
+    write(folder / "two/b.jpg", jpeg(seed=2))
+    with watch(house, {"first": folder / "one", "second": folder / "two"}):
+        until(lambda: {one.name for one in house.index.stats()} == {"first", "second"})
+        until(lambda: (photos(house, "first"), photos(house, "second")) == ({"a.jpg"}, {"b.jpg"}))
+        write(folder / "two/c.jpg", jpeg(seed=3))
+        until(lambda: photos(house, "second") == {"b.jpg", "c.jpg"})
+    assert photos(house, "first") == {"a.jpg"}
+
+
+def test_what_changed_while_nobody_watched_is_found_at_the_start(house, folder):
+    for number in range(3):
+        write(folder / f"{number}.jpg", jpeg(seed=number))
+    with watch(house, {"photos": folder}):
+        until(lambda: len(photos(house)) == 3)
+    (folder / "0.jpg").unlink()
+    write(folder / "new.jpg", jpeg(seed=8))
+    with watch(house, {"photos": folder}):
+        until(lambda: photos(house) == {"1.jpg", "2.jpg", "new.jpg"})
+    assert house.photos()["1.jpg"] == 1
+
+
+def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_when_it_is_back(house, folder):
+    for number in range(4):
+        write(folder / f"{number}.jpg", jpeg(seed=number))
+    structlog.reset_defaults()
+    with capture_logs() as logs, watch(house, {"photos": folder}):
+        until(lambda: len(photos(house)) == 4)
+        away = folder.rename(folder.with_name("away"))
+        until(lambda: any("is missing" in str(entry.get("error")) for entry in logs))
+        folder.mkdir()  # as an unmounted disk leaves it
+        until(lambda: any("4 of the 4" in str(entry.get("error")) for entry in logs))
+        assert len(photos(house)) == 4
+        folder.rmdir()
+        write(away / "new.jpg", jpeg(seed=9))
+        away.rename(folder)
+        until(lambda: len(photos(house)) == 5)
+        write(folder / "newer.jpg", jpeg(seed=10))
+        until(lambda: len(photos(house)) == 6)
+    errors = [entry["error"] for entry in logs if "error" in entry]
+    assert all(one != other for one, other in zip(errors, errors[1:], strict=False))
+    assert {state.deleted for state in house.index.origins("photos")} == {False}
+
+
+def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not(house, folder):
+    (folder / ".hidden").mkdir()
+    write(folder / ".hidden/a.jpg", jpeg())
+    os.symlink(folder / ".hidden/a.jpg", folder / "linked.jpg")
+    with watch(house, {"photos": folder}, watch_rescan_s=0.2):
+        until(lambda: photos(house) == {"linked.jpg"})
+        write(folder / ".hidden/a.jpg", jpeg(seed=1, width=77))  # no change below the folder that is followed by name
+        until(lambda: house.index.get("photos", "linked.jpg").width == 77)
+
+
+def test_files_seen_while_they_were_written_are_no_failures_in_the_end(house, folder):
+    whole = jpeg(seed=3)
+    with watch(house, {"photos": folder}):
+        (folder / "slow.jpg").write_bytes(whole[:100])
+        until(lambda: "slow.jpg" in house.failures())
+        (folder / "slow.jpg").write_bytes(whole)
+        until(lambda: photos(house) == {"slow.jpg"})
+    assert house.failures() == {}
+
+
+def test_links_lead_to_photos_under_the_names_that_the_whole_comparison_gives_them(house, folder):
+    write(folder.parent / "elsewhere/a.jpg", jpeg(seed=1))
+    os.symlink(folder.parent / "elsewhere", folder / "linked")
+    write(folder / "own/b.jpg", jpeg(seed=2))
+    os.symlink(folder, folder / "own" / "loop")
+    with watch(house, {"photos": folder}):
+        until(lambda: photos(house) == {"linked/a.jpg", "own/b.jpg"})
+        write(folder / "linked/c.jpg", jpeg(seed=3))
+        write(folder / "own/loop/own/d.jpg", jpeg(seed=4))
+        until(lambda: photos(house) == {"linked/a.jpg", "linked/c.jpg", "own/b.jpg", "own/d.jpg"})
+
+
+def test_a_run_that_somebody_else_asked_for_is_waited_for(house, folder):
+    write(folder / "a.jpg", jpeg())
+    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    next(stream)
+    with watch(house, {"photos": folder}):
+        list(stream)
+        write(folder / "b.jpg", jpeg(seed=1))
+        until(lambda: photos(house) == {"a.jpg", "b.jpg"})
+
+
+def test_it_stops_within_two_seconds_in_the_middle_of_the_work(house, folder):
+    for number in range(8):
+        write(folder / f"{number}.jpg", jpeg(seed=number))
+    with house.networks.closed():
+        with watch(house, {"photos": folder}):
+            assert house.networks.arrived.wait(SOON_S)
+            began = time.monotonic()
+        took_s = time.monotonic() - began
+    assert took_s < 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("watch-")]
+
+
+def test_what_cannot_be_watched_is_told_before_anything_starts(house, folder):
+    with pytest.raises(InvalidArgument, match="no folder"), watch(house, {"photos": folder / "nowhere"}):
+        pass
+    with watch(house, {"photos": folder}):
+        pass
+    with pytest.raises(FailedPrecondition, match="--collection"), watch(house, {"photos": folder.parent}):
+        pass
+
+
+@pytest.mark.parametrize("name", ["tiny", "big"])
+def test_a_part_of_the_folder_is_compared_alone(house, folder, name):
+    for number in range(4):
+        write(folder / f"big/{number}.jpg", jpeg(seed=number))
+    write(folder / "tiny/a.jpg", jpeg(seed=9))
+    house.index_folder(folder)
+    (folder / "big/0.jpg").unlink()
+    write(folder / "tiny/b.jpg", jpeg(seed=10))
+    *_, report = house.service.follow(str(folder), "photos", Call(), within=f"{name}/")
+
+    assert (report.indexed, report.unchanged, report.deleted) == {"tiny": (1, 1, 0), "big": (0, 3, 1)}[name]
+
+
+def test_more_than_half_of_a_part_gone_is_left_to_the_comparison_of_everything(house, folder):
+    for number in range(4):
+        write(folder / f"{number}.jpg", jpeg(seed=number))
+    write(folder / "part/a.jpg", jpeg(seed=9))
+    with watch(house, {"photos": folder}):
+        until(lambda: len(photos(house)) == 5)
+        (folder / "part/a.jpg").unlink()
+        until(lambda: len(photos(house)) == 4)
