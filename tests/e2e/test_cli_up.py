@@ -1,6 +1,9 @@
 """`miradouro up`, and the command talking to it: one folder, one writer, the same answers."""
 
 import json
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -14,7 +17,7 @@ from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2 import GetPhotoRequest
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.e2e.command import run, up
+from tests.e2e.command import START_S, run, start, up
 from tests.e2e.conftest import make_photos
 from tests.pictures import jpeg
 
@@ -88,6 +91,66 @@ def _check_every_service(address: str, photos: Path) -> None:
         assert (failure.photo_id, failure.reason) == ("bad.jpg", "not_a_photo")
         got = SearchServiceStub(channel).GetPhoto(GetPhotoRequest(photo_id="b.jpg"), timeout=10).photo
         assert (got.caption, got.width, got.height, len(got.spaces)) == ("Boats at dawn", 240, 200, 7)
+
+
+def _until(told: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_S
+    while not told():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _ids(data: Path, collection: str) -> set[str]:
+    done = run("search", "--sort", "taken", "--all", "--collection", collection, "--data", data, "--json")
+    return {hit["photo_id"] for hit in json.loads(done.out)["hits"]} if done.code == 0 else set()
+
+
+def test_watched_folders_are_followed_into_their_collections_while_questions_are_answered(tmp_path):
+    pictures, trips = make_photos(tmp_path / "a=b", ["a.jpg", "b.jpg"]), make_photos(tmp_path / "trips", ["c.jpg"])
+    data = tmp_path / "data"
+    with up(data, "--photos", pictures, "--photos", f"trips={trips}"):
+        _until(lambda: (_ids(data, "photos"), _ids(data, "trips")) == ({"a.jpg", "b.jpg"}, {"c.jpg"}))
+        make_photos(pictures, ["new/d.jpg"], first_seed=7)
+        (trips / "c.jpg").rename(trips / "e.jpg")
+        make_photos(trips, ["f.jpg", "g.jpg"], first_seed=8)
+        _until(lambda: _ids(data, "photos") == {"a.jpg", "b.jpg", "new/d.jpg"})
+        assert run("index", pictures, "--data", data, "--json").json["unchanged"] == 3
+    (pictures / "a.jpg").unlink()
+    with up(data, "--photos", pictures):
+        _until(lambda: _ids(data, "photos") == {"b.jpg", "new/d.jpg"})
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["one", "two"], 2, "collection photos has"),
+        (["x=one", "x=two"], 2, "--photos NAME=DIR"),
+        (["nowhere"], 1, "there is no folder"),
+        (["Not A Name=one"], 1, "there is no folder"),
+    ],
+)
+def test_folders_that_cannot_be_watched_are_refused(tmp_path, monkeypatch, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    options = [part for word in words for part in ("--photos", word)]
+    done = run("up", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--http", "off", *options)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+
+
+def test_ctrl_c_ends_the_first_look_at_a_watched_folder_and_the_next_start_goes_on(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", [f"{i:03}.jpg" for i in range(14)]), tmp_path / "data"
+    server = start("up", "--data", data, "--listen", "127.0.0.1:0", "--photos", photos, MIRADOURO_INGEST_COMMIT_PHOTOS="1")
+    assert server.stdout is not None
+    assert server.stdout.readline().startswith("ready: ")  # before everything is indexed
+    _until(lambda: bool(_ids(data, "photos")))
+    server.send_signal(signal.SIGINT)
+    _, err = server.communicate(timeout=START_S)
+    assert (server.returncode, "Traceback" in err) == (0, False), err
+    [collection] = run("stats", "--data", data, "--json").json["collections"]
+    assert 0 < collection["photos"] < 14
+    with up(data, "--photos", photos):
+        _until(lambda: len(_ids(data, "photos")) == 14)
 
 
 @pytest.mark.parametrize(

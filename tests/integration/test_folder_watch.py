@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_whe
         write(folder / "newer.jpg", jpeg(seed=10))
         until(lambda: len(photos(house)) == 6)
     errors = [entry["error"] for entry in logs if "error" in entry]
-    assert all(one != other for one, other in zip(errors, errors[1:], strict=False))
+    assert all(one != other for one, other in pairwise(errors))
     assert {state.deleted for state in house.index.origins("photos")} == {False}
 
 
