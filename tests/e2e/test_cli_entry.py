@@ -17,12 +17,19 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 WHILE_ENDING = "import atexit; atexit.register(interrupt)\n"
+PATHS = f"import sys; sys.path[:] = {sys.path!r}\n"
 RUN = "from miradouro.cli.entry import main; main()\n"
 
 
 def _run(moment: str, *, before: str = "") -> "subprocess.CompletedProcess[str]":
     words = [sys.executable, "-c", INTERRUPT + before + moment + RUN, "--version"]
     return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+
+def test_nothing_is_imported_before_interrupts_are_looked_after():
+    look = "import os, sys; before = set(sys.modules); import miradouro.cli.entry; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-S", "-c", PATHS + look], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['miradouro', 'miradouro.cli', 'miradouro.cli.entry']\n"
 
 
 @pytest.mark.parametrize("moment", [WHILE_IMPORTING, WHILE_ENDING])
