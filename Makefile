@@ -62,6 +62,7 @@ protos-check: $(DEV)
 	    || { echo 'services/miradouro/query/openapi.json is not what protos/ says: run make protos and commit it' >&2; exit 1; }
 
 bench: $(DEV)  ## measure; prints a table and writes build/bench.json
+	@$(BIN)/python -m pip install --quiet --group bench || echo 'some engines to compare with are missing: measuring without them' >&2
 	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json
 
 accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the command line and gRPC; fails on a missed goal
