@@ -64,7 +64,7 @@ def test_pages_join_without_a_seam_in_the_order_of_collection_and_photo(dead_let
 
 @pytest.mark.parametrize("after", ["x", "[1, 2]", '["a"]', "{}", "5"])
 def test_a_token_that_no_page_gave_is_refused(dead_letters: DeadLetters, after: str) -> None:
-    with pytest.raises(InvalidArgument, match="after"):
+    with pytest.raises(InvalidArgument, match="page_token"):
         dead_letters.list(after=after)
 
 

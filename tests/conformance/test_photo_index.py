@@ -237,6 +237,8 @@ def test_a_photo_may_lack_spaces(index: Index) -> None:
     assert len(ids(index, like(photo("b.jpg")))) == 2
     with pytest.raises(NotFound, match="small/pool5/regions"):
         index.vector(COLLECTION, "a.jpg", PARTS.name)
+    with pytest.raises(NotFound, match=r"'b\.png' is not in collection"):
+        index.vector(COLLECTION, "b.png", PARTS.name)
 
 
 def test_a_new_version_with_fewer_spaces_leaves_nothing_of_the_old_one(index: Index) -> None:

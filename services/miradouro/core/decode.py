@@ -125,7 +125,8 @@ def _open_heif(data: bytes) -> ImageFile.ImageFile:
         from pillow_heif.as_plugin import HeifImageFile
     except ImportError as exc:
         raise BadPhoto(
-            "unsupported_format", "the photo is image/heic; install the reader with `pip install miradouro[heif]`"
+            "unsupported_format",
+            "the photo is image/heic; that needs the extra `heif`: install its reader with `pip install pillow-heif`",
         ) from exc
     image: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))  # type: ignore[no-untyped-call]  # the package has no types
     return image

@@ -87,7 +87,8 @@ class ProvenanceMismatch(FailedPrecondition):
     def __init__(self, space: str, stored: str, offered: str) -> None:
         super().__init__(
             f"space {space}: the collection was built with provenance {stored}, the embedder offers {offered}; "
-            "load the bundle that the collection was built with, or index into a new collection"
+            "load the bundle that the collection was built with, which may be the other MIRADOURO_PRECISION, "
+            "or index into a new collection"
         )
         self.space, self.stored, self.offered = space, stored, offered
 

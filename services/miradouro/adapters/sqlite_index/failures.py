@@ -79,7 +79,7 @@ def _token(after: str) -> tuple[str, str]:
     try:
         collection, photo_id = json.loads(after)
     except (ValueError, TypeError) as exc:
-        raise InvalidArgument("after", f"{after!r} is no token of an earlier page; leave it out to begin again") from exc
+        raise InvalidArgument("page_token", f"{after!r} is no token of an earlier page; leave it out to begin again") from exc
     if not isinstance(collection, str) or not isinstance(photo_id, str):
-        raise InvalidArgument("after", f"{after!r} is no token of an earlier page; leave it out to begin again")
+        raise InvalidArgument("page_token", f"{after!r} is no token of an earlier page; leave it out to begin again")
     return collection, photo_id

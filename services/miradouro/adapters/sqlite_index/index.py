@@ -165,6 +165,7 @@ class SqliteIndex:
                 (found.collection_id, photo_id),
             ).get
         if blob is None:
+            self.get(collection, photo_id)  # NotFound when the photo itself is missing
             raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {stored.space.name}")
         return np.frombuffer(blob, "<f2").reshape(-1, stored.space.dimension).astype(np.float32)
 
