@@ -45,7 +45,7 @@ def open_ingest(configuration: Configuration, *, writer: bool = True) -> Iterato
     Raises StoreLocked (a writer), NotFound (no index there, not a writer), FailedPrecondition, Corrupt.
     """
     with (
-        SqliteIndex.open(configuration.standalone.data_folder, writer=writer) as index,
+        SqliteIndex.open(configuration.standalone.data_folder, writer=writer, tuning=configuration.standalone.tuning) as index,
         open_embedder(configuration) as embedder,
         ingest_service(index, embedder, configuration) as service,
     ):
@@ -63,7 +63,7 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
     Raises StoreLocked, FailedPrecondition, Corrupt, BadBundle, ConfigurationError.
     """
     with (
-        SqliteIndex.open(configuration.standalone.data_folder, writer=True) as index,
+        SqliteIndex.open(configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning) as index,
         open_embedder(configuration, registry=registry) as embedder,
     ):
         parts = embedder.start()

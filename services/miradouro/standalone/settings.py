@@ -1,11 +1,15 @@
 """Settings of one machine: the data folder, where `miradouro up` listens, and how the command line behaves."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 from pydantic import Field
 
 from miradouro.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from miradouro.adapters.sqlite_index import Tuning
 
 OFF = {"", "off"}
 
@@ -24,6 +28,17 @@ class StandaloneSettings(Settings):
     call_timeout_s: float = Field(
         60.0, gt=0, le=3_600, description="Seconds that the command line waits for a server's answer; indexing has no limit."
     )
+
+    exact_vectors: int = Field(
+        20_000, ge=0, le=100_000_000, description="Vectors that a question compares one by one; above, graphs choose candidates."
+    )
+
+    @property
+    def tuning(self) -> "Tuning":
+        """The sizes of the embedded index."""
+        from miradouro.adapters.sqlite_index import Tuning  # here: commands that only ask a server need no index
+
+        return Tuning(exact_vectors=self.exact_vectors)
 
     @property
     def data_folder(self) -> Path:

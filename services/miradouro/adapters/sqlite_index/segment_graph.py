@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ if sys.platform == "linux":
         ctypes.CDLL("libstdc++.so.6", mode=ctypes.RTLD_GLOBAL)
 
 from usearch.index import Index  # after the C++ runtime
+
+if TYPE_CHECKING:
+    from usearch.index import Index
 
 VECTORS_PER_KEY = 16
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 64
@@ -91,7 +94,9 @@ class Graph:
         return positions
 
 
-def _index(dimension: int) -> Index:
+def _index(dimension: int) -> "Index":
+    from usearch.index import Index  # here: a command that meets no graph does not wait for it
+
     return Index(
         ndim=dimension,
         metric="l2sq",
