@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from miradouro.core.errors import ConfigurationError
+from miradouro.core.errors import ConfigurationError, Unavailable
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image
@@ -100,3 +100,56 @@ def test_steps_in_a_wrong_order_stop_the_run_and_tell_the_right_one(tmp_path, st
         with pytest.raises(ConfigurationError, match=told):
             house.put(event("a", jpeg()))
         assert house.failures() == {}
+
+
+FAULTY = "sharpness: {fail_above: 0.5"  # fails for every photo that has edges
+
+
+def test_a_step_runs_only_for_photos_for_which_its_condition_holds(tmp_path):
+    guarded = 'sharpness: {if: \'media_type == "image/png" and "skip" not in tags\'}'
+    png = encode(Image.new("L", (40, 40)), "PNG")
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], guarded, *STEPS[3:])) as house:
+        house.put(event("jpeg", jpeg()), event("png", png), event("skipped", png, tags=["skip"]))
+        found = {name for name in house.photos() if "sharpness" in house.index.get("photos", name).attributes}
+
+    assert found == {"png"}
+
+
+def test_an_ignored_failure_leaves_the_step_out(tmp_path):
+    file = pipeline(tmp_path, *STEPS[:3], FAULTY + ", ignore_failure: true}", *STEPS[3:])
+    with open_house(tmp_path / "house", pipeline=file) as house:
+        [result] = house.put(event("a", jpeg(), caption="mine")).results
+        found = house.index.get("photos", "a")
+
+    assert (result.status, found.caption, dict(found.attributes)) == (EVENT_STATUS_STORED, "mine", {})
+
+
+def test_other_steps_take_the_place_of_one_that_failed(tmp_path):
+    answers = FAULTY + ", on_failure: [{sharpness: {digits: 0}}]}"
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as house:
+        [result] = house.put(event("a", jpeg())).results
+        assert result.status == EVENT_STATUS_STORED
+        assert "sharpness" in house.index.get("photos", "a").attributes
+
+
+def test_a_failure_of_the_steps_in_its_place_is_the_photos(tmp_path):
+    answers = FAULTY + ", on_failure: [{sharpness: {fail_above: 0.5}}]}"
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as house:
+        assert [result.status for result in house.put(event("a", jpeg())).results] == [EVENT_STATUS_FAILED]
+
+
+def test_a_step_that_lacks_what_was_left_out_fails_its_photo_and_not_the_pipeline(tmp_path):
+    file = pipeline(tmp_path, "fetch", "decode: {if: 'media_type == \"image/png\"'}", *STEPS[2:])
+    with open_house(tmp_path / "house", pipeline=file) as house:
+        results = house.put(event("jpeg", jpeg()), event("png", encode(Image.new("L", (40, 40)), "PNG"))).results
+
+    assert [result.status for result in results] == [EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
+    assert "left out: decode" in results[0].message
+
+
+def test_an_error_that_may_pass_is_tried_again_and_never_ignored(tmp_path):
+    steps = [*STEPS[:3], "embed: {ignore_failure: true}", *STEPS[4:]]
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *steps), ingest_retry_s=0.01) as house:
+        house.networks.broken = Unavailable("the network is away")
+        [result] = house.put(event("a", jpeg())).results
+        assert (result.status, result.retriable) == (EVENT_STATUS_FAILED, True)

@@ -50,6 +50,14 @@ def test_a_file_sets_order_and_options(tmp_path):
         ("processors: [{fetch: {max_bytes: many}}]", r"processor fetch, option max_bytes='many'.*allowed options: max_bytes"),
         ("processors: [{tag: {min_probability: 2}}]", r"processor tag, option min_probability=2.*less than or equal to 1"),
         ("processors: [{fingerprint: {bits: 8}}]", r"processor fingerprint, option bits=8.*allowed options: none"),
+        ("processors:\n- fetch\n- {tag: {x: 1}}", r"line 3, processor tag, option x=1.*if, ignore_failure, on_failure"),
+        ("processors:\n- fetch\n- tag:\n    if: colour", r"line 3, processor tag, if='colour': column 1.*media_type"),
+        ("processors: [{tag: {if: 3}}]", "if=3: allowed: a condition"),
+        ("processors: [{tag: {ignore_failure: maybe}}]", "ignore_failure='maybe': allowed: true, false"),
+        ("processors: [{tag: {ignore_failure: true, on_failure: [fetch]}}]", "exclude each other"),
+        ("processors: [{tag: {on_failure: fetch}}]", "on_failure='fetch': allowed: a list of steps"),
+        ("processors: [{tag: {on_failure: []}}]", "allowed: a list of steps"),
+        ("processors:\n- tag:\n    on_failure:\n    - fetch\n    - fetsch", r"line 5: 'fetsch' is not a processor"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_what_is_allowed(text, named):
@@ -107,3 +115,19 @@ def test_show_prints_json_of_the_file_in_force(tmp_path):
     assert [step["name"] for step in told["processors"]] == ["fetch", "tag"]
     assert told["processors"][1]["options"]["max_labels"] == 3
     assert told["processors"][0]["from"].startswith("miradouro.processors.fetch:Fetch (miradouro ")
+
+
+def test_show_prints_what_guards_a_step(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "processors:\n- fetch: {if: version > 1, ignore_failure: true}\n- tag:\n    on_failure:\n    - caption: {max_tags: 1}\n"
+    )
+    environment = {"MIRADOURO_PIPELINE": str(path)}
+    lines = CliRunner().invoke(pipeline, ["show"], env=environment).output.splitlines()
+    assert "     if version > 1" in lines
+    assert "     ignore_failure" in lines
+    assert [line.split("  miradouro")[0] for line in lines if "caption" in line] == ["       1. caption"]
+
+    fetch, tag = json.loads(CliRunner().invoke(pipeline, ["show", "--json"], env=environment).output)["processors"]
+    assert (fetch["if"], fetch["ignore_failure"], "on_failure" in fetch) == ("version > 1", True, False)
+    assert [(step["name"], step["options"]["max_tags"]) for step in tag["on_failure"]] == [("caption", 1)]

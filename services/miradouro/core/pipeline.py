@@ -14,6 +14,7 @@ from typing import Protocol
 from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits, decode
 from miradouro.core.document import Document, Tag
 from miradouro.core.embedding import Embedding, Priority
+from miradouro.core.errors import MiradouroError
 from miradouro.core.event import EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Embedder, PhotoIndex
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
@@ -26,6 +27,8 @@ class Draft:
 
     `spaces` are those that the collection holds. `attributes` are added to the event's and win over them. `sha256` is 64
     hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. Empty or None: no step has told yet.
+    `left_out` names the steps that told nothing, since their condition didn't hold or their failure was ignored; `failure` is
+    what a step failed with, for the steps of its `on_failure` alone.
     """
 
     event: PhotoEvent
@@ -40,6 +43,8 @@ class Draft:
     caption: str = ""
     caption_is_generated: bool = False
     attributes: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    failure: MiradouroError | None = None
 
 
 class Processor(Protocol):

@@ -231,8 +231,7 @@ class IngestService:
             names = {space.name for space in self._store.spaces(collection)}
             wanted = [space for space in offered if space.name in names]
         except NotFound:
-            wanted = [resolve_space(name, offered, field="spaces") for name in self._spaces]
-            wanted = wanted or [space for space in offered if space.is_default]
+            wanted = spaces_for_new(self._spaces, offered)
         self._store.ensure_collection(collection, spaces=wanted, root=root)
         held = self._held[collection] = tuple(self._store.spaces(collection))
         return held
@@ -257,6 +256,11 @@ class IngestService:
             with self._run_ended:
                 self._indexing.discard(collection)
                 self._run_ended.notify_all()
+
+
+def spaces_for_new(names: Sequence[str], offered: Sequence[Space]) -> list[Space]:
+    """The spaces that a new collection gets: those named, all default ones when none is. Raises InvalidArgument."""
+    return [resolve_space(name, offered, field="spaces") for name in names] or [space for space in offered if space.is_default]
 
 
 def _root(path: str) -> str:

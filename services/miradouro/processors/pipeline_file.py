@@ -1,4 +1,15 @@
-"""The YAML file that tells which processors run, in which order and with which options."""
+"""The YAML file that tells which processors run, in which order and with which options.
+
+processors:
+  - fetch
+  - tag: {max_labels: 5}
+  - sharpness:                             # somebody's own, by its entry point
+      digits: 3
+      if: media_type == "image/jpeg"       # see `condition`; when it doesn't hold, the step is left out
+      ignore_failure: true                 # when it fails for this photo, the step is left out
+  - embed:
+      on_failure: [caption]                # when it fails for this photo, these steps take its place
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,24 +23,36 @@ from pydantic import ValidationError
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Processor
+from miradouro.processors.condition import BadCondition, Condition, parse_condition
+from miradouro.processors.guarded_step import GuardedStep, Observer
 from miradouro.processors.plugin import Context, ProcessorClass, ProcessorOptions
 
 GROUP = "miradouro.processors"
 DEFAULT_PIPELINE = "default_pipeline.yaml"
+GUARDS = ("if", "ignore_failure", "on_failure")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A processor with its options; `origin` tells the class and the package, with its version, that it comes from."""
+    """A processor with its options; `origin` tells the class and the package, with its version, that it comes from.
+
+    `condition`, `ignore_failure` and `on_failure` are told in `guarded_step`; `line` is that of the file, from 1.
+    """
 
     name: str
     plugin: ProcessorClass
     options: ProcessorOptions
     origin: str
+    line: int
+    condition: Condition | None = None
+    ignore_failure: bool = False
+    on_failure: tuple["Step", ...] = ()
 
-    def build(self, context: Context) -> Processor:
-        """The processor, ready to run."""
-        return self.plugin(self.options, context)
+    def build(self, context: Context, observe: Observer = lambda _: None) -> GuardedStep:
+        """The step, ready to run; `observe` is told each run."""
+        answers = tuple(step.build(context, observe) for step in self.on_failure)
+        processor = self.plugin(self.options, context)
+        return GuardedStep(self.name, processor, self.condition, self.ignore_failure, answers, observe)
 
 
 @dataclass(frozen=True)
@@ -39,9 +62,9 @@ class Pipeline:
     source: str
     steps: tuple[Step, ...]
 
-    def build(self, context: Context) -> tuple[Processor, ...]:
+    def build(self, context: Context, observe: Observer = lambda _: None) -> tuple[Processor, ...]:
         """The processors in order."""
-        return tuple(step.build(context) for step in self.steps)
+        return tuple(step.build(context, observe) for step in self.steps)
 
 
 def load_pipeline(path: str = "") -> Pipeline:
@@ -62,13 +85,14 @@ def load_pipeline(path: str = "") -> Pipeline:
 def parse_pipeline(text: str, *, source: str) -> Pipeline:
     """The pipeline that `text` describes; `source` names it in errors. Raises ConfigurationError."""
     try:
-        told = yaml.safe_load(text)
+        told: Any = yaml.safe_load(text)
+        tree: Any = yaml.compose(text, Loader=yaml.SafeLoader)  # tells the lines
     except yaml.YAMLError as exc:
         raise ConfigurationError(f"{source}: this is not YAML: {exc}") from exc
     if not isinstance(told, dict) or list(told) != ["processors"] or not isinstance(told["processors"], list):
         raise ConfigurationError(f"{source}: expected one key, processors, with the list of the steps")
     plugins = _plugins()
-    steps = tuple(_step(entry, plugins, source) for entry in told["processors"])
+    steps = _steps(told["processors"], tree.value[0][1], plugins, source)
     if not steps:
         raise ConfigurationError(f"{source}: processors is empty; name at least one of: {', '.join(sorted(plugins))}")
     return Pipeline(source, steps)
@@ -85,41 +109,99 @@ def _plugins() -> Mapping[str, EntryPoint]:
     return found
 
 
-def _step(entry: object, plugins: Mapping[str, EntryPoint], source: str) -> Step:
-    name, options = _name_and_options(entry, source)
+def _steps(entries: Sequence[object], node: yaml.Node, plugins: Mapping[str, EntryPoint], source: str) -> tuple[Step, ...]:
+    """The steps of a list, which `node` is in the text."""
+    return tuple(_step(entry, at, plugins, source) for entry, at in zip(entries, node.value, strict=True))
+
+
+def _step(entry: object, node: yaml.Node, plugins: Mapping[str, EntryPoint], source: str) -> Step:
+    line = node.start_mark.line + 1
+    place = f"{source}: line {line}"
+    name, options = _name_and_options(entry, place)
     plugin = plugins.get(name)
     if plugin is None:
-        raise ConfigurationError(f"{source}: {name!r} is not a processor; installed: {', '.join(sorted(plugins))}")
+        raise ConfigurationError(f"{place}: {name!r} is not a processor; installed: {', '.join(sorted(plugins))}")
     try:
         loaded: ProcessorClass = plugin.load()
     except (ImportError, AttributeError) as exc:
-        raise ConfigurationError(f"{source}: processor {name} cannot be loaded from {plugin.value}: {exc}") from exc
+        raise ConfigurationError(f"{place}: processor {name} cannot be loaded from {plugin.value}: {exc}") from exc
     package = f"{plugin.dist.name} {plugin.dist.version}" if plugin.dist else "an unknown package"
-    return Step(name, loaded, _options(name, loaded, options, source), f"{plugin.value} ({package})")
+    guards = {key: value for key, value in options.items() if key in GUARDS}
+    own = {key: value for key, value in options.items() if key not in GUARDS}
+    place = f"{place}, processor {name}"
+    answers: tuple[Step, ...] = ()
+    if "on_failure" in guards:
+        if not isinstance(guards["on_failure"], list) or not guards["on_failure"]:
+            raise ConfigurationError(f"{place}, on_failure={guards['on_failure']!r}: allowed: a list of steps")
+        inner = [value for key, value in node.value[0][1].value if key.value == "on_failure"][-1]
+        answers = _steps(guards["on_failure"], inner, plugins, source)
+    return Step(
+        name,
+        loaded,
+        _options(loaded, own, place),
+        f"{plugin.value} ({package})",
+        line,
+        _condition(guards, place),
+        _ignore_failure(guards, place),
+        answers,
+    )
 
 
-def _name_and_options(entry: object, source: str) -> tuple[str, Mapping[str, Any]]:
+def _condition(guards: Mapping[str, Any], place: str) -> Condition | None:
+    if "if" not in guards:
+        return None
+    text = guards["if"]
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{place}, if={text!r}: allowed: a condition as text, for example 'media_type == \"image/png\"'")
+    try:
+        return parse_condition(text)
+    except BadCondition as exc:
+        raise ConfigurationError(f"{place}, if={text!r}: {exc}") from exc
+
+
+def _ignore_failure(guards: Mapping[str, Any], place: str) -> bool:
+    told = guards.get("ignore_failure", False)
+    if not isinstance(told, bool):
+        raise ConfigurationError(f"{place}, ignore_failure={told!r}: allowed: true, false")
+    if told and "on_failure" in guards:
+        raise ConfigurationError(f"{place}: ignore_failure and on_failure exclude each other; leave one out")
+    return told
+
+
+def _name_and_options(entry: object, place: str) -> tuple[str, Mapping[str, Any]]:
     if isinstance(entry, str):
         return entry, {}
     if isinstance(entry, dict) and len(entry) == 1:
         [(name, options)] = entry.items()
         if isinstance(name, str) and (options is None or isinstance(options, dict)):
             return name, options or {}
-    raise ConfigurationError(f"{source}: {entry!r} is no step; write a name, or a name with its options as a mapping")
+    raise ConfigurationError(f"{place}: {entry!r} is no step; write a name, or a name with its options as a mapping")
 
 
-def _options(name: str, plugin: ProcessorClass, options: Mapping[str, Any], source: str) -> ProcessorOptions:
+def _options(plugin: ProcessorClass, options: Mapping[str, Any], place: str) -> ProcessorOptions:
     try:
         return plugin.Options.model_validate(options, strict=True)
     except ValidationError as exc:
         wrong = exc.errors(include_url=False)[0]
         option = ".".join(str(part) for part in wrong["loc"])
-        allowed = ", ".join(plugin.Options.model_fields) or "none"
+        own = ", ".join(plugin.Options.model_fields) or "none"
         raise ConfigurationError(
-            f"{source}: processor {name}, option {option}={wrong['input']!r}: {wrong['msg']}; allowed options: {allowed}"
+            f"{place}, option {option}={wrong['input']!r}: {wrong['msg']}; allowed options: {own}; "
+            f"and of every processor: {', '.join(GUARDS)}"
         ) from exc
 
 
 def described(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """The steps as plain data: name, options in force, origin."""
-    return [{"name": step.name, "options": step.options.model_dump(mode="json"), "from": step.origin} for step in steps]
+    """The steps as plain data: name, options in force, origin, and what guards them, where something does."""
+    return [_described(step) for step in steps]
+
+
+def _described(step: Step) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": step.name, "options": step.options.model_dump(mode="json"), "from": step.origin}
+    if step.condition is not None:
+        told["if"] = step.condition.text
+    if step.ignore_failure:
+        told["ignore_failure"] = True
+    if step.on_failure:
+        told["on_failure"] = described(step.on_failure)
+    return told

@@ -1,0 +1,167 @@
+"""The `if` of a step: a condition on what is known of the photo so far. It is read, never executed.
+
+    media_type == "image/png"
+    collection in ["trips", "scans"] and not ("private" in tags)
+    width >= 4000 or attributes["camera"] == "Leica Q3"
+    "rating" in attributes
+
+    condition = test | not condition | condition and condition | condition or condition | ( condition )
+    test      = field == value | field != value | field in [value, …] | field not in [value, …]
+              | number < value, also <=, >, >= | value in tags | value in attributes | field
+    field     = a text: collection, photo_id, uri, media_type, owner, title, caption, attributes["NAME"];
+                a number: width, height, version; a set: tags, attributes
+
+A field alone holds when it is neither empty nor 0. Values are texts in quotes, or whole numbers. What no step has told yet, and
+an attribute that the photo lacks, is empty or 0. `media_type` is told by the photo's first bytes as soon as they are there;
+`tags` are the uploader's until the step `tag`, and `title`, `caption` and `attributes` those that the event or a step told.
+"""
+
+import ast
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from miradouro.core.pipeline import Draft
+from miradouro.core.sniff import sniff
+
+MAX_CONDITION_CHARS = 1_000
+
+Value = str | int
+_Read = Callable[[Draft], Value]
+_Test = Callable[[Draft], bool]
+
+
+class BadCondition(ValueError):
+    """The text is no condition; the message tells the column, what is wrong there, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition as it was written, and what it asks of a draft."""
+
+    text: str
+    holds: _Test
+
+
+def _media_type(draft: Draft) -> str:
+    if draft.decoded is not None:
+        return draft.decoded.media_type
+    found = sniff(draft.data) if draft.data is not None else None
+    return found.value if found else draft.event.media_type
+
+
+def _attributes(draft: Draft) -> Mapping[str, str]:
+    return {**draft.event.attributes, **draft.attributes}
+
+
+TEXTS: dict[str, Callable[[Draft], str]] = {
+    "collection": lambda draft: draft.event.collection,
+    "photo_id": lambda draft: draft.event.photo_id,
+    "uri": lambda draft: draft.event.uri,
+    "media_type": _media_type,
+    "owner": lambda draft: draft.event.owner,
+    "title": lambda draft: draft.event.title,
+    "caption": lambda draft: draft.caption or draft.event.caption,
+}
+NUMBERS: dict[str, Callable[[Draft], int]] = {
+    "width": lambda draft: draft.decoded.width if draft.decoded else 0,
+    "height": lambda draft: draft.decoded.height if draft.decoded else 0,
+    "version": lambda draft: draft.event.version,
+}
+SETS: dict[str, Callable[[Draft], Collection[str]]] = {
+    "tags": lambda draft: [tag.label for tag in draft.tags] or draft.event.tags,
+    "attributes": lambda draft: _attributes(draft),
+}
+_FIELDS = f'{", ".join([*TEXTS, *NUMBERS, *SETS])}, attributes["NAME"]'
+_ORDERS: dict[type[ast.cmpop], Callable[[int, int], bool]] = {
+    ast.Lt: lambda one, other: one < other,
+    ast.LtE: lambda one, other: one <= other,
+    ast.Gt: lambda one, other: one > other,
+    ast.GtE: lambda one, other: one >= other,
+}
+
+
+def parse_condition(text: str) -> Condition:
+    """The condition that `text` writes down. Raises BadCondition."""
+    if len(text) > MAX_CONDITION_CHARS:
+        raise BadCondition(f"it has {len(text):,} characters; allowed: {MAX_CONDITION_CHARS:,}")
+    try:
+        # The language's own parser, as a parser alone: what it reads is looked through below, and nothing of it is ever run.
+        tree = ast.parse(text.strip(), mode="eval")
+        return Condition(text, _test(tree.body))
+    except SyntaxError as exc:
+        raise BadCondition(f'column {exc.offset or 1}: {exc.msg}; for example: media_type == "image/png"') from exc
+    except (RecursionError, MemoryError, ValueError) as exc:
+        if isinstance(exc, BadCondition):
+            raise
+        raise BadCondition(f"it can't be read ({exc}); write a simpler one") from exc
+
+
+def _test(node: ast.expr) -> _Test:
+    match node:
+        case ast.BoolOp(op=operator, values=values):
+            tests = [_test(value) for value in values]
+            every = isinstance(operator, ast.And)
+            return lambda draft: (all if every else any)(test(draft) for test in tests)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = _test(operand)
+            return lambda draft: not inner(draft)
+        case ast.Compare(left=left, ops=[operator], comparators=[right]):
+            return _comparison(node, left, operator, right)
+        case ast.Name(id=name) if name in SETS:
+            members = SETS[name]
+            return lambda draft: bool(members(draft))
+        case ast.Name() | ast.Subscript():
+            read, _ = _field(node)
+            return lambda draft: bool(read(draft))
+    raise _wrong(node, "no condition; write tests of fields, joined by and, or, not")
+
+
+def _comparison(node: ast.expr, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> _Test:
+    if isinstance(operator, ast.In | ast.NotIn):
+        wanted = isinstance(operator, ast.In)
+        test = _membership(left, right)
+        return lambda draft: test(draft) is wanted
+    read, kind = _field(left)
+    value = _value(right, kind)
+    if isinstance(operator, ast.Eq | ast.NotEq):
+        equal = isinstance(operator, ast.Eq)
+        return lambda draft: (read(draft) == value) is equal
+    order = _ORDERS.get(type(operator))
+    if order is None:
+        raise _wrong(node, "no comparison; allowed: ==, !=, in, not in, and <, <=, >, >= of numbers")
+    if kind is not int:
+        raise _wrong(node, f"texts have no order here; allowed: ==, !=, in; numbers are {', '.join(NUMBERS)}")
+    return lambda draft: order(int(read(draft)), int(value))
+
+
+def _membership(left: ast.expr, right: ast.expr) -> _Test:
+    if isinstance(right, ast.Name) and right.id in SETS:
+        members, wanted = SETS[right.id], _value(left, str)
+        return lambda draft: wanted in members(draft)
+    if not isinstance(right, ast.List):
+        raise _wrong(right, f"nothing to be in; allowed: a list of values in brackets, {', '.join(SETS)}")
+    read, kind = _field(left)
+    values = [_value(element, kind) for element in right.elts]
+    return lambda draft: read(draft) in values
+
+
+def _field(node: ast.expr) -> tuple[_Read, type[Value]]:
+    match node:
+        case ast.Name(id=name) if name in TEXTS:
+            return TEXTS[name], str
+        case ast.Name(id=name) if name in NUMBERS:
+            return NUMBERS[name], int
+        case ast.Subscript(value=ast.Name(id="attributes"), slice=ast.Constant(value=str(name))):
+            return lambda draft: _attributes(draft).get(name, ""), str
+    raise _wrong(node, f"{ast.unparse(node)} is no field to compare; allowed: {_FIELDS}")
+
+
+def _value(node: ast.expr, kind: type[Value]) -> Value:
+    if isinstance(node, ast.Constant) and type(node.value) is kind:
+        return kind(node.value)
+    allowed = "a text in quotes" if kind is str else "a whole number"
+    raise _wrong(node, f"{ast.unparse(node)} can't be compared here; allowed: {allowed}")
+
+
+def _wrong(node: ast.expr, what: str) -> BadCondition:
+    return BadCondition(f"column {node.col_offset + 1}: {what}")

@@ -1,0 +1,84 @@
+"""`miradouro pipeline simulate`: the document of a photo without an index, and how each step went."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import run
+from tests.e2e.conftest import make_photos
+
+pytestmark = pytest.mark.usefixtures("models_dir")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return make_photos(tmp_path / "photos", ["a.jpg"]) / "a.jpg"
+
+
+def test_the_document_is_what_indexing_stores(photo, tmp_path):
+    photo.with_suffix(".json").write_text(json.dumps({"caption": "Boats", "taken_at": "2024-05-01T08:30:00+01:00", "version": 5}))
+    told = run("pipeline", "simulate", photo, "--json").json
+
+    assert [(step["name"], step["outcome"], step["error"]) for step in told["steps"]] == [
+        (name, "done", None) for name in ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption")
+    ]
+    assert all(step["took_ms"] >= 0 for step in told["steps"])
+    assert (told["goes_to"], told["failure"]) == ("the index", None)
+    document = told["document"]
+    assert (document["photo_id"], document["caption"], document["version"]) == ("a.jpg", "Boats", 5)
+    assert (document["taken_at"], document["place"]) == ("2024-05-01T08:30:00+01:00", None)
+    regions = document["vectors"]["vgg16-conv/pool5/regions"]
+    assert (regions["vectors"], regions["dimension"], len(regions["first"])) == (14, 512, 4)
+
+    data = tmp_path / "data"
+    assert run("index", photo.parent, "--data", data, "--json").json["indexed"] == 1
+    [hit] = run("search", "--sort", "taken", "--data", data, "--json").json["hits"]
+    assert (hit["uri"], hit["caption"]) == (document["uri"], document["caption"])
+    assert [(tag["label"], tag["kind"]) for tag in hit["tags"]] == [(tag["label"], tag["kind"]) for tag in document["tags"]]
+
+
+def test_another_sidecar_may_be_tried_and_lines_are_printed_for_people(photo, tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps({"title": "Else", "tags": ["harbour"]}))
+    done = run("pipeline", "simulate", photo, "--sidecar", tmp_path / "other.json")
+    assert done.code == 0
+    assert '  title: "Else"' in done.out.splitlines()
+    assert "harbour 1.00 (user)" in done.out
+    assert "  efficientnet-lite0/features: 1 x 1280, begins " in done.out
+
+
+def test_a_failure_is_told_with_its_step_and_where_the_photo_goes(photo, tmp_path):
+    photo.write_bytes(b"broken")
+    done = run("pipeline", "simulate", photo, "--json")
+    told = json.loads(done.out)
+
+    assert (done.code, told["document"], told["goes_to"]) == (1, None, "the failures")
+    assert [(step["name"], step["outcome"]) for step in told["steps"]] == [("fetch", "done"), ("decode", "failed")]
+    assert told["failure"]["reason"] == "not_a_photo"
+    (tmp_path / "bad.json").write_text("{")
+    assert run("pipeline", "simulate", photo, "--sidecar", tmp_path / "bad.json").out.splitlines() == ["goes to the failures"]
+
+
+def test_what_a_step_skips_ignores_or_lacks_is_told(photo, tmp_path, monkeypatch):
+    file = tmp_path / "pipeline.yaml"
+    monkeypatch.setenv("MIRADOURO_PIPELINE", str(file))
+    file.write_text(
+        "processors:\n- fetch: {if: width > 1, on_failure: [fetch]}\n- decode: {ignore_failure: true, if: 'media_type'}\n- tag\n"
+    )
+    done = run("pipeline", "simulate", photo, "--json")
+    assert [(step["name"], step["outcome"]) for step in json.loads(done.out)["steps"]] == [
+        ("fetch", "skipped"),
+        ("decode", "skipped"),
+        ("tag", "failed"),
+    ]
+    file.write_text(
+        "processors:\n- fetch: {max_bytes: 10, on_failure: [fetch]}\n- decode: {max_pixels: 10, ignore_failure: true}\n"
+    )
+    told = run("pipeline", "simulate", photo, "--json").json
+    assert [(step["name"], step["outcome"]) for step in told["steps"]] == [
+        ("fetch", "failed, answered by on_failure"),
+        ("fetch", "done"),
+        ("decode", "failed, ignored"),
+    ]
+    file.write_text("processors: [decode]")
+    assert json.loads(run("pipeline", "simulate", photo, "--json").out)["goes_to"] == "nowhere: the run stops"
