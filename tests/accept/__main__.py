@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.accept import checks
+from tests.accept.collages import collages
 from tests.accept.doors import command, up
 from tests.accept.goals import Check
 from tests.accept.photos import labels, photos
@@ -27,6 +28,7 @@ def run(folder: Path, work: Path) -> Iterator[Check]:
         yield from checks.resaved_finds_original(stub, found, data)
         yield checks.middle_finds_whole(stub, found)
         yield from checks.first_by_itself(stub, found, data)
+    yield from collages(found, folder, work)
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """The two public doors, and nothing else: the `miradouro` command, and gRPC to a running `miradouro up`."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -25,9 +26,9 @@ MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 COMMAND = str(Path(sys.executable).with_name("miradouro"))
 
 
-def command(*words: str) -> Any:
+def command(*words: str, **environment: str) -> Any:
     """What `miradouro WORDS --json` prints, parsed. Raises CalledProcessError when it fails; its log goes to standard error."""
-    done = subprocess.run([COMMAND, *words, "--json"], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([COMMAND, *words, "--json"], stdout=subprocess.PIPE, check=True, env={**os.environ, **environment})
     return json.loads(done.stdout)
 
 
