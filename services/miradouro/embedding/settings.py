@@ -18,7 +18,11 @@ class EmbeddingSettings(Settings):
     bundles: Annotated[tuple[str, ...], NoDecode] = Field(
         ("efficientnet-lite0", "vgg16-conv"), min_length=1, description="Bundles that are loaded, separated by commas."
     )
-    precision: str = Field("int8", description="Precision of the bundles that are loaded: int8 or fp32.")
+    precision: str = Field(
+        "int8",
+        description="Precision of the bundles that are loaded, int8 or fp32; "
+        "when it is not set, the one that the data folder was made with.",
+    )
     provider: Provider = Field(
         Provider.CPU, description="Where networks run: cpu, cuda or tensorrt; never another than this one."
     )

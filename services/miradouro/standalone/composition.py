@@ -46,7 +46,7 @@ def open_ingest(configuration: Configuration, *, writer: bool = True) -> Iterato
     """
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=writer, tuning=configuration.standalone.tuning) as index,
-        open_embedder(configuration) as embedder,
+        open_embedder(configuration, store=index) as embedder,
         ingest_service(index, embedder, configuration) as service,
     ):
         try:
@@ -64,7 +64,7 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
     """
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning) as index,
-        open_embedder(configuration, registry=registry) as embedder,
+        open_embedder(configuration, store=index, registry=registry) as embedder,
     ):
         parts = embedder.start()
         with ingest_service(index, parts.embedder, configuration) as ingest:

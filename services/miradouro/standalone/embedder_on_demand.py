@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Self
 from miradouro.bundles.registry import OpenBundle
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import Unavailable
+from miradouro.core.ports import IndexAdmin
 from miradouro.core.spaces import BundleDescription
 from miradouro.standalone.configuration import Configuration
-from miradouro.standalone.models import open_or_pull
+from miradouro.standalone.models import open_or_pull, precision_in_use
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -90,14 +91,28 @@ class EmbedderOnDemand:
 
 @contextmanager
 def open_embedder(
-    configuration: Configuration, *, bundles: Sequence[str] = (), registry: "CollectorRegistry | None" = None
+    configuration: Configuration,
+    *,
+    store: IndexAdmin | None = None,
+    bundles: Sequence[str] = (),
+    registry: "CollectorRegistry | None" = None,
 ) -> Iterator[EmbedderOnDemand]:
-    """An embedder of the `bundles`, of all that the settings name when empty."""
+    """An embedder of the `bundles`, of all that the settings name when empty.
+
+    Each is loaded in the precision that the collections of `store` were made with, unless the setting itself is set.
+    """
     settings, models = configuration.embedding, configuration.bundles.folder
+
+    def precision(name: str) -> str:
+        if store is None or "precision" in settings.model_fields_set:
+            return settings.precision
+        held = [space for collection in store.stats() for space in collection.spaces]
+        return precision_in_use(name, held=held, otherwise=settings.precision)
+
     open_bundles = partial(
         open_or_pull,
         bundles or settings.bundles,
-        precision=settings.precision,
+        precision=precision,
         folder=models,
         offline=configuration.standalone.offline,
     )

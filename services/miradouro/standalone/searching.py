@@ -48,7 +48,7 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
     bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=False, tuning=configuration.standalone.tuning) as index,
-        open_embedder(configuration, bundles=bundles) as embedder,
+        open_embedder(configuration, store=index, bundles=bundles) as embedder,
     ):
         yield search_service(index, embedder, configuration)
 
