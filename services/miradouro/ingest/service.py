@@ -111,6 +111,11 @@ class IngestService:
         Raises as `IndexFolder` does, but takes a missing folder that the collection is known to mirror.
         """
         root = _root(path)
+        for kept in self._excluded:
+            if Path(root).is_relative_to(os.path.realpath(kept)):
+                raise InvalidArgument(
+                    "path", f"{root!r} is the data folder {str(kept)!r} or lies in it; name the photos' own folder"
+                )
         if not os.path.isdir(root):
             self._check_is_known(check_collection(collection), root)
         self._ensure(check_collection(collection), root=root)

@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
+from miradouro.core.errors import InvalidArgument
 from miradouro.v1.ingest_service_pb2 import FolderReport
 from PIL import Image
 
@@ -174,3 +176,9 @@ def test_a_repaired_photo_is_indexed_and_its_failure_forgotten(house, folder):
 
     assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
     assert house.failures() == {}
+
+
+@pytest.mark.parametrize("part", [".", "segments"])
+def test_the_data_folder_is_never_taken_for_photos(house, part):
+    with pytest.raises(InvalidArgument, match="is the data folder .* or lies in it"):
+        house.index_folder(house.data / part)
