@@ -180,5 +180,5 @@ def test_a_repaired_photo_is_indexed_and_its_failure_forgotten(house, folder):
 
 @pytest.mark.parametrize("part", [".", "segments"])
 def test_the_data_folder_is_never_taken_for_photos(house, part):
-    with pytest.raises(InvalidArgument, match="is the data folder .* or lies in it"):
+    with pytest.raises(InvalidArgument, match=r"is the data folder .* or lies in it"):
         house.index_folder(house.data / part)
