@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from miradouro.adapters.file_store import FileStore
+from miradouro.core.thumbnail import FOLDER
 from miradouro.query.http_door import running_http_door
 from miradouro.query.originals import Originals
 from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
-from miradouro.query.thumbnail_cache import FOLDER, ThumbnailCache
+from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.http_server import RunningHttp
 from miradouro.runtime.settings import HttpSettings, ServerSettings
 from prometheus_client import CollectorRegistry

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from miradouro.query.thumbnail_cache import FOLDER
+from miradouro.core.thumbnail import FOLDER
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image
 

@@ -8,19 +8,35 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from miradouro.core.spaces import Fit, Geometry, Resample
 
 MEDIA_TYPE = "image/jpeg"
-SUFFIX = ".jpg"
+SUFFIXES = {"jpeg": ".jpg", "webp": ".webp", "png": ".png"}  # by format
+FOLDER = "thumbnails"  # of a data folder
 _QUALITY = 82
 
 
-def thumbnail(data: bytes, *, width: int, height: int, longest_side: int, limits: DecodeLimits = DEFAULT_LIMITS) -> bytes:
-    """The photo `data` as a JPEG whose longer side has `longest_side` pixels, upright; never larger than the photo.
+def thumbnail_name(sha256: str, longest_side: int, *, file_format: str = "jpeg") -> str:
+    """Where a thumbnail lies below its folder, by the photo's SHA-256 and the size: for example ab/abcd…-320.jpg."""
+    return f"{sha256[:2]}/{sha256}-{longest_side}{SUFFIXES[file_format]}"
 
-    `width` and `height` are the photo's, in pixels after EXIF rotation. Raises BadPhoto as `decode` does.
+
+def thumbnail(
+    data: bytes,
+    *,
+    width: int,
+    height: int,
+    longest_side: int,
+    limits: DecodeLimits = DEFAULT_LIMITS,
+    file_format: str = "jpeg",
+) -> bytes:
+    """The photo `data` with a longer side of `longest_side` pixels, upright; never larger than the photo.
+
+    `file_format` is one of SUFFIXES. `width` and `height` are the photo's, in pixels after EXIF rotation. Raises BadPhoto as
+    `decode` does.
     """
     scale = min(1.0, longest_side / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     geometry = Geometry(Fit.SQUASH, *size, 0, Resample.BICUBIC)
     pixels = decode(data, [geometry], limits=limits).tensors[geometry]
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=_QUALITY, optimize=True)
+    options = {} if file_format == "png" else {"quality": _QUALITY}
+    Image.fromarray(pixels).save(out, file_format.upper(), optimize=True, **options)
     return out.getvalue()

@@ -54,6 +54,7 @@ class IngestService:
 
     `photo_store` reads what events name by URI; folders are read below their own root. `spaces` names those that new
     collections get, the embedder's default ones when empty. `excluded` folders (the data folder) are never indexed.
+    `thumbnails` is where the door looks for them.
     """
 
     def __init__(
@@ -68,10 +69,11 @@ class IngestService:
         limits: DecodeLimits = DEFAULT_LIMITS,
         spaces: Sequence[str] = (),
         excluded: Sequence[Path] = (),
+        thumbnails: Path | None = None,
     ) -> None:
         self._store, self._embedder, self._photo_store, self._labels = store, embedder, photo_store, labels
         self._pipeline, self._settings, self._limits = pipeline, settings, limits
-        self._spaces, self._excluded = spaces, excluded
+        self._spaces, self._excluded, self._thumbnails = spaces, excluded, thumbnails
         self._describe = _remembered(embedder.describe)
         self._runner = Runner(index=store, letters=store, settings=settings)
         self._run_ended = threading.Condition()
@@ -216,6 +218,7 @@ class IngestService:
             labels=self._labels,
             limits=self._limits,
             embed_timeout_s=self._settings.embed_timeout_s,
+            thumbnails=self._thumbnails,
         )
         return Run(
             processors=self._pipeline.build(context),

@@ -64,7 +64,8 @@ def simulate(
     try:
         event = _event(path, sidecar, collection)
         offered = [space for bundle in embedder.describe() for space in bundle.spaces]
-        context = Context(embedder, embedder.describe, FileStore([path.absolute().parent]), labels, limits)
+        store = FileStore([path.absolute().parent])
+        context = Context(embedder, embedder.describe, store, labels, limits, is_rehearsal=True)
         processors = pipeline.build(context, observe=runs.append)
         document = ingest(event, processors=processors, spaces=spaces_for_new(spaces, offered))
     except MiradouroError as exc:

@@ -12,6 +12,7 @@ A plug-in is a class in the entry-point group `miradouro.processors`; the entry 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -36,7 +37,9 @@ class Context:
     """What processors work with.
 
     `describe` tells the loaded bundles without asking the embedder each time; `limits` are the process's own, for what a
-    pipeline file leaves open; `embed_timeout_s` bounds one photo's embedding, waiting in the queue included.
+    pipeline file leaves open; `embed_timeout_s` bounds one photo's embedding, waiting in the queue included. `thumbnails` is the
+    folder in which the page looks for them, None where there is none. In a rehearsal (`is_rehearsal`) nothing outside the draft
+    may be changed.
     """
 
     embedder: Embedder
@@ -46,6 +49,8 @@ class Context:
     limits: DecodeLimits = DEFAULT_LIMITS
     priority: Priority = Priority.BULK
     embed_timeout_s: float = 60.0
+    thumbnails: Path | None = None
+    is_rehearsal: bool = False
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
         """The loaded bundles that these spaces, and tags where wanted, need. Raises Unavailable."""

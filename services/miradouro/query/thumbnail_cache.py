@@ -8,9 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from miradouro.core.thumbnail import SUFFIX
-
-FOLDER = "thumbnails"
+from miradouro.core.thumbnail import thumbnail_name
 
 _log = structlog.get_logger()
 
@@ -26,7 +24,7 @@ class ThumbnailCache:
         """The thumbnail; `make` makes it where it isn't kept. A file that can't be kept is no reason not to answer."""
         if self._folder is None:
             return make()
-        path = self._folder / sha256[:2] / f"{sha256}-{size}{SUFFIX}"
+        path = self._folder / thumbnail_name(sha256, size)
         with suppress(OSError):  # whatever is wrong with it: it is derived
             kept = path.read_bytes()
             if kept:

@@ -9,6 +9,7 @@ from miradouro.adapters.file_store import FileStore
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.core.ports import Embedder
+from miradouro.core.thumbnail import FOLDER
 from miradouro.ingest.service import IngestService
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.runtime.grpc_server import Service
@@ -31,6 +32,7 @@ def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Config
         limits=configuration.limits,
         spaces=configuration.ingest.space_names,
         excluded=[configuration.standalone.data_folder],
+        thumbnails=configuration.standalone.data_folder / FOLDER,
     )
     try:
         yield service

@@ -7,11 +7,12 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.core.thumbnail import FOLDER
 from miradouro.ingest.service import IngestService
 from miradouro.query.http_door import running_http_door
 from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
-from miradouro.query.thumbnail_cache import FOLDER, ThumbnailCache
+from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.grpc_server import Service
 from miradouro.runtime.http_server import RunningHttp
 from miradouro.runtime.settings import HttpSettings, ServerSettings, load

@@ -1,0 +1,107 @@
+"""The photo to small pictures of it, in a folder or another place that fsspec reaches; never into the index."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import Field
+
+from miradouro.core.errors import ConfigurationError, Internal
+from miradouro.core.pipeline import Draft
+from miradouro.core.thumbnail import thumbnail, thumbnail_name
+from miradouro.processors.plugin import Context, ProcessorOptions, need
+
+
+class ThumbnailOptions(ProcessorOptions):
+    """Options of `thumbnail`."""
+
+    sizes: list[int] = Field([320], min_length=1, max_length=8, description="Longest sides in pixels, 16 to 4,096 each.")
+    format: Literal["jpeg", "webp", "png"] = Field("jpeg", description="Format; the page takes jpeg alone.")
+    folder: str = Field(
+        "", description="Folder, or a URL that fsspec knows; empty: where the page looks, `thumbnails` in the data folder."
+    )
+
+
+class Thumbnail:
+    """Writes a thumbnail of each size, named by the photo's SHA-256, unless it is there. Changes nothing in the draft.
+
+    Raises BadPhoto, and Internal when a thumbnail can't be written.
+    """
+
+    Options = ThumbnailOptions
+
+    def __init__(self, options: ThumbnailOptions, context: Context) -> None:
+        if wrong := [size for size in options.sizes if not 16 <= size <= 4_096]:
+            raise ConfigurationError(f"processor thumbnail, option sizes: {wrong[0]}; allowed: 16 to 4,096")
+        self._options, self._limits, self._is_rehearsal = options, context.limits, context.is_rehearsal
+        place = options.folder or (str(context.thumbnails) if context.thumbnails else "")
+        if not place and not self._is_rehearsal:
+            raise ConfigurationError("processor thumbnail, option folder: there is no data folder here; name one")
+        self._files, self._folder = _opened(place or "memory://")
+
+    def __call__(self, draft: Draft) -> Draft:
+        """The draft as it is."""
+        data, decoded = draft.data, draft.decoded
+        need(data is not None and decoded is not None, "thumbnail", "the photo's bytes and size", "fetch and decode")
+        need(bool(draft.sha256), "thumbnail", "the photo's sha256", "fingerprint")
+        assert data is not None
+        assert decoded is not None
+        for size in self._options.sizes:
+            path = f"{self._folder}/{thumbnail_name(draft.sha256, size, file_format=self._options.format)}"
+            if not self._is_rehearsal and self._is_there(path):
+                continue
+            made = thumbnail(
+                data,
+                width=decoded.width,
+                height=decoded.height,
+                longest_side=size,
+                limits=self._limits,
+                file_format=self._options.format,
+            )
+            if not self._is_rehearsal:
+                self._write(path, made)
+        return draft
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            return bool(self._files.size(path))  # one that a crash left empty is made again
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise _unwritable(path, exc) from exc
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Whole or not at all: on this machine under a name of its own first; other stores do it so by themselves."""
+        try:
+            if not isinstance(self._files, LocalFileSystem):
+                self._files.pipe_file(path, data)
+                return
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+            try:
+                draft.write_bytes(data)
+                os.replace(draft, target)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+        except OSError as exc:
+            raise _unwritable(path, exc) from exc
+
+
+def _opened(place: str) -> tuple[Any, str]:
+    """The file system and the folder in it. Raises ConfigurationError."""
+    try:
+        files, folder = fsspec.core.url_to_fs(place)
+    except (ImportError, ValueError) as exc:
+        raise ConfigurationError(f"processor thumbnail, option folder={place!r}: {exc}") from exc
+    return files, str(folder).rstrip("/")
+
+
+def _unwritable(path: str, error: OSError) -> Internal:
+    return Internal(
+        f"thumbnail {path} can't be written: {error.strerror or error}; mend the folder and retry, or let the step ignore_failure"
+    )
