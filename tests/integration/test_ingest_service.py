@@ -242,7 +242,7 @@ def test_failures_are_listed_by_pages(house):
     ("field", "request_"),
     [
         ("page_size", ListFailuresRequest(page_size=1_001)),
-        ("after", ListFailuresRequest(page_token="made up")),
+        ("page_token", ListFailuresRequest(page_token="made up")),
         ("collection", ListFailuresRequest(collection="Not A Name")),
     ],
 )
