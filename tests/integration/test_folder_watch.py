@@ -4,13 +4,16 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import structlog
+from miradouro.adapters.file_store import file_uri
+from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.folder.watch import touched
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
+from miradouro.core.event import PhotoEvent
 from miradouro.ingest.folder_watch import Watched, watching
 from miradouro.ingest.settings import IngestSettings
 from miradouro.runtime.call import Call
@@ -37,11 +40,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def watch(house: House, folders: Mapping[str, Path], **settings: object) -> Iterator[Watched]:
+def watch(
+    house: House, folders: Mapping[str, Path], *, begun: threading.Event | None = None, **settings: object
+) -> Iterator[Watched]:
+    """Watches; `begun` is set when the first comparison begins."""
+
+    def shown(_: str) -> AbstractContextManager[Callable[[object], None]]:
+        if begun is not None:
+            begun.set()
+        return nullcontext(lambda _: None)
+
     chosen = IngestSettings(**{"watch_settle_ms": 20, **settings})  # type: ignore[arg-type]  # checked by pydantic
-    with watching(
-        house.service, folders, settings=chosen, excluded=[house.data], shown=lambda _: nullcontext(lambda _: None)
-    ) as watched:
+    with watching(house.service, folders, settings=chosen, excluded=[house.data], shown=shown) as watched:
         watched.start()
         yield watched
 
@@ -119,7 +129,6 @@ def test_what_changed_while_nobody_watched_is_found_at_the_start(house, folder):
 def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_when_it_is_back(house, folder):
     for number in range(4):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    structlog.reset_defaults()
     with capture_logs() as logs, watch(house, {"photos": folder}):
         until(lambda: len(photos(house)) == 4)
         away = folder.rename(folder.with_name("away"))
@@ -174,10 +183,13 @@ def test_a_run_that_somebody_else_asked_for_is_waited_for(house, folder):
     write(folder / "a.jpg", jpeg())
     stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
     next(stream)
-    with watch(house, {"photos": folder}):
+    begun = threading.Event()
+    with capture_logs() as logs, watch(house, {"photos": folder}, begun=begun):
+        assert begun.wait(SOON_S)
         list(stream)
         write(folder / "b.jpg", jpeg(seed=1))
         until(lambda: photos(house) == {"a.jpg", "b.jpg"})
+    assert [entry for entry in logs if entry["log_level"] != "info"] == []
 
 
 def test_it_stops_within_two_seconds_in_the_middle_of_the_work(house, folder):
@@ -222,3 +234,61 @@ def test_more_than_half_of_a_part_gone_is_left_to_the_comparison_of_everything(h
         until(lambda: len(photos(house)) == 5)
         (folder / "part/a.jpg").unlink()
         until(lambda: len(photos(house)) == 4)
+
+
+def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(house, folder):
+    for name in "abcde":
+        write(folder / f"{name}.jpg", jpeg(seed=ord(name)))
+    house.index_folder(folder)
+    (folder / "e.jpg").unlink()
+    source = FolderSource(str(folder), collection="photos", known=lambda: house.index.origins("photos"), file_uri=file_uri)
+    items = source.events()
+    seen = [next(items)]
+    folder.rename(folder.with_name("away"))
+    folder.mkdir()
+    with pytest.raises(FailedPrecondition, match="vanished while"):
+        seen.extend(items)
+    assert not [item for item in seen if isinstance(item, PhotoEvent)]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a/b/x.jpg"], "a/b/"),
+        (["a/b/x.jpg", "a/b/c/y.jpg"], "a/b/"),
+        (["a/x.jpg", "a-b/x.jpg"], ""),
+        (["x.jpg"], ""),
+        (["a/x.jpg", "a/.hidden.jpg", "data/index.db", ".hidden/x.jpg"], "a/"),
+        (["linked/x.jpg"], ""),
+        (["a/\u00e9 \ufffd/x.jpg"], "a/\u00e9 \ufffdEF\ufffdBF\ufffdBD/"),
+    ],
+)
+def test_changes_are_told_as_the_folder_that_they_have_in_common(folder, names, told):
+    (folder.parent / "elsewhere").mkdir()
+    (folder / "linked").symlink_to(folder.parent / "elsewhere")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    changes = touched(str(folder), stop=stop, settle_ms=100, excluded=[folder / "data"])
+    try:
+        assert next(changes) == ""
+        for name in names:
+            (folder / name).write_bytes(b"x")
+        assert next(changed for changed in changes if changed is not None) == told
+    finally:
+        stop.set()
+        changes.close()
+
+
+def test_changes_of_hidden_and_excluded_files_alone_are_not_told(folder):
+    (folder / "data").mkdir()
+    stop = threading.Event()
+    changes = touched(str(folder), stop=stop, settle_ms=20, excluded=[folder / "data"])
+    try:
+        assert next(changes) == ""
+        (folder / "data/x").write_bytes(b"x")
+        (folder / ".x").write_bytes(b"x")
+        assert [next(changes) for _ in range(3)] == [None] * 3
+    finally:
+        stop.set()
+        changes.close()

@@ -72,11 +72,14 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
         with ingest_service(index, parts.embedder, configuration) as ingest:
             search = search_service(index, parts.embedder, configuration)
             ingest_wire, search_wire = ingest_service_pb2.DESCRIPTOR, search_service_pb2.DESCRIPTOR
-            yield (
-                index,
-                [
-                    parts.service,
-                    Service(ingest_wire.services_by_name["IngestService"], ingest, ready=parts.service.ready),
-                    Service(search_wire.services_by_name["SearchService"], search),
-                ],
-            )
+            try:
+                yield (
+                    index,
+                    [
+                        parts.service,
+                        Service(ingest_wire.services_by_name["IngestService"], ingest, ready=parts.service.ready),
+                        Service(search_wire.services_by_name["SearchService"], search),
+                    ],
+                )
+            finally:
+                embedder.abandon()  # what still waits to be embedded is dropped: nobody waits for it any more

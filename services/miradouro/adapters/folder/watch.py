@@ -22,7 +22,8 @@ def touched(root: str, *, stop: Event, settle_ms: int, excluded: Sequence[Path] 
 
     Changes are told together, when none has come for `settle_ms`, as the one folder that they have in common; None is told
     now and then when there was none. "" comes first of all, once changes are being noted, and again whenever `root` comes,
-    goes or is replaced (a disk is mounted). What is hidden or `excluded` is not told. Where the system can't note changes only
+    goes or is replaced (a disk is mounted). What is hidden or `excluded` is not told, and what two links to one folder both show
+    may be told of one of them alone. Where the system can't note changes only
     that first one is told, and a line is logged. Ends when `stop` is set.
     """
     left_out = [os.path.realpath(folder) for folder in excluded]
