@@ -44,7 +44,9 @@ def up(data: Path) -> Iterator[SearchServiceStub]:
     target = f"127.0.0.1:{_free_port()}"
     log = data.with_name(f"{data.name}.log")
     with log.open("wb") as output:
-        server = subprocess.Popen([COMMAND, "up", "--data", str(data), "--listen", target], stdout=output, stderr=output)
+        server = subprocess.Popen(
+            [COMMAND, "up", "--data", str(data), "--listen", target, "--http", "off"], stdout=output, stderr=output
+        )
     try:
         with grpc.insecure_channel(target, options=[("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]) as channel:
             _wait_until_serving(channel, server, log)
