@@ -104,6 +104,9 @@ def test_what_cannot_be_read_is_named_and_nothing_below_it_is_deleted():
         for path in (root, photos):
             path.mkdir(exist_ok=True)
             path.chmod(0o777)
+        with open_house(root / "warm") as house:  # imports every module while it may be read
+            write(root / "one" / "a.jpg", jpeg())
+            assert counts(house.index_folder(root / "one")) == (1, 0, 0, 0, 0)
         with not_root(), open_house(root / "house") as house:
             for name in ("closed/a.jpg", "closed/deep/b.jpg", "closed.jpg", "open.jpg", "closedx/c.jpg"):
                 write(photos / name, jpeg())

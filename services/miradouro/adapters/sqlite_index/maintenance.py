@@ -102,7 +102,9 @@ class Maintenance:
 
     def _run(self) -> None:
         if sys.platform == "linux":  # where a thread has a niceness of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            me = threading.get_native_id()
+            # Never below what the process was started with: only root may.
+            os.setpriority(os.PRIO_PROCESS, me, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, me)))
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._asked > self._answered or self._stopped)
