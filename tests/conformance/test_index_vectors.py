@@ -137,6 +137,24 @@ def test_radius_and_conditions_count_together(index: Index) -> None:
     assert (none.matches, none.total) == ((), 0)
 
 
+def test_conditions_that_were_asked_before_are_answered_as_the_photos_are_now(index: Index) -> None:
+    """An index may remember who passed; whatever is written since has to count."""
+    space = PARTS
+    names = [f"{i}.jpg" for i in range(60)]
+    index.write([photo(name, attributes={"side": "left"}) for name in names])
+
+    def left() -> set[str]:
+        clause = VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0])
+        asked = IndexQuery(COLLECTION, clause, conditions=(AttributeIn("side", ("left",)),), limit=100)
+        return {match.photo_id for match in index.search(asked).matches}
+
+    assert left() == set(names)
+    index.write([photo("new.jpg", attributes={"side": "left"})])
+    assert left() == {*names, "new.jpg"}
+    index.write([photo("0.jpg", version=2, attributes={"side": "right"}), tombstone("1.jpg", version=2)])
+    assert left() == {*names[2:], "new.jpg"}
+
+
 def test_truncated_means_that_photos_within_the_radius_cannot_be_reached(index: Index) -> None:
     space = Space("tiny", "features", "", 4, "9" * 64, is_default=True, is_default_pooling=True)
     index.ensure_collection("many", spaces=[space])

@@ -15,6 +15,7 @@ from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.driver_errors import translated
 from miradouro.adapters.sqlite_index.listing import everything
 from miradouro.adapters.sqlite_index.maintenance import Maintenance
+from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
 from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, check_format, create_tables, write_format
@@ -49,6 +50,7 @@ class SqliteIndex:
         self._lock = lock
         self._catalogue = Catalogue()
         self._views = SegmentViews(folder, self._catalogue)
+        self._passing = Passing(tuning.passing_bytes)
         self._tails = Tails(folder, connections, self._catalogue) if lock else None
         self._maintenance = Maintenance(folder, connections, self._catalogue, self._tails, tuning) if self._tails else None
 
@@ -276,4 +278,4 @@ class SqliteIndex:
             parts = ()
         collection = self._catalogue.find(connection, query.collection)
         coverage = Coverage.of(parts, collection.last_change)
-        return by_vector(connection, collection, space, coverage, query, clause, self._tuning)
+        return by_vector(connection, collection, space, coverage, query, clause, self._tuning, self._passing)

@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
-from miradouro.adapters.sqlite_index.conditions import Bindings, where
+from miradouro.adapters.sqlite_index.conditions import Bindings
 from miradouro.adapters.sqlite_index.rows import array_binding
 from miradouro.adapters.sqlite_index.segment_graph import Float16, Int64
 from miradouro.adapters.sqlite_index.segments import Part, vectors_between
 from miradouro.core.document import Float32
-from miradouro.core.query import Condition
 
 SCANNED_AT_ONCE_BYTES = 4 << 20
 # Error of a scanned distance beyond that of rounding the query to float16: sums are float32, relative error below 1e-5.
@@ -93,12 +92,6 @@ class Scan:
             yield Scanned(np.array([row[1] for row in batch], np.int64), _distances(vectors, self.asked))
 
 
-def passing(connection: apsw.Connection, collection: Collection, conditions: Sequence[Condition]) -> Int64:
-    """Changes of the live photos that pass the conditions, growing."""
-    condition, bindings = where(collection.collection_id, conditions)
-    return _numbers(connection, f"SELECT group_concat(d.change) FROM documents d WHERE {condition}", bindings)
-
-
 def are_in(sorted_numbers: Int64, numbers: Int64) -> Bool:
     """Which of `numbers` are among `sorted_numbers`, which grow."""
     if not len(sorted_numbers):
@@ -109,10 +102,10 @@ def are_in(sorted_numbers: Int64, numbers: Int64) -> Bool:
 
 
 def _replaced(connection: apsw.Connection, collection: Collection) -> Int64:
-    return _numbers(connection, "SELECT group_concat(change) FROM replaced WHERE collection_id = ?", [collection.collection_id])
+    return numbers_of(connection, "SELECT group_concat(change) FROM replaced WHERE collection_id = ?", [collection.collection_id])
 
 
-def _numbers(connection: apsw.Connection, sql: str, bindings: Bindings) -> Int64:
+def numbers_of(connection: apsw.Connection, sql: str, bindings: Bindings) -> Int64:
     """The whole numbers that `sql` gives as one text, sorted: less than half the time of as many rows."""
     text = str(connection.execute(sql, bindings).get or "")
     return np.sort(np.fromstring(text, np.int64, sep=","))

@@ -10,9 +10,10 @@ from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
 from miradouro.adapters.sqlite_index.conditions import where
 from miradouro.adapters.sqlite_index.graph_search import count_held, nearest_by_graph
 from miradouro.adapters.sqlite_index.ordering import ordering
+from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import NOTHING, Members, Ranked, Ranking
 from miradouro.adapters.sqlite_index.rows import array_binding
-from miradouro.adapters.sqlite_index.scan import SCAN_ERROR, SCANNED_AT_ONCE_BYTES, Scan, Scanned, passing
+from miradouro.adapters.sqlite_index.scan import SCAN_ERROR, SCANNED_AT_ONCE_BYTES, Scan, Scanned
 from miradouro.adapters.sqlite_index.segment_graph import Int64
 from miradouro.adapters.sqlite_index.segments import Coverage
 from miradouro.adapters.sqlite_index.tuning import Tuning
@@ -31,6 +32,7 @@ def by_vector(
     query: IndexQuery,
     clause: VectorClause,
     tuning: Tuning,
+    passing: Passing,
 ) -> Ranking:
     """Photos by distance, nearest first; the parts of `coverage` were taken before the connection's transaction began."""
     if clause.provenance != space.space.provenance:
@@ -38,7 +40,7 @@ def by_vector(
     asked = np.ascontiguousarray(clause.vector, np.float32)
     rounded = asked.astype(np.float16)
     error = float(np.linalg.norm(asked - rounded.astype(np.float32))) + SCAN_ERROR
-    wanted = passing(connection, collection, query.conditions) if query.conditions else None
+    wanted = passing.changes(connection, collection, query.conditions) if query.conditions else None
     scan = Scan(connection, collection, space, rounded, wanted)
     by_graph = _by_graph(scan, coverage, query, clause, tuning, error)
     if by_graph is None:
