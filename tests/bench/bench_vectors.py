@@ -4,6 +4,7 @@
 change the sizes.
 """
 
+import itertools
 import os
 import statistics
 import sys
@@ -116,15 +117,24 @@ def top_ten(size: int) -> Iterator[dict[str, Any]]:
 
 
 def filtered(size: int, ask: Callable[..., object], asked: "np.ndarray") -> Iterator[dict[str, Any]]:
+    """Every filter when nobody asked it since the last write, and when it was asked before."""
     for share, (name, _) in FILTERS.items():
-        condition = AttributeIn(name, ("1",))
-        taken = in_turns({"all": ask, "some": lambda vector, one=condition: ask(vector, one)}, asked[:10])
+        numbers = itertools.count()
+        calls = {
+            "all": ask,
+            "for the first time": lambda vector, one=name, number=numbers: ask(
+                vector, AttributeIn(one, ("1", f"in no photo {next(number)}"))
+            ),
+            "again": lambda vector, one=name: ask(vector, AttributeIn(one, ("1",))),
+        }
+        taken = in_turns(calls, asked[:10])
         limit = max(MOST_FILTERED_RATIO * taken["all"], FILTERED_MS)
-        yield row(
-            f"vector top 10, a filter that {share} pass, {size:,} x {DIMENSION}-d; peer: without the filter",
-            taken["some"], taken["all"], "ms", goal=f"at most {MOST_FILTERED_RATIO} x or {FILTERED_MS:g} ms", better="lower",
-            holds=taken["some"] <= limit, cause="the photos that pass are read from the database and counted",
-        )  # fmt: skip
+        for when in ("for the first time", "again"):
+            yield row(
+                f"vector top 10, a filter that {share} pass, asked {when}, {size:,} x {DIMENSION}-d; peer: without the filter",
+                taken[when], taken["all"], "ms", goal=f"at most {MOST_FILTERED_RATIO} x or {FILTERED_MS:g} ms", better="lower",
+                holds=taken[when] <= limit, cause="the photos that pass are read from the database and counted",
+            )  # fmt: skip
 
 
 def regions() -> Iterator[dict[str, Any]]:
