@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "services")) if path not in sys.path]
 
 import numpy as np  # noqa: E402 - the paths above make this runnable as a script
-from miradouro.adapters.sqlite_index import SqliteIndex  # noqa: E402 - as above
+from miradouro.adapters.sqlite_index import SqliteIndex, Tuning  # noqa: E402 - as above
 from miradouro.core.document import Document  # noqa: E402 - as above
 from miradouro.core.query import AttributeIn, Clause, Condition, IndexQuery, KeywordClause, TextClause, VectorClause  # noqa: E402 - as above
 

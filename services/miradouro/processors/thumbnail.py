@@ -1,7 +1,5 @@
 """The photo to small pictures of it, in a folder or another place that fsspec reaches; never into the index."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +11,7 @@ from miradouro.core.errors import ConfigurationError, Internal
 from miradouro.core.pipeline import Draft
 from miradouro.core.thumbnail import thumbnail, thumbnail_name
 from miradouro.processors.plugin import Context, ProcessorOptions, need
+from miradouro.runtime.whole_file import write_whole
 
 
 class ThumbnailOptions(ProcessorOptions):
@@ -74,20 +73,12 @@ class Thumbnail:
             raise _unwritable(path, exc) from exc
 
     def _write(self, path: str, data: bytes) -> None:
-        """Whole or not at all: on this machine under a name of its own first; other stores do it so by themselves."""
+        """Whole or not at all: stores on other machines do it so by themselves."""
         try:
             if not isinstance(self._files, LocalFileSystem):
                 self._files.pipe_file(path, data)
                 return
-            target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-            try:
-                draft.write_bytes(data)
-                os.replace(draft, target)
-            except BaseException:
-                draft.unlink(missing_ok=True)
-                raise
+            write_whole(Path(path), data)
         except OSError as exc:
             raise _unwritable(path, exc) from exc
 

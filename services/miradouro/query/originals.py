@@ -35,13 +35,17 @@ class Originals:
         Raises FailedPrecondition (kept nowhere, gone, out of reach, changed since), Unavailable.
         """
         try:
-            data = self.read_as_it_is(document)
+            return self.read_unchanged(document)
         except NotFound as exc:
             raise FailedPrecondition(f"the original of {document.photo_id!r} can't be read: {exc.message}; {_OFFER}") from exc
         except FailedPrecondition as exc:
             raise FailedPrecondition(f"{exc.message}; {_OFFER}") from exc
+
+    def read_unchanged(self, document: Document) -> bytes:
+        """The bytes that were indexed. Raises as `read_as_it_is` does, and FailedPrecondition when they are others now."""
+        data = self.read_as_it_is(document)
         if hashlib.sha256(data).hexdigest() != document.sha256:
-            raise FailedPrecondition(f"{document.uri} has changed since it was indexed; index its folder again, or {_OFFER}")
+            raise FailedPrecondition(f"{document.uri} has changed since it was indexed; index its folder again")
         return data
 
     def read_as_it_is(self, document: Document) -> bytes:

@@ -52,9 +52,7 @@ class Pictures:
         return Picture(self._cache.get(document.sha256, size, lambda: self._small(document, size)), MEDIA_TYPE, mark)
 
     def _small(self, document: Document, size: int) -> bytes:
-        data = self._originals.read_as_it_is(document)
-        if hashlib.sha256(data).hexdigest() != document.sha256:
-            raise FailedPrecondition(f"{document.uri} has changed since it was indexed; index its folder again")
+        data = self._originals.read_unchanged(document)
         return thumbnail(data, width=document.width, height=document.height, longest_side=size, limits=self._limits)
 
 

@@ -1,7 +1,5 @@
 """Thumbnails in files, which may be deleted at any time: they are made again."""
 
-import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from miradouro.core.thumbnail import thumbnail_name
+from miradouro.runtime.whole_file import write_whole
 
 _log = structlog.get_logger()
 
@@ -31,21 +30,9 @@ class ThumbnailCache:
                 return kept
         made = make()
         try:
-            _write(path, made)
+            write_whole(path, made)  # one that is empty after a crash is made again
         except OSError as exc:
             if not self._has_complained:
                 _log.warning("thumbnails can't be kept", folder=str(self._folder), error=exc.strerror)
             self._has_complained = True
         return made
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: under a name of its own first. Not synced: a file that is empty after a crash is made again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(data)
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
