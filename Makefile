@@ -8,7 +8,7 @@ SERVE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint protos protos-check bench accept test-long format lock clean
+.PHONY: help demo test check lint protos protos-check engines bench accept test-long format lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ protos-check: $(DEV)
 	$(call describe,build/openapi.json)
 	@diff build/openapi.json services/miradouro/query/openapi.json >/dev/null \
 	    || { echo 'services/miradouro/query/openapi.json is not what protos/ says: run make protos and commit it' >&2; exit 1; }
+
+engines: $(DEV)  ## run a real Kafka and OpenSearch here until Ctrl-C; prints the settings that use them
+	$(BIN)/miradouro dev engines
 
 bench: $(DEV)  ## measure; prints a table and writes build/bench.json
 	@$(BIN)/python -m pip install --quiet --group bench || echo 'some engines to compare with are missing: measuring without them' >&2

@@ -10,9 +10,33 @@ from miradouro.bundles.pull import pull
 from miradouro.bundles.registry import manifests
 from miradouro.bundles.settings import BundleSettings
 
+from tests import engine_processes
+
 # A slow machine is no wrong answer. The rest stays as hypothesis chooses it, by hand or under CI.
 settings.register_profile("untimed", settings.default, deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        engine_processes.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        engine_processes.end()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> str:
+    """The bootstrap address of a real Kafka that other tests use at the same time."""
+    return engine_processes.kafka()
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> str:
+    """The URL of a real OpenSearch that other tests use at the same time."""
+    return engine_processes.opensearch()
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
     "serve": ("miradouro.cli.serve", "Run one service."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
+    "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),
 }
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

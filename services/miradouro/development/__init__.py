@@ -1,0 +1,1 @@
+"""Real engines on this machine, for development and tests: Kafka and OpenSearch as processes."""

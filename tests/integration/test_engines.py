@@ -1,0 +1,39 @@
+"""The engines that other tests talk to: real ones, with what the index needs."""
+
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+
+from tests.e2e.command import COMMAND
+
+
+def test_kafka_answers_its_clients(kafka: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        assert admin.describe_cluster()["brokers"]
+    finally:
+        admin.close()
+
+
+def test_opensearch_has_the_knn_plugin(opensearch: str) -> None:
+    with urllib.request.urlopen(f"{opensearch}/_nodes/plugins") as answer:
+        [node] = json.load(answer)["nodes"].values()
+    assert "org.opensearch.knn.plugin.KNNPlugin" in {plugin["classname"] for plugin in node["plugins"]}
+
+
+def test_the_command_runs_engines_until_it_is_ended(tmp_path: Path) -> None:
+    command = [COMMAND, "dev", "engines", "--no-opensearch", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as running:
+        assert running.stdout is not None
+        told = running.stdout.readline()
+        bootstrap = told.split("MIRADOURO_TEST_KAFKA=")[1].strip()
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        admin.close()
+        running.send_signal(signal.SIGTERM)
+    assert running.returncode == 0
+    assert "Kafka Server started" in next(tmp_path.rglob("log.txt")).read_text()
