@@ -19,6 +19,7 @@ from miradouro.development.engines import start_kafka, start_opensearch
 
 _FOLDER = "MIRADOURO_TEST_ENGINES_FOLDER"  # from pytest's first process to its workers
 _END_TIMEOUT_S = 30.0
+_held: list[object] = []  # a process object that goes while its process runs is a warning
 
 
 def begin() -> None:
@@ -48,11 +49,13 @@ def opensearch() -> str:
 
 def _start_kafka(folder: Path) -> tuple[str, list[int]]:
     cluster = start_kafka(folder)
+    _held.append(cluster)
     return cluster.bootstrap, [broker.pid for broker in cluster.brokers]
 
 
 def _start_opensearch(folder: Path) -> tuple[str, list[int]]:
     node = start_opensearch(folder)
+    _held.append(node)
     return node.url, [node.pid]
 
 
