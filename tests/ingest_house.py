@@ -78,6 +78,7 @@ def open_house(folder: Path, *, networks_class: type[GatedNetworks] = GatedNetwo
         chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
             store=index,
+            letters=index,
             embedder=batcher,
             photo_store=FileStore(chosen.photo_root_folders),
             labels=LABEL_TABLE,

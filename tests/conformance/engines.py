@@ -1,13 +1,19 @@
 """The adapters that the suites of this folder run over, each opened as its composition root does."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
 from miradouro.core.document import Document
 from miradouro.core.ports import DeadLetters, IndexAdmin, PhotoIndex, WriteStatus
+
+from tests import engine_processes
 
 
 class Index(PhotoIndex, IndexAdmin, Protocol):
@@ -31,5 +37,42 @@ def sqlite_with_graphs(folder: Path) -> SqliteIndex:
     return SettledIndex.open(folder / "data", writer=True, tuning=Tuning(exact_vectors=50, tail_vectors=50))
 
 
-INDICES: dict[str, Callable[[Path], AbstractContextManager[Index]]] = {"sqlite": sqlite, "sqlite with graphs": sqlite_with_graphs}
-DEAD_LETTERS: dict[str, Callable[[Path], AbstractContextManager[DeadLetters]]] = {"sqlite": sqlite}
+@contextmanager
+def opensearch(folder: Path) -> Iterator[OpenSearchIndex]:  # noqa: ARG001 # it is elsewhere
+    """Indices of its own, which go with the test; what is written is found at once."""
+    settings = OpenSearchSettings(
+        opensearch_url=engine_processes.opensearch(), opensearch_prefix=f"t{uuid.uuid4().hex}", opensearch_refresh="true"
+    )
+    with OpenSearchIndex.open(settings) as index:
+        try:
+            yield index
+        finally:
+            client = connect(settings)
+            client.indices.delete(index=f"{settings.opensearch_prefix}.*")
+            client.close()
+
+
+INDICES: dict[str, Callable[[Path], AbstractContextManager[Index]]] = {
+    "sqlite": sqlite,
+    "sqlite with graphs": sqlite_with_graphs,
+    "opensearch": opensearch,
+}
+EMBEDDED = ("sqlite", "sqlite with graphs")
+
+
+@contextmanager
+def kafka(folder: Path) -> Iterator[KafkaDeadLetters]:  # noqa: ARG001 # it is elsewhere
+    """A topic of its own."""
+    name = f"t{uuid.uuid4().hex}"
+    settings = KafkaSettings(
+        kafka_bootstrap=engine_processes.kafka(),
+        kafka_topic=f"{name}.photos",
+        kafka_dead_topic=f"{name}.dead",
+        kafka_partitions=2,
+    )
+    ensure_topics(settings)
+    with KafkaDeadLetters(settings) as letters:
+        yield letters
+
+
+DEAD_LETTERS: dict[str, Callable[[Path], AbstractContextManager[DeadLetters]]] = {"sqlite": sqlite, "kafka": kafka}

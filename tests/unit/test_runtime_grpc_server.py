@@ -61,6 +61,7 @@ def _examples() -> list[MiradouroError]:
     special = {
         "InvalidArgument": lambda cls: cls("limit", "0 is not within 1 to 1,000"),
         "BadPhoto": lambda cls: cls("truncated", "ends after 12 bytes"),
+        "BadEvent": lambda cls: cls("bad_key", "key", "it has no slash"),
         "ProvenanceMismatch": lambda cls: cls("a/b", "1" * 64, "2" * 64),
     }
     found: list[MiradouroError] = []

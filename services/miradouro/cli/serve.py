@@ -40,3 +40,58 @@ def embedding(listen: str | None) -> None:
             click.echo(f"embedding service ready on {address} ({parts.embedder.provider}: {bundles})")
 
         serve_grpc([parts.service], listen=where, setting=setting, settings=server, registry=registry, on_ready=say_ready)
+
+
+@serve.command()
+@click.option(
+    "--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_INGEST_LISTEN."
+)
+def ingest(listen: str | None) -> None:
+    """Take photo events from Kafka into OpenSearch."""
+    from miradouro.ingest.composition import open_ingest
+    from miradouro.ingest.settings import IngestSettings
+
+    logs.configure(load(LogSettings))
+    settings, server, metrics = load(IngestSettings), load(ServerSettings), load(MetricsSettings)
+    where, setting = (settings.ingest_listen, "MIRADOURO_INGEST_LISTEN") if listen is None else (listen, "--listen")
+    loopback(where, setting=setting)
+    registry = process_registry()
+    with metrics_endpoint(registry, metrics.metrics_listen), open_ingest(settings, registry=registry) as parts:
+
+        def begin(address: Address) -> None:
+            parts.consumer.start()
+            click.echo(f"ingest service listening on {address}")
+
+        serve_grpc(
+            [parts.service],
+            listen=where,
+            setting=setting,
+            settings=server,
+            registry=registry,
+            on_ready=begin,
+            on_drain=parts.consumer.stop,
+        )
+        parts.consumer.raise_error()
+
+
+@serve.command()
+@click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_QUERY_LISTEN.")
+def query(listen: str | None) -> None:
+    """Answer questions from OpenSearch, over gRPC."""
+    from miradouro.query.composition import open_query
+    from miradouro.query.settings import QuerySettings
+
+    logs.configure(load(LogSettings))
+    settings, server, metrics = load(QuerySettings), load(ServerSettings), load(MetricsSettings)
+    where, setting = (settings.query_listen, "MIRADOURO_QUERY_LISTEN") if listen is None else (listen, "--listen")
+    loopback(where, setting=setting)
+    registry = process_registry()
+    with metrics_endpoint(registry, metrics.metrics_listen), open_query(settings) as service:
+        serve_grpc(
+            [service],
+            listen=where,
+            setting=setting,
+            settings=server,
+            registry=registry,
+            on_ready=lambda address: click.echo(f"query service listening on {address}"),
+        )

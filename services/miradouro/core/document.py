@@ -1,12 +1,16 @@
 """What is stored about a photo."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from miradouro.core.event import SourceRecord
 
 Float32 = npt.NDArray[np.float32]
 
@@ -19,6 +23,9 @@ class TagKind(StrEnum):
     USER = "user"
 
 
+_TAG_ORDER = {TagKind.USER: 0, TagKind.LABEL: 1, TagKind.PARENT: 2}
+
+
 @dataclass(frozen=True)
 class Tag:
     """A tag with its probability, 0 to 1 (1 for a person's tags). A document holds each label once."""
@@ -26,6 +33,15 @@ class Tag:
     label: str
     score: float
     kind: TagKind
+
+
+def ordered_tags(tags: Iterable[Tag]) -> list[Tag]:
+    """A person's tags first as given, then labels, then parents, each by probability and then by name."""
+
+    def rank(tag: Tag) -> tuple[int, float, str]:
+        return (0, 0.0, "") if tag.kind is TagKind.USER else (_TAG_ORDER[tag.kind], -tag.score, tag.label)
+
+    return sorted(tags, key=rank)
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,8 @@ class Document:
 class Failure:
     """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC.
 
-    `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others.
+    `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others. `record` is where it
+    came from, when that was a log; an index does not keep it.
     """
 
     collection: str
@@ -109,3 +126,4 @@ class Failure:
     uri: str
     failed_at: datetime
     event: bytes = b""
+    record: "SourceRecord | None" = None

@@ -2,7 +2,8 @@
 
     MiradouroError
     ├── InvalidArgument         the caller's words are wrong
-    │   └── BadPhoto            the bytes are no photo that we can take
+    │   ├── BadPhoto            the bytes are no photo that we can take
+    │   └── BadEvent            the record is no event that we can take
     ├── NotFound                no such collection, photo or space
     ├── FailedPrecondition      right words, wrong state of the system
     │   ├── ProvenanceMismatch  vectors made in another way than the stored ones
@@ -64,6 +65,26 @@ class BadPhoto(InvalidArgument):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__("photo", message)
+        if reason not in self.REASONS:
+            raise ValueError(f"{reason!r} is not one of {self.REASONS}")
+        self.reason = reason
+
+
+class BadEvent(InvalidArgument):
+    """A record is no event that we can take; `reason` is one of REASONS, for programs."""
+
+    REASONS: ClassVar[tuple[str, ...]] = (
+        "not_an_event",
+        "unknown_schema_version",
+        "unknown_type",
+        "bad_key",
+        "version_missing",
+        "bad_version",
+        "bad_data",
+    )
+
+    def __init__(self, reason: str, field: str, message: str) -> None:
+        super().__init__(field, message)
         if reason not in self.REASONS:
             raise ValueError(f"{reason!r} is not one of {self.REASONS}")
         self.reason = reason

@@ -33,11 +33,23 @@ class EventKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class SourceRecord:
+    """The record of a log that an event came in, as it stood there."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
 class PhotoEvent:
     """A photo was uploaded, changed or deleted; carries the photo's whole state.
 
     `uri` or `data` (encoded bytes), not both; neither when deleted. `version` is 1 … 2^63 - 1, growing per photo.
-    `origin` is set by the folder source alone.
+    `origin` is set by the folder source alone, `record` by sources that read a log.
     """
 
     event_id: str
@@ -57,6 +69,7 @@ class PhotoEvent:
     place: Place | None = None
     taken_at: TakenAt | None = None
     origin: Origin | None = None
+    record: SourceRecord | None = None
 
 
 def check_collection(name: str, *, field: str = "collection") -> str:

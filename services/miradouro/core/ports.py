@@ -11,7 +11,7 @@ from typing import Protocol
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import PhotoEvent
+from miradouro.core.event import PhotoEvent, SourceRecord
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.spaces import BundleDescription, Space
 
@@ -97,7 +97,8 @@ class PhotoIndex(Protocol):
     def write(self, documents: Sequence[Document]) -> list[WriteStatus]:
         """Stores documents durably, one status each; an older or equal version is STALE and changes nothing.
 
-        On return the data is safe and searchable. A stored document clears the photo's failure of the same or a smaller version.
+        On return the data is safe, and searchable at once or after the engine's refresh interval. A stored document clears the
+        photo's failure of the same or a smaller version, where the index keeps failures.
         Raises NotFound (no such collection), ProvenanceMismatch, InvalidArgument (a vector of wrong shape, NaN, not unit
         length, or of no space of the collection), Unavailable (disk full, read-only).
         """
@@ -178,6 +179,7 @@ class Refused:
     version: int
     uri: str
     error: InvalidArgument
+    record: SourceRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -196,12 +198,17 @@ class Ignored:
     path: str
 
 
+@dataclass(frozen=True)
+class NothingYet:
+    """A source that goes on has nothing for now: what is under way should not wait for what comes next."""
+
+
 SourceItem = PhotoEvent | Refused | Unchanged | Ignored
 
 
 class EventSource(Protocol):
     """Gives photo events in order per photo."""
 
-    def events(self) -> Iterator[SourceItem]:
+    def events(self) -> Iterator[SourceItem | NothingYet]:
         """Events, and what else the source has to tell, until it is exhausted or closed."""
         ...

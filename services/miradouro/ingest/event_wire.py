@@ -45,6 +45,11 @@ def _event_of(message: photo_event_pb2.PhotoEvent) -> PhotoEvent:
     if kind is None:
         allowed = ", ".join(photo_event_pb2.PhotoEventKind.Name(known) for known in _KINDS)
         raise InvalidArgument("kind", f"{message.kind} is not a kind of event; allowed: {allowed}")
+    return message_to_event(message, kind=kind)
+
+
+def message_to_event(message: photo_event_pb2.PhotoEvent, *, kind: EventKind) -> PhotoEvent:
+    """The event, its limits not checked; `kind` as the message or its envelope tells. Raises InvalidArgument."""
     return PhotoEvent(
         event_id=message.event_id,
         kind=kind,

@@ -20,10 +20,10 @@ import structlog
 import tenacity
 
 from miradouro.core.document import Document, Failure, Origin
-from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
+from miradouro.core.errors import BadEvent, BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import Processor, ingest
-from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged, WriteStatus
+from miradouro.core.ports import DeadLetters, Ignored, NothingYet, PhotoIndex, Refused, SourceItem, Unchanged, WriteStatus
 from miradouro.core.spaces import Space
 from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.ingest.settings import IngestSettings
@@ -90,7 +90,7 @@ class Runner:
         """Ends the worker threads; photos that wait are dropped."""
         self._workers.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, items: Iterable[SourceItem], run: Run) -> Iterator[Outcome]:
+    def run(self, items: Iterable[SourceItem | NothingYet], run: Run) -> Iterator[Outcome]:
         """One outcome per item, in order, each after it is stored durably.
 
         Ends early when the run is cancelled; what was committed until then stays, what was finished is committed too.
@@ -102,6 +102,11 @@ class Runner:
             for item in items:
                 if run.cancelled.is_set():
                     return
+                if isinstance(item, NothingYet):
+                    while flights and not run.cancelled.is_set():
+                        yield from self._land(flights, group, run)
+                    yield from group.commit()
+                    continue
                 flights.append(self._launch(item, run))
                 while not run.cancelled.is_set() and flights and (_has_landed(flights[0]) or self._is_full(flights)):
                     yield from self._land(flights, group, run)
@@ -217,7 +222,7 @@ class _Group:
     ) -> Outcome:
         told = next(written) if isinstance(result, Document) else result
         if isinstance(told, MiradouroError):
-            reason = told.reason if isinstance(told, BadPhoto) else told.status.lower()
+            reason = told.reason if isinstance(told, BadPhoto | BadEvent) else told.status.lower()
             return Outcome(item, Status.FAILED, reason, told.message, told.retriable)
         if told is not None:
             return Outcome(item, Status.STORED if told is WriteStatus.STORED else Status.STALE)
@@ -271,4 +276,5 @@ def _failure(outcome: Outcome) -> Failure:
         uri=item.uri,
         failed_at=datetime.now(UTC),
         event=kept_with_failure(item),
+        record=item.record,
     )

@@ -1,9 +1,10 @@
 """The ingest service: what its RPCs do, whichever door they come through."""
 
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,13 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Failure
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
-from miradouro.core.ports import DeadLetters, Embedder, IndexAdmin, PhotoIndex, PhotoStore
+from miradouro.core.ports import DeadLetters, Embedder, IndexAdmin, NothingYet, PhotoIndex, PhotoStore, SourceItem
 from miradouro.core.query import MAX_LIMIT
 from miradouro.core.spaces import BundleDescription, Space, resolve_space
 from miradouro.ingest import event_wire, wire
 from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_of_gone_files, index_folder
 from miradouro.ingest.retry_run import Retried, Retry
-from miradouro.ingest.runner import Run, Runner
+from miradouro.ingest.runner import Outcome, Run, Runner
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
@@ -45,8 +46,8 @@ _POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another
 _DESCRIBED_FOR_S = 1.0  # an embedder that is restarted with other bundles takes longer than that
 
 
-class WritableStore(PhotoIndex, IndexAdmin, DeadLetters, Protocol):
-    """An index that is also its own administration and dead letters."""
+class WritableStore(PhotoIndex, IndexAdmin, Protocol):
+    """An index that is also its own administration."""
 
 
 class IngestService:
@@ -61,6 +62,7 @@ class IngestService:
         self,
         *,
         store: WritableStore,
+        letters: DeadLetters,
         embedder: Embedder,
         photo_store: PhotoStore,
         labels: LabelTable,
@@ -71,11 +73,12 @@ class IngestService:
         excluded: Sequence[Path] = (),
         thumbnails: Path | None = None,
     ) -> None:
-        self._store, self._embedder, self._photo_store, self._labels = store, embedder, photo_store, labels
+        self._store, self._letters = store, letters
+        self._embedder, self._photo_store, self._labels = embedder, photo_store, labels
         self._pipeline, self._settings, self._limits = pipeline, settings, limits
         self._spaces, self._excluded, self._thumbnails = spaces, excluded, thumbnails
         self._describe = _remembered(embedder.describe)
-        self._runner = Runner(index=store, letters=store, settings=settings)
+        self._runner = Runner(index=store, letters=letters, settings=settings)
         self._run_ended = threading.Condition()
         self._indexing: set[str] = set()
         self._held: dict[str, tuple[Space, ...]] = {}  # a collection's spaces never change
@@ -95,6 +98,13 @@ class IngestService:
         outcomes = list(self._runner.run(items, run))
         results = [wire.result_of(outcome, event.event_id) for outcome, event in zip(outcomes, request.events, strict=False)]
         return PutEventsResponse(results=results)
+
+    def consume(self, items: Iterable[SourceItem | NothingYet], call: Call) -> Iterator[Outcome]:
+        """Indexes what a log tells, one outcome per item, in order, each after it is stored or a dead letter.
+
+        What fails for a passing reason is tried again until the call is cancelled. Raises what stops every photo.
+        """
+        return self._runner.run(items, self._run(self._photo_store, call, retriable_stops=True, retry_s=math.inf))
 
     def IndexFolder(self, request: IndexFolderRequest, call: Call) -> Iterator[IndexFolderResponse]:
         """Brings a collection in line with a folder.
@@ -146,7 +156,7 @@ class IngestService:
             )
             for told in index_folder(source, runner=self._runner, run=run):
                 if isinstance(told, FolderReport) and not call.cancelled.is_set():
-                    forget_failures_of_gone_files(root, collection, within=within, index=self._store, letters=self._store)
+                    forget_failures_of_gone_files(root, collection, within=within, index=self._store, letters=self._letters)
                 yield told
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:
@@ -154,7 +164,7 @@ class IngestService:
         call.remaining_s()
         if request.page_size > MAX_LIMIT:
             raise InvalidArgument("page_size", f"{request.page_size:,}; allowed: 1 to {MAX_LIMIT:,}, or 0 for {_DEFAULT_PAGE}")
-        failures, token = self._store.list(
+        failures, token = self._letters.list(
             collection=check_collection(request.collection) if request.collection else "",
             limit=request.page_size or _DEFAULT_PAGE,
             after=request.page_token,
@@ -187,7 +197,7 @@ class IngestService:
         """Every failure, by pages."""
         after = ""
         while True:
-            failures, after = self._store.list(collection=collection, limit=MAX_LIMIT, after=after)
+            failures, after = self._letters.list(collection=collection, limit=MAX_LIMIT, after=after)
             yield failures
             if not after:
                 return
@@ -199,7 +209,7 @@ class IngestService:
             collection,
             root,
             index=self._store,
-            letters=self._store,
+            letters=self._letters,
             runner=self._runner,
             folder_run=lambda: replace(self._folder_run(root, call), retriable_stops=False),
             event_run=lambda: self._run(self._photo_store, call, retriable_stops=False, retry_s=retry_s),

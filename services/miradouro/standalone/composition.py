@@ -24,6 +24,7 @@ def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Config
     """The ingest service over this process's index. Raises ConfigurationError (the pipeline)."""
     service = IngestService(
         store=index,
+        letters=index,
         embedder=embedder,
         photo_store=FileStore(configuration.ingest.photo_root_folders),
         labels=load_labels(),

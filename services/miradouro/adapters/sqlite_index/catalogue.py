@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 import apsw
 
 from miradouro.adapters.sqlite_index.rows import space_of, space_text
 from miradouro.adapters.sqlite_index.schema import create_text_table, create_vector_table
-from miradouro.core.errors import FailedPrecondition, NotFound, ProvenanceMismatch
+from miradouro.core.errors import NotFound
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, SpaceStats
 from miradouro.core.spaces import Space, resolve_space
+from miradouro.core.storable import check_same_spaces, other_root
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ class Catalogue:
         except NotFound:
             self._make(connection, name, spaces, root)
             return
-        _check_spaces(name, [one.space for one in self.spaces(connection, collection)], spaces)
+        check_same_spaces(name, [one.space for one in self.spaces(connection, collection)], spaces)
         if root and root != collection.root:
             if collection.root or collection.photos or collection.deleted:
-                raise FailedPrecondition(_root_message(collection, root))
+                raise other_root(name, collection.root, root)
             connection.execute("UPDATE collections SET root = ? WHERE collection_id = ?", (root, collection.collection_id))
 
     def stats(self, connection: apsw.Connection) -> list[CollectionStats]:
@@ -124,41 +124,3 @@ class Catalogue:
             space_id = connection.last_insert_rowid()
             create_vector_table(connection, space_id)
             connection.execute("INSERT INTO segments(space_id) VALUES (?)", (space_id,))
-
-
-def _check_spaces(collection: str, stored: Sequence[Space], offered: Sequence[Space]) -> None:
-    by_name = {space.name: space for space in offered}
-    missing = [space.name for space in stored if space.name not in by_name]
-    added = sorted(by_name.keys() - {space.name for space in stored})
-    if missing or added:
-        raise FailedPrecondition(
-            f"collection {collection!r} was made with other spaces: without {', '.join(added) or 'none of yours'}, "
-            f"and with {', '.join(missing) or 'no more'}; offer the same ones, or index into a new one with --collection"
-        )
-    for space in stored:
-        other = by_name[space.name]
-        if space.provenance != other.provenance:
-            raise ProvenanceMismatch(space.name, space.provenance, other.provenance)
-        if (space.dimension, space.regions) != (other.dimension, other.regions):
-            raise FailedPrecondition(
-                f"space {space.name} of collection {collection!r} has {space.vectors_per_photo} x {space.dimension}, "
-                f"the embedder offers {other.vectors_per_photo} x {other.dimension}; index into a new one with --collection"
-            )
-
-
-def _root_message(collection: Collection, root: str) -> str:
-    if not collection.root:
-        return (
-            f"collection {collection.name!r} is fed by events, not by the folder {root}; "
-            "index the folder into a collection of its own with --collection"
-        )
-    if PurePath(collection.root) in PurePath(root).parents:
-        relation = f"{root} lies below it"
-    elif PurePath(root) in PurePath(collection.root).parents:
-        relation = f"{root} lies above it"
-    else:
-        relation = f"{root} is another folder"
-    return (
-        f"collection {collection.name!r} mirrors {collection.root}: {relation}; index {collection.root} again, "
-        f"or index {root} into a collection of its own with --collection"
-    )

@@ -1,6 +1,5 @@
 """Dead letters: the failures table."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +7,7 @@ import apsw
 
 from miradouro.adapters.sqlite_index.rows import from_microseconds, to_microseconds
 from miradouro.core.document import Failure
-from miradouro.core.errors import InvalidArgument
-from miradouro.core.query import MAX_LIMIT
+from miradouro.core.failure_page import check_limit, place_of, token_of
 
 _PUT = """
 INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us, event)
@@ -47,16 +45,15 @@ def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
 
 def page(connection: apsw.Connection, collection: str, limit: int, after: str) -> tuple[list[Failure], str]:
     """A page and the token of the next one; see `DeadLetters.list`."""
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidArgument("limit", f"{limit} is not within 1 to {MAX_LIMIT:,}")
-    last_collection, last_photo_id = _token(after)
+    check_limit(limit)
+    last_collection, last_photo_id = place_of(after) or ("", "")
     rows: list[Any] = connection.execute(
         "SELECT collection, photo_id, version, reason, message, uri, failed_at_us, event FROM failures "
         "WHERE (collection, photo_id) > (?, ?) AND (? = '' OR collection = ?) ORDER BY collection, photo_id LIMIT ?",
         (last_collection, last_photo_id, collection, collection, limit + 1),
     ).fetchall()
     found = [_failure(*row) for row in rows[:limit]]
-    token = json.dumps([found[-1].collection, found[-1].photo_id]) if len(rows) > limit else ""
+    token = token_of(found[-1].collection, found[-1].photo_id) if len(rows) > limit else ""
     return found, token
 
 
@@ -71,15 +68,3 @@ def _failure(
     collection: str, photo_id: str, version: int, reason: str, message: str, uri: str, failed_at_us: int, event: bytes
 ) -> Failure:
     return Failure(collection, photo_id, version, reason, message, uri, from_microseconds(failed_at_us), event)
-
-
-def _token(after: str) -> tuple[str, str]:
-    if not after:
-        return "", ""
-    try:
-        collection, photo_id = json.loads(after)
-    except (ValueError, TypeError) as exc:
-        raise InvalidArgument("page_token", f"{after!r} is no token of an earlier page; leave it out to begin again") from exc
-    if not isinstance(collection, str) or not isinstance(photo_id, str):
-        raise InvalidArgument("page_token", f"{after!r} is no token of an earlier page; leave it out to begin again")
-    return collection, photo_id

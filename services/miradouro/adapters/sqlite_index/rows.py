@@ -1,20 +1,19 @@
 """Documents as rows, and back."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import apsw
 import numpy as np
 
-from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt
+from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Region, Space
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_TAG_ORDER = {TagKind.USER: 0, TagKind.LABEL: 1, TagKind.PARENT: 2}
 
 # What `document_of` reads, in this order; d is documents, b is bodies.
 DOCUMENT_COLUMNS = "d.row_id, d.photo_id, d.version, d.sha256, d.origin, d.owner, d.taken_us, d.latitude, d.longitude, b.body"
@@ -32,15 +31,6 @@ def from_microseconds(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def ordered(tags: Iterable[Tag]) -> list[Tag]:
-    """A person's tags first as given, then labels, then parents, each by probability and then by name."""
-
-    def rank(tag: Tag) -> tuple[int, float, str]:
-        return (0, 0.0, "") if tag.kind is TagKind.USER else (_TAG_ORDER[tag.kind], -tag.score, tag.label)
-
-    return sorted(tags, key=rank)
-
-
 def body_of(document: Document) -> str:
     """What no condition reads, as JSON."""
     taken = document.taken_at
@@ -54,7 +44,7 @@ def body_of(document: Document) -> str:
             "title": document.title,
             "caption": document.caption,
             "caption_is_generated": document.caption_is_generated,
-            "tags": [[tag.label, tag.score, tag.kind.value] for tag in ordered(document.tags)],
+            "tags": [[tag.label, tag.score, tag.kind.value] for tag in ordered_tags(document.tags)],
             "attributes": dict(document.attributes),
             "utc_offset_minutes": taken.utc_offset_minutes if taken else None,
         },

@@ -8,14 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
-from miradouro.adapters.sqlite_index.rows import body_of, ordered, origin_text, to_microseconds
+from miradouro.adapters.sqlite_index.rows import body_of, origin_text, to_microseconds
 from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
-from miradouro.core.document import Document, Origin
-from miradouro.core.errors import InvalidArgument, ProvenanceMismatch
+from miradouro.core.document import Document, Origin, ordered_tags
 from miradouro.core.ports import WriteStatus
+from miradouro.core.storable import check_storable, check_vectors
 from miradouro.core.text import fold_tag
-
-UNIT_TOLERANCE = 1e-2
 
 
 def write(connection: apsw.Connection, catalogue: Catalogue, documents: Sequence[Document]) -> list[WriteStatus]:
@@ -44,16 +42,8 @@ def refresh_origins(connection: apsw.Connection, catalogue: Catalogue, collectio
 
 def vector_blob(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> bytes:
     """The stored form of vectors [n, dimension]; raises InvalidArgument for another shape, NaN, infinity or length."""
-    array, expected = np.asarray(vectors), shape
-    if array.shape != expected or array.dtype.kind != "f":
-        raise InvalidArgument(field, f"{array.dtype} {list(array.shape)} is not float32 {list(expected)}")
-    lengths = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
-    if not np.isfinite(lengths).all():
-        raise InvalidArgument(field, "a vector holds NaN or infinity; allowed: finite numbers")
-    wrong = np.abs(lengths - 1) > UNIT_TOLERANCE
-    if wrong.any():
-        raise InvalidArgument(field, f"a vector has length {lengths[wrong][0]:.4f}; allowed: 1, within {UNIT_TOLERANCE}")
-    return array.astype("<f2").tobytes()
+    check_vectors(vectors, shape, field=field)
+    return np.asarray(vectors).astype("<f2").tobytes()
 
 
 class _Batch:
@@ -70,23 +60,12 @@ class _Batch:
 
     def checked(self, document: Document) -> dict[int, bytes]:
         """Blobs by space id; raises InvalidArgument or ProvenanceMismatch."""
+        check_storable(document, {name: stored.space for name, stored in self._spaces.items()})
         if document.deleted:
             return {}
-        blobs = {}
-        for name, vectors in document.vectors.items():
-            if name not in self._spaces:
-                allowed = ", ".join(self._spaces) or "none"
-                raise InvalidArgument("vectors", f"{name!r} is no space of {self._collection.name!r}; allowed: {allowed}")
-            space = self._spaces[name]
-            offered = document.provenances.get(name, "")
-            if not offered:
-                raise InvalidArgument("provenances", f"{name} has vectors and no provenance; pass on what the embedder tells")
-            if offered != space.space.provenance:
-                raise ProvenanceMismatch(name, space.space.provenance, offered)
-            blobs[space.space_id] = vector_blob(
-                vectors, (space.space.vectors_per_photo, space.space.dimension), field=f"vectors[{name}]"
-            )
-        return blobs
+        return {
+            self._spaces[name].space_id: np.asarray(vectors).astype("<f2").tobytes() for name, vectors in document.vectors.items()
+        }
 
     def store(self, document: Document, vectors: Mapping[int, bytes]) -> WriteStatus:
         known = self._db.execute(
@@ -170,7 +149,7 @@ class _Batch:
     def _fill(self, row_id: int, document: Document, vectors: Mapping[int, bytes]) -> None:
         self._photos += 1
         self._db.execute("INSERT INTO bodies(row_id, body) VALUES (?, ?)", (row_id, body_of(document)))
-        tags = ordered(document.tags)
+        tags = ordered_tags(document.tags)
         scores: dict[str, float] = {}
         for tag in tags:
             label = fold_tag(tag.label)

@@ -1,0 +1,138 @@
+"""Dead letters in a topic: the record as it came, and as headers what was wrong with it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettings
+from miradouro.adapters.kafka.topics import translated
+from miradouro.core.document import Failure
+from miradouro.core.failure_page import check_limit, place_of, token_of
+
+_TIMEOUT_S = 30.0
+_ENVELOPE_BYTES = 16 * 1024
+
+
+class KafkaDeadLetters:
+    """DeadLetters over a topic: written with acknowledgement of every copy. `list` reads the whole topic.
+
+    The value is that of the record; of one that is too large for the topic the SHA-256, as the headers tell. A letter's key is
+    the photo's, so that all letters of a photo stand in one partition.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        with translated():
+            self._producer = KafkaProducer(
+                **settings.connection,
+                acks="all",
+                enable_idempotence=True,
+                max_request_size=MAX_DEAD_LETTER_BYTES,
+                linger_ms=5,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._producer.close(timeout=_TIMEOUT_S)
+
+    def put(self, failures: Sequence[Failure]) -> None:
+        """See `DeadLetters.put`: every one is a letter; `list` tells the highest version. Raises Unavailable."""
+        self._send([_letter(failure) for failure in failures])
+
+    def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
+        """See `DeadLetters.list`. Takes time and memory that grow with the topic."""
+        check_limit(limit)
+        start = place_of(after)
+        found: dict[tuple[str, str], Failure] = {}
+        for failure in self._read():
+            key = (failure.collection, failure.photo_id)
+            if failure.reason == "":
+                found.pop(key, None)
+            elif key not in found or found[key].version <= failure.version:
+                found[key] = failure
+        chosen = sorted(key for key in found if (start is None or key > start) and (not collection or key[0] == collection))
+        page = [found[key] for key in chosen[:limit]]
+        return page, token_of(*chosen[limit - 1]) if len(chosen) > limit else ""
+
+    def forget(self, collection: str, photo_ids: Sequence[str]) -> None:
+        """See `DeadLetters.forget`: a letter that says that what came before is settled."""
+        now = datetime.now(UTC)
+        self._send([_letter(Failure(collection, photo_id, 0, "", "", "", now)) for photo_id in photo_ids])
+
+    def _send(self, letters: Sequence[dict[str, Any]]) -> None:
+        with translated():
+            sent = [self._producer.send(self._settings.kafka_dead_topic, **letter) for letter in letters]
+            self._producer.flush(timeout=_TIMEOUT_S)
+            for one in sent:
+                one.get(timeout=_TIMEOUT_S)
+
+    def _read(self) -> Iterator[Failure]:
+        """Every letter, in order per photo."""
+        topic = self._settings.kafka_dead_topic
+        with translated():
+            consumer = KafkaConsumer(**self._settings.connection, enable_auto_commit=False, auto_offset_reset="earliest")
+            try:
+                partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+                consumer.assign(partitions)
+                consumer.seek_to_beginning(*partitions)
+                ends = consumer.end_offsets(partitions) if partitions else {}
+                while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                    for records in consumer.poll(timeout_ms=500).values():
+                        for record in records:
+                            yield _failure(record)
+            finally:
+                consumer.close(autocommit=False)
+
+
+def _letter(failure: Failure) -> dict[str, Any]:
+    record = failure.record
+    value = record.value if record is not None else failure.event or None
+    headers = {
+        "miradouro-reason": failure.reason,
+        "miradouro-message": failure.message,
+        "miradouro-collection": failure.collection,
+        "miradouro-photo-id": failure.photo_id,
+        "miradouro-version": str(failure.version),
+        "miradouro-uri": failure.uri,
+        "miradouro-failed-at": failure.failed_at.isoformat(),
+    }
+    if record is not None:
+        headers |= {
+            "miradouro-topic": record.topic,
+            "miradouro-partition": str(record.partition),
+            "miradouro-offset": str(record.offset),
+        }
+    encoded = [(name, text.encode("utf-8", "backslashreplace")) for name, text in headers.items()]
+    if record is not None:
+        encoded += [(f"original-{name}", told) for name, told in record.headers if told is not None]
+    size = len(value or b"") + sum(len(name) + len(told) for name, told in encoded)
+    if size > MAX_DEAD_LETTER_BYTES - _ENVELOPE_BYTES:
+        encoded = encoded[: len(headers)]
+        encoded.append(("miradouro-value-sha256", hashlib.sha256(value or b"").hexdigest().encode()))
+        value = None
+    key = f"{failure.collection}/{failure.photo_id}".encode("utf-8", "backslashreplace")
+    return {"key": key, "value": value, "headers": encoded}
+
+
+def _failure(record: Any) -> Failure:
+    told = {name: value.decode(errors="replace") for name, value in record.headers if name.startswith("miradouro-")}
+    return Failure(
+        collection=told.get("miradouro-collection", ""),
+        photo_id=told.get("miradouro-photo-id", ""),
+        version=int(told.get("miradouro-version", "0")),
+        reason=told.get("miradouro-reason", ""),
+        message=told.get("miradouro-message", ""),
+        uri=told.get("miradouro-uri", ""),
+        failed_at=datetime.fromisoformat(told["miradouro-failed-at"]) if "miradouro-failed-at" in told else datetime.now(UTC),
+        event=record.value or b"" if "miradouro-topic" not in told else b"",
+    )

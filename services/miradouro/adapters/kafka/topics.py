@@ -1,0 +1,57 @@
+"""The topics of ours: events are kept for ever, by key; dead letters for thirty days."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, KafkaSettings
+from miradouro.core.errors import Unavailable
+
+_DEAD_LETTERS_KEPT_MS = 30 * 24 * 3_600 * 1_000
+
+
+def ensure_topics(settings: KafkaSettings) -> list[str]:
+    """Makes the topics that are missing, and tells which; those that are there stay as they are. Raises Unavailable."""
+    wanted = {
+        settings.kafka_topic: {
+            "cleanup.policy": "compact",
+            "retention.ms": "-1",
+            "max.message.bytes": str(MAX_EVENT_BYTES),
+        },
+        settings.kafka_dead_topic: {
+            "cleanup.policy": "delete",
+            "retention.ms": str(_DEAD_LETTERS_KEPT_MS),
+            "max.message.bytes": str(MAX_DEAD_LETTER_BYTES),
+        },
+    }
+    with translated():
+        admin = KafkaAdminClient(**settings.connection)
+        try:
+            missing = [name for name in wanted if name not in set(admin.list_topics())]
+            for name in missing:
+                topic = NewTopic(
+                    name,
+                    num_partitions=settings.kafka_partitions,
+                    replication_factor=settings.kafka_replication,
+                    topic_configs=wanted[name],
+                )
+                try:
+                    admin.create_topics([topic])
+                except TopicAlreadyExistsError:
+                    continue  # another process was faster
+        finally:
+            admin.close()
+    return missing
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises Kafka's errors as Unavailable: whatever is wrong there, a later try may succeed."""
+    try:
+        yield
+    except KafkaError as exc:
+        told = str(exc) or type(exc).__name__
+        raise Unavailable(f"Kafka does not do what it should: {told}; see MIRADOURO_KAFKA_BOOTSTRAP") from exc

@@ -1,0 +1,6 @@
+"""OpenSearch k-NN as an index: one physical index a collection and generation, behind an alias."""
+
+from miradouro.adapters.opensearch.index import OpenSearchIndex
+from miradouro.adapters.opensearch.settings import OpenSearchSettings
+
+__all__ = ["OpenSearchIndex", "OpenSearchSettings"]

@@ -1,0 +1,94 @@
+"""The connection to the cluster, and its errors in our terms."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import (
+    AuthenticationException,
+    AuthorizationException,
+    ConnectionError,  # noqa: A004 # its own name
+    ImproperlyConfigured,
+    NotFoundError,
+    SerializationError,
+    TransportError,
+)
+
+from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.core.errors import (
+    ConfigurationError,
+    FailedPrecondition,
+    Internal,
+    MiradouroError,
+    Overloaded,
+    Unauthenticated,
+    Unavailable,
+)
+
+_BLOCKED = "cluster_block_exception"  # a full disk above all
+
+
+def connect(settings: OpenSearchSettings) -> OpenSearch:
+    """A client, which connects when it is used first. Raises ConfigurationError (URL, a file that can't be read)."""
+    auth = None
+    if settings.opensearch_username:
+        auth = (settings.opensearch_username, _read(settings.opensearch_password_file, "MIRADOURO_OPENSEARCH_PASSWORD_FILE"))
+    try:
+        return OpenSearch(
+            hosts=[url.strip() for url in settings.opensearch_url.split(",")],
+            http_auth=auth,
+            ca_certs=settings.opensearch_ca_file or None,
+            timeout=settings.opensearch_timeout_s,
+            max_retries=0,  # whoever calls us decides by `retriable`
+            retry_on_timeout=False,
+            http_compress=False,
+            pool_maxsize=32,
+        )
+    except (ValueError, ImproperlyConfigured, OSError) as exc:
+        raise ConfigurationError(f"MIRADOURO_OPENSEARCH_URL={settings.opensearch_url!r}: {exc}") from exc
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises the cluster's errors as ours: what may pass as Unavailable or Overloaded."""
+    try:
+        yield
+    except NotFoundError:
+        raise  # callers know what was not found
+    except (AuthenticationException, AuthorizationException) as exc:
+        if _BLOCKED in str(exc):
+            raise Unavailable(f"OpenSearch takes no writes now: {_reason(exc)}; free its disk") from exc
+        raise Unauthenticated(f"OpenSearch refuses us: {_reason(exc)}; see MIRADOURO_OPENSEARCH_USERNAME") from exc
+    except ConnectionError as exc:
+        raise Unavailable(f"OpenSearch does not answer: {exc.info}; see MIRADOURO_OPENSEARCH_URL") from exc
+    except TransportError as exc:
+        raise _error(exc) from exc
+    except SerializationError as exc:
+        raise Internal(f"OpenSearch answered what is no JSON: {exc}") from exc
+
+
+def _error(exc: TransportError) -> MiradouroError:
+    if exc.status_code == 429:
+        return Overloaded(f"OpenSearch has no room now: {_reason(exc)}")
+    if isinstance(exc.status_code, int) and exc.status_code >= 500:
+        return Unavailable(f"OpenSearch can't answer now: {_reason(exc)}")
+    return FailedPrecondition(f"OpenSearch refuses the request: {_reason(exc)}")
+
+
+def _reason(exc: TransportError) -> str:
+    told: Any = exc.info
+    if isinstance(told, dict) and isinstance(told.get("error"), dict):
+        causes = told["error"].get("root_cause") or [told["error"]]
+        return f"{exc.status_code} {causes[0].get('type', '')}: {causes[0].get('reason', '')}"
+    return f"{exc.status_code} {exc.error}"
+
+
+def _read(path: str, setting: str) -> str:
+    if not path:
+        raise ConfigurationError(f"{setting} is not set; name the file that holds the password")
+    try:
+        return Path(path).read_text().rstrip("\n")
+    except OSError as exc:
+        raise ConfigurationError(f"{setting}={path!r}: {exc.strerror}") from exc

@@ -1,0 +1,153 @@
+"""Documents as the cluster stores them, and back."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from miradouro.adapters.opensearch.mapping import field_of
+from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.query import CAMERA_ATTRIBUTE
+from miradouro.core.spaces import Space
+from miradouro.core.text import fold_tag, words
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LEAST_FEATURE = 1e-37  # rank_features take normal float32 above 0
+
+
+def id_of(collection: str, photo_id: str) -> str:
+    """The document's id: photo ids may be longer than the 512 bytes that an id may have."""
+    return hashlib.sha256(f"{collection}/{photo_id}".encode()).hexdigest()
+
+
+def pair(name: str, value: str) -> str:
+    """An attribute as one keyword; the name's length keeps `a` = `b=c` and `a=b` = `c` apart."""
+    return f"{len(name)}:{name}={value}"
+
+
+def analysed(text: str) -> str:
+    """The words of `text` that count, folded, as the field `words` takes them; "" when there are none."""
+    return " ".join(word.folded for word in words(text))
+
+
+def microseconds(instant: datetime, *, field: str) -> int:
+    """Microseconds since 1970 in UTC, exactly; raises InvalidArgument for a time without a zone."""
+    if instant.tzinfo is None:
+        raise InvalidArgument(field, f"{instant} has no time zone; give an aware time")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
+    """What is stored; of a tombstone the id, the version and the mark alone. `spaces` by name."""
+    known = {"collection": document.collection, "photo_id": document.photo_id, "version": document.version}
+    if document.deleted:
+        return {**known, "deleted": True}
+    tags = ordered_tags(document.tags)
+    scores: dict[str, float] = {}
+    for tag in tags:
+        scores[fold_tag(tag.label)] = max(tag.score, scores.get(fold_tag(tag.label), 0.0))
+    searched = [document.title, document.caption, *(tag.label for tag in tags)]
+    source: dict[str, Any] = {
+        **known,
+        "deleted": False,
+        "file_name": document.photo_id.rpartition("/")[2],
+        "uri": document.uri,
+        "media_type": document.media_type,
+        "sha256": document.sha256,
+        "perceptual_hash": document.perceptual_hash,
+        "width": document.width,
+        "height": document.height,
+        "title": document.title,
+        "caption": document.caption,
+        "caption_is_generated": document.caption_is_generated,
+        "words": [part for part in map(analysed, searched) if part],
+        "tags": list(scores),
+        "tag_scores": {label: max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
+        "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value] for tag in tags]},
+        "owner": document.owner,
+        "attributes": dict(document.attributes),
+        "attribute_pairs": [pair(name, value) for name, value in document.attributes.items()],
+        "spaces": list(document.vectors),
+    }
+    if camera := document.attributes.get(CAMERA_ATTRIBUTE):
+        source["camera"] = camera
+    if document.place:
+        latitude, longitude = document.place.latitude, document.place.longitude
+        source |= {"place": {"lat": latitude, "lon": longitude}, "latitude": latitude, "longitude": longitude}
+    if taken := document.taken_at:
+        source["taken_us"] = microseconds(taken.instant, field="taken_at.instant")
+        source["taken_at"] = source["taken_us"] // 1_000
+        source["utc_offset_minutes"] = taken.utc_offset_minutes
+    if document.origin:
+        source["origin"] = origin_source(document.origin)
+    for name, vectors in document.vectors.items():
+        rows = np.asarray(vectors, np.float32)
+        if spaces[name].regions:
+            source[field_of(spaces[name])] = [{"number": i, "vector": row.tolist()} for i, row in enumerate(rows)]
+        else:
+            source[field_of(spaces[name])] = rows[0].tolist()
+    return source
+
+
+def origin_source(origin: Origin) -> dict[str, Any]:
+    """An origin as it is stored; nanoseconds as text, for a number in JSON may lose its last digits elsewhere."""
+    return {
+        "size_bytes": origin.size_bytes,
+        "mtime_ns": str(origin.mtime_ns),
+        "sidecar_size_bytes": origin.sidecar_size_bytes,
+        "sidecar_mtime_ns": str(origin.sidecar_mtime_ns),
+        "sidecar_sha256": origin.sidecar_sha256,
+    }
+
+
+def origin_of(source: dict[str, Any]) -> Origin | None:
+    """The inverse of `origin_source`."""
+    told = source.get("origin")
+    if not told:
+        return None
+    return Origin(
+        told["size_bytes"],
+        int(told["mtime_ns"]),
+        told["sidecar_size_bytes"],
+        int(told["sidecar_mtime_ns"]),
+        told["sidecar_sha256"],
+    )
+
+
+def document_of(source: dict[str, Any]) -> Document:
+    """The document, without vectors, of a live photo."""
+    taken_us, latitude = source.get("taken_us"), source.get("latitude")
+    return Document(
+        collection=source["collection"],
+        photo_id=source["photo_id"],
+        version=source["version"],
+        uri=source["uri"],
+        media_type=source["media_type"],
+        sha256=source["sha256"],
+        perceptual_hash=source["perceptual_hash"],
+        width=source["width"],
+        height=source["height"],
+        title=source["title"],
+        caption=source["caption"],
+        caption_is_generated=source["caption_is_generated"],
+        tags=tuple(Tag(label, score, TagKind(kind)) for label, score, kind in source["tags_stored"]["tags"]),
+        owner=source["owner"],
+        attributes=source["attributes"],
+        place=None if latitude is None else Place(latitude, source["longitude"]),
+        taken_at=None
+        if taken_us is None
+        else TakenAt(_EPOCH + timedelta(microseconds=taken_us), source.get("utc_offset_minutes")),
+        origin=origin_of(source),
+    )
+
+
+def vectors_of(source: dict[str, Any], space: Space) -> Float32 | None:
+    """The vectors of a photo in a space, float32 [vectors_per_photo, dimension]; None when it has none."""
+    told = source.get(field_of(space))
+    if told is None:
+        return None
+    rows = [one["vector"] for one in sorted(told, key=lambda one: one["number"])] if space.regions else [told]
+    return np.array(rows, np.float32)

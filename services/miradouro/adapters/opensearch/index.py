@@ -1,0 +1,323 @@
+"""Collections in OpenSearch: PhotoIndex and IndexAdmin over one cluster."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError, RequestError
+
+from miradouro.adapters.opensearch.client import connect, translated
+from miradouro.adapters.opensearch.documents import (
+    document_of,
+    id_of,
+    origin_of,
+    origin_source,
+    source_of,
+    vectors_of,
+)
+from miradouro.adapters.opensearch.mapping import alias_of, field_of, index_body, index_of, meta_of, spaces_of
+from miradouro.adapters.opensearch.question import plan, read
+from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.writes import Write, write_all
+from miradouro.core.document import Document, Float32, Origin
+from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
+from miradouro.core.event import check_collection
+from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus
+from miradouro.core.query import IndexQuery, Matches, VectorClause
+from miradouro.core.spaces import Space, resolve_space
+from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, other_root
+
+_KNOWN_FOR_S = 5.0  # an alias that moves to another generation is noticed after that
+_PAGE = 1_000
+_UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The physical index that a collection's alias names, what its mapping remembers, and about how many photos it holds."""
+
+    index: str
+    root: str
+    spaces: tuple[Space, ...]
+    photos: int
+
+
+class OpenSearchIndex:
+    """An index in a cluster. What is written is safe on return, and found after the refresh interval. Thread-safe.
+
+    Failures are kept elsewhere. Raises Unavailable, Overloaded (retriable) and Unauthenticated wherever the cluster is asked.
+    """
+
+    def __init__(self, client: OpenSearch, settings: OpenSearchSettings) -> None:
+        self._client, self._settings = client, settings
+        self._known: dict[str, tuple[float, Generation]] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, settings: OpenSearchSettings) -> Self:
+        """An index that connects when it is used first. Raises ConfigurationError."""
+        return cls(connect(settings), settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def check(self) -> None:
+        """Returns when the cluster answers; raises as every call does otherwise."""
+        with translated():
+            self._client.info()
+
+    def write(self, documents: Sequence[Document]) -> list[WriteStatus]:
+        """See `PhotoIndex.write`; of a batch that holds a document that only the cluster refuses, others may be stored."""
+        spaces: dict[str, dict[str, Space]] = {}
+        for document in documents:
+            if document.collection not in spaces:
+                found = self._generation(document.collection).spaces
+                spaces[document.collection] = {space.name: space for space in found}
+            check_storable(document, spaces[document.collection])
+        writes = [self._write_of(document, spaces[document.collection]) for document in documents]
+        statuses = write_all(self._client, writes, self._settings)
+        for document, status in zip(documents, statuses, strict=True):
+            if status is WriteStatus.STORED:
+                self._count_one(document.collection)
+        return statuses
+
+    def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
+        """See `PhotoIndex.refresh_origins`: read, changed, and written again at the same version."""
+        generation = self._generation(collection)
+        names = list(origins)
+        for start in range(0, len(names), _PAGE):
+            part = names[start : start + _PAGE]
+            with translated():
+                found = self._client.mget(index=generation.index, body={"ids": [id_of(collection, name) for name in part]})
+            writes = [
+                Write(
+                    generation.index,
+                    one["_id"],
+                    one["_source"]["version"],
+                    json.dumps({**one["_source"], "origin": origin_source(origins[name])}).encode(),
+                )
+                for name, one in zip(part, found["docs"], strict=True)
+                if one.get("found") and not one["_source"]["deleted"]
+            ]
+            write_all(self._client, writes, self._settings, version_type="external_gte")
+
+    def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
+        """See `PhotoIndex.origins`."""
+        generation = self._generation(collection)
+        return self._origins(generation, within)
+
+    def _origins(self, generation: Generation, within: str) -> Iterator[OriginState]:
+        body: dict[str, Any] = {
+            "query": {"prefix": {"photo_id": within}} if within else {"match_all": {}},
+            "size": _PAGE,
+            "sort": [{"photo_id": "asc"}],
+            "_source": ["photo_id", "version", "deleted", "sha256", "origin"],
+        }
+        while True:
+            with translated():
+                hits = self._client.search(index=generation.index, body=body)["hits"]["hits"]
+            for hit in hits:
+                told = hit["_source"]
+                yield OriginState(told["photo_id"], told["version"], told["deleted"], told.get("sha256", ""), origin_of(told))
+            if len(hits) < _PAGE:
+                return
+            body["search_after"] = hits[-1]["sort"]
+
+    def search(self, query: IndexQuery) -> Matches:
+        """See `PhotoIndex.search`; one request."""
+
+        def ask(generation: Generation) -> Matches:
+            space = None
+            if isinstance(query.clause, VectorClause):
+                space = resolve_space(query.clause.space, generation.spaces)
+                if query.clause.provenance != space.provenance:
+                    raise ProvenanceMismatch(space.name, space.provenance, query.clause.provenance)
+                check_vectors(query.clause.vector[None], (1, space.dimension), field="vector")
+            scanned = space.vectors_per_photo * generation.photos if space else 0
+            planned = plan(query, space, scans=scanned <= self._settings.opensearch_exact_vectors)
+            if planned.body is None:
+                return read(planned, None)
+            with translated():
+                return read(planned, self._client.search(index=generation.index, body=planned.body))
+
+        return self._on_generation(query.collection, ask)
+
+    def get(self, collection: str, photo_id: str) -> Document:
+        """See `PhotoIndex.get`; reads what was written last, refreshed or not."""
+        return document_of(self._source(collection, photo_id, exclude=_UNREAD["excludes"]))
+
+    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
+        """See `PhotoIndex.vector`."""
+        found = resolve_space(space, self._generation(collection).spaces)
+        vectors = vectors_of(self._source(collection, photo_id, include=["photo_id", "deleted", field_of(found)]), found)
+        if vectors is None:
+            raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {found.name}")
+        return vectors
+
+    def spaces(self, collection: str) -> Sequence[Space]:
+        """See `PhotoIndex.spaces`."""
+        return self._generation(collection).spaces
+
+    def ensure_collection(self, collection: str, *, spaces: Sequence[Space], root: str = "") -> None:
+        """See `IndexAdmin.ensure_collection`; an empty `root` claims nothing."""
+        check_collection(collection)
+        try:
+            generation = self._generation(collection, is_fresh=True)
+        except NotFound:
+            self._create(collection, spaces, root)
+            generation = self._generation(collection, is_fresh=True)  # perhaps another process made it
+        check_same_spaces(collection, generation.spaces, spaces)
+        if root and root != generation.root:
+            if generation.root or self._holds_anything(generation):
+                raise other_root(collection, generation.root, root)
+            with translated():
+                self._client.indices.put_mapping(index=generation.index, body={"_meta": meta_of(generation.spaces, root=root)})
+            self._forget(collection)
+
+    def stats(self) -> Sequence[CollectionStats]:
+        """See `IndexAdmin.stats`; `failed` is 0, since failures are kept elsewhere."""
+        prefix = alias_of(self._settings.opensearch_prefix, "")
+        with translated():
+            aliases = self._client.indices.get_alias(index=f"{prefix}*")
+        names = sorted(name.removeprefix(prefix) for told in aliases.values() for name in told["aliases"])
+        found = []
+        for name in names:
+            generation = self._generation(name, is_fresh=True)
+            counts = {
+                "size": 0,
+                "track_total_hits": True,
+                "aggs": {
+                    "deleted": {"filter": {"term": {"deleted": True}}},
+                    "spaces": {"terms": {"field": "spaces", "size": 1_000}},
+                },
+            }
+            with translated():
+                told = self._client.search(index=generation.index, body=counts)
+            deleted = told["aggregations"]["deleted"]["doc_count"]
+            photos = {bucket["key"]: bucket["doc_count"] for bucket in told["aggregations"]["spaces"]["buckets"]}
+            found.append(
+                CollectionStats(
+                    name=name,
+                    root=generation.root,
+                    photos=told["hits"]["total"]["value"] - deleted,
+                    deleted=deleted,
+                    failed=0,
+                    spaces=tuple(
+                        SpaceStats(
+                            space.name,
+                            space.dimension,
+                            space.provenance,
+                            photos.get(space.name, 0) * space.vectors_per_photo,
+                        )
+                        for space in generation.spaces
+                    ),
+                )
+            )
+        return found
+
+    def size_bytes(self) -> int:
+        """See `IndexAdmin.size_bytes`: every copy of every shard of our indices."""
+        with translated():
+            told = self._client.indices.stats(index=f"{alias_of(self._settings.opensearch_prefix, '')}*", metric="store")
+        return int(told["_all"]["total"].get("store", {}).get("size_in_bytes", 0))
+
+    def _write_of(self, document: Document, spaces: dict[str, Space]) -> Write:
+        index = self._generation(document.collection).index
+        try:
+            source = source_of(document, spaces)
+            body = json.dumps(source, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+            return Write(index, id_of(document.collection, document.photo_id), document.version, body)
+        except UnicodeEncodeError as exc:
+            raise InvalidArgument("document", f"{exc.object[exc.start : exc.end]!r} is no Unicode text; remove it") from exc
+
+    def _source(
+        self, collection: str, photo_id: str, *, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        options: dict[str, Any] = {"_source_includes": include} if include else {"_source_excludes": exclude}
+        missing = NotFound(f"photo {photo_id!r} is not in collection {collection!r}")
+
+        def read_one(generation: Generation) -> dict[str, Any]:
+            with translated():
+                told = self._client.transport.perform_request(
+                    "GET",
+                    f"/{generation.index}/_doc/{id_of(collection, photo_id)}",
+                    params={name: ",".join(fields) for name, fields in options.items()},
+                )
+            source: dict[str, Any] = told["_source"]
+            return source
+
+        try:
+            source = self._on_generation(collection, read_one)
+        except NotFoundError as exc:
+            raise missing from exc
+        if source["deleted"]:
+            raise missing
+        return source
+
+    def _create(self, collection: str, spaces: Sequence[Space], root: str) -> None:
+        prefix = self._settings.opensearch_prefix
+        body = index_body(spaces, root=root, settings=self._settings)
+        body["aliases"] = {alias_of(prefix, collection): {}}
+        with translated():
+            try:
+                self._client.indices.create(index=index_of(prefix, collection, 1), body=body)
+            except RequestError as exc:
+                if exc.error != "resource_already_exists_exception":
+                    raise
+
+    def _holds_anything(self, generation: Generation) -> bool:
+        with translated():
+            self._client.indices.refresh(index=generation.index)
+            return bool(self._client.count(index=generation.index)["count"])
+
+    def _on_generation(self, collection: str, call: Callable[[Generation], T]) -> T:
+        """Calls with the known generation, and with the new one when that index is there no more."""
+        try:
+            return call(self._generation(collection))
+        except NotFoundError as exc:
+            if exc.error != "index_not_found_exception":
+                raise
+        return call(self._generation(collection, is_fresh=True))
+
+    def _generation(self, collection: str, *, is_fresh: bool = False) -> Generation:
+        with self._lock:
+            known_at, known = self._known.get(collection, (float("-inf"), None))
+        if known is not None and not is_fresh and time.monotonic() - known_at < _KNOWN_FOR_S:
+            return known
+        alias = alias_of(self._settings.opensearch_prefix, collection)
+        with translated():
+            try:
+                [(index, told)] = self._client.indices.get_mapping(index=alias).items()
+            except NotFoundError as exc:
+                self._forget(collection)
+                raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
+            photos = int(self._client.count(index=index)["count"])
+        meta = told["mappings"]["_meta"]
+        found = Generation(index, meta["root"], spaces_of(meta), photos)
+        with self._lock:
+            self._known[collection] = (time.monotonic(), found)
+        return found
+
+    def _count_one(self, collection: str) -> None:
+        """Keeps the known number of photos at least as high as it is, until it is counted again."""
+        with self._lock:
+            if collection in self._known:
+                known_at, known = self._known[collection]
+                self._known[collection] = (known_at, replace(known, photos=known.photos + 1))
+
+    def _forget(self, collection: str) -> None:
+        with self._lock:
+            self._known.pop(collection, None)

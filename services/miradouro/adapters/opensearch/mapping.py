@@ -1,0 +1,135 @@
+"""How a collection is laid out: names of indices and fields, the mapping, and what it remembers of its spaces."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.core.spaces import Region, Space
+
+FORMAT = 1
+ANALYZER = "miradouro_words"
+# A phrase never matches across title, caption and tags.
+_GAP = 100
+M, EF_CONSTRUCTION = 16, 128
+
+
+def alias_of(prefix: str, collection: str) -> str:
+    """The name that questions go to; a dot is in no collection's name, so no two collections meet."""
+    return f"{prefix}.{collection}"
+
+
+def index_of(prefix: str, collection: str, generation: int) -> str:
+    """The physical index of a generation, 1 or more."""
+    return f"{alias_of(prefix, collection)}.{generation:06d}"
+
+
+def field_of(space: Space) -> str:
+    """The field of a space: nested objects with `vector` and `number` for regions, the vector itself for others."""
+    plain = re.sub(r"[^a-z0-9]", "_", space.name.lower())
+    return f"{'regions' if space.regions else 'vector'}__{plain}"
+
+
+def vector_field(space: Space) -> str:
+    """The knn_vector field of a space."""
+    return f"{field_of(space)}.vector" if space.regions else field_of(space)
+
+
+def index_body(spaces: Sequence[Space], *, root: str, settings: OpenSearchSettings) -> dict[str, Any]:
+    """What a new physical index is made with."""
+    return {
+        "settings": {
+            "index.knn": True,
+            "number_of_shards": settings.opensearch_shards,
+            "number_of_replicas": settings.opensearch_replicas,
+            "refresh_interval": settings.opensearch_refresh_interval,
+            "store.stats_refresh_interval": "0ms",  # sizes are told as they are
+            "analysis": {
+                # Words come folded and without stop words, by core.text: one analysis for every engine.
+                "analyzer": {ANALYZER: {"type": "custom", "tokenizer": "whitespace", "filter": ["porter_stem"]}},
+            },
+        },
+        "mappings": {
+            "dynamic": "strict",
+            "_meta": meta_of(spaces, root=root),
+            "properties": {**_PLAIN, **_vector_properties(spaces, settings.opensearch_engine)},
+        },
+    }
+
+
+def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
+    """What the index remembers of itself; `spaces_of` and `meta["root"]` read it."""
+    return {
+        "format": FORMAT,
+        "root": root,
+        "spaces": [
+            {
+                "bundle": space.bundle,
+                "layer": space.layer,
+                "pooling": space.pooling,
+                "dimension": space.dimension,
+                "provenance": space.provenance,
+                "is_default": space.is_default,
+                "is_default_pooling": space.is_default_pooling,
+                "regions": [[box.x, box.y, box.width, box.height] for box in space.regions],
+            }
+            for space in spaces
+        ],
+    }
+
+
+def spaces_of(meta: Mapping[str, Any]) -> tuple[Space, ...]:
+    """The spaces, in the order in which they were given."""
+    return tuple(Space(**{**told, "regions": tuple(Region(*box) for box in told["regions"])}) for told in meta["spaces"])
+
+
+_KEYWORD = {"type": "keyword"}
+_STORED = {"type": "object", "enabled": False}
+_UNSEARCHED = {"type": "keyword", "index": False, "doc_values": False}
+_PLAIN: dict[str, Any] = {
+    "collection": _KEYWORD,
+    "photo_id": _KEYWORD,
+    "file_name": _KEYWORD,
+    "version": {"type": "long"},
+    "deleted": {"type": "boolean"},
+    "uri": _UNSEARCHED,
+    "media_type": _KEYWORD,
+    "sha256": _KEYWORD,
+    "perceptual_hash": _KEYWORD,
+    "width": {"type": "integer"},
+    "height": {"type": "integer"},
+    "title": _UNSEARCHED,
+    "caption": _UNSEARCHED,
+    "caption_is_generated": {"type": "boolean"},
+    "words": {"type": "text", "analyzer": ANALYZER, "position_increment_gap": _GAP},
+    "tags": _KEYWORD,  # folded, for conditions and facets
+    "tag_scores": {"type": "rank_features"},  # folded tag → probability
+    "tags_stored": _STORED,
+    "owner": _KEYWORD,
+    "attributes": {"type": "flat_object"},
+    "attribute_pairs": _KEYWORD,  # see `documents.pair`
+    "camera": _KEYWORD,
+    "place": {"type": "geo_point"},
+    "latitude": {"type": "double"},  # of a geo_point some millimetres are lost
+    "longitude": {"type": "double"},
+    "taken_at": {"type": "date"},
+    "taken_us": {"type": "long"},  # microseconds since 1970: dates have milliseconds
+    "utc_offset_minutes": {"type": "short"},
+    "origin": _STORED,
+    "spaces": _KEYWORD,  # names of the spaces in which it has vectors
+}
+
+
+def _vector_properties(spaces: Sequence[Space], engine: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for space in spaces:
+        vector = {
+            "type": "knn_vector",
+            "dimension": space.dimension,
+            "space_type": "l2",
+            "method": {"name": "hnsw", "engine": engine, "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION}},
+        }
+        if space.regions:
+            vector = {"type": "nested", "properties": {"vector": vector, "number": {"type": "short"}}}
+        properties[field_of(space)] = vector
+    return properties

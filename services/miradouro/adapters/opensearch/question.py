@@ -1,0 +1,274 @@
+"""A question as the body of one `_search` request, and its answer read back.
+
+Scores of vectors: OpenSearch tells 1 / (1 + d²) for the Euclidean distance d (space type l2), here and in scripts.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from miradouro.adapters.opensearch.documents import analysed, document_of, microseconds, pair
+from miradouro.adapters.opensearch.mapping import field_of, vector_field
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.query import (
+    MAX_RANKED,
+    AttributeIn,
+    Condition,
+    EverythingClause,
+    Facet,
+    FacetCount,
+    FacetCounts,
+    FacetField,
+    FileNamePrefix,
+    InBox,
+    IndexQuery,
+    KeywordClause,
+    Match,
+    Matches,
+    Near,
+    NoneOf,
+    Order,
+    OwnerIs,
+    TagIs,
+    TakenBetween,
+    TextClause,
+    VectorClause,
+)
+from miradouro.core.spaces import Space
+
+Body = dict[str, Any]
+_WITHOUT_TIME = -(2**63)  # what the cluster sorts photos without a time by, when they come last
+_SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
+_LIVE: Body = {"term": {"deleted": False}}
+_FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_at"}
+_EXACT_COUNT = 40_000  # up to so many different values the cluster counts nearly exactly
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The body of the request, and how its answer is to be read. `space` is None for words; no `body`: nothing is found."""
+
+    query: IndexQuery
+    body: Body | None
+    space: Space | None = None
+    is_exact: bool = True
+    counts_apart: bool = False  # the hits of a k-NN query are the nearest alone, so all that pass are counted beside it
+
+
+def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
+    """How the cluster is asked. `space` is that of a vector clause; `scans`: its vectors are few enough to compare them all."""
+    if query.limit < 1 or query.offset < 0 or query.offset + query.limit > MAX_RANKED:
+        raise InvalidArgument("limit", f"offset {query.offset:,} + limit {query.limit:,} is not within 1 to {MAX_RANKED:,}")
+    if query.after and (query.offset or not query.pages_by_key):
+        raise InvalidArgument("after", "an answer in this order has pages by offset, or no offset; leave one out")
+    filters = [_LIVE, *(_condition(one) for one in query.conditions)]
+    match query.clause:
+        case VectorClause():
+            assert space is not None
+            return _vector_plan(query, query.clause, space, filters, scans=scans)
+        case KeywordClause(words):
+            should = [{"rank_feature": {"field": f"tag_scores.{word}", "linear": {}}} for word in dict.fromkeys(words) if word]
+            found: Body | None = {"should": should, "minimum_should_match": 1} if should else None
+        case TextClause():
+            found = _text(query.clause)
+        case EverythingClause():
+            found = {}
+    if found is None:
+        return Plan(query, None)
+    return Plan(query, _body(query, {"bool": {**found, "filter": filters}}, facets=query.facets))
+
+
+def read(plan: Plan, answer: Body | None) -> Matches:
+    """The answer in our terms."""
+    query = plan.query
+    if answer is None:
+        return Matches((), 0, True, False, True, tuple(FacetCounts(facet.field, (), 0) for facet in query.facets))
+    hits = answer["hits"]
+    matches = tuple(_match(plan, hit) for hit in hits["hits"])
+    aggregations = answer.get("aggregations", {})
+    total = int(hits["total"]["value"])
+    if plan.counts_apart:
+        aggregations = aggregations["all"]["passing"]
+        total = int(aggregations["doc_count"])
+    clause = query.clause
+    within = isinstance(clause, VectorClause) and clause.max_distance is not None
+    return Matches(
+        matches=matches,
+        total=total,
+        total_is_exact=plan.is_exact or not within,
+        truncated=within and total > MAX_RANKED,
+        exact=plan.is_exact,
+        facets=tuple(_facet_counts(facet, aggregations[f"facet_{i}"]) for i, facet in enumerate(query.facets)),
+    )
+
+
+def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters: list[Body], *, scans: bool) -> Plan:
+    """By the graphs where they can tell; an order by time, and counts within a radius, need every distance."""
+    filters = [*filters, {"term": {"spaces": space.name}}]
+    vector = [float(number) for number in clause.vector]
+    counts_within = bool(query.facets) and clause.max_distance is not None
+    if scans or clause.exact or query.order is Order.TAKEN or counts_within:
+        body = _body(query, _scripted(space, vector, filters), facets=query.facets)
+        if clause.max_distance is not None:
+            body["min_score"] = _least_score(clause.max_distance)
+        return Plan(query, body, space)
+    knn: Body = {"vector": vector}
+    if clause.max_distance is not None:
+        knn["min_score"] = _least_score(clause.max_distance)
+        # What is found by a radius is counted by its hits.
+        body = _body(query, _approximate(space, knn, filters))
+        return Plan(query, body, space, is_exact=False)
+    knn["k"] = query.offset + query.limit
+    body = _body(query, _approximate(space, knn, filters))
+    passing: Body = {"filter": {"bool": {"filter": filters}}}
+    if query.facets:
+        passing["aggs"] = _aggregations(query.facets)
+    body["aggs"] = {"all": {"global": {}, "aggs": {"passing": passing}}}
+    return Plan(query, body, space, is_exact=False, counts_apart=True)
+
+
+def _approximate(space: Space, knn: Body, filters: list[Body]) -> Body:
+    asked: Body = {"knn": {vector_field(space): {**knn, "filter": {"bool": {"filter": filters}}}}}
+    return _nested(space, asked) if space.regions else asked
+
+
+def _scripted(space: Space, vector: list[float], filters: list[Body]) -> Body:
+    """Every distance, by the plug-in's own script."""
+    script = {
+        "source": "knn_score",
+        "lang": "knn",
+        "params": {"field": vector_field(space), "query_value": vector, "space_type": "l2"},
+    }
+    if not space.regions:
+        return {"script_score": {"query": {"bool": {"filter": filters}}, "script": script}}
+    nested = _nested(space, {"script_score": {"query": {"match_all": {}}, "script": script}})
+    return {"bool": {"must": [nested], "filter": filters}}
+
+
+def _nested(space: Space, asked: Body) -> Body:
+    path = field_of(space)
+    inner = {"size": 1, "_source": False, "docvalue_fields": [f"{path}.number"]}
+    return {"nested": {"path": path, "score_mode": "max", "query": asked, "inner_hits": inner}}
+
+
+def _least_score(distance: float) -> float:
+    return max(1 / (1 + distance * distance) * (1 - _SCORE_ERROR), 1e-9)
+
+
+def _text(clause: TextClause) -> Body | None:
+    must, should, must_not = (_phrases(part) for part in (clause.must, clause.should, clause.must_not))
+    if not must and not should:  # nothing but stop words, or nothing that may be found
+        return None
+    return {"must": must, "should": should, "must_not": must_not, "minimum_should_match": 0 if must else 1}
+
+
+def _phrases(raw: Iterable[str]) -> list[Body]:
+    return [{"match_phrase": {"words": phrase}} for phrase in dict.fromkeys(map(analysed, raw)) if phrase]
+
+
+def _body(query: IndexQuery, asked: Body, *, facets: Sequence[Facet] = ()) -> Body:
+    body: Body = {
+        "query": asked,
+        "size": query.limit,
+        "track_total_hits": True,
+        "sort": _sort(query),
+        "track_scores": True,
+        "_source": {"excludes": ["vector__*", "regions__*", "words"]} if query.with_documents else ["photo_id"],
+    }
+    if query.offset:
+        body["from"] = query.offset
+    if query.after is not None:
+        body["search_after"] = _after(query)
+    if facets:
+        body["aggs"] = _aggregations(facets)
+    return body
+
+
+def _sort(query: IndexQuery) -> list[Body]:
+    by_id: Body = {"photo_id": "asc"}
+    if query.order is Order.TAKEN:
+        return [{"taken_us": {"order": "desc", "missing": "_last"}}, by_id]
+    return [by_id] if isinstance(query.clause, EverythingClause) else [{"_score": "desc"}, by_id]
+
+
+def _after(query: IndexQuery) -> list[Any]:
+    after = query.after
+    assert after is not None
+    if query.order is Order.TAKEN:
+        taken = _WITHOUT_TIME if after.taken_at is None else microseconds(after.taken_at, field="after.taken_at")
+        return [taken, after.photo_id]
+    return [after.photo_id] if isinstance(query.clause, EverythingClause) else [after.score, after.photo_id]
+
+
+def _condition(condition: Condition) -> Body:
+    match condition:
+        case TagIs(label):
+            return {"term": {"tags": label}}
+        case OwnerIs(owner):
+            return {"term": {"owner": owner}}
+        case AttributeIn(name, values):
+            return {"terms": {"attribute_pairs": [pair(name, value) for value in values]}}
+        case TakenBetween(start, end):
+            bounds = {"gte": _bound(start, "taken.from"), "lt": _bound(end, "taken.until")}
+            return {"range": {"taken_us": {name: bound for name, bound in bounds.items() if bound is not None}}}
+        case Near(center, radius_m):
+            point = {"lat": center.latitude, "lon": center.longitude}
+            return {"geo_distance": {"distance": f"{radius_m!r}m", "place": point}}
+        case InBox(south_west, north_east):
+            west, east = south_west.longitude, north_east.longitude
+            spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+            latitudes = {"range": {"latitude": {"gte": south_west.latitude, "lte": north_east.latitude}}}
+            longitudes = [{"range": {"longitude": {"gte": start, "lte": end}}} for start, end in spans]
+            return {"bool": {"filter": [latitudes], "should": longitudes, "minimum_should_match": 1}}
+        case FileNamePrefix(prefix):
+            return {"prefix": {"file_name": prefix}} if prefix else {"match_all": {}}
+        case NoneOf(conditions):
+            return {"bool": {"must_not": [_condition(one) for one in conditions]}}
+
+
+def _bound(instant: datetime | None, field: str) -> int | None:
+    return None if instant is None else microseconds(instant, field=field)
+
+
+def _aggregations(facets: Sequence[Facet]) -> Body:
+    found: Body = {}
+    for i, facet in enumerate(facets):
+        field = _FACET_FIELDS[facet.field]
+        if facet.field is FacetField.YEAR:
+            found[f"facet_{i}"] = {"date_histogram": {"field": field, "calendar_interval": "year", "min_doc_count": 1}}
+            continue
+        filled: Body = {"filter": {"bool": {"must_not": [{"term": {field: ""}}]}}}
+        filled["aggs"] = {
+            "values": {"terms": {"field": field, "size": facet.size, "shard_size": 4 * facet.size + 100}},
+            "distinct": {"cardinality": {"field": field, "precision_threshold": _EXACT_COUNT}},
+        }
+        filled["aggs"]["values"]["terms"]["order"] = [{"_count": "desc"}, {"_key": "asc"}]
+        found[f"facet_{i}"] = filled
+    return found
+
+
+def _facet_counts(facet: Facet, told: Body) -> FacetCounts:
+    if facet.field is FacetField.YEAR:
+        years = [FacetCount(bucket["key_as_string"][:4], bucket["doc_count"]) for bucket in told["buckets"]]
+        years.sort(key=lambda count: (-count.photos, count.value))
+        return FacetCounts(facet.field, tuple(years[: facet.size]), len(years))
+    counts = tuple(FacetCount(bucket["key"], bucket["doc_count"]) for bucket in told["values"]["buckets"])
+    return FacetCounts(facet.field, counts, int(told["distinct"]["value"]))
+
+
+def _match(plan: Plan, hit: Body) -> Match:
+    source, score = hit["_source"], float(hit["_score"] or 0.0)
+    distance = region = None
+    if plan.space is not None:
+        distance = math.sqrt(max(0.0, 1 / score - 1)) if score > 0 else 2.0
+        score = 1 - distance / 2
+        if plan.space.regions:
+            path = field_of(plan.space)
+            [inner] = hit["inner_hits"][path]["hits"]["hits"]
+            region = plan.space.regions[int(inner["fields"][f"{path}.number"][0])]
+    elif isinstance(plan.query.clause, EverythingClause):
+        score = 0.0
+    document = document_of(source) if plan.query.with_documents else None
+    return Match(source["photo_id"], score, distance, region, document)

@@ -1,0 +1,86 @@
+"""What every index checks before it stores, whichever engine is behind it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from miradouro.core.document import Document
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, ProvenanceMismatch
+from miradouro.core.spaces import Space
+
+UNIT_TOLERANCE = 1e-2
+
+
+def check_storable(document: Document, spaces: Mapping[str, Space]) -> None:
+    """Raises InvalidArgument for vectors of another shape, of no space or not comparable, and ProvenanceMismatch.
+
+    `spaces` are those of the document's collection by name; nothing of a tombstone is looked at.
+    """
+    if document.deleted:
+        return
+    for name, vectors in document.vectors.items():
+        if name not in spaces:
+            allowed = ", ".join(spaces) or "none"
+            raise InvalidArgument("vectors", f"{name!r} is no space of {document.collection!r}; allowed: {allowed}")
+        space = spaces[name]
+        offered = document.provenances.get(name, "")
+        if not offered:
+            raise InvalidArgument("provenances", f"{name} has vectors and no provenance; pass on what the embedder tells")
+        if offered != space.provenance:
+            raise ProvenanceMismatch(name, space.provenance, offered)
+        check_vectors(vectors, (space.vectors_per_photo, space.dimension), field=f"vectors[{name}]")
+
+
+def check_vectors(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> None:
+    """Raises InvalidArgument unless the vectors are floats of `shape` [n, dimension], finite, and of length 1."""
+    array = np.asarray(vectors)
+    if array.shape != shape or array.dtype.kind != "f":
+        raise InvalidArgument(field, f"{array.dtype} {list(array.shape)} is not float32 {list(shape)}")
+    lengths = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
+    if not np.isfinite(lengths).all():
+        raise InvalidArgument(field, "a vector holds NaN or infinity; allowed: finite numbers")
+    wrong = np.abs(lengths - 1) > UNIT_TOLERANCE
+    if wrong.any():
+        raise InvalidArgument(field, f"a vector has length {lengths[wrong][0]:.4f}; allowed: 1, within {UNIT_TOLERANCE}")
+
+
+def check_same_spaces(collection: str, stored: Sequence[Space], offered: Sequence[Space]) -> None:
+    """Raises FailedPrecondition or ProvenanceMismatch unless a collection's spaces are those that are offered, in any order."""
+    by_name = {space.name: space for space in offered}
+    missing = [space.name for space in stored if space.name not in by_name]
+    added = sorted(by_name.keys() - {space.name for space in stored})
+    if missing or added:
+        raise FailedPrecondition(
+            f"collection {collection!r} was made with other spaces: without {', '.join(added) or 'none of yours'}, "
+            f"and with {', '.join(missing) or 'no more'}; offer the same ones, or index into a new one with --collection"
+        )
+    for space in stored:
+        other = by_name[space.name]
+        if space.provenance != other.provenance:
+            raise ProvenanceMismatch(space.name, space.provenance, other.provenance)
+        if (space.dimension, space.regions) != (other.dimension, other.regions):
+            raise FailedPrecondition(
+                f"space {space.name} of collection {collection!r} has {space.vectors_per_photo} x {space.dimension}, "
+                f"the embedder offers {other.vectors_per_photo} x {other.dimension}; index into a new one with --collection"
+            )
+
+
+def other_root(collection: str, stored: str, offered: str) -> FailedPrecondition:
+    """Why a collection does not take the folder `offered`; `stored` is its own, empty when it is fed by events."""
+    if not stored:
+        return FailedPrecondition(
+            f"collection {collection!r} is fed by events, not by the folder {offered}; "
+            "index the folder into a collection of its own with --collection"
+        )
+    if PurePath(stored) in PurePath(offered).parents:
+        relation = f"{offered} lies below it"
+    elif PurePath(offered) in PurePath(stored).parents:
+        relation = f"{offered} lies above it"
+    else:
+        relation = f"{offered} is another folder"
+    return FailedPrecondition(
+        f"collection {collection!r} mirrors {stored}: {relation}; index {stored} again, "
+        f"or index {offered} into a collection of its own with --collection"
+    )

@@ -1,0 +1,245 @@
+"""Photo events as CloudEvents 1.0 over Kafka (the CloudEvents specification and its Kafka protocol binding).
+
+Both modes are read: binary (attributes in headers `ce_…`, the photo's state as value) and structured (all of it in one JSON
+value). The state is JSON, or the message PhotoEvent of our protos. Written is binary mode with JSON.
+
+    type          photo.uploaded, photo.updated or photo.deleted
+    id            of the event
+    subject       the photo's id
+    photoversion  its version, a decimal string, 1 … 2^63 - 1
+    dataschema    SCHEMA, or absent
+    key           collection/photo id, split at the first `/`
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from miradouro.core.document import Place, TakenAt
+from miradouro.core.errors import BadEvent, InvalidArgument
+from miradouro.core.event import COLLECTION, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
+from miradouro.core.ports import Refused, SourceItem
+from miradouro.ingest.event_wire import message_to_event
+from miradouro.v1 import photo_event_pb2
+
+SCHEMA = "urn:miradouro:photo-event:1"
+SOURCE = "urn:miradouro"
+MAX_INLINE_BYTES = 1024 * 1024
+_STRUCTURED = "application/cloudevents+json"
+_PROTOBUF = {"application/protobuf", "application/x-protobuf"}
+_VERSION = re.compile(r"[1-9][0-9]{0,18}")
+_TEXTS = ("uri", "media_type", "sha256", "title", "caption", "owner")
+_FIELDS = {*_TEXTS, "data_base64", "tags", "attributes", "place", "taken_at"}
+
+
+def item_of(record: SourceRecord) -> SourceItem:
+    """The checked event, or the refusal of a record that is none; never raises."""
+    try:
+        return replace(check_event(event_of(record)), record=record)
+    except InvalidArgument as exc:
+        collection, photo_id = _names(record.key)
+        version = _headers(record).get("ce_photoversion", "")
+        known = int(version) if _VERSION.fullmatch(version) and int(version) <= MAX_VERSION else 1
+        return Refused(collection, photo_id, known, "", exc, record)
+
+
+def event_of(record: SourceRecord) -> PhotoEvent:
+    """The event of a record, its limits not checked. Raises BadEvent."""
+    collection, photo_id = _names(record.key)
+    if not COLLECTION.fullmatch(collection) or not photo_id:
+        raise BadEvent("bad_key", "key", f"{record.key!r} is not collection/photo id; collections are [a-z0-9][a-z0-9_-]{{0,62}}")
+    headers = _headers(record)
+    if record.value is None:
+        return _deleted_by_null(record, headers, collection, photo_id)
+    attributes, data = _structured(record.value) if _is_structured(headers) else _binary(record.value, headers)
+    if attributes.get("specversion") != "1.0":
+        raise BadEvent("not_an_event", "specversion", f"{attributes.get('specversion')!r} is not 1.0: no CloudEvent of ours")
+    if (schema := attributes.get("dataschema", SCHEMA)) != SCHEMA:
+        raise BadEvent("unknown_schema_version", "dataschema", f"{schema!r}; allowed: {SCHEMA}, or none")
+    try:
+        kind = EventKind(attributes.get("type", ""))
+    except ValueError as exc:
+        allowed = ", ".join(EventKind)
+        raise BadEvent("unknown_type", "type", f"{attributes.get('type')!r}; allowed: {allowed}") from exc
+    if not attributes.get("id"):
+        raise BadEvent("not_an_event", "id", "it is not set; every event has one")
+    if (subject := attributes.get("subject", photo_id)) != photo_id:
+        raise BadEvent("bad_key", "subject", f"{subject!r} is not the photo of the key, {photo_id!r}")
+    known: dict[str, Any] = {
+        "event_id": attributes["id"],
+        "kind": kind,
+        "collection": collection,
+        "photo_id": photo_id,
+        "version": _version(attributes.get("photoversion")),
+    }
+    if isinstance(data, bytes):
+        return replace(_from_message(data, kind), **known)
+    return PhotoEvent(**known, **_state(data))
+
+
+def record_of(event: PhotoEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """Key, value and headers of an event, in binary mode. Raises InvalidArgument (inline bytes beyond MAX_INLINE_BYTES)."""
+    if event.data is not None and len(event.data) > MAX_INLINE_BYTES:
+        size = len(event.data)
+        raise InvalidArgument("data", f"{size:,} bytes; allowed: 1 to {MAX_INLINE_BYTES:,} inline; name the photo by uri instead")
+    state: dict[str, Any] = {name: getattr(event, name) for name in _TEXTS if getattr(event, name)}
+    if event.data is not None:
+        state["data_base64"] = base64.b64encode(event.data).decode()
+    if event.tags:
+        state["tags"] = list(event.tags)
+    if event.attributes:
+        state["attributes"] = dict(event.attributes)
+    if event.place is not None:
+        state["place"] = {"latitude": event.place.latitude, "longitude": event.place.longitude}
+    if event.taken_at is not None:
+        state["taken_at"] = {"instant": event.taken_at.instant.isoformat()}
+        if event.taken_at.utc_offset_minutes is not None:
+            state["taken_at"]["utc_offset_minutes"] = event.taken_at.utc_offset_minutes
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event.event_id,
+        "ce_source": SOURCE,
+        "ce_type": event.kind.value,
+        "ce_subject": event.photo_id,
+        "ce_dataschema": SCHEMA,
+        "ce_photoversion": str(event.version),
+        "content-type": "application/json",
+    }
+    key = f"{event.collection}/{event.photo_id}".encode()
+    return key, json.dumps(state, ensure_ascii=False).encode(), [(name, told.encode()) for name, told in headers.items()]
+
+
+def _names(key: bytes | None) -> tuple[str, str]:
+    collection, _, photo_id = (key or b"").decode("utf-8", "replace").partition("/")
+    return collection, photo_id
+
+
+def _headers(record: SourceRecord) -> dict[str, str]:
+    return {name.lower(): (told or b"").decode("utf-8", "replace") for name, told in record.headers}
+
+
+def _is_structured(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").split(";")[0].strip() == _STRUCTURED
+
+
+def _deleted_by_null(record: SourceRecord, headers: Mapping[str, str], collection: str, photo_id: str) -> PhotoEvent:
+    """A null value deletes when a header says at which version: Kafka's own tombstones carry none."""
+    if "ce_photoversion" not in headers:
+        raise BadEvent("version_missing", "ce_photoversion", "a record without value has no version; set the header to delete")
+    event_id = headers.get("ce_id") or f"{record.topic}-{record.partition}-{record.offset}"
+    return PhotoEvent(event_id, EventKind.DELETED, collection, photo_id, _version(headers["ce_photoversion"]))
+
+
+def _binary(value: bytes, headers: Mapping[str, str]) -> tuple[dict[str, str], Any]:
+    attributes = {name.removeprefix("ce_"): told for name, told in headers.items() if name.startswith("ce_")}
+    if headers.get("content-type", "").split(";")[0].strip() in _PROTOBUF:
+        return attributes, value
+    return attributes, _json(value) if value else {}
+
+
+def _structured(value: bytes) -> tuple[dict[str, str], Any]:
+    told = _json(value)
+    if not isinstance(told, dict):
+        raise BadEvent("not_an_event", "value", f"a JSON {type(told).__name__} is no CloudEvent; allowed: an object")
+    attributes = {name: str(text) for name, text in told.items() if name not in {"data", "data_base64"}}
+    if "data_base64" in told:
+        return attributes, _base64(told["data_base64"], "data_base64")
+    return attributes, told.get("data", {})
+
+
+def _json(value: bytes) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as exc:
+        raise BadEvent("not_an_event", "value", f"it is no JSON: {exc}") from exc
+
+
+def _base64(text: object, field: str) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise BadEvent("bad_data", field, f"it is no base64: {exc}") from exc
+
+
+def _version(text: str | None) -> int:
+    if text is None or text == "":
+        raise BadEvent("version_missing", "photoversion", "it is not set; set the photo's version, a decimal string")
+    if not _VERSION.fullmatch(text) or int(text) > MAX_VERSION:
+        raise BadEvent("bad_version", "photoversion", f"{text!r} is not a decimal number within 1 to 2^63 - 1")
+    return int(text)
+
+
+def _from_message(data: bytes, kind: EventKind) -> PhotoEvent:
+    try:
+        message = photo_event_pb2.PhotoEvent.FromString(data)
+    except DecodeError as exc:
+        raise BadEvent("bad_data", "data", f"it is no PhotoEvent message: {exc}") from exc
+    return message_to_event(message, kind=kind)
+
+
+def _state(data: Any) -> dict[str, Any]:
+    """The fields of the event that the data tells. Raises BadEvent naming the field."""
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise BadEvent("bad_data", "data", f"a JSON {type(data).__name__}; allowed: an object")
+    if unknown := sorted(data.keys() - _FIELDS):
+        raise BadEvent("bad_data", f"data.{unknown[0]}", f"no such field; allowed: {', '.join(sorted(_FIELDS))}")
+    state: dict[str, Any] = {name: _typed(data, name, str) for name in _TEXTS if name in data}
+    if "data_base64" in data:
+        state["data"] = _base64(_typed(data, "data_base64", str), "data.data_base64")
+    if "tags" in data:
+        state["tags"] = tuple(_texts(_typed(data, "tags", list), "data.tags"))
+    if "attributes" in data:
+        attributes = _typed(data, "attributes", dict)
+        _texts(list(attributes.values()), "data.attributes")
+        state["attributes"] = attributes
+    if "place" in data:
+        place = _typed(data, "place", dict)
+        state["place"] = Place(_number(place, "latitude"), _number(place, "longitude"))
+    if "taken_at" in data:
+        state["taken_at"] = _taken_at(_typed(data, "taken_at", dict))
+    return state
+
+
+def _typed(data: Mapping[str, Any], name: str, kind: type) -> Any:
+    if not isinstance(data[name], kind):
+        raise BadEvent("bad_data", f"data.{name}", f"{data[name]!r:.100} is no JSON {kind.__name__}")
+    return data[name]
+
+
+def _texts(values: list[Any], field: str) -> list[str]:
+    for value in values:
+        if not isinstance(value, str):
+            raise BadEvent("bad_data", field, f"{value!r:.100} is no text")
+    return values
+
+
+def _number(place: Mapping[str, Any], name: str) -> float:
+    value = place.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadEvent("bad_data", f"data.place.{name}", f"{value!r:.100} is no number of degrees")
+    return float(value)
+
+
+def _taken_at(taken: Mapping[str, Any]) -> TakenAt:
+    text, offset = taken.get("instant"), taken.get("utc_offset_minutes")
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError as exc:
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} is no time as 2024-05-31T18:05:00Z") from exc
+    if instant.tzinfo is None:
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r} has no zone; end it with Z or an offset")
+    if offset is not None and (isinstance(offset, bool) or not isinstance(offset, int)):
+        raise BadEvent("bad_data", "data.taken_at.utc_offset_minutes", f"{offset!r:.100} is no whole number of minutes")
+    try:
+        return TakenAt(instant.astimezone(UTC), offset)
+    except OverflowError as exc:
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r} is not within the years 1 to 9999") from exc

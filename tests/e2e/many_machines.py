@@ -1,0 +1,153 @@
+"""The three services as processes of their own, on a real Kafka and a real OpenSearch, under names that nobody else uses."""
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kafka import KafkaProducer
+from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch.client import connect
+from miradouro.core.errors import Unavailable
+from miradouro.core.event import PhotoEvent
+from miradouro.ingest.cloud_event import record_of
+from miradouro.v1 import search_service_pb2_grpc
+
+from tests.e2e.command import COMMAND, START_S
+
+DONE_S = 120.0  # for a loaded machine
+Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
+
+
+def eventually(what: str, holds: Callable[[], bool], *, within_s: float = DONE_S) -> None:
+    """Waits until `holds`, through errors that pass; fails telling `what` otherwise."""
+    deadline = time.monotonic() + within_s
+
+    def holds_now() -> bool:
+        try:
+            return holds()
+        except Unavailable:  # the shards of a new index, for a moment
+            return False
+
+    while not holds_now():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.1)
+
+
+class ServiceProcess:
+    """`miradouro serve NAME`, which has told its address."""
+
+    def __init__(self, name: str, environment: dict[str, str]) -> None:
+        self.name = name
+        self.process = subprocess.Popen(
+            [COMMAND, "serve", name, "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert " on " in line, f"serve {name} told {line!r}"
+        self.address = line.split(" on ")[1].split()[0]
+
+    def is_ready(self) -> bool:
+        """Whether its health says so."""
+        with grpc.insecure_channel(self.address) as channel:
+            try:
+                told = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+            except grpc.RpcError:
+                return False
+        return bool(told.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Sends the signal and waits; gives the exit status."""
+        self.process.send_signal(number)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return self.process.wait(START_S)
+
+
+@dataclass
+class Town:
+    """What a test works with. `environment` is that of the services."""
+
+    kafka: KafkaSettings
+    opensearch: OpenSearchSettings
+    environment: dict[str, str]
+    producer: KafkaProducer
+    index: OpenSearchIndex
+    letters: KafkaDeadLetters
+    services: ExitStack
+
+    def start(self, name: str) -> ServiceProcess:
+        """Starts a service, which is ended with the town."""
+        service = ServiceProcess(name, self.environment)
+        self.services.callback(lambda: service.process.poll() is None and service.end(signal.SIGKILL))
+        return service
+
+    def publish(self, *events: PhotoEvent) -> None:
+        """Sends events, acknowledged by the broker."""
+        self.send(*(record_of(event) for event in events))
+
+    def send(self, *records: Record) -> None:
+        """Sends records as they are."""
+        sent = [
+            self.producer.send(self.kafka.kafka_topic, key=key, value=value, headers=list(headers))
+            for key, value, headers in records
+        ]
+        self.producer.flush()
+        for one in sent:
+            one.get(timeout=30)
+
+    def versions(self, collection: str) -> dict[str, tuple[int, bool]]:
+        """Photo id → version and whether it is deleted, as the index has it now."""
+        if collection not in {stats.name for stats in self.index.stats()}:
+            return {}
+        return {state.photo_id: (state.version, state.deleted) for state in self.index.origins(collection)}
+
+
+@contextmanager
+def town(kafka: str, opensearch: str) -> Iterator[Town]:
+    """Topics, a group and indices of their own; the services are started by the test."""
+    name = f"t{uuid.uuid4().hex}"
+    environment = {
+        "MIRADOURO_KAFKA_BOOTSTRAP": kafka,
+        "MIRADOURO_KAFKA_TOPIC": f"{name}.photos",
+        "MIRADOURO_KAFKA_DEAD_TOPIC": f"{name}.dead",
+        "MIRADOURO_KAFKA_GROUP": name,
+        "MIRADOURO_KAFKA_PARTITIONS": "3",
+        "MIRADOURO_OPENSEARCH_URL": opensearch,
+        "MIRADOURO_OPENSEARCH_PREFIX": name,
+        "MIRADOURO_OPENSEARCH_REFRESH_INTERVAL": "100ms",
+        "MIRADOURO_LOG_FORMAT": "json",
+    }
+    fields = {key.removeprefix("MIRADOURO_").lower(): value for key, value in environment.items()}
+    topics = KafkaSettings(**{key: value for key, value in fields.items() if key.startswith("kafka_")})  # type: ignore[arg-type] # parsed
+    indices = OpenSearchSettings(**{key: value for key, value in fields.items() if key.startswith("opensearch_")})  # type: ignore[arg-type] # parsed
+    ensure_topics(topics)
+    with ExitStack() as stack:
+        index = stack.enter_context(OpenSearchIndex.open(indices))
+        letters = stack.enter_context(KafkaDeadLetters(topics))
+        producer = KafkaProducer(bootstrap_servers=kafka, acks="all", max_request_size=2 * 1024 * 1024)
+        stack.callback(producer.close)
+        services = stack.enter_context(ExitStack())
+        made = Town(topics, indices, environment, producer, index, letters, services)
+        try:
+            yield made
+        finally:
+            services.close()
+            client = connect(indices)
+            client.indices.delete(index=f"{name}.*")
+            client.close()
+
+
+def search_stub(service: ServiceProcess, stack: ExitStack) -> search_service_pb2_grpc.SearchServiceStub:
+    """A client of the query service."""
+    return search_service_pb2_grpc.SearchServiceStub(stack.enter_context(grpc.insecure_channel(service.address)))

@@ -1,0 +1,111 @@
+"""What only the OpenSearch index does: graphs beyond its exact size, bulk requests in parts, and a cluster that is not there."""
+
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch.client import connect
+from miradouro.core.errors import ConfigurationError, InvalidArgument, Unavailable
+from miradouro.core.ports import WriteStatus
+from miradouro.core.query import AttributeIn, Facet, FacetField, IndexQuery, VectorClause
+
+from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit
+
+PHOTOS = 400
+
+
+@pytest.fixture
+def settings(opensearch: str) -> Iterator[OpenSearchSettings]:
+    prefix = f"t{uuid.uuid4().hex}"
+    made = OpenSearchSettings(
+        opensearch_url=opensearch,
+        opensearch_prefix=prefix,
+        opensearch_refresh="true",
+        opensearch_exact_vectors=0,
+        opensearch_bulk_bytes=64 * 1024,
+    )
+    yield made
+    client = connect(made)
+    client.indices.delete(index=f"{prefix}.*")
+    client.close()
+
+
+def test_graphs_find_the_nearest_and_say_that_they_are_not_exact(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        documents = [photo(f"{i:03}.jpg", attributes={"third": str(i % 3)}, owner=f"o{i % 2}") for i in range(PHOTOS)]
+        index.write([*documents, tombstone("gone.jpg", 1)])
+        for space in (WHOLE, PARTS):
+            asked = unit("asked", 1, space.dimension)[0]
+            for conditions, passing in (((), PHOTOS), ((AttributeIn("third", ("1",)),), len(range(1, PHOTOS, 3)))):
+                answers = []
+                for exact in (False, True):
+                    clause = VectorClause(space.name, space.provenance, asked, exact=exact)
+                    query = IndexQuery(COLLECTION, clause, conditions, limit=10, facets=(Facet(FacetField.OWNER),))
+                    answers.append(index.search(query))
+                graphs, exactly = answers
+                assert (graphs.exact, exactly.exact) == (False, True)
+                assert graphs.total == exactly.total == passing
+                assert graphs.facets == exactly.facets
+                found = {match.photo_id for match in graphs.matches}
+                assert len(found & {match.photo_id for match in exactly.matches}) >= 9
+                assert [match.region for match in exactly.matches if match.photo_id in found] == [
+                    match.region for match in graphs.matches if match.photo_id in {one.photo_id for one in exactly.matches}
+                ]
+
+
+def test_a_radius_by_graphs_says_that_its_count_is_not_exact(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
+        clause = VectorClause(WHOLE.name, WHOLE.provenance, unit("asked", 1, WHOLE.dimension)[0], 1.2)
+        answer = index.search(IndexQuery(COLLECTION, clause, limit=1_000))
+        assert 0 < len(answer.matches) == answer.total < PHOTOS
+        assert all(match.distance is not None and match.distance <= 1.2 for match in answer.matches)
+        assert (answer.exact, answer.total_is_exact) == (False, False)
+
+
+def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        batch = [photo(f"{i}.jpg", version, caption="x" * 8_000) for version in (1, 2) for i in range(40)]
+        assert index.write(batch) == [WriteStatus.STORED] * 80
+        assert index.write(batch) == [WriteStatus.STALE] * 80
+        assert index.stats()[0].photos == 40
+
+
+def test_a_document_that_only_the_cluster_refuses_is_told_and_the_others_can_be_written(settings: OpenSearchSettings) -> None:
+    """A keyword has at most 32,766 bytes; no event gets so far, for events have limits of their own."""
+    with OpenSearchIndex.open(settings) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        good, bad = photo("good.jpg"), photo("bad.jpg", owner="x" * 40_000)
+        with pytest.raises(InvalidArgument, match="OpenSearch does not take it"):
+            index.write([good, bad])
+        assert index.write([good]) == [WriteStatus.STALE], "it was stored beside the bad one"
+        assert index.get(COLLECTION, "good.jpg").version == 1
+
+
+def test_a_cluster_that_does_not_answer_is_a_passing_fault_that_names_the_setting() -> None:
+    settings = OpenSearchSettings(opensearch_url="http://127.0.0.1:9", opensearch_timeout_s=1)
+    with OpenSearchIndex.open(settings) as index:
+        with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_URL") as caught:
+            index.write([photo("a.jpg")])
+        assert caught.value.retriable
+        with pytest.raises(Unavailable):
+            index.check()
+
+
+def test_a_password_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="MIRADOURO_OPENSEARCH_PASSWORD_FILE"):
+        OpenSearchIndex.open(OpenSearchSettings(opensearch_username="ana", opensearch_password_file="/nowhere/word"))
+
+
+def test_vectors_keep_thirty_two_bits(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        document = photo("a.jpg")
+        index.write([document])
+        for space in SPACES:
+            np.testing.assert_array_equal(index.vector(COLLECTION, "a.jpg", space.name), document.vectors[space.name])
