@@ -1,0 +1,56 @@
+"""Sends records to the topic of photo events, acknowledged by every copy."""
+
+import collections
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaProducer
+
+from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES, KafkaSettings
+from miradouro.adapters.kafka.topics import translated
+
+_TIMEOUT_S = 60.0
+_UNDER_WAY = 1_000
+Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
+
+
+class Publisher:
+    """Owns a producer; a context manager."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topic = settings.kafka_topic
+        with translated():
+            self._producer = KafkaProducer(
+                **settings.connection, acks="all", enable_idempotence=True, max_request_size=MAX_EVENT_BYTES, linger_ms=5
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._producer.close(timeout=_TIMEOUT_S)
+
+    def publish(self, records: Iterable[Record]) -> Iterator[int]:
+        """Sends key, value and headers of each; gives how many are acknowledged so far, now and then and at the end.
+
+        Raises Unavailable when one is not: those before the last given number are safe, and sending any again changes nothing.
+        """
+        acknowledged = 0
+        under_way: collections.deque[Any] = collections.deque()
+        for key, value, headers in records:
+            with translated():
+                under_way.append(self._producer.send(self._topic, key=key, value=value, headers=headers))
+            if len(under_way) >= _UNDER_WAY:
+                acknowledged += self._wait(under_way, _UNDER_WAY // 2)
+                yield acknowledged
+        with translated():
+            self._producer.flush(timeout=_TIMEOUT_S)
+        acknowledged += self._wait(under_way, len(under_way))
+        yield acknowledged
+
+    def _wait(self, under_way: "collections.deque[Any]", count: int) -> int:
+        with translated():
+            for _ in range(count):
+                under_way.popleft().get(timeout=_TIMEOUT_S)
+        return count

@@ -1,0 +1,79 @@
+"""`miradouro events`: what upload systems do, by hand."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from miradouro.cli.options import collection_option, utf8
+
+if TYPE_CHECKING:
+    from miradouro.adapters.kafka.publisher import Record
+    from miradouro.core.event import PhotoEvent
+    from miradouro.ingest.publishing import Unpublished
+
+
+@click.group()
+def events() -> None:
+    """Publish photo events to Kafka."""
+
+
+@events.command()
+@click.argument("source", metavar="DIR|FILE|-", type=click.Path(path_type=Path, allow_dash=True))
+@collection_option
+def publish(*, source: Path, collection: str) -> None:
+    """Publish the photos below DIR, or the events of FILE or of standard input: a CloudEvent in JSON on each line.
+
+    The photos of a folder are named by file URI, so ingest has to see the same folder (MIRADOURO_PHOTO_ROOTS). Publishing
+    again changes nothing that did not change. Exits with 1 when something could not be published; everything else is then.
+    """
+    from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
+    from miradouro.ingest.publishing import events_of_folder, events_of_lines
+    from miradouro.runtime.settings import load
+
+    settings = load(KafkaSettings)
+    wrong: list[str] = []
+    if source.is_dir():
+        found = events_of_folder(source, utf8(collection, "collection"))
+    elif str(source) == "-":
+        found = events_of_lines(sys.stdin.buffer)
+    else:
+        found = events_of_lines(_lines_of(source))
+    ensure_topics(settings)
+    published = 0
+    with Publisher(settings) as publisher:
+        for published in publisher.publish(_records(found, wrong)):
+            click.echo(f"published {published:,} events", err=True)
+    for one in wrong:
+        click.echo(one, err=True)
+    click.echo(f"published {published:,}, refused {len(wrong):,}")
+    if wrong:
+        sys.exit(1)
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    from miradouro.core.errors import InvalidArgument
+
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as exc:
+        raise InvalidArgument("source", f"{path} can't be read: {exc.strerror}") from exc
+
+
+def _records(found: "Iterator[PhotoEvent | Unpublished]", wrong: list[str]) -> "Iterator[Record]":
+    """The records of the events; what is none is noted in `wrong`."""
+    from miradouro.core.errors import InvalidArgument
+    from miradouro.ingest.cloud_event import record_of
+    from miradouro.ingest.publishing import Unpublished
+
+    for one in found:
+        if isinstance(one, Unpublished):
+            wrong.append(f"{one.where}: {one.error.message}")
+            continue
+        try:
+            yield record_of(one)
+        except InvalidArgument as exc:
+            wrong.append(f"{one.photo_id}: {exc.message}")

@@ -1,0 +1,80 @@
+"""What a person publishes: photos of a folder as events, or events that were written down, a line each."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from miradouro.adapters.file_store import file_uri
+from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.folder.walk import File, file_of
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, SourceRecord, check_collection, check_event
+from miradouro.core.ports import Refused
+from miradouro.ingest.cloud_event import event_of
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """What can't be published, and why."""
+
+    where: str
+    error: InvalidArgument
+
+
+def events_of_folder(folder: Path, collection: str) -> Iterator[PhotoEvent | Unpublished]:
+    """An event for every photo below `folder`, by URI, with the sidecar's words.
+
+    The version is the sidecar's, or the time in ms at which the photo or its sidecar was last changed: publishing a folder again
+    changes nothing that did not change. Photos that went are not noticed. Raises InvalidArgument (no such folder).
+    """
+    root = os.path.realpath(folder)
+    source = FolderSource(
+        root, collection=check_collection(collection), known=lambda: iter(()), file_uri=file_uri, excluded=[], prune=False
+    )
+    for item in source.events():
+        if isinstance(item, Refused):
+            yield Unpublished(item.photo_id, item.error)
+        elif isinstance(item, PhotoEvent):
+            try:
+                version = item.version if item.version > 1 else _changed_at_ms(file_of(root, item.photo_id))
+            except OSError as exc:
+                yield Unpublished(item.photo_id, InvalidArgument("photo", f"it can't be read: {exc.strerror}"))
+                continue
+            identity = hashlib.sha256(f"{item.collection}/{item.photo_id}/{version}".encode()).hexdigest()
+            yield replace(item, event_id=identity, version=version, origin=None)
+
+
+def _changed_at_ms(file: File) -> int:
+    times = [os.stat(path).st_mtime_ns for path in (file.path, file.sidecar) if path]
+    return max(1, max(times) // _NS_PER_MS)
+
+
+def events_of_lines(lines: Iterable[bytes]) -> Iterator[PhotoEvent | Unpublished]:
+    """An event for every line: a CloudEvent in JSON, its `subject` the photo's id, with the extensions `photoversion` and
+    `collection` (`photos` where it is not set). Empty lines are left out."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield check_event(_event_of_line(line, number))
+        except InvalidArgument as exc:
+            yield Unpublished(f"line {number}", exc)
+
+
+def _event_of_line(line: bytes, number: int) -> PhotoEvent:
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise InvalidArgument("line", f"it is no JSON: {exc}") from exc
+    if not isinstance(told, dict):
+        raise InvalidArgument("line", f"a JSON {type(told).__name__}; allowed: an object, a CloudEvent")
+    collection, photo_id = told.pop("collection", DEFAULT_COLLECTION), told.get("subject", "")
+    value = json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    key = f"{check_collection(str(collection))}/{photo_id}".encode("utf-8", "backslashreplace")
+    headers = (("content-type", b"application/cloudevents+json"),)
+    return event_of(SourceRecord("", 0, number, key, value, headers))

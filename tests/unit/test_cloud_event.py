@@ -1,0 +1,131 @@
+"""Photo events as records of Kafka, there and back, and what is no event."""
+
+import base64
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from miradouro.core.document import Place, TakenAt
+from miradouro.core.errors import BadEvent, InvalidArgument
+from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, SourceRecord
+from miradouro.core.ports import Refused
+from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, SCHEMA, event_of, item_of, record_of
+from miradouro.v1 import photo_event_pb2
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+EVENTS = st.builds(
+    PhotoEvent,
+    event_id=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30),
+    kind=st.sampled_from([EventKind.UPLOADED, EventKind.UPDATED]),
+    collection=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True),
+    photo_id=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60),
+    version=st.integers(1, MAX_VERSION),
+    data=st.binary(max_size=100),
+    title=TEXT,
+    caption=TEXT,
+    tags=st.lists(TEXT.filter(bool), max_size=4).map(tuple),
+    owner=TEXT,
+    attributes=st.dictionaries(TEXT.filter(bool), TEXT, max_size=3),
+    place=st.none() | st.builds(Place, st.floats(-90, 90), st.floats(-180, 180)),
+    taken_at=st.none()
+    | st.builds(
+        TakenAt,
+        st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the zone is beside
+        st.none() | st.integers(-1_080, 1_080),
+    ),
+)
+
+
+def record(key: bytes | None, value: bytes | None, headers: dict[str, str]) -> SourceRecord:
+    return SourceRecord("photos", 1, 7, key, value, tuple((name, text.encode()) for name, text in headers.items()))
+
+
+def binary(**changed: str | None) -> dict[str, str]:
+    headers = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", **changed}
+    return {f"ce_{name}": text for name, text in headers.items() if text is not None}
+
+
+@given(event=EVENTS)
+def test_an_event_comes_back_as_it_was_written(event: PhotoEvent) -> None:
+    key, value, headers = record_of(event)
+    assert event_of(SourceRecord("photos", 0, 0, key, value, tuple(headers))) == event
+
+
+@given(key=st.none() | st.binary(max_size=40), value=st.none() | st.binary(max_size=200), headers=st.dictionaries(TEXT, TEXT))
+def test_whatever_a_record_holds_it_is_an_event_or_refused(
+    key: bytes | None, value: bytes | None, headers: dict[str, str]
+) -> None:
+    assert isinstance(item_of(record(key, value, headers)), PhotoEvent | Refused)
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | TEXT, lambda c: st.lists(c) | st.dictionaries(TEXT, c)
+    )
+)
+def test_whatever_json_the_state_is_it_is_an_event_or_refused(value: object) -> None:
+    told = json.dumps({"uri": "file:///a", "taken_at": value, "place": value, "tags": value, "attributes": value}).encode()
+    for one in (told, json.dumps(value).encode()):
+        assert isinstance(item_of(record(b"c/a", one, binary())), PhotoEvent | Refused)
+
+
+def test_structured_mode_and_protobuf_say_the_same() -> None:
+    wanted = PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg", title="T")
+    told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "subject": "a/b.jpg", "source": "x"}
+    message = photo_event_pb2.PhotoEvent(uri="file:///b.jpg", title="T").SerializeToString()
+    state = {"uri": "file:///b.jpg", "title": "T"}
+    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
+    protobuf = {**binary(), "content-type": "application/protobuf"}
+    for one in (
+        record(b"c/a/b.jpg", json.dumps(state).encode(), binary()),
+        record(b"c/a/b.jpg", json.dumps({**told, "data": state}).encode(), structured),
+        record(b"c/a/b.jpg", json.dumps({**told, "data_base64": base64.b64encode(message).decode()}).encode(), structured),
+        record(b"c/a/b.jpg", message, protobuf),
+    ):
+        assert event_of(one) == wanted
+
+
+def test_no_value_deletes_at_the_version_of_its_header() -> None:
+    assert event_of(record(b"c/a", None, {"ce_photoversion": "9"})) == PhotoEvent("photos-1-7", EventKind.DELETED, "c", "a", 9)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers", "reason"),
+    [
+        (None, b"{}", binary(), "bad_key"),
+        (b"photos", b"{}", binary(), "bad_key"),
+        (b"Photos/a", b"{}", binary(), "bad_key"),
+        (b"c/a", b"{}", binary(subject="b"), "bad_key"),
+        (b"c/a", None, {}, "version_missing"),
+        (b"c/a", b"{}", binary(photoversion=None), "version_missing"),
+        (b"c/a", b"{}", binary(photoversion="0"), "bad_version"),
+        (b"c/a", b"{}", binary(photoversion="1.5"), "bad_version"),
+        (b"c/a", b"{}", binary(photoversion=str(MAX_VERSION + 1)), "bad_version"),
+        (b"c/a", b"{}", binary(specversion="2.0"), "not_an_event"),
+        (b"c/a", b"{}", binary(id=None), "not_an_event"),
+        (b"c/a", b"\xff\x00", binary(), "not_an_event"),
+        (b"c/a", b"{}", binary(type="photo.eaten"), "unknown_type"),
+        (b"c/a", b"{}", binary(dataschema=SCHEMA[:-1] + "2"), "unknown_schema_version"),
+        (b"c/a", b'{"colour": 1}', binary(), "bad_data"),
+        (b"c/a", b'{"tags": [1]}', binary(), "bad_data"),
+        (b"c/a", b'{"data_base64": "?"}', binary(), "bad_data"),
+        (b"c/a", b'{"place": {"latitude": "x", "longitude": 1}}', binary(), "bad_data"),
+        (b"c/a", b'{"taken_at": {"instant": "2024-01-01T00:00:00"}}', binary(), "bad_data"),
+        (b"c/a", b"\xff\xff", {**binary(), "content-type": "application/protobuf"}, "bad_data"),
+    ],
+)
+def test_what_is_no_event_says_why(key: bytes | None, value: bytes | None, headers: dict[str, str], reason: str) -> None:
+    with pytest.raises(BadEvent) as caught:
+        event_of(record(key, value, headers))
+    assert caught.value.reason == reason
+    assert not caught.value.retriable
+    refused = item_of(record(key, value, headers))
+    assert isinstance(refused, Refused)
+    assert refused.record == record(key, value, headers)
+
+
+def test_a_photo_that_is_too_large_to_travel_inline_is_named_by_uri_instead() -> None:
+    with pytest.raises(InvalidArgument, match="by uri"):
+        record_of(PhotoEvent("1", EventKind.UPLOADED, "c", "a", 1, data=bytes(MAX_INLINE_BYTES + 1)))
