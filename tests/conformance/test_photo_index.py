@@ -237,6 +237,12 @@ def test_a_photo_may_lack_spaces(index: Index) -> None:
     assert len(ids(index, like(photo("b.jpg")))) == 2
     with pytest.raises(NotFound, match="small/pool5/regions"):
         index.vector(COLLECTION, "a.jpg", PARTS.name)
+    assert list(index.spaces_of(COLLECTION, "a.jpg")) == [WHOLE.name]
+    assert list(index.spaces_of(COLLECTION, "b.jpg")) == [space.name for space in SPACES]
+    index.write([tombstone("b.jpg", 2)])
+    for missing in ("b.jpg", "b.png"):
+        with pytest.raises(NotFound, match="is not in collection"):
+            index.spaces_of(COLLECTION, missing)
     with pytest.raises(NotFound, match=r"'b\.png' is not in collection"):
         index.vector(COLLECTION, "b.png", PARTS.name)
 

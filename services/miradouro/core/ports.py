@@ -127,6 +127,10 @@ class PhotoIndex(Protocol):
         """The stored vectors of a photo, float32 [vectors_per_photo, dimension]. Raises NotFound, InvalidArgument (space)."""
         ...
 
+    def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
+        """The names of the spaces in which the photo has vectors, in the collection's order. Raises NotFound."""
+        ...
+
     def spaces(self, collection: str) -> Sequence[Space]:
         """The spaces that the collection holds. Raises NotFound."""
         ...

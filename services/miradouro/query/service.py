@@ -1,12 +1,12 @@
 """The search service: what its RPCs do, whichever door they come through."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
-from miradouro.core.errors import FailedPrecondition, NotFound
+from miradouro.core.errors import FailedPrecondition
 from miradouro.core.page import read_page, sign_page
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex
@@ -76,18 +76,10 @@ class SearchService:
         call.remaining_s()
         collection = wire.collection_from(request.collection)
         document = self._store.get(collection, wire.photo_id_from(request.photo_id, field="photo_id"))
-        spaces = self._spaces_of(collection, document.photo_id)
+        spaces = self._store.spaces_of(collection, document.photo_id)
         return GetPhotoResponse(photo=wire.photo_of(document, spaces=spaces))
 
     def Stats(self, request: StatsRequest, call: Call) -> StatsResponse:  # noqa: ARG002 # every handler takes both
         """Counts what every collection holds."""
         call.remaining_s()
         return wire.stats_of(self._store.stats(), size_bytes=self._store.size_bytes())
-
-    def _spaces_of(self, collection: str, photo_id: str) -> Iterator[str]:
-        for space in self._store.spaces(collection):
-            try:
-                self._store.vector(collection, photo_id, space.name)
-            except NotFound:
-                continue
-            yield space.name

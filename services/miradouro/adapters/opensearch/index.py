@@ -167,6 +167,11 @@ class OpenSearchIndex:
             raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {found.name}")
         return vectors
 
+    def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
+        """See `PhotoIndex.spaces_of`."""
+        held = self._source(collection, photo_id, include=["deleted", "spaces"])["spaces"]
+        return [space.name for space in self._generation(collection).spaces if space.name in held]
+
     def spaces(self, collection: str) -> Sequence[Space]:
         """See `PhotoIndex.spaces`."""
         return self._generation(collection).spaces

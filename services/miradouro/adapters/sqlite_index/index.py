@@ -171,6 +171,24 @@ class SqliteIndex:
             raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {stored.space.name}")
         return np.frombuffer(blob, "<f2").reshape(-1, stored.space.dimension).astype(np.float32)
 
+    def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
+        """See `PhotoIndex.spaces_of`."""
+        with self._connections.reading() as connection:
+            found = self._catalogue.find(connection, collection)
+            row_id = connection.execute(
+                "SELECT row_id FROM documents WHERE collection_id = ? AND photo_id = ? AND deleted = 0",
+                (found.collection_id, photo_id),
+            ).get
+            if row_id is None:
+                raise NotFound(f"photo {photo_id!r} is not in collection {collection!r}")
+            return [
+                stored.space.name
+                for stored in self._catalogue.spaces(connection, found)
+                if connection.execute(
+                    f"SELECT EXISTS (SELECT 1 FROM vectors_{stored.space_id:d} WHERE row_id = ?)", (row_id,)
+                ).get
+            ]
+
     def spaces(self, collection: str) -> Sequence[Space]:
         """See `PhotoIndex.spaces`."""
         with self._connections.reading() as connection:
