@@ -2,40 +2,17 @@
 
 import base64
 import json
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from miradouro.core.document import Place, TakenAt
 from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, SourceRecord
 from miradouro.core.ports import Refused
 from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, SCHEMA, event_of, item_of, record_of
 from miradouro.v1 import photo_event_pb2
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-EVENTS = st.builds(
-    PhotoEvent,
-    event_id=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30),
-    kind=st.sampled_from([EventKind.UPLOADED, EventKind.UPDATED]),
-    collection=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True),
-    photo_id=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60),
-    version=st.integers(1, MAX_VERSION),
-    data=st.binary(max_size=100),
-    title=TEXT,
-    caption=TEXT,
-    tags=st.lists(TEXT.filter(bool), max_size=4).map(tuple),
-    owner=TEXT,
-    attributes=st.dictionaries(TEXT.filter(bool), TEXT, max_size=3),
-    place=st.none() | st.builds(Place, st.floats(-90, 90), st.floats(-180, 180)),
-    taken_at=st.none()
-    | st.builds(
-        TakenAt,
-        st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the zone is beside
-        st.none() | st.integers(-1_080, 1_080),
-    ),
-)
+from tests.photo_events import EVENTS, TEXT
 
 
 def record(key: bytes | None, value: bytes | None, headers: dict[str, str]) -> SourceRecord:
@@ -105,14 +82,22 @@ def test_no_value_deletes_at_the_version_of_its_header() -> None:
         (b"c/a", b"{}", binary(photoversion=str(MAX_VERSION + 1)), "bad_version"),
         (b"c/a", b"{}", binary(specversion="2.0"), "not_an_event"),
         (b"c/a", b"{}", binary(id=None), "not_an_event"),
+        (b"c/a\xff", b"{}", binary(), "bad_key"),
         (b"c/a", b"\xff\x00", binary(), "not_an_event"),
+        (b"c/a", b'{"title": "\\ud800"}', binary(), "not_an_event"),
+        (b"c/a", b'{"title": "\xed\xa0\x80"}', binary(), "not_an_event"),
         (b"c/a", b"{}", binary(type="photo.eaten"), "unknown_type"),
         (b"c/a", b"{}", binary(dataschema=SCHEMA[:-1] + "2"), "unknown_schema_version"),
         (b"c/a", b'{"colour": 1}', binary(), "bad_data"),
         (b"c/a", b'{"tags": [1]}', binary(), "bad_data"),
         (b"c/a", b'{"data_base64": "?"}', binary(), "bad_data"),
         (b"c/a", b'{"place": {"latitude": "x", "longitude": 1}}', binary(), "bad_data"),
+        (b"c/a", b'{"place": {"latitude": 1' + b"0" * 400 + b', "longitude": 1}}', binary(), "bad_data"),
+        (b"c/a", b'{"place": {"lat": 1, "lon": 1}}', binary(), "bad_data"),
         (b"c/a", b'{"taken_at": {"instant": "2024-01-01T00:00:00"}}', binary(), "bad_data"),
+        (b"c/a", b'{"data_base64": "' + b"AAAA" * 350_000 + b'"}', binary(), "bad_data"),
+        (b"c/a", b'{"id": 1}', {"content-type": "application/cloudevents+json"}, "not_an_event"),
+        (b"c/a", b'{"data": {}, "data_base64": ""}', {"content-type": "application/cloudevents+json"}, "not_an_event"),
         (b"c/a", b"\xff\xff", {**binary(), "content-type": "application/protobuf"}, "bad_data"),
     ],
 )

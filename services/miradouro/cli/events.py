@@ -1,5 +1,6 @@
 """`miradouro events`: what upload systems do, by hand."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def events() -> None:
-    """Publish photo events to Kafka."""
+    """Publish photo events to Kafka, and tell what they look like."""
 
 
 @events.command()
@@ -51,6 +52,22 @@ def publish(*, source: Path, collection: str) -> None:
     click.echo(f"published {published:,}, refused {len(wrong):,}")
     if wrong:
         sys.exit(1)
+
+
+@events.command()
+@click.option("--data", "only_data", is_flag=True, help="Of the data alone, as it stands in the value in binary mode.")
+@click.option("--asyncapi", "as_asyncapi", is_flag=True, help="The topics as AsyncAPI 3, with the names of the settings.")
+def schema(*, only_data: bool, as_asyncapi: bool) -> None:
+    """Print the JSON Schema (draft 2020-12) of a photo event: a CloudEvent in structured mode."""
+    from miradouro.adapters.kafka import KafkaSettings
+    from miradouro.ingest.asyncapi import asyncapi
+    from miradouro.ingest.event_schema import data_schema, event_schema
+    from miradouro.runtime.settings import load
+
+    if only_data and as_asyncapi:
+        raise click.UsageError("--data and --asyncapi exclude each other; leave one out")
+    told = asyncapi(load(KafkaSettings)) if as_asyncapi else data_schema() if only_data else event_schema()
+    click.echo(json.dumps(told, indent=2))
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

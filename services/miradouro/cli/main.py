@@ -27,7 +27,7 @@ COMMANDS = {
     "up": ("miradouro.cli.up", "Run all services in one process."),
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
     "serve": ("miradouro.cli.serve", "Run one service."),
-    "events": ("miradouro.cli.events", "Publish photo events to Kafka."),
+    "events": ("miradouro.cli.events", "Publish photo events to Kafka, and tell what they look like."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),

@@ -9,6 +9,8 @@ value). The state is JSON, or the message PhotoEvent of our protos. Written is b
     photoversion  its version, a decimal string, 1 … 2^63 - 1
     dataschema    SCHEMA, or absent
     key           collection/photo id, split at the first `/`
+
+`event_schema` says the same as JSON Schema; a test holds the two together.
 """
 
 import base64
@@ -35,8 +37,10 @@ MAX_INLINE_BYTES = 1024 * 1024
 _STRUCTURED = "application/cloudevents+json"
 _PROTOBUF = {"application/protobuf", "application/x-protobuf"}
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TEXTS = ("uri", "media_type", "sha256", "title", "caption", "owner")
 _FIELDS = {*_TEXTS, "data_base64", "tags", "attributes", "place", "taken_at"}
+_ATTRIBUTES = {"specversion", "id", "source", "type", "subject", "photoversion", "dataschema", "datacontenttype"}
 
 
 def item_of(record: SourceRecord) -> SourceItem:
@@ -44,34 +48,40 @@ def item_of(record: SourceRecord) -> SourceItem:
     try:
         return replace(check_event(event_of(record)), record=record)
     except InvalidArgument as exc:
-        collection, photo_id = _names(record.key)
-        version = _headers(record).get("ce_photoversion", "")
-        known = int(version) if _VERSION.fullmatch(version) and int(version) <= MAX_VERSION else 1
-        return Refused(collection, photo_id, known, "", exc, record)
+        error = exc
+    except (ValueError, ArithmeticError, RecursionError) as exc:
+        # A check that is missing here must not end the consumer, which would read the same record again and again.
+        error = BadEvent("not_an_event", "value", f"it can't be read: {type(exc).__name__}: {exc!s:.200}")
+    collection, photo_id = _names(record.key)
+    version = _headers(record).get("ce_photoversion", "")
+    known = int(version) if _VERSION.fullmatch(version) and int(version) <= MAX_VERSION else 1
+    return Refused(collection, photo_id, known, "", error, record)
 
 
 def event_of(record: SourceRecord) -> PhotoEvent:
     """The event of a record, its limits not checked. Raises BadEvent."""
     collection, photo_id = _names(record.key)
-    if not COLLECTION.fullmatch(collection) or not photo_id:
-        raise BadEvent("bad_key", "key", f"{record.key!r} is not collection/photo id; collections are [a-z0-9][a-z0-9_-]{{0,62}}")
+    if not COLLECTION.fullmatch(collection) or not photo_id or f"{collection}/{photo_id}".encode() != record.key:
+        raise BadEvent(
+            "bad_key", "key", f"{record.key!r:.1100} is not collection/photo id in UTF-8; collections: [a-z0-9][a-z0-9_-]{{0,62}}"
+        )
     headers = _headers(record)
     if record.value is None:
         return _deleted_by_null(record, headers, collection, photo_id)
     attributes, data = _structured(record.value) if _is_structured(headers) else _binary(record.value, headers)
     if attributes.get("specversion") != "1.0":
-        raise BadEvent("not_an_event", "specversion", f"{attributes.get('specversion')!r} is not 1.0: no CloudEvent of ours")
+        raise BadEvent("not_an_event", "specversion", f"{attributes.get('specversion')!r:.100} is not 1.0: no CloudEvent of ours")
     if (schema := attributes.get("dataschema", SCHEMA)) != SCHEMA:
-        raise BadEvent("unknown_schema_version", "dataschema", f"{schema!r}; allowed: {SCHEMA}, or none")
+        raise BadEvent("unknown_schema_version", "dataschema", f"{schema!r:.100}; allowed: {SCHEMA}, or none")
     try:
         kind = EventKind(attributes.get("type", ""))
     except ValueError as exc:
         allowed = ", ".join(EventKind)
-        raise BadEvent("unknown_type", "type", f"{attributes.get('type')!r}; allowed: {allowed}") from exc
+        raise BadEvent("unknown_type", "type", f"{attributes.get('type')!r:.100}; allowed: {allowed}") from exc
     if not attributes.get("id"):
         raise BadEvent("not_an_event", "id", "it is not set; every event has one")
     if (subject := attributes.get("subject", photo_id)) != photo_id:
-        raise BadEvent("bad_key", "subject", f"{subject!r} is not the photo of the key, {photo_id!r}")
+        raise BadEvent("bad_key", "subject", f"{subject!r:.1100} is not the photo of the key, {photo_id!r:.1100}")
     known: dict[str, Any] = {
         "event_id": attributes["id"],
         "kind": kind,
@@ -79,9 +89,11 @@ def event_of(record: SourceRecord) -> PhotoEvent:
         "photo_id": photo_id,
         "version": _version(attributes.get("photoversion")),
     }
-    if isinstance(data, bytes):
-        return replace(_from_message(data, kind), **known)
-    return PhotoEvent(**known, **_state(data))
+    event = replace(_from_message(data, kind), **known) if isinstance(data, bytes) else PhotoEvent(**known, **_state(data))
+    if event.data is not None and len(event.data) > MAX_INLINE_BYTES:
+        size = len(event.data)
+        raise BadEvent("bad_data", "data", f"{size:,} bytes inline; allowed: 1 to {MAX_INLINE_BYTES:,}; name the photo by uri")
+    return event
 
 
 def record_of(event: PhotoEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
@@ -148,22 +160,33 @@ def _structured(value: bytes) -> tuple[dict[str, str], Any]:
     told = _json(value)
     if not isinstance(told, dict):
         raise BadEvent("not_an_event", "value", f"a JSON {type(told).__name__} is no CloudEvent; allowed: an object")
-    attributes = {name: str(text) for name, text in told.items() if name not in {"data", "data_base64"}}
-    if "data_base64" in told:
-        return attributes, _base64(told["data_base64"], "data_base64")
-    return attributes, told.get("data", {})
+    attributes = {name: text for name, text in told.items() if name in _ATTRIBUTES and text is not None}
+    for name, text in attributes.items():
+        if not isinstance(text, str):
+            raise BadEvent("not_an_event", name, f"{text!r:.100} is no JSON string")
+    if "data_base64" not in told:
+        return attributes, told.get("data", {})
+    if "data" in told:
+        raise BadEvent("not_an_event", "data", "it stands beside data_base64; an event has one of them")
+    return attributes, _base64(_typed(told, "data_base64", str, within=""), "data_base64")
 
 
 def _json(value: bytes) -> Any:
     try:
-        return json.loads(value)
+        told = json.loads(value.decode())
     except (ValueError, RecursionError) as exc:
-        raise BadEvent("not_an_event", "value", f"it is no JSON: {exc}") from exc
+        raise BadEvent("not_an_event", "value", f"it is no JSON in UTF-8: {exc}") from exc
+    if _SURROGATE.search(value):  # perhaps half of a character, which no index can store
+        try:
+            json.dumps(told, ensure_ascii=False).encode()
+        except UnicodeEncodeError as exc:
+            raise BadEvent("not_an_event", "value", f"{exc.object[exc.start]!r} is no character; remove it") from exc
+    return told
 
 
-def _base64(text: object, field: str) -> bytes:
+def _base64(text: str, field: str) -> bytes:
     try:
-        return base64.b64decode(str(text), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as exc:
         raise BadEvent("bad_data", field, f"it is no base64: {exc}") from exc
 
@@ -172,7 +195,7 @@ def _version(text: str | None) -> int:
     if text is None or text == "":
         raise BadEvent("version_missing", "photoversion", "it is not set; set the photo's version, a decimal string")
     if not _VERSION.fullmatch(text) or int(text) > MAX_VERSION:
-        raise BadEvent("bad_version", "photoversion", f"{text!r} is not a decimal number within 1 to 2^63 - 1")
+        raise BadEvent("bad_version", "photoversion", f"{text!r:.100} is not a decimal number within 1 to 2^63 - 1")
     return int(text)
 
 
@@ -190,8 +213,7 @@ def _state(data: Any) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise BadEvent("bad_data", "data", f"a JSON {type(data).__name__}; allowed: an object")
-    if unknown := sorted(data.keys() - _FIELDS):
-        raise BadEvent("bad_data", f"data.{unknown[0]}", f"no such field; allowed: {', '.join(sorted(_FIELDS))}")
+    _check_names(data, _FIELDS, "data")
     state: dict[str, Any] = {name: _typed(data, name, str) for name in _TEXTS if name in data}
     if "data_base64" in data:
         state["data"] = _base64(_typed(data, "data_base64", str), "data.data_base64")
@@ -203,15 +225,21 @@ def _state(data: Any) -> dict[str, Any]:
         state["attributes"] = attributes
     if "place" in data:
         place = _typed(data, "place", dict)
+        _check_names(place, {"latitude", "longitude"}, "data.place")
         state["place"] = Place(_number(place, "latitude"), _number(place, "longitude"))
     if "taken_at" in data:
         state["taken_at"] = _taken_at(_typed(data, "taken_at", dict))
     return state
 
 
-def _typed(data: Mapping[str, Any], name: str, kind: type) -> Any:
+def _check_names(told: Mapping[str, Any], allowed: set[str], field: str) -> None:
+    if unknown := sorted(told.keys() - allowed):
+        raise BadEvent("bad_data", f"{field}.{unknown[0]:.100}", f"no such field; allowed: {', '.join(sorted(allowed))}")
+
+
+def _typed(data: Mapping[str, Any], name: str, kind: type, *, within: str = "data.") -> Any:
     if not isinstance(data[name], kind):
-        raise BadEvent("bad_data", f"data.{name}", f"{data[name]!r:.100} is no JSON {kind.__name__}")
+        raise BadEvent("bad_data", f"{within}{name}", f"{data[name]!r:.100} is no JSON {kind.__name__}")
     return data[name]
 
 
@@ -226,20 +254,26 @@ def _number(place: Mapping[str, Any], name: str) -> float:
     value = place.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadEvent("bad_data", f"data.place.{name}", f"{value!r:.100} is no number of degrees")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as exc:
+        raise BadEvent("bad_data", f"data.place.{name}", "a number of hundreds of digits is no number of degrees") from exc
 
 
 def _taken_at(taken: Mapping[str, Any]) -> TakenAt:
+    _check_names(taken, {"instant", "utc_offset_minutes"}, "data.taken_at")
     text, offset = taken.get("instant"), taken.get("utc_offset_minutes")
     try:
         instant = datetime.fromisoformat(str(text))
     except ValueError as exc:
         raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} is no time as 2024-05-31T18:05:00Z") from exc
     if instant.tzinfo is None:
-        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r} has no zone; end it with Z or an offset")
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} has no zone; end it with Z or an offset")
+    if isinstance(offset, float) and offset.is_integer():
+        offset = int(offset)  # JSON knows one kind of number
     if offset is not None and (isinstance(offset, bool) or not isinstance(offset, int)):
         raise BadEvent("bad_data", "data.taken_at.utc_offset_minutes", f"{offset!r:.100} is no whole number of minutes")
     try:
         return TakenAt(instant.astimezone(UTC), offset)
     except OverflowError as exc:
-        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r} is not within the years 1 to 9999") from exc
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} is not within the years 1 to 9999") from exc

@@ -1,0 +1,192 @@
+"""What `miradouro events schema` tells, against the code that reads events: neither takes what the other refuses."""
+
+import base64
+import copy
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
+from miradouro.adapters.kafka import KafkaSettings
+from miradouro.core import event as limits
+from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.ingest.asyncapi import asyncapi
+from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, SCHEMA, item_of, record_of
+from miradouro.ingest.event_schema import data_schema, event_schema
+
+from tests.e2e.command import run
+from tests.photo_events import EVENTS
+
+EVENT, DATA = (Draft202012Validator(schema, format_checker=FormatChecker()) for schema in (event_schema(), data_schema()))
+GOOD: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "urn:x",
+    "type": "photo.uploaded",
+    "subject": "a.jpg",
+    "photoversion": "3",
+    "dataschema": SCHEMA,
+    "data": {
+        "uri": "s3://bucket/a.jpg",
+        "media_type": "image/jpeg",
+        "sha256": "0" * 64,
+        "title": "t",
+        "caption": "c",
+        "tags": ["x"],
+        "owner": "o",
+        "attributes": {"camera": "y"},
+        "place": {"latitude": 38.7, "longitude": -9.1},
+        "taken_at": {"instant": "2024-05-31T18:05:00Z", "utc_offset_minutes": 60},
+    },
+}
+# Values that stand at a limit or beyond it, or are of another type than any field's.
+MISSING = object()
+ODD: list[Any] = (
+    [None, True, False, 0, -1, 60.0, 1.5, 90.5, -181, 1_081, 10**400, "", "0", "x", "1.0", "a" * 64, "A" * 64, "QQ==", "Q", "="]
+    + ["photo.updated", "photo.deleted", "photo.eaten", SCHEMA, "9223372036854775807", "9223372036854775808", "01", "-1", "a.jpg"]
+    + ["2024-02-03T04:05:06.789+01:00", "2024-02-03T04:05:06", "2024-13-03T04:05:06Z", "2024-02-30T04:05:06Z", "yesterday"]
+    + ["x" * size for size in (128, 129, 256, 257, 1_024, 1_025, 8_192, 8_193, 16_384, 16_385)]
+    + [[], [1], ["x", ""], ["x"] * 257, ["x" * 129], {}, {"": "x"}, {"x": 1}, {"x": "y"}, {"x" * 129: "y"}, {"y": "x" * 1_025}]
+    + [{"latitude": 1, "longitude": 2}, {"latitude": 1}, {"uri": "x"}, {"data_base64": "QQ=="}, {"uri": ""}]
+)
+
+
+def is_taken(told: object, key: bytes = b"c/a.jpg") -> bool:
+    """Whether the code takes it."""
+    record = SourceRecord("t", 0, 0, key, json.dumps(told).encode(), (("content-type", b"application/cloudevents+json"),))
+    return isinstance(item_of(record), PhotoEvent)
+
+
+def places(told: object, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands in JSON."""
+    inside = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
+    return [above, *(place for name, one in inside for place in places(one, (*above, name)))]
+
+
+def inside(told: Any, way: tuple[Any, ...]) -> Any:
+    """What stands at a place."""
+    for name in way:
+        told = told[name]
+    return told
+
+
+def spoilt(told: Any) -> Iterator[Any]:
+    """`told` with one thing taken away, exchanged for each odd value, or added, wherever that can be."""
+    for place in places(told):
+        if place:
+            for odd in [MISSING, *ODD]:
+                changed = copy.deepcopy(told)
+                around = inside(changed, place[:-1])
+                if odd is not MISSING:
+                    around[place[-1]] = odd
+                elif isinstance(around, dict):
+                    del around[place[-1]]
+                yield changed
+        if isinstance(inside(told, place), dict):
+            for name, odd in itertools.product(["data_base64", "data", "uri", "colour", "lat"], ["QQ==", "", "Q", None, {}]):
+                changed = copy.deepcopy(told)
+                inside(changed, place).setdefault(name, odd)
+                yield changed
+
+
+def assert_same(told: Any) -> None:
+    """Fails unless the schema and the code answer alike."""
+    subject = told.get("subject") if isinstance(told, dict) else None
+    key = f"c/{subject}" if isinstance(subject, str) else "c/a.jpg"  # that they are the same no schema can tell
+    is_valid = EVENT.is_valid(told)
+    assert is_taken(told, key.encode()) == is_valid, (told, [error.message for error in EVENT.iter_errors(told)])
+
+
+@given(event=EVENTS)
+@example(event=PhotoEvent("1", EventKind.DELETED, "c", "a", 1))
+@example(event=PhotoEvent("1", EventKind.UPLOADED, "c", "a", 2**63 - 1, data=bytes(MAX_INLINE_BYTES)))
+def test_what_we_write_satisfies_the_schema(event: PhotoEvent) -> None:
+    _, value, headers = record_of(event)
+    state = json.loads(value)
+    attributes = {name[3:]: told.decode() for name, told in headers if name.startswith("ce_")}
+    EVENT.validate({**attributes, "data": state})
+    if event.kind is not EventKind.DELETED:
+        DATA.validate(state)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [GOOD, {**GOOD, "type": "photo.deleted", "data": {"title": "t"}}, {**GOOD, "data": {"data_base64": "QQ==", "uri": "x"}}],
+    ids=["by uri", "deleted", "inline"],
+)
+def test_what_one_of_them_refuses_the_other_refuses_too(good: Any) -> None:
+    answers = set()
+    for told in [good, *spoilt(good)]:
+        assert_same(told)
+        answers.add(EVENT.is_valid(told))
+    assert answers == {True, False}
+
+
+@settings(max_examples=20)
+@given(picks=st.lists(st.integers(0, 10**6), min_size=2, max_size=4))
+def test_several_wrongs_together_are_refused_by_both(picks: list[int]) -> None:
+    told: Any = GOOD
+    for pick in picks:
+        variants = list(spoilt(told))
+        told = variants[pick % len(variants)]
+        assert_same(told)
+
+
+@given(
+    told=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, *GOOD["data"], "x"]), inner),
+    )
+)
+def test_whatever_is_no_event_breaks_the_schema_too(told: Any) -> None:
+    assert_same(told)
+
+
+@pytest.mark.parametrize(
+    ("field", "longest"),
+    [("title", limits.MAX_TITLE_CHARS), ("caption", limits.MAX_CAPTION_CHARS), ("owner", limits.MAX_OWNER_CHARS)],
+)
+def test_limits_are_those_of_the_code(field: str, longest: int) -> None:
+    for size, is_allowed in ((longest, True), (longest + 1, False)):
+        told = {**GOOD, "data": {**GOOD["data"], field: "é" * size}}
+        assert (is_taken(told), EVENT.is_valid(told)) == (is_allowed, is_allowed)
+
+
+def test_a_photo_inside_an_event_has_a_limit_in_both() -> None:
+    for size, is_allowed in ((MAX_INLINE_BYTES, True), (MAX_INLINE_BYTES + 3, False)):
+        told = {**GOOD, "data": {"data_base64": base64.b64encode(bytes(size)).decode()}}
+        assert (is_taken(told), EVENT.is_valid(told)) == (is_allowed, is_allowed)
+
+
+def test_the_command_prints_what_is_checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("events", "schema").json == event_schema()
+    assert run("events", "schema", "--data").json == data_schema()
+    monkeypatch.setenv("MIRADOURO_KAFKA_TOPIC", "elsewhere")
+    told = run("events", "schema", "--asyncapi").json
+    assert told["channels"]["photos"]["address"] == "elsewhere"
+    assert run("events", "schema", "--asyncapi", "--data").code == 2
+
+
+def test_the_asyncapi_document_holds_together() -> None:
+    document = asyncapi(KafkaSettings())
+    for place in places(document):
+        if place and place[-1] == "$ref":
+            told: Any = document
+            for name in place:
+                told = told[name]
+            assert told.startswith("#/"), told
+            found: Any = document
+            for name in told.removeprefix("#/").split("/"):
+                found = found[name]
+    messages = document["components"]["messages"]
+    for name in ("binary", "structured"):
+        Draft202012Validator.check_schema(messages[name]["payload"]["schema"])
+    for example_ in messages["binary"]["examples"]:
+        Draft202012Validator(messages["binary"]["payload"]["schema"]).validate(example_["payload"])
+        Draft202012Validator(messages["binary"]["headers"]).validate(example_["headers"])
+    used = {ref["$ref"] for channel in document["channels"].values() for ref in channel["messages"].values()}
+    assert used == {f"#/components/messages/{name}" for name in messages}
