@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
@@ -20,7 +21,7 @@ from miradouro.core.event import PhotoEvent
 from miradouro.ingest.cloud_event import record_of
 from miradouro.v1 import search_service_pb2_grpc
 
-from tests.e2e.command import COMMAND, START_S
+from tests.e2e.command import COMMAND, START_S, Done, run
 
 DONE_S = 120.0  # for a loaded machine
 Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
@@ -111,6 +112,27 @@ class Town:
         if collection not in {stats.name for stats in self.index.stats()}:
             return {}
         return {state.photo_id: (state.version, state.deleted) for state in self.index.origins(collection)}
+
+    def lag(self) -> int:
+        """Records of the topic behind what the group has committed."""
+        admin = KafkaAdminClient(bootstrap_servers=self.kafka.kafka_bootstrap)
+        consumer = KafkaConsumer(bootstrap_servers=self.kafka.kafka_bootstrap)
+        try:
+            topic = self.kafka.kafka_topic
+            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+            ends = consumer.end_offsets(partitions)
+            [told] = admin.list_group_offsets(self.kafka.kafka_group).values()
+            return sum(ends[one] - (told[one].offset if one in told else 0) for one in partitions)
+        finally:
+            consumer.close()
+            admin.close()
+
+    def audit(self, *words: object) -> Done:
+        """`miradouro audit events --json` with this town's settings."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            return run("audit", "events", "--json", *words)
 
 
 @contextmanager

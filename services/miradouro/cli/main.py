@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
     "serve": ("miradouro.cli.serve", "Run one service."),
     "events": ("miradouro.cli.events", "Publish photo events to Kafka, and tell what they look like."),
+    "audit": ("miradouro.cli.audit", "Prove that the index holds what Kafka tells."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),

@@ -73,3 +73,38 @@ def _logged_progress(collection: str = "", *, with_end: bool = True) -> Callable
             log.info("indexing", done=progress.done, total=progress.total)
 
     return show
+
+
+@contextmanager
+def shown_steps() -> Iterator[Callable[[str, int, int], None]]:
+    """A function that shows one step after the other, by its name, what is done, and of how much; see `shown_progress`."""
+    if not sys.stderr.isatty():
+        yield _logged_steps()
+        return
+    from tqdm import tqdm
+
+    with tqdm(file=sys.stderr, dynamic_ncols=True, leave=False) as bar:
+
+        def show(step: str, done: int, total: int) -> None:
+            if bar.desc != f"{step}: ":
+                bar.reset(total)
+                bar.set_description(step)
+            bar.total = max(total, done)
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _logged_steps() -> Callable[[str, int, int], None]:
+    import structlog
+
+    log = structlog.get_logger()
+    told_at = time.monotonic()
+
+    def show(step: str, done: int, total: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= LOG_INTERVAL_S:
+            told_at = time.monotonic()
+            log.info(step, done=done, total=total)
+
+    return show

@@ -1,0 +1,183 @@
+"""The audit, step by step: what is committed, dead letters, the log, the index, the log's end once more, then the comparison.
+
+In this order a system at work can be audited. What was committed when the audit began must be done by the time the index is
+read; what the index holds by then must be in the log by the time the log is read to its new end.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from opensearchpy import OpenSearch
+
+from miradouro.adapters.kafka import KafkaSettings
+from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets, retention_ms
+from miradouro.core.errors import FailedPrecondition
+from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.ingest.audit.documents import count, documents, live_aliases, tombstones
+from miradouro.ingest.audit.findings import Report, Violation
+from miradouro.ingest.audit.ledger import Ledger
+from miradouro.ingest.audit.vectors import VectorAudit
+from miradouro.ingest.cloud_event import item_of
+
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What is audited, and how.
+
+    `settled`: nothing may wait any more, committed or not. `sample`: photos whose vectors are made anew, chosen by `seed`;
+    `embedder` and `photo_store` are asked for those alone.
+    """
+
+    kafka: KafkaSettings
+    prefix: str
+    client: OpenSearch
+    embedder: Embedder
+    photo_store: PhotoStore
+    sample: int
+    seed: int
+    settled: bool
+
+
+@dataclass
+class _Log:
+    """What is known of the log while it is read. `due`: by partition, the offset before which everything must be done."""
+
+    due: Mapping[int, int]
+    letters_since_ms: float
+    next_offset: dict[int, int] = field(default_factory=dict)
+    first_gap: dict[int, int] = field(default_factory=dict)
+
+
+def audit(audited: Audited, *, progress: Progress) -> Report:
+    """Proves I1 to I5, or tells what breaks them.
+
+    Raises NotFound (no such topic), FailedPrecondition (the group has committed nothing), ProvenanceMismatch, Unavailable.
+    """
+    report = Report(seed=audited.seed)
+    kafka = audited.kafka
+    with Ledger() as ledger, Replay(kafka, kafka.kafka_topic) as topic, Replay(kafka, kafka.kafka_dead_topic) as dead:
+        committed = committed_offsets(kafka)
+        ends = topic.ends()
+        if not committed and any(ends.values()) and not audited.settled:
+            raise FailedPrecondition(
+                f"the group {kafka.kafka_group!r} has committed nothing of topic {kafka.kafka_topic!r}: name the consumers' "
+                "group in MIRADOURO_KAFKA_GROUP, or audit what should be settled (--settled)"
+            )
+        due = ends if audited.settled else {number: committed.get(number, 0) for number in ends}
+        report.waiting = sum(max(0, ends[number] - committed.get(number, 0)) for number in ends)
+        log = _Log(due, _letters_since_ms(kafka))
+        _read_letters(dead, kafka.kafka_topic, ledger, report, progress)
+        _read_log(_counted(topic.read({}, ends), "the log", sum(ends.values()), progress), log, ledger, report)
+        _read_documents(audited.client, audited.prefix, ledger, report, progress)
+        tail = topic.ends()
+        _read_log(topic.read(ends, tail), log, ledger, report)
+        ledger.add_partitions(committed, log.first_gap)
+        report.repeated = ledger.repeated_letters()
+        report.found_all(ledger.violations(tail))
+        if audited.sample and report.photos:
+            vectors = VectorAudit(client=audited.client, topic=topic, embedder=audited.embedder, photo_store=audited.photo_store)
+            total = min(audited.sample, report.photos)
+            for done in vectors.compare(ledger.sample(audited.sample, audited.seed), report):
+                progress("vectors", done, total)
+    return report
+
+
+def _letters_since_ms(kafka: KafkaSettings) -> float:
+    """Records older than this may have had a dead letter that is forgotten by now."""
+    kept = retention_ms(kafka, kafka.kafka_dead_topic)
+    return float("-inf") if kept is None else time.time() * 1_000 - kept
+
+
+def _read_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, progress: Progress) -> None:
+    ends = dead.ends()
+    for one in _counted(dead.read({}, ends), "dead letters", sum(ends.values()), progress):
+        headers = {name: (told or b"").decode("utf-8", "replace") for name, told in one.record.headers}
+        if headers.get("miradouro-topic") != topic:
+            continue  # of a call, or a note that older letters are settled
+        report.letters += 1
+        digest = headers.get("miradouro-value-sha256") or hashlib.sha256(one.record.value or b"").hexdigest()
+        place = _number(headers.get("miradouro-partition")), _number(headers.get("miradouro-offset"))
+        ledger.add_letter(*place, headers.get("miradouro-reason", ""), digest)
+
+
+def _number(text: str | None) -> int:
+    """What a header tells; a number that no record has when it tells none."""
+    return int(text) if text and text.isdecimal() else 2**62
+
+
+def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: Report) -> None:
+    for one in records:
+        record = one.record
+        expected = log.next_offset.get(record.partition, 0)
+        if record.offset > expected:
+            log.first_gap.setdefault(record.partition, expected)
+            report.compacted += record.offset - expected
+        log.next_offset[record.partition] = record.offset + 1
+        report.records += 1
+        is_lettered = _check_letter(record, ledger, report)
+        is_due = record.offset < log.due.get(record.partition, 0) and not is_lettered
+        item = item_of(record)
+        if isinstance(item, PhotoEvent):
+            report.events += 1
+            deleted = item.kind is EventKind.DELETED
+            ledger.add_event(
+                item.collection,
+                item.photo_id,
+                item.version,
+                partition=record.partition,
+                offset=record.offset,
+                deleted=deleted,
+                due=is_due,
+            )
+            continue
+        report.refused += 1
+        if is_due and one.timestamp_ms < log.letters_since_ms:
+            report.could_not_check(f"partition {record.partition}, offset {record.offset}: no event; its dead letter is too old")
+        elif is_due:
+            told = f"key {record.key!r:.200} should have one"
+            report.found(Violation("dead_letter_missing", told, partition=record.partition, offset=record.offset))
+            ledger.add_lost_record(record.partition, record.offset)
+
+
+def _check_letter(record: SourceRecord, ledger: Ledger, report: Report) -> bool:
+    """Whether the record has a dead letter, which must be its own."""
+    if not report.letters:
+        return False
+    letter = ledger.letter_of(record.partition, record.offset)
+    if letter is None:
+        return False
+    digest = hashlib.sha256(record.value or b"").hexdigest()
+    if not letter.reason or letter.sha256 != digest:
+        told = f"reason {letter.reason!r}, SHA-256 {letter.sha256}; the record's value has {digest}"
+        report.found(Violation("dead_letter_altered", told, partition=record.partition, offset=record.offset))
+    return True
+
+
+def _read_documents(client: OpenSearch, prefix: str, ledger: Ledger, report: Report, progress: Progress) -> None:
+    aliases = live_aliases(client, prefix)
+    total = sum(count(client, alias) for alias in aliases.values())
+    for collection, alias in aliases.items():
+        for raw in documents(client, alias):
+            deleted = bool(raw.source.get("deleted"))
+            ledger.add_document(*raw.photo, deleted=deleted, physical=raw.physical, document_id=raw.document_id)
+            if raw.photo[0] != collection:
+                report.found(Violation("document_misplaced", f"it stands in collection {collection}", *raw.photo))
+            if raw.engine_version != raw.photo[2]:
+                report.found(Violation("document_version", f"the engine has {raw.engine_version}", *raw.photo))
+            report.tombstones += deleted
+            report.photos += not deleted
+            progress("the index", report.photos + report.tombstones, total)
+        for raw in tombstones(client, alias):
+            if raw.surplus:
+                report.found(Violation("tombstone_full", ", ".join(raw.surplus), *raw.photo))
+
+
+def _counted(records: Iterable[LogRecord], what: str, total: int, progress: Progress) -> Iterator[LogRecord]:
+    for done, one in enumerate(records, 1):
+        yield one
+        progress(what, done, total)

@@ -1,0 +1,94 @@
+"""What an audit can find, by name, and what it tells in the end."""
+
+import collections
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+SHOWN = 100  # violations told in full, of each name; all are counted
+
+# Name → the invariant that it breaks, and what it means.
+NAMES: dict[str, tuple[str, str]] = {
+    "event_lost": ("I1", "an event is neither in the index nor known to be stale nor a dead letter"),
+    "document_doubled": ("I2", "a photo has more than one document"),
+    "document_outdated": ("I2", "a photo's document is older than its newest event"),
+    "document_unknown": ("I2", "a document stands for a photo, or a version of it, that no event tells of"),
+    "document_misplaced": ("I2", "a document does not stand under the id, or in the collection, of its photo: writes miss it"),
+    "document_version": ("I2", "the engine compares other versions than the document tells: newer events may be refused"),
+    "deletion_undone": ("I2", "a photo is there at the version at which it was deleted"),
+    "deletion_unasked": ("I2", "a photo is deleted at a version at which it was not"),
+    "tombstone_full": ("I2", "a deleted photo's document holds more than id, version and mark"),
+    "committed_too_far": ("I3", "an offset is committed, and something before it is not done"),
+    "dead_letter_missing": ("I4", "a record that is no event has no dead letter"),
+    "dead_letter_altered": ("I4", "a dead letter has no reason, or is not the record that it tells"),
+    "dead_letter_unfounded": ("I4", "a dead letter names a record that never was"),
+    "vector_differs": ("I5", "a stored vector is not what the embedding service makes of the original"),
+    "vector_missing": ("I5", "a document lacks a vector of its collection"),
+    "original_differs": ("I5", "a document was not made from the bytes that its event carries"),
+}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that is wrong. `partition` and `offset`, where a record is meant, are 0 or more."""
+
+    name: str
+    message: str
+    collection: str = ""
+    photo_id: str = ""
+    version: int = 0
+    partition: int = -1
+    offset: int = -1
+
+    @property
+    def invariant(self) -> str:
+        """I1 to I5."""
+        return NAMES[self.name][0]
+
+
+@dataclass
+class Report:
+    """What an audit did and found. `violations` holds at most SHOWN of each name, `counts` tells all.
+
+    `waiting`: records that the consumers have not committed yet. `compacted`: records that Kafka holds no more. `repeated`:
+    dead letters that stand there again, as they may after a crash. `unproven`: what could not be checked, and why, up to SHOWN of
+    `unproven_count`.
+    """
+
+    records: int = 0
+    events: int = 0
+    refused: int = 0
+    waiting: int = 0
+    compacted: int = 0
+    letters: int = 0
+    repeated: int = 0
+    photos: int = 0
+    tombstones: int = 0
+    sampled: int = 0
+    least_cosine: float | None = None
+    seed: int = 0
+    unproven: list[str] = field(default_factory=list)
+    unproven_count: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    counts: "collections.Counter[str]" = field(default_factory=collections.Counter)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every invariant holds, as far as it was checked."""
+        return not self.counts
+
+    def found(self, violation: Violation) -> None:
+        """Notes a violation."""
+        self.counts[violation.name] += 1
+        if self.counts[violation.name] <= SHOWN:
+            self.violations.append(violation)
+
+    def could_not_check(self, what: str) -> None:
+        """Notes what is neither right nor wrong."""
+        self.unproven_count += 1
+        if self.unproven_count <= SHOWN:
+            self.unproven.append(what)
+
+    def found_all(self, violations: Iterable[Violation]) -> None:
+        """Notes many."""
+        for violation in violations:
+            self.found(violation)

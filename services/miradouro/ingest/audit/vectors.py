@@ -1,0 +1,117 @@
+"""Stored vectors against vectors made anew: the original is read again and embedded, by the service that ingest asks."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from opensearchpy import OpenSearch
+
+from miradouro.adapters.kafka.replay import Replay
+from miradouro.adapters.opensearch.documents import vectors_of
+from miradouro.adapters.opensearch.mapping import spaces_of
+from miradouro.core.decode import decode
+from miradouro.core.document import Float32
+from miradouro.core.embedding import Priority
+from miradouro.core.errors import BadPhoto, InvalidArgument, ProvenanceMismatch
+from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.core.spaces import BundleDescription, Space
+from miradouro.ingest.audit.documents import meta, whole_source
+from miradouro.ingest.audit.findings import Report, Violation
+from miradouro.ingest.audit.ledger import Sampled
+from miradouro.ingest.cloud_event import event_of
+
+LEAST_COSINE = 0.9999
+_MAX_BYTES = 32 * 2**20
+_TIMEOUT_S = 120.0
+
+
+class VectorAudit:
+    """Compares sampled documents, one after the other. Vectors are compared as angles: both have length 1."""
+
+    def __init__(self, *, client: OpenSearch, topic: Replay, embedder: Embedder, photo_store: PhotoStore) -> None:
+        self._client, self._topic, self._embedder, self._photo_store = client, topic, embedder, photo_store
+        self._spaces: dict[str, tuple[Space, ...]] = {}
+
+    def compare(self, sampled: Iterable[Sampled], report: Report) -> Iterator[int]:
+        """Adds what it finds to `report`; gives how many are done.
+
+        Raises ProvenanceMismatch (the service makes other vectors than the collection holds), Unavailable.
+        """
+        bundles = self._embedder.describe()
+        for done, one in enumerate(sampled, 1):
+            source = whole_source(self._client, one.physical, one.document_id)
+            if source is None or source["version"] != one.version:
+                report.could_not_check(f"{one.collection}/{one.photo_id}: it was changed while the audit ran")
+            else:
+                self._compare(one, source, bundles, report)
+            yield done
+
+    def _compare(self, one: Sampled, source: Mapping[str, Any], bundles: Sequence[BundleDescription], report: Report) -> None:
+        try:
+            data, is_inline = self._original(one)
+        except InvalidArgument as exc:
+            report.could_not_check(f"{one.collection}/{one.photo_id}: the original can't be read again: {exc.message}")
+            return
+        if hashlib.sha256(data).hexdigest() != source["sha256"]:
+            if is_inline:
+                told = f"its SHA-256 is {source['sha256']}, not that of the event's photo"
+                report.found(Violation("original_differs", told, one.collection, one.photo_id, one.version))
+            else:
+                report.could_not_check(f"{one.collection}/{one.photo_id}: the original is another file by now")
+            return
+        spaces = self._spaces_of(one.physical)
+        report.sampled += 1
+        for space, row, cosine in _cosines(source, spaces, self._embed(data, spaces, bundles)):
+            where = f"{space.name}[{row}]" if space.regions else space.name
+            if cosine is None:
+                report.found(Violation("vector_missing", where, one.collection, one.photo_id, one.version))
+                continue
+            report.least_cosine = min(cosine, report.least_cosine if report.least_cosine is not None else 1.0)
+            if not cosine >= LEAST_COSINE:  # NaN is no cosine either
+                told = f"{where}: cosine {cosine:.6f} to the one made anew; least: {LEAST_COSINE}"
+                report.found(Violation("vector_differs", told, one.collection, one.photo_id, one.version))
+
+    def _original(self, one: Sampled) -> tuple[bytes, bool]:
+        """The photo's bytes, and whether the event carries them. Raises InvalidArgument."""
+        record = None if one.partition is None or one.offset is None else self._topic.record(one.partition, one.offset)
+        if record is None:
+            raise BadPhoto("vanished", "Kafka holds its event no more")
+        event = event_of(record)
+        if event.data is not None:
+            return event.data, True
+        return self._photo_store.read(event.uri, limit_bytes=_MAX_BYTES), False
+
+    def _embed(self, data: bytes, spaces: Sequence[Space], bundles: Sequence[BundleDescription]) -> Mapping[str, Float32]:
+        offered = {space.name: space.provenance for bundle in bundles for space in bundle.spaces}
+        for space in spaces:
+            if offered.get(space.name) != space.provenance:
+                raise ProvenanceMismatch(space.name, space.provenance, offered.get(space.name, "none"))
+        needed = [bundle for bundle in bundles if bundle.name in {space.bundle for space in spaces}]
+        decoded = decode(data, [bundle.geometry for bundle in needed])
+        [embedding] = self._embedder.embed(
+            [{bundle.name: decoded.tensors[bundle.geometry] for bundle in needed}],
+            spaces=[space.name for space in spaces],
+            priority=Priority.BULK,
+            timeout_s=_TIMEOUT_S,
+        )
+        return embedding.vectors
+
+    def _spaces_of(self, physical: str) -> tuple[Space, ...]:
+        if physical not in self._spaces:
+            self._spaces[physical] = spaces_of(meta(self._client, physical))
+        return self._spaces[physical]
+
+
+def _cosines(
+    source: Mapping[str, Any], spaces: Sequence[Space], made: Mapping[str, Float32]
+) -> Iterator[tuple[Space, int, float | None]]:
+    """Space, row, and the cosine of the stored to the new vector; None where nothing is stored."""
+    for space in spaces:
+        stored = vectors_of(dict(source), space)
+        for row, vector in enumerate(made[space.name]):
+            if stored is None or row >= len(stored):
+                yield space, row, None
+                continue
+            lengths = float(np.linalg.norm(stored[row]) * np.linalg.norm(vector))
+            yield space, row, float(stored[row] @ vector) / lengths if lengths else float("nan")

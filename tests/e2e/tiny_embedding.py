@@ -1,0 +1,25 @@
+"""A real embedding service on two tiny networks, in this process: for tests of what surrounds it, with many photos."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.embedding.composition import run_embedding
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.runtime.grpc_server import running
+from miradouro.runtime.settings import ServerSettings
+from prometheus_client import CollectorRegistry
+
+from tests.tiny_bundle import tiny_bundles
+
+
+@contextmanager
+def tiny_embedding(folder: Path) -> Iterator[str]:
+    """Its address; the networks are written into `folder`."""
+    networks = OnnxEmbedder(tiny_bundles(folder), threads=1)
+    with (
+        run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts,
+        running([parts.service], listen="127.0.0.1:0", settings=ServerSettings()) as server,
+    ):
+        yield server.target
