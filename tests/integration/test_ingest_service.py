@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miradouro.adapters.onnx_embedder import Outputs
-from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, Overloaded, Unavailable
+from miradouro.core.errors import ConfigurationError, FailedPrecondition, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
@@ -266,3 +266,22 @@ def test_the_same_answers_come_over_grpc(house, tmp_path):
     assert stream[0].WhichOneof("message") == "progress"
     assert (stream[-1].report.indexed, [one.path for one in stream[-1].report.failed]) == (1, ["b.jpg"])
     assert [failure.photo_id for failure in failures] == ["b.jpg"]
+
+
+def test_where_collections_are_named_no_event_makes_another(tmp_path):
+    with open_house(tmp_path / "house", collections="photos, trips") as house:
+        results = house.put(event("a"), event("b", collection="typo"), event("c", collection="trips")).results
+        assert [result.status for result in results] == [EVENT_STATUS_STORED, EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
+        assert results[1].reason == "unknown_collection"
+        assert not results[1].retriable
+        assert [one.name for one in house.index.stats()] == ["photos", "trips"]
+        assert {name: one.reason for name, one in house.failures().items()} == {"b": "unknown_collection"}
+        folder = tmp_path / "own"
+        folder.mkdir()
+        (folder / "x.jpg").write_bytes(jpeg())
+        assert house.index_folder(folder, collection="own").indexed == 1, "whoever has the folder may name its collection"
+
+
+def test_a_wrong_name_among_the_collections_stops_the_program(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"MIRADOURO_COLLECTIONS.*'Photos'"), open_house(tmp_path, collections="Photos"):
+        pass

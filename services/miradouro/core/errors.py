@@ -81,6 +81,7 @@ class BadEvent(InvalidArgument):
         "version_missing",
         "bad_version",
         "bad_data",
+        "unknown_collection",
     )
 
     def __init__(self, reason: str, field: str, message: str) -> None:

@@ -15,7 +15,7 @@ from miradouro.adapters.folder.source import FolderSource
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Failure
-from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
+from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
 from miradouro.core.ports import DeadLetters, Embedder, IndexAdmin, NothingYet, PhotoIndex, PhotoStore, SourceItem
 from miradouro.core.query import MAX_LIMIT
@@ -79,6 +79,7 @@ class IngestService:
         self._spaces, self._excluded, self._thumbnails = spaces, excluded, thumbnails
         self._describe = _remembered(embedder.describe)
         self._runner = Runner(index=store, letters=letters, settings=settings)
+        self._collections = settings.collection_names
         self._run_ended = threading.Condition()
         self._indexing: set[str] = set()
         self._held: dict[str, tuple[Space, ...]] = {}  # a collection's spaces never change
@@ -239,8 +240,13 @@ class IngestService:
         )
 
     def _spaces_of(self, collection: str) -> tuple[Space, ...]:
-        """The spaces of a collection, which is made where there is none."""
-        return self._held.get(collection) or self._ensure(collection, root="")
+        """The spaces of a collection, which is made where there is none. Raises BadEvent when it may not be named."""
+        if held := self._held.get(collection):
+            return held
+        if self._collections and collection not in self._collections:
+            allowed = ", ".join(sorted(self._collections))
+            raise BadEvent("unknown_collection", "collection", f"{collection!r}; MIRADOURO_COLLECTIONS allows {allowed}")
+        return self._ensure(collection, root="")
 
     def _ensure(self, collection: str, *, root: str) -> tuple[Space, ...]:
         """Makes the collection with the spaces for new ones, or checks that the embedder offers those that it holds."""

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from miradouro.core.errors import ConfigurationError
+from miradouro.core.event import COLLECTION
 from miradouro.runtime.settings import Settings
 
 
@@ -30,6 +32,9 @@ class IngestSettings(Settings):
     spaces: str = Field(
         "", description="Spaces of new collections, separated by commas; empty for every space that its bundle calls a default."
     )
+    collections: str = Field(
+        "", description="Collections that events may name, separated by commas; empty: any, made when it is named first."
+    )
     watch_settle_ms: int = Field(
         500, ge=10, le=60_000, description="Milliseconds without a change in a watched folder after which it is compared again."
     )
@@ -44,6 +49,15 @@ class IngestSettings(Settings):
     def space_names(self) -> list[str]:
         """`spaces` one by one."""
         return [name for part in self.spaces.split(",") if (name := part.strip())]
+
+    @property
+    def collection_names(self) -> frozenset[str]:
+        """`collections` one by one. Raises ConfigurationError for one that is no name."""
+        names = frozenset(name for part in self.collections.split(",") if (name := part.strip()))
+        for name in names:
+            if not COLLECTION.fullmatch(name):
+                raise ConfigurationError(f"MIRADOURO_COLLECTIONS: {name!r} is no collection name; allowed: {COLLECTION.pattern}")
+        return names
 
     @property
     def photo_root_folders(self) -> list[Path]:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettings
 from miradouro.adapters.kafka.topics import translated
@@ -15,13 +16,17 @@ from miradouro.core.failure_page import check_limit, place_of, token_of
 
 _TIMEOUT_S = 30.0
 _ENVELOPE_BYTES = 16 * 1024
+_LONGEST_BYTES = 4_096  # of a header of ours, and of a key: longer ones are of records that are no events, and are cut
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_Letter = dict[str, Any]
 
 
 class KafkaDeadLetters:
     """DeadLetters over a topic: written with acknowledgement of every copy. `list` reads the whole topic.
 
-    The value is that of the record; of one that is too large for the topic the SHA-256, as the headers tell. A letter's key is
-    the photo's, so that all letters of a photo stand in one partition.
+    The value is that of the record. Of one that the topic does not take, which may allow less than ours do, the SHA-256 stands
+    in a header instead: topic, partition and offset tell where the record is. A letter's key is the photo's, so that all letters
+    of a photo stand in one partition.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -30,7 +35,10 @@ class KafkaDeadLetters:
             self._producer = KafkaProducer(
                 **settings.connection,
                 acks="all",
-                enable_idempotence=True,
+                # An idempotent producer is of no use any more after a letter that the topic does not take. A letter that
+                # stands twice does no harm; their order has to stay.
+                enable_idempotence=False,
+                max_in_flight_requests_per_connection=1,
                 max_request_size=MAX_DEAD_LETTER_BYTES,
                 linger_ms=5,
             )
@@ -69,12 +77,29 @@ class KafkaDeadLetters:
         now = datetime.now(UTC)
         self._send([_letter(Failure(collection, photo_id, 0, "", "", "", now)) for photo_id in photo_ids])
 
-    def _send(self, letters: Sequence[dict[str, Any]]) -> None:
+    def _send(self, letters: Sequence[_Letter]) -> None:
         with translated():
-            sent = [self._producer.send(self._settings.kafka_dead_topic, **letter) for letter in letters]
-            self._producer.flush(timeout=_TIMEOUT_S)
-            for one in sent:
-                one.get(timeout=_TIMEOUT_S)
+            for letter, error in self._sent(letters):
+                if not isinstance(error, _TOO_LARGE):
+                    raise error
+                for _, still in self._sent([_without_record(letter)]):
+                    raise still
+
+    def _sent(self, letters: Sequence[_Letter]) -> Sequence[tuple[_Letter, KafkaError]]:
+        """Sends letters and waits for every copy; gives those that were refused."""
+        refused, under_way = [], []
+        for letter in letters:
+            try:
+                under_way.append((letter, self._producer.send(self._settings.kafka_dead_topic, **letter)))
+            except _TOO_LARGE as exc:
+                refused.append((letter, exc))
+        self._producer.flush(timeout=_TIMEOUT_S)
+        for letter, sent in under_way:
+            try:
+                sent.get(timeout=_TIMEOUT_S)
+            except KafkaError as exc:
+                refused.append((letter, exc))
+        return refused
 
     def _read(self) -> Iterator[Failure]:
         """Every letter, in order per photo."""
@@ -94,7 +119,7 @@ class KafkaDeadLetters:
                 consumer.close(autocommit=False)
 
 
-def _letter(failure: Failure) -> dict[str, Any]:
+def _letter(failure: Failure) -> _Letter:
     record = failure.record
     value = record.value if record is not None else failure.event or None
     headers = {
@@ -112,16 +137,23 @@ def _letter(failure: Failure) -> dict[str, Any]:
             "miradouro-partition": str(record.partition),
             "miradouro-offset": str(record.offset),
         }
-    encoded = [(name, text.encode("utf-8", "backslashreplace")) for name, text in headers.items()]
+    encoded = [(name, _cut(text)) for name, text in headers.items()]
     if record is not None:
         encoded += [(f"original-{name}", told) for name, told in record.headers if told is not None]
+    letter = {"key": _cut(f"{failure.collection}/{failure.photo_id}"), "value": value, "headers": encoded}
     size = len(value or b"") + sum(len(name) + len(told) for name, told in encoded)
-    if size > MAX_DEAD_LETTER_BYTES - _ENVELOPE_BYTES:
-        encoded = encoded[: len(headers)]
-        encoded.append(("miradouro-value-sha256", hashlib.sha256(value or b"").hexdigest().encode()))
-        value = None
-    key = f"{failure.collection}/{failure.photo_id}".encode("utf-8", "backslashreplace")
-    return {"key": key, "value": value, "headers": encoded}
+    return letter if size <= MAX_DEAD_LETTER_BYTES - _ENVELOPE_BYTES else _without_record(letter)
+
+
+def _without_record(letter: _Letter) -> _Letter:
+    """The letter with the hash of the value instead of the value, and without the headers of the record."""
+    digest = hashlib.sha256(letter["value"] or b"").hexdigest().encode()
+    ours = [(name, told) for name, told in letter["headers"] if name.startswith("miradouro-")]
+    return {**letter, "value": None, "headers": [*ours, ("miradouro-value-sha256", digest)]}
+
+
+def _cut(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")[:_LONGEST_BYTES].decode("utf-8", "ignore").encode()
 
 
 def _failure(record: Any) -> Failure:

@@ -1,0 +1,91 @@
+"""What stands in the topic of the dead letters, whatever the record was."""
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
+from miradouro.core.document import Failure
+from miradouro.core.event import SourceRecord
+
+from tests.kafka_records import records_of
+
+RECORD = SourceRecord("photos", 2, 41, b"c/a", b"\xff\x00", (("ce_id", b"7"),))
+FAILURE = Failure("c", "a", 3, "not_an_event", "value: it is no JSON", "", datetime(2024, 5, 1, tzinfo=UTC), record=RECORD)
+
+
+@pytest.fixture
+def settings(kafka: str) -> KafkaSettings:
+    name = f"t{uuid.uuid4().hex}"
+    return KafkaSettings(kafka_bootstrap=kafka, kafka_topic=f"{name}.photos", kafka_dead_topic=f"{name}.dead", kafka_partitions=1)
+
+
+@pytest.fixture
+def letters(settings: KafkaSettings) -> Iterator[KafkaDeadLetters]:
+    ensure_topics(settings)
+    with KafkaDeadLetters(settings) as opened:
+        yield opened
+
+
+def records(settings: KafkaSettings) -> list[Any]:
+    """Key, value and headers of every letter."""
+    found = records_of(settings.kafka_bootstrap, settings.kafka_dead_topic)
+    return [(one.key, one.value, dict(one.headers)) for one in found]
+
+
+def test_a_letter_holds_the_record_and_tells_why_and_where(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+    letters.put([FAILURE])
+    [(key, value, headers)] = records(settings)
+    assert (key, value) == (b"c/a", RECORD.value)
+    assert headers == {
+        "miradouro-reason": b"not_an_event",
+        "miradouro-message": b"value: it is no JSON",
+        "miradouro-collection": b"c",
+        "miradouro-photo-id": b"a",
+        "miradouro-version": b"3",
+        "miradouro-uri": b"",
+        "miradouro-failed-at": b"2024-05-01T00:00:00+00:00",
+        "miradouro-topic": b"photos",
+        "miradouro-partition": b"2",
+        "miradouro-offset": b"41",
+        "original-ce_id": b"7",
+    }
+
+
+def test_of_a_record_beyond_our_limit_the_hash_stands_there(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+    value = bytes(4 * 1024 * 1024)
+    letters.put([replace(FAILURE, record=replace(RECORD, value=value))])
+    [(_, told, headers)] = records(settings)
+    assert told is None
+    assert headers["miradouro-value-sha256"] == hashlib.sha256(value).hexdigest().encode()
+    assert (headers["miradouro-topic"], headers["miradouro-partition"], headers["miradouro-offset"]) == (b"photos", b"2", b"41")
+
+
+def test_a_topic_that_takes_less_than_ours_blocks_nothing(settings: KafkaSettings) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin.create_topics([NewTopic(settings.kafka_dead_topic, 1, 1, topic_configs={"max.message.bytes": "100000"})])
+    admin.close()
+    ensure_topics(settings)
+    large = bytes(200_000)
+    with KafkaDeadLetters(settings) as letters:
+        for _ in range(2):
+            letters.put([FAILURE, replace(FAILURE, photo_id="b", record=replace(RECORD, value=large)), FAILURE])
+    found = records(settings)
+    assert sorted((key, value) for key, value, _ in found if value is not None) == [(b"c/a", RECORD.value)] * 4
+    hashed = [(key, headers["miradouro-value-sha256"].decode()) for key, value, headers in found if value is None]
+    assert hashed == [(b"c/b", hashlib.sha256(large).hexdigest())] * 2
+
+
+def test_keys_and_words_without_end_are_cut(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+    endless = "é" * 2_000_000
+    letters.put([replace(FAILURE, photo_id=endless, message=endless, record=replace(RECORD, headers=(("x", endless.encode()),)))])
+    [(key, _, headers)] = records(settings)
+    assert len(key) <= 4_096
+    assert headers["miradouro-message"].decode() == "é" * 2_048
+    assert headers["miradouro-offset"] == b"41"
