@@ -79,8 +79,9 @@ lock:  ## resolve pyproject.toml anew into requirements/*.lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
 	$(LOCK) --extra cpu --group build -o requirements/cpu.lock
+	$(LOCK) --extra s3 --extra gs -c requirements/cpu.lock -o requirements/stores.lock
 	$(LOCK) --extra gpu --group build -c requirements/cpu.lock -o requirements/gpu.lock
-	$(LOCK) --extra cpu --extra heif --group build --group dev -c requirements/cpu.lock -o requirements/dev-cpu.lock
+	$(LOCK) --extra cpu --extra heif --extra s3 --extra gs --group build --group dev -c requirements/cpu.lock -o requirements/dev-cpu.lock
 
 clean:  ## remove what was built, and the virtual environment
 	rm -rf build $(VENV)

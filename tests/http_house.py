@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from miradouro.adapters.file_store import FileStore
+from miradouro.adapters.photo_store import FileStore
 from miradouro.core.thumbnail import FOLDER
 from miradouro.query.http_door import running_http_door
 from miradouro.query.originals import Originals

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.adapters.file_store import FileStore
+from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
@@ -69,7 +69,9 @@ class House:
 
 
 @contextmanager
-def open_house(folder: Path, *, networks_class: type[GatedNetworks] = GatedNetworks, **settings: object) -> Iterator[House]:
+def open_house(
+    folder: Path, *, networks_class: type[GatedNetworks] = GatedNetworks, photo_roots: str = "", **settings: object
+) -> Iterator[House]:
     """The service over a data folder and models made below `folder`; `settings` are those of ingest."""
     folder.mkdir(parents=True, exist_ok=True)
     networks = networks_class(tiny_bundles(folder / "models"))
@@ -80,7 +82,7 @@ def open_house(folder: Path, *, networks_class: type[GatedNetworks] = GatedNetwo
             store=index,
             letters=index,
             embedder=batcher,
-            photo_store=FileStore(chosen.photo_root_folders),
+            photo_store=PhotoStores(PhotoStoreSettings(photo_roots=photo_roots)),
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.file_store import file_uri
 from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.photo_store import file_uri
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document
 from miradouro.core.event import EventKind, PhotoEvent, check_event

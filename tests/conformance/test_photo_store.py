@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.file_store import FileStore, file_uri
+from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.ports import PhotoStore
 

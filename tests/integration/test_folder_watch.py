@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.file_store import file_uri
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.watch import touched
+from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.event import PhotoEvent
 from miradouro.ingest.folder_watch import Watched, watching

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miradouro.adapters.file_store import FileStore, file_uri
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.decode import decode
 from miradouro.core.document import Document

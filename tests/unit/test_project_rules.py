@@ -89,7 +89,12 @@ def test_the_two_runtimes_are_never_locked_together() -> None:
         path.name: set(re.findall(r"^(onnxruntime[a-z-]*)==", path.read_text(), re.M))
         for path in (ROOT / "requirements").iterdir()
     }
-    assert pins == {"cpu.lock": {"onnxruntime"}, "dev-cpu.lock": {"onnxruntime"}, "gpu.lock": {"onnxruntime-gpu"}}
+    assert pins == {
+        "cpu.lock": {"onnxruntime"},
+        "dev-cpu.lock": {"onnxruntime"},
+        "gpu.lock": {"onnxruntime-gpu"},
+        "stores.lock": set(),
+    }
 
 
 def test_every_locked_package_has_hashes() -> None:

@@ -13,6 +13,7 @@
     ├── DeadlineExceeded        retriable
     ├── Overloaded              retriable: the queue is full
     ├── Unavailable             retriable: a peer or the disk does not answer
+    │   └── OriginalUnavailable the place of one photo does not answer; others may
     ├── Corrupt                 stored data is damaged
     ├── Internal                a peer met an error of its own that it did not expect
     └── ConfigurationError      a setting is wrong
@@ -60,6 +61,7 @@ class BadPhoto(InvalidArgument):
         "unreadable",
         "sha256_mismatch",
         "vanished",
+        "unreachable",
         "bad_sidecar",
     )
 
@@ -148,6 +150,10 @@ class Unavailable(MiradouroError):
 
     status = "UNAVAILABLE"
     retriable = True
+
+
+class OriginalUnavailable(Unavailable):
+    """The place where a photo lies does not answer now: no reason for other photos to wait longer than for a while."""
 
 
 class Corrupt(MiradouroError):

@@ -81,12 +81,20 @@ class Embedder(Protocol):
 
 
 class PhotoStore(Protocol):
-    """Reads original photos by URI."""
+    """Reads original photos by URI, and keeps those that came without one."""
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
         """The bytes at `uri`, at most `limit_bytes`.
 
-        Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument (scheme or place not allowed), Unavailable.
+        Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument (scheme or place not allowed),
+        OriginalUnavailable (the place does not answer), Unavailable (this machine can't read now).
+        """
+        ...
+
+    def keep(self, data: bytes, *, sha256: str) -> str:
+        """Stores bytes durably under their SHA-256, 64 hexadecimal digits, and gives the URI by which `read` finds them.
+
+        The same bytes lie there once, however often they come. "" where the store keeps nothing. Raises Unavailable.
         """
         ...
 

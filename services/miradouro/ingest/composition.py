@@ -9,10 +9,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
-from miradouro.adapters.file_store import FileStore
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import MiradouroError
 from miradouro.ingest.cloud_event import item_of
@@ -103,6 +103,8 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
     """
     kafka, opensearch = load(KafkaSettings), load(OpenSearchSettings)
     pipeline = load_pipeline(settings.pipeline)
+    photo_store = PhotoStores(load(PhotoStoreSettings))
+    photo_store.open()
     ensure_topics(kafka)
     with (
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
@@ -114,7 +116,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             store=index,
             letters=letters,
             embedder=embedder,
-            photo_store=FileStore(settings.photo_root_folders),
+            photo_store=photo_store,
             labels=load_labels(),
             pipeline=pipeline,
             settings=settings,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miradouro.adapters.file_store import file_uri
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.walk import File, file_of
+from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, SourceRecord, check_collection, check_event
 from miradouro.core.ports import Refused

@@ -7,9 +7,9 @@ from enum import StrEnum
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
-from miradouro.adapters.file_store import file_uri
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.walk import photo_id_of
+from miradouro.adapters.photo_store import file_uri
 from miradouro.core.document import Failure
 from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, SourceItem
 from miradouro.ingest.event_wire import event_from_failure

@@ -20,7 +20,7 @@ import structlog
 import tenacity
 
 from miradouro.core.document import Document, Failure, Origin
-from miradouro.core.errors import BadEvent, BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
+from miradouro.core.errors import BadEvent, BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound, OriginalUnavailable
 from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import Processor, ingest
 from miradouro.core.ports import DeadLetters, Ignored, NothingYet, PhotoIndex, Refused, SourceItem, Unchanged, WriteStatus
@@ -61,6 +61,7 @@ class Run:
 
     `spaces` tells those of a collection, and makes it where there is none. `retriable_stops`: an error that may pass is
     raised when it does not pass in time (a folder: the rest would meet it too); otherwise it is the photo's outcome.
+    A place of photos that does not answer is no reason to stop: after `original_retry_s` the photo is `unreachable`.
     """
 
     processors: Sequence[Processor]
@@ -68,6 +69,7 @@ class Run:
     cancelled: threading.Event
     retriable_stops: bool
     retry_s: float
+    original_retry_s: float
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,8 @@ class _Group:
         if isinstance(error, MiradouroError):
             if error.retriable and not self._run.retriable_stops:
                 return error
+            if isinstance(error, OriginalUnavailable) and not self._run.cancelled.is_set():
+                return BadPhoto("unreachable", f"{error.message}; tried for {self._run.original_retry_s:g} s")
             raise error
         if isinstance(error, Exception):  # a fault of a processor: this photo's, as far as anybody can tell
             _log.error("a processor failed", photo_id=getattr(item, "photo_id", ""), exc_info=error)
@@ -240,10 +244,16 @@ def _until_it_passes(run: Run) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
-        stop=tenacity.stop_before_delay(run.retry_s) | tenacity.stop_when_event_set(run.cancelled),
+        stop=functools.partial(_time_is_up, run),
         sleep=tenacity.sleep_using_event(run.cancelled),
         reraise=True,
     )
+
+
+def _time_is_up(run: Run, state: tenacity.RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    retry_s = min(run.retry_s, run.original_retry_s) if isinstance(error, OriginalUnavailable) else run.retry_s
+    return run.cancelled.is_set() or tenacity.stop_before_delay(retry_s)(state)
 
 
 def _new_origins(items: Iterable[SourceItem]) -> dict[str, dict[str, Origin]]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from miradouro.adapters.file_store import FileStore, file_uri
 from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Failure
@@ -237,6 +237,7 @@ class IngestService:
             cancelled=call.cancelled,
             retriable_stops=retriable_stops,
             retry_s=retry_s,
+            original_retry_s=self._settings.ingest_retry_s,
         )
 
     def _spaces_of(self, collection: str) -> tuple[Space, ...]:

@@ -1,7 +1,5 @@
 """Settings of ingest."""
 
-from pathlib import Path
-
 from pydantic import Field
 
 from miradouro.core.errors import ConfigurationError
@@ -41,9 +39,6 @@ class IngestSettings(Settings):
     watch_rescan_s: float = Field(
         900.0, gt=0, le=86_400, description="Seconds after which a watched folder is compared even if no change was noticed."
     )
-    photo_roots: str = Field(
-        "", description="Folders, separated by colons, below which events may name photos by file URI; empty: none."
-    )
 
     @property
     def space_names(self) -> list[str]:
@@ -58,8 +53,3 @@ class IngestSettings(Settings):
             if not COLLECTION.fullmatch(name):
                 raise ConfigurationError(f"MIRADOURO_COLLECTIONS: {name!r} is no collection name; allowed: {COLLECTION.pattern}")
         return names
-
-    @property
-    def photo_root_folders(self) -> list[Path]:
-        """`photo_roots` one by one."""
-        return [Path(root) for root in self.photo_roots.split(":") if root]

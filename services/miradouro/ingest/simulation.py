@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.adapters.file_store import FileStore, file_uri
+from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.document import Document

@@ -1,11 +1,13 @@
-"""Event to bytes: reads the original, unless the event brought it along."""
+"""Event to bytes: reads the original, unless the event brought it along; then the original is kept, where a place is set."""
 
+import hashlib
 from dataclasses import replace
 
 from pydantic import Field
 
 from miradouro.core.errors import BadPhoto
 from miradouro.core.pipeline import Draft
+from miradouro.core.sniff import sniff
 from miradouro.processors.plugin import Context, ProcessorOptions
 
 
@@ -16,7 +18,10 @@ class FetchOptions(ProcessorOptions):
 
 
 class Fetch:
-    """Fills `data`. Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument and Unavailable."""
+    """Fills `data`, and the event's `uri` where the bytes that it brought are kept.
+
+    Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument, OriginalUnavailable and Unavailable.
+    """
 
     Options = FetchOptions
 
@@ -26,9 +31,14 @@ class Fetch:
 
     def __call__(self, draft: Draft) -> Draft:
         """The draft with the photo's bytes."""
-        data = draft.event.data
-        if data is None:
-            data = self._store.read(draft.event.uri, limit_bytes=self._max_bytes)
-        if len(data) > self._max_bytes:
-            raise BadPhoto("too_many_bytes", f"the photo has {len(data):,} bytes; allowed: {self._max_bytes:,}")
-        return replace(draft, data=data)
+        event = draft.event
+        if event.data is None:
+            return replace(draft, data=self._store.read(event.uri, limit_bytes=self._max_bytes))
+        if len(event.data) > self._max_bytes:
+            raise BadPhoto("too_many_bytes", f"the photo has {len(event.data):,} bytes; allowed: {self._max_bytes:,}")
+        # What does not even begin as a photo will be refused: no place is spent on it.
+        uri = self._keep(event.data) if sniff(event.data) else ""
+        return replace(draft, data=event.data, event=replace(event, uri=uri, data=None) if uri else event)
+
+    def _keep(self, data: bytes) -> str:
+        return self._store.keep(data, sha256=hashlib.sha256(data).hexdigest())

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import MiradouroError
+from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.query.settings import QuerySettings
 from miradouro.runtime.grpc_server import Service
@@ -21,6 +23,8 @@ PAGE_KEY_BYTES = 32
 @contextmanager
 def open_query(settings: QuerySettings) -> Iterator[Service]:
     """The search service over the cluster; page tokens are good as long as the process lives. Raises ConfigurationError."""
+    photo_store = PhotoStores(load(PhotoStoreSettings))
+    photo_store.open()
     with (
         OpenSearchIndex.open(load(OpenSearchSettings)) as index,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
@@ -30,6 +34,7 @@ def open_query(settings: QuerySettings) -> Iterator[Service]:
             embedder=embedder,
             canonical=lambda word: load_labels().canonical(word),
             default_space=settings.default_space,
+            original=Originals(store=index, photo_store=photo_store.below).read,
             page_key=os.urandom(PAGE_KEY_BYTES),
         )
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry
 
-from miradouro.adapters.file_store import FileStore
+from miradouro.adapters.photo_store import PhotoStores
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.core.ports import Embedder
@@ -26,7 +26,7 @@ def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Config
         store=index,
         letters=index,
         embedder=embedder,
-        photo_store=FileStore(configuration.ingest.photo_root_folders),
+        photo_store=PhotoStores(configuration.photos),
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
         settings=configuration.ingest,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import partial
 
+from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.bundles.settings import BundleSettings
 from miradouro.core.decode import DecodeLimits
 from miradouro.embedding.settings import EmbeddingSettings
@@ -20,6 +21,7 @@ class Configuration:
     query: QuerySettings = field(default_factory=partial(load, QuerySettings))
     embedding: EmbeddingSettings = field(default_factory=partial(load, EmbeddingSettings))
     ingest: IngestSettings = field(default_factory=partial(load, IngestSettings))
+    photos: PhotoStoreSettings = field(default_factory=partial(load, PhotoStoreSettings))
     bundles: BundleSettings = field(default_factory=partial(load, BundleSettings))
 
     @property

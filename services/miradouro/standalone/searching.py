@@ -1,14 +1,14 @@
 """The search service in one process; apart from the rest, since a question in words needs little of it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from miradouro.adapters.photo_store import PhotoStores
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.bundles.manifest import manifests
-from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.core.ports import Embedder
 from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.standalone.configuration import Configuration
@@ -32,7 +32,7 @@ def search_service(index: SqliteIndex, embedder: Embedder, configuration: Config
 
 def originals(index: SqliteIndex, configuration: Configuration) -> Originals:
     """Reads the photos of this process's index again, where this machine has them."""
-    return Originals(store=index, photo_store=_files, roots=configuration.ingest.photo_root_folders, limits=configuration.limits)
+    return Originals(store=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.limits)
 
 
 @contextmanager
@@ -51,9 +51,3 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
         open_embedder(configuration, store=index, bundles=bundles) as embedder,
     ):
         yield search_service(index, embedder, configuration)
-
-
-def _files(roots: Sequence[Path]) -> PhotoStore:
-    from miradouro.adapters.file_store import FileStore  # here: few questions need it
-
-    return FileStore(roots)

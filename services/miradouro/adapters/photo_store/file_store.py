@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
-import fsspec
-
 from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, Unavailable
+from miradouro.runtime.whole_file import write_whole
 
 _GONE = {errno.ENOENT, errno.ENOTDIR}
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN}
@@ -21,11 +20,19 @@ def file_uri(path: str) -> str:
 
 
 class FileStore:
-    """PhotoStore over the file system, for what lies below `roots` and nothing else; links below them are followed."""
+    """PhotoStore over the file system, for what lies below `roots` and nothing else; links below them are followed.
 
-    def __init__(self, roots: Sequence[Path]) -> None:
-        self._roots = [os.path.normpath(os.path.abspath(root)) for root in roots]
-        self._files = fsspec.filesystem("file")
+    Inline photos are kept in the folder `kept_in`, which is one of the roots then.
+    """
+
+    def __init__(self, roots: Sequence[Path], *, kept_in: Path | None = None) -> None:
+        self._kept_in = kept_in
+        self._roots = [os.path.normpath(os.path.abspath(root)) for root in (*roots, *([kept_in] if kept_in else []))]
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders below which it reads."""
+        return [Path(root) for root in self._roots]
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
         """The bytes of a file; see `core.ports.PhotoStore`."""
@@ -33,13 +40,25 @@ class FileStore:
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
                 raise BadPhoto("unreadable", f"{uri} is not a regular file")
-            with self._files.open(path, "rb") as file:
-                data: bytes = file.read(limit_bytes + 1)
+            with open(path, "rb") as file:
+                data = file.read(limit_bytes + 1)
         except OSError as exc:
             raise _translated(exc, uri) from exc
         if len(data) > limit_bytes:
             raise BadPhoto("too_many_bytes", f"{uri} has more than {limit_bytes:,} bytes; scale the photo down")
         return data
+
+    def keep(self, data: bytes, *, sha256: str) -> str:
+        """Writes inline bytes; see `core.ports.PhotoStore`."""
+        if self._kept_in is None:
+            return ""
+        path = Path(os.path.abspath(self._kept_in), sha256[:2], sha256)
+        try:
+            if not path.exists():
+                write_whole(path, data, synced=True)
+        except OSError as exc:
+            raise Unavailable(f"{path} can't be written: {exc.strerror}; free space or correct MIRADOURO_INLINE_STORE") from exc
+        return file_uri(str(path))
 
     def _path(self, uri: str) -> str:
         try:

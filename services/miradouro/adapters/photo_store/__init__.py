@@ -1,0 +1,7 @@
+"""Original photos, wherever they lie: in files, behind https, in S3 and Google Cloud Storage."""
+
+from miradouro.adapters.photo_store.file_store import FileStore, file_uri
+from miradouro.adapters.photo_store.settings import PhotoStoreSettings
+from miradouro.adapters.photo_store.stores import PhotoStores
+
+__all__ = ["FileStore", "PhotoStoreSettings", "PhotoStores", "file_uri"]

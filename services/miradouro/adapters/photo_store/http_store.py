@@ -1,0 +1,241 @@
+"""Original photos behind https, and http where it is allowed.
+
+On httpcore, since its network backend is the one place through which every connection is made: there the host is looked up,
+its addresses are checked, and the connection goes to the address that was checked. Each redirect is a request of its own and
+passes the same checks. fsspec's HTTP file system follows redirects and connects by itself, reads endless bodies into memory,
+and tells a refused connection as a missing file. A connection serves one photo, which costs a TLS handshake each.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import httpcore
+
+from miradouro.adapters.photo_store.addresses import Connect, Resolve, connected, open_checked, resolved
+from miradouro.adapters.photo_store.allowed import WEB, Network, Place, is_allowed, place_of, shown, told
+from miradouro.core.errors import BadPhoto, ConfigurationError, InvalidArgument, MiradouroError, OriginalUnavailable
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_GONE = {404, 410}
+_PASSING = {408, 421, 425, 429}  # and every 5xx
+_PASSING_ERRORS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """How long one photo may take, in seconds, and how often it may be sent elsewhere."""
+
+    connect_s: float = 5.0
+    total_s: float = 30.0
+    redirects: int = 5
+
+
+class HttpStore:
+    """PhotoStore over https and http for what lies below `sources`.
+
+    `private` tells the networks in which a host may lie although they are not public. `resolve` and `connect` are the system's.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Place],
+        *,
+        private: Mapping[str, Sequence[Network]] | None = None,
+        ca_file: str = "",
+        limits: HttpLimits = HttpLimits(),  # frozen
+        resolve: Resolve = resolved,
+        connect: Connect = connected,
+    ) -> None:
+        self._sources, self._private, self._limits = [one for one in sources if one.scheme in WEB], private or {}, limits
+        self._resolve, self._connect = resolve, connect
+        self._trust = _trust(ca_file)
+
+    def read(self, uri: str, *, limit_bytes: int) -> bytes:
+        """The bytes behind a URL; see `core.ports.PhotoStore`."""
+        ends = time.monotonic() + self._limits.total_s
+        url = uri
+        for _ in range(self._limits.redirects + 1):
+            place = self._allowed(url, uri)
+            try:
+                answer = self._get(place, limit_bytes, ends)
+            except MiradouroError:
+                raise
+            except _PASSING_ERRORS as exc:
+                raise OriginalUnavailable(f"{place} can't be read now: {_reason(exc, place, self._limits)}") from exc
+            if isinstance(answer, bytes):
+                return answer
+            try:
+                url = urljoin(_written(place), answer.location)
+            except ValueError as exc:
+                raise InvalidArgument("uri", f"{place} is redirected to no URI ({exc}); allowed: {told(self._sources)}") from exc
+        raise BadPhoto("unreadable", f"{shown(uri)} was redirected more than {self._limits.redirects} times")
+
+    def keep(self, data: bytes, *, sha256: str) -> str:  # noqa: ARG002 # nothing is written there
+        """Nothing is kept behind https."""
+        return ""
+
+    def _allowed(self, url: str, asked: str) -> Place:
+        place = place_of(url)
+        if not is_allowed(place, self._sources):
+            redirected = "" if url == asked else f" to which {shown(asked)!r} was redirected"
+            raise InvalidArgument(
+                "uri", f"{shown(url)!r}{redirected} is not below an allowed prefix; allowed: {told(self._sources)}"
+            )
+        return place
+
+    def _get(self, place: Place, limit_bytes: int, ends: float) -> "bytes | _Redirect":
+        gate = _Gate(self._open, ends, self._limits.connect_s)
+        with (
+            httpcore.ConnectionPool(ssl_context=self._trust, network_backend=gate, retries=0) as pool,
+            pool.stream("GET", _url(place), headers=_headers(place)) as response,
+        ):
+            headers = {name.lower(): value for name, value in response.headers}
+            if response.status in _REDIRECTS and b"location" in headers:
+                return _Redirect(headers[b"location"].decode("latin-1"))
+            _check_status(place, response.status)
+            length = headers.get(b"content-length", b"0")
+            if length.isdigit() and int(length) > limit_bytes:
+                raise _too_many(place, limit_bytes)
+            if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+                raise BadPhoto("unreadable", f"{place} answers in an encoding that was not asked for")
+            data = bytearray()
+            for part in response.iter_stream():
+                data += part
+                if len(data) > limit_bytes:
+                    raise _too_many(place, limit_bytes)
+            return bytes(data)
+
+    def _open(self, host: str, port: int, within_s: float) -> socket.socket:
+        return open_checked(
+            host,
+            port,
+            permitted=self._private.get(host, ()),
+            within_s=min(within_s, self._limits.connect_s),
+            resolve=self._resolve,
+            connect=self._connect,
+        )
+
+
+@dataclass(frozen=True)
+class _Redirect:
+    location: str
+
+
+class _Gate(httpcore.NetworkBackend):
+    """Makes the connections of one photo, and ends them when its time is up."""
+
+    def __init__(self, open_socket: Callable[[str, int, float], socket.socket], ends: float, connect_s: float) -> None:
+        self._open, self._ends, self._connect_s = open_socket, ends, connect_s
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 # the photo's own counts
+        local_address: str | None = None,  # noqa: ARG002 # sockets are ours
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 # sockets are ours
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._open(host, port, _left(self._ends)), self._ends, self._connect_s)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every step has the time that the photo has left: trickling bytes gain nothing."""
+
+    def __init__(self, connection: socket.socket, ends: float, connect_s: float) -> None:
+        self._connection, self._ends, self._connect_s = connection, ends, connect_s
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 # the photo's own counts
+        self._connection.settimeout(_left(self._ends))
+        return self._connection.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 # the photo's own counts
+        self._connection.settimeout(_left(self._ends))
+        self._connection.sendall(buffer)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 # the photo's own counts
+    ) -> httpcore.NetworkStream:
+        self._connection.settimeout(min(_left(self._ends), self._connect_s))  # of the whole handshake, as Python has it
+        try:
+            secured = ssl_context.wrap_socket(self._connection, server_hostname=server_hostname)
+        except BaseException:
+            self.close()
+            raise
+        return _Stream(secured, self._ends, self._connect_s)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ARG002 # httpcore asks for ssl_object, to find out about HTTP/2
+        return None
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as exc:  # ssl.SSLError is one
+            raise ConfigurationError(f"MIRADOURO_PHOTO_CA_FILE={ca_file!r} can't be read as PEM: {exc}") from exc
+    return context
+
+
+def _url(place: Place) -> httpcore.URL:
+    return httpcore.URL(scheme=place.scheme, host=place.host, port=place.port, target=_target(place))
+
+
+def _headers(place: Place) -> Mapping[bytes | str, bytes | str]:
+    port = "" if place.port == WEB[place.scheme] else f":{place.port}"
+    return {
+        "Host": place.authority + port,
+        "User-Agent": "miradouro",
+        "Accept": "image/*, */*;q=0.1",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+
+
+def _target(place: Place) -> str:
+    return place.path + (f"?{place.query}" if place.query else "")
+
+
+def _written(place: Place) -> str:
+    return f"{place.scheme}://{place.authority}:{place.port}{_target(place)}"
+
+
+def _left(ends: float) -> float:
+    left_s = ends - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("the time for one photo is up")
+    return left_s
+
+
+def _check_status(place: Place, status: int) -> None:
+    """Raises unless the answer is the photo."""
+    if status in _GONE:
+        raise BadPhoto("vanished", f"{place} is not there (any more): HTTP {status}")
+    if status in _PASSING or status >= 500:
+        raise OriginalUnavailable(f"{place} can't be read now: HTTP {status}")
+    if status != 200:
+        raise BadPhoto("unreadable", f"{place} can't be read: HTTP {status}")
+
+
+def _too_many(place: Place, limit_bytes: int) -> BadPhoto:
+    return BadPhoto("too_many_bytes", f"{place} has more than {limit_bytes:,} bytes; scale the photo down")
+
+
+def _reason(exc: Exception, place: Place, limits: HttpLimits) -> str:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return f"its certificate is not good: {exc.verify_message}; MIRADOURO_PHOTO_CA_FILE adds an authority"
+    if isinstance(exc, TimeoutError):
+        return f"{place.host} did not answer in time ({limits.connect_s:g} s to connect, {limits.total_s:g} s in all)"
+    return str(exc) or type(exc).__name__

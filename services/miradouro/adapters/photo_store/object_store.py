@@ -1,0 +1,165 @@
+"""Original photos in S3 and Google Cloud Storage, through fsspec's s3fs and gcsfs.
+
+An event names bucket and key alone. The host is the operator's own word (or the cloud's), whatever an event says, and may
+have a private address: a MinIO in the cluster needs nothing but its endpoint.
+"""
+
+import asyncio
+import errno
+import importlib
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import fsspec.asyn
+
+from miradouro.adapters.photo_store.allowed import Place, is_allowed, place_of, told
+from miradouro.core.errors import (
+    BadPhoto,
+    ConfigurationError,
+    InvalidArgument,
+    MiradouroError,
+    OriginalUnavailable,
+    Unavailable,
+)
+
+T = TypeVar("T")
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
+# What a cloud says of our keys, not of a photo: every photo would meet it, and keys are renewed while we wait.
+_WRONG_KEYS = (
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "NoCredentials",
+    "Invalid Credentials",
+)
+_CONNECTIONS = 64
+
+
+class ObjectStore:
+    """PhotoStore over the buckets of one `scheme`, s3 or gs, for what lies below `sources`.
+
+    Inline photos are kept below `kept_in`, which is one of the sources then. `endpoint` is a URL, empty for the cloud's own.
+    Keys come from the cloud's usual places (environment, profile, role). Raises ConfigurationError (a missing package).
+    """
+
+    def __init__(
+        self,
+        scheme: str,
+        sources: Sequence[Place],
+        *,
+        endpoint: str = "",
+        kept_in: Place | None = None,
+        connect_s: float = 5.0,
+        total_s: float = 30.0,
+    ) -> None:
+        self._scheme, self._total_s = scheme, total_s
+        self._kept_in = kept_in if kept_in and kept_in.scheme == scheme else None
+        self._sources = [one for one in (*sources, *([kept_in] if kept_in else [])) if one.scheme == scheme]
+        self._files, self._errors = _opened(scheme, endpoint, connect_s, total_s)
+
+    def read(self, uri: str, *, limit_bytes: int) -> bytes:
+        """The bytes of an object; see `core.ports.PhotoStore`."""
+        place = place_of(uri)
+        if not is_allowed(place, self._sources):
+            raise InvalidArgument("uri", f"{uri!r} is not below an allowed prefix; allowed: {told(self._sources)}")
+        try:
+            data = self._waited_for(self._read(place.host + place.path, limit_bytes + 1))
+        except self._errors as exc:
+            raise _translated(exc, uri) from exc
+        if data is None:
+            raise BadPhoto("unreadable", f"{uri} is a folder")
+        if len(data) > limit_bytes:
+            raise BadPhoto("too_many_bytes", f"{uri} has more than {limit_bytes:,} bytes; scale the photo down")
+        return data
+
+    def keep(self, data: bytes, *, sha256: str) -> str:
+        """Writes inline bytes; see `core.ports.PhotoStore`."""
+        if self._kept_in is None:
+            return ""
+        path = f"{self._kept_in.host}{self._kept_in.path.rstrip('/')}/{sha256[:2]}/{sha256}"
+        try:
+            self._waited_for(self._files._pipe_file(path, data))  # noqa: SLF001 # fsspec names coroutines so
+        except self._errors as exc:
+            raise Unavailable(
+                f"{self._scheme}://{path} can't be written: {_said(exc)}; correct MIRADOURO_INLINE_STORE or the rights to it"
+            ) from exc
+        return f"{self._scheme}://{path}"
+
+    async def _read(self, path: str, most: int) -> bytes | None:
+        """At most so many bytes of an object; None for a folder. One request, unless there is no such object."""
+        try:
+            if not path.endswith("/"):
+                return bytes(await self._files._cat_file(path, start=0, end=most))  # noqa: SLF001 # fsspec names coroutines so
+        except self._errors as exc:
+            if not (isinstance(exc, FileNotFoundError) or _is_empty_range(exc)):
+                raise
+        found = await self._files._info(path)  # noqa: SLF001 # fsspec names coroutines so
+        if found["type"] == "directory":
+            return None
+        if found["size"]:
+            raise OSError(errno.EAGAIN, "it was written while it was read")
+        return b""
+
+    def _waited_for(self, call: Coroutine[Any, Any, T]) -> T:
+        async def in_time() -> T:
+            return await asyncio.wait_for(call, self._total_s)
+
+        done: T = fsspec.asyn.sync(self._files.loop, in_time)
+        return done
+
+
+def _opened(scheme: str, endpoint: str, connect_s: float, total_s: float) -> tuple[Any, tuple[type[Exception], ...]]:
+    """The file system, which remembers nothing that it saw, and every error that it raises of the network's or cloud's doing.
+
+    The runner tries again, so that the client does hardly.
+    """
+    package = _PACKAGES[scheme]
+    try:
+        module = importlib.import_module(package)
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            f"{scheme}:// needs the package {package}, which is not installed: install miradouro[{scheme}], "
+            f"or take {scheme}:// out of MIRADOURO_PHOTO_SOURCES and MIRADOURO_INLINE_STORE"
+        ) from exc
+    aiohttp = importlib.import_module("aiohttp")
+    if scheme == "gs":
+        files = module.GCSFileSystem(endpoint_url=endpoint or None, skip_instance_cache=True, use_listings_cache=False)
+        auth, retry = importlib.import_module("google.auth.exceptions"), importlib.import_module("gcsfs.retry")
+        return files, (OSError, aiohttp.ClientError, auth.GoogleAuthError, retry.HttpError)
+    files = module.S3FileSystem(
+        endpoint_url=endpoint or None,
+        config_kwargs={
+            "connect_timeout": connect_s,
+            "read_timeout": total_s,
+            "max_pool_connections": _CONNECTIONS,
+            "retries": {"total_max_attempts": 2, "mode": "standard"},
+        },
+        skip_instance_cache=True,
+        use_listings_cache=False,
+    )
+    files.retries = 1
+    boto = importlib.import_module("botocore.exceptions")
+    return files, (OSError, aiohttp.ClientError, boto.BotoCoreError, boto.ClientError)
+
+
+def _translated(exc: Exception, uri: str) -> MiradouroError:
+    if isinstance(exc, FileNotFoundError):
+        return BadPhoto("vanished", f"{uri} is not there (any more)")
+    said = _said(exc)
+    if any(sign in said for sign in _WRONG_KEYS):
+        return Unavailable(f"{uri} can't be read with the keys of this process: {said}; correct or renew them")
+    if isinstance(exc, PermissionError) or "Forbidden" in said or getattr(exc, "code", None) in {401, 403}:
+        return BadPhoto("unreadable", f"{uri} can't be read: {said}")
+    return OriginalUnavailable(f"{uri} can't be read now: {said}")
+
+
+def _is_empty_range(exc: Exception) -> bool:
+    """Whether a cloud says that an object has no first byte."""
+    return getattr(exc, "errno", None) == errno.EINVAL or getattr(exc, "code", None) == 416
+
+
+def _said(exc: Exception) -> str:
+    """An error in one line, with what it was made from: S3's own code stands there."""
+    words = [f"{type(one).__name__}: {one}" for one in (exc, exc.__cause__) if one is not None]
+    return " ".join("; ".join(words).split())[:500]

@@ -1,0 +1,104 @@
+"""The photo store of a process: one door to every place that its settings allow."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from miradouro.adapters.photo_store.allowed import OBJECTS, SCHEMES, WEB, Place, private_networks, shown, sources, told
+from miradouro.adapters.photo_store.file_store import FileStore
+from miradouro.adapters.photo_store.settings import PhotoStoreSettings
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.ports import PhotoStore
+
+
+class PhotoStores:
+    """PhotoStore over files, https, http, s3 and gs, as far as `settings` allow them.
+
+    A store is opened when the first photo of its scheme is read: most commands need none.
+    """
+
+    def __init__(self, settings: PhotoStoreSettings) -> None:
+        kept_in = settings.inline_store
+        self._settings = settings
+        self._files = FileStore(settings.photo_root_folders, kept_in=Path(kept_in) if kept_in.startswith("/") else None)
+        self._keeper = sources(kept_in)[0] if kept_in and not kept_in.startswith("/") else None
+        self._sources = (*sources(settings.photo_sources), *([self._keeper] if self._keeper else []))
+        self._opening = threading.Lock()
+        self._opened: dict[str, PhotoStore] = {}
+
+    def open(self) -> None:
+        """Opens what the settings name, so that a service says at its start what is missing. Raises ConfigurationError."""
+        for source in self._sources:
+            self._of(source.scheme)
+
+    def below(self, roots: Sequence[Path]) -> PhotoStore:
+        """The same store, for photos in these folders too."""
+        return _Below(self, FileStore([*self._files.roots, *roots]))
+
+    def read(self, uri: str, *, limit_bytes: int) -> bytes:
+        """The bytes at `uri`; see `core.ports.PhotoStore`."""
+        scheme = scheme_of(uri)
+        if scheme not in SCHEMES:
+            return self._files.read(uri, limit_bytes=limit_bytes)
+        if not any(source.scheme == scheme for source in self._sources):
+            raise InvalidArgument("uri", f"{shown(uri)!r} is not below an allowed prefix; allowed: {told(self._sources)}")
+        return self._of(scheme).read(uri, limit_bytes=limit_bytes)
+
+    def keep(self, data: bytes, *, sha256: str) -> str:
+        """Keeps inline bytes where MIRADOURO_INLINE_STORE says; see `core.ports.PhotoStore`."""
+        store = self._of(self._keeper.scheme) if self._keeper else self._files
+        return store.keep(data, sha256=sha256)
+
+    def _of(self, scheme: str) -> PhotoStore:
+        """The store of a scheme. Raises ConfigurationError (a missing package, a wrong file of authorities)."""
+        with self._opening:
+            if scheme not in self._opened:
+                if scheme in WEB:
+                    self._opened |= dict.fromkeys(WEB, _web(self._settings, self._sources))
+                else:
+                    self._opened[scheme] = _objects(scheme, self._settings, self._sources, self._keeper)
+            return self._opened[scheme]
+
+
+class _Below:
+    """A store that reads files of more folders than the one behind it."""
+
+    def __init__(self, behind: PhotoStores, files: FileStore) -> None:
+        self._behind, self._files = behind, files
+
+    def read(self, uri: str, *, limit_bytes: int) -> bytes:
+        chosen: PhotoStore = self._behind if scheme_of(uri) in SCHEMES else self._files
+        return chosen.read(uri, limit_bytes=limit_bytes)
+
+    def keep(self, data: bytes, *, sha256: str) -> str:
+        return self._behind.keep(data, sha256=sha256)
+
+
+def scheme_of(uri: str) -> str:
+    """What stands before the first colon, in small letters."""
+    return uri.partition(":")[0].lower()
+
+
+def _web(settings: PhotoStoreSettings, allowed: Sequence[Place]) -> PhotoStore:
+    from miradouro.adapters.photo_store.http_store import HttpLimits, HttpStore  # here: not every process fetches
+
+    return HttpStore(
+        allowed,
+        private=private_networks(settings.photo_private_hosts),
+        ca_file=settings.photo_ca_file,
+        limits=HttpLimits(settings.fetch_connect_s, settings.fetch_timeout_s, settings.fetch_redirects),
+    )
+
+
+def _objects(scheme: str, settings: PhotoStoreSettings, allowed: Sequence[Place], keeper: Place | None) -> PhotoStore:
+    from miradouro.adapters.photo_store.object_store import ObjectStore  # here: not every process fetches
+
+    assert scheme in OBJECTS
+    return ObjectStore(
+        scheme,
+        allowed,
+        endpoint=settings.s3_endpoint if scheme == "s3" else settings.gs_endpoint,
+        kept_in=keeper,
+        connect_s=settings.fetch_connect_s,
+        total_s=settings.fetch_timeout_s,
+    )
