@@ -38,16 +38,15 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
     import secrets
 
     from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
-    from miradouro.adapters.file_store import FileStore
     from miradouro.adapters.grpc_embedder import GrpcEmbedder
     from miradouro.adapters.kafka import KafkaSettings
     from miradouro.adapters.opensearch import OpenSearchSettings
     from miradouro.adapters.opensearch.client import connect
+    from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
     from miradouro.cli.output import write_json
     from miradouro.cli.progress import shown_steps
     from miradouro.ingest.audit.auditor import Audited
     from miradouro.ingest.audit.auditor import audit as prove
-    from miradouro.ingest.settings import IngestSettings
     from miradouro.runtime import logs
     from miradouro.runtime.settings import LogSettings, load
 
@@ -63,7 +62,7 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
             prefix=opensearch.opensearch_prefix,
             client=client,
             embedder=embedder,
-            photo_store=FileStore(load(IngestSettings).photo_root_folders),
+            photo_store=PhotoStores(load(PhotoStoreSettings)),
             sample=sample,
             seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
             settled=settled,
