@@ -17,6 +17,7 @@ from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
 from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.http_server import RunningHttp
+from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import HttpSettings, ServerSettings
 from prometheus_client import CollectorRegistry
 
@@ -75,13 +76,18 @@ class Door:
         return self.ask("POST", path, json.dumps(message), headers={"Content-Type": "application/json"})
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection to it."""
+        """A connection to it, without TLS."""
         return http.client.HTTPConnection(urlsplit(self.http.url).netloc, timeout=TIMEOUT_S)
 
 
 @contextmanager
 def open_door(
-    folder: Path, *, http_settings: HttpSettings | None = None, server: ServerSettings | None = None, roots: tuple[Path, ...] = ()
+    folder: Path,
+    *,
+    http_settings: HttpSettings | None = None,
+    server: ServerSettings | None = None,
+    security: ServerSecurity | None = None,
+    roots: tuple[Path, ...] = (),
 ) -> Iterator[Door]:
     """A door over a new house below `folder`; photos of events may lie below `roots`."""
     with open_house(folder, photo_roots=":".join(map(str, roots))) as house:
@@ -107,5 +113,6 @@ def open_door(
             registry=registry,
             server=server,
             http=http_settings,
+            security=security,
         ) as running:
             yield Door(running, house, search, registry)

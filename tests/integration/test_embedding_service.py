@@ -351,7 +351,7 @@ def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models
 @pytest.mark.parametrize(
     ("arguments", "environment", "told"),
     [
-        (["--listen", "0.0.0.0:50051"], {}, ["--listen='0.0.0.0:50051'", "not authenticated"]),
+        (["--listen", "0.0.0.0:50051"], {}, ["--listen='0.0.0.0:50051'", "MIRADOURO_TLS_CERT_FILE", "MIRADOURO_TOKEN_FILE"]),
         ([], {"MIRADOURO_EMBEDDING_LISTEN": "10.0.0.1:1"}, ["MIRADOURO_EMBEDDING_LISTEN='10.0.0.1:1'"]),
         ([], {"MIRADOURO_MODELS_DIR": "/nowhere"}, ["/nowhere", "miradouro models pull"]),
         ([], {"MIRADOURO_PROVIDER": "tpu"}, ["MIRADOURO_PROVIDER='tpu'"]),

@@ -2,15 +2,46 @@ import socket
 
 import pytest
 from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.addresses import Address, guarded_address, is_loopback_target
 from miradouro.runtime.grpc_server import running
 
 from tests.echo_service import Echo, service
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.5:50051", "example.org:80", "10.0.0.1:1"])
-def test_an_address_beyond_loopback_is_refused_naming_the_setting(listen):
-    with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*not authenticated"):
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.5:50051", "10.0.0.1:1"])
+def test_an_address_beyond_loopback_is_refused_naming_the_settings_that_are_missing(listen):
+    with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*set MIRADOURO_TLS_CERT_FILE, .*KEY_FILE, .*TOKEN_FILE"):
         running([service(Echo())], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
+
+
+def test_an_address_beyond_loopback_is_taken_when_nothing_is_missing():
+    assert guarded_address("0.0.0.0:50051", setting="X", missing=[]) == Address("0.0.0.0", 50051)
+    assert str(guarded_address("[::]:0", setting="X", missing=[]).here) == "[::1]:0"
+    with pytest.raises(ConfigurationError, match=r"set MIRADOURO_TOKEN_FILE, or listen on 127\.0\.0\.1"):
+        guarded_address("10.0.0.1:1", setting="X", missing=["MIRADOURO_TOKEN_FILE"])
+
+
+def test_a_host_name_is_no_address_to_listen_at():
+    with pytest.raises(ConfigurationError, match=r"X='example\.org:80': 'example\.org' is no IP address"):
+        guarded_address("example.org:80", setting="X", missing=[])
+
+
+@pytest.mark.parametrize(
+    ("target", "is_here"),
+    [
+        ("127.0.0.1:1", True),
+        ("localhost:1", True),
+        ("[::1]:1", True),
+        ("127.9.9.9:1", True),
+        ("0.0.0.0:1", False),
+        ("localhost.example.org:1", False),
+        ("dns:///127.0.0.1:1", False),
+        ("photos:1", False),
+        ("10.0.0.1:1", False),
+    ],
+)
+def test_what_is_on_this_machine_for_certain(target, is_here):
+    assert is_loopback_target(target) is is_here
 
 
 @pytest.mark.parametrize("listen", ["", "127.0.0.1", "127.0.0.1:", ":50051", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:²"])

@@ -1,14 +1,21 @@
 """miradouro serve: one service as a process of its own."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import click
+from prometheus_client import CollectorRegistry
 
 from miradouro.bundles.settings import BundleSettings
 from miradouro.embedding.composition import open_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime import logs
-from miradouro.runtime.addresses import Address, loopback
+from miradouro.runtime.addresses import Address, guarded_address
 from miradouro.runtime.grpc_server import serve as serve_grpc
+from miradouro.runtime.health import Health, Service, health_endpoint
 from miradouro.runtime.metrics import metrics_endpoint, process_registry
+from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import LogSettings, MetricsSettings, ServerSettings, load
 
 
@@ -17,81 +24,105 @@ def serve() -> None:
     """Run one service until SIGTERM or Ctrl-C."""
 
 
-@serve.command()
-@click.option(
-    "--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_EMBEDDING_LISTEN."
-)
-def embedding(listen: str | None) -> None:
-    """Turn photos into vectors and tags, over gRPC."""
-    logs.configure(load(LogSettings))
-    settings, server, metrics = load(EmbeddingSettings), load(ServerSettings), load(MetricsSettings)
-    where, setting = (settings.embedding_listen, "MIRADOURO_EMBEDDING_LISTEN") if listen is None else (listen, "--listen")
-    loopback(where, setting=setting)  # refused before any model is loaded
+@dataclass(frozen=True)
+class _Process:
+    """What a service's process has before the service is there: where it will listen, and who is told what meanwhile."""
+
+    listen: str
+    setting: str
+    server: ServerSettings
+    security: ServerSecurity
+    registry: CollectorRegistry
+    health: Health
+
+    def run(
+        self, service: Service, *, on_ready: Callable[[Address], None], on_drain: Callable[[float], None] | None = None
+    ) -> None:
+        """Serves until a signal."""
+        serve_grpc(
+            [service],
+            listen=self.listen,
+            setting=self.setting,
+            settings=self.server,
+            security=self.security,
+            registry=self.registry,
+            health=self.health,
+            on_ready=on_ready,
+            on_drain=on_drain,
+        )
+
+
+@contextmanager
+def _process(service: str, *, option: str | None, listen: str, setting: str) -> Iterator[_Process]:
+    """The process of one service; metrics and health are served from now on. Raises ConfigurationError."""
+    server, told, security = load(ServerSettings), load(MetricsSettings), server_security()
+    where, name = (listen, setting) if option is None else (option, "--listen")
+    guarded_address(where, setting=name, missing=security.missing)  # refused before anything is loaded
     registry = process_registry()
     with (
-        metrics_endpoint(registry, metrics.metrics_listen) as scraped,
-        open_embedding(settings, models=load(BundleSettings).folder, registry=registry) as parts,
+        metrics_endpoint(registry, told.metrics_listen) as scraped,
+        health_endpoint(told.health_listen, [f"miradouro.v1.{service}"]) as health,
     ):
         if scraped:
             click.echo(f"metrics on http://{scraped}/metrics")
+        if health.address:
+            click.echo(f"health on {health.address}")
+        yield _Process(where, name, server, security, registry, health)
+
+
+@serve.command()
+@click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_EMBEDDING_LISTEN.")
+def embedding(listen: str | None) -> None:
+    """Turn photos into vectors and tags, over gRPC."""
+    logs.configure(load(LogSettings))
+    settings = load(EmbeddingSettings)
+    with (
+        _process(
+            "EmbeddingService", option=listen, listen=settings.embedding_listen, setting="MIRADOURO_EMBEDDING_LISTEN"
+        ) as process,
+        open_embedding(settings, models=load(BundleSettings).folder, registry=process.registry) as parts,
+    ):
 
         def say_ready(address: Address) -> None:
             bundles = ", ".join(f"{bundle.name} {bundle.precision}" for bundle in parts.embedder.describe())
             click.echo(f"embedding service ready on {address} ({parts.embedder.provider}: {bundles})")
 
-        serve_grpc([parts.service], listen=where, setting=setting, settings=server, registry=registry, on_ready=say_ready)
+        process.run(parts.service, on_ready=say_ready)
 
 
 @serve.command()
-@click.option(
-    "--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_INGEST_LISTEN."
-)
+@click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_INGEST_LISTEN.")
 def ingest(listen: str | None) -> None:
     """Take photo events from Kafka into OpenSearch."""
     from miradouro.ingest.composition import open_ingest
     from miradouro.ingest.settings import IngestSettings
 
     logs.configure(load(LogSettings))
-    settings, server, metrics = load(IngestSettings), load(ServerSettings), load(MetricsSettings)
-    where, setting = (settings.ingest_listen, "MIRADOURO_INGEST_LISTEN") if listen is None else (listen, "--listen")
-    loopback(where, setting=setting)
-    registry = process_registry()
-    with metrics_endpoint(registry, metrics.metrics_listen), open_ingest(settings, registry=registry) as parts:
+    settings = load(IngestSettings)
+    with (
+        _process("IngestService", option=listen, listen=settings.ingest_listen, setting="MIRADOURO_INGEST_LISTEN") as process,
+        open_ingest(settings, registry=process.registry) as parts,
+    ):
 
         def begin(address: Address) -> None:
             parts.consumer.start()
             click.echo(f"ingest service listening on {address}")
 
-        serve_grpc(
-            [parts.service],
-            listen=where,
-            setting=setting,
-            settings=server,
-            registry=registry,
-            on_ready=begin,
-            on_drain=parts.consumer.stop,
-        )
+        process.run(parts.service, on_ready=begin, on_drain=parts.consumer.stop)
         parts.consumer.raise_error()
 
 
 @serve.command()
-@click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_QUERY_LISTEN.")
+@click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_QUERY_LISTEN.")
 def query(listen: str | None) -> None:
     """Answer questions from OpenSearch, over gRPC."""
     from miradouro.query.composition import open_query
     from miradouro.query.settings import QuerySettings
 
     logs.configure(load(LogSettings))
-    settings, server, metrics = load(QuerySettings), load(ServerSettings), load(MetricsSettings)
-    where, setting = (settings.query_listen, "MIRADOURO_QUERY_LISTEN") if listen is None else (listen, "--listen")
-    loopback(where, setting=setting)
-    registry = process_registry()
-    with metrics_endpoint(registry, metrics.metrics_listen), open_query(settings) as service:
-        serve_grpc(
-            [service],
-            listen=where,
-            setting=setting,
-            settings=server,
-            registry=registry,
-            on_ready=lambda address: click.echo(f"query service listening on {address}"),
-        )
+    settings = load(QuerySettings)
+    with (
+        _process("SearchService", option=listen, listen=settings.query_listen, setting="MIRADOURO_QUERY_LISTEN") as process,
+        open_query(settings) as service,
+    ):
+        process.run(service, on_ready=lambda address: click.echo(f"query service listening on {address}"))

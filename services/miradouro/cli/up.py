@@ -8,11 +8,13 @@ import click
 from miradouro.cli.options import data_option, offline_option, settings_of, utf8
 from miradouro.core.event import COLLECTION, DEFAULT_COLLECTION
 
+SERVICES = ("miradouro.v1.EmbeddingService", "miradouro.v1.IngestService", "miradouro.v1.SearchService")
+
 
 @click.command()
 @data_option
-@click.option("--listen", metavar="HOST:PORT", help="Loopback address; port 0 takes a free one. Default: MIRADOURO_LISTEN.")
-@click.option("--http", metavar="HOST:PORT", help="Loopback address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
+@click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_LISTEN.")
+@click.option("--http", metavar="HOST:PORT", help="Address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
 @click.option(
     "--photos",
     multiple=True,
@@ -26,28 +28,39 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
     from miradouro.cli.progress import shown_watch
     from miradouro.ingest.folder_watch import watching
     from miradouro.ingest.service import IngestService
-    from miradouro.runtime.addresses import Address, loopback
+    from miradouro.query.http_door import check_http_address
+    from miradouro.runtime.addresses import Address, guarded_address
     from miradouro.runtime.grpc_server import serve
+    from miradouro.runtime.health import health_endpoint
     from miradouro.runtime.metrics import metrics_endpoint, process_registry
-    from miradouro.runtime.settings import MetricsSettings, ServerSettings, load
+    from miradouro.runtime.security import server_security
+    from miradouro.runtime.settings import OFF, HttpSettings, MetricsSettings, ServerSettings, load
     from miradouro.standalone.composition import open_all
     from miradouro.standalone.configuration import Configuration
     from miradouro.standalone.http_door import open_http_door
-    from miradouro.standalone.settings import OFF
 
     configuration = Configuration(standalone=settings_of(data=data, offline=offline))
-    server, metrics = load(ServerSettings), load(MetricsSettings)
+    server, metrics, door_settings, security = load(ServerSettings), load(MetricsSettings), load(HttpSettings), server_security()
     where, setting = (configuration.standalone.listen, "MIRADOURO_LISTEN") if listen is None else (listen, "--listen")
-    page, page_setting = (configuration.standalone.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
-    loopback(where, setting=setting)  # refused before any model is loaded
+    page, page_setting = (door_settings.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
+    guarded_address(where, setting=setting, missing=security.missing)  # refused before any model is loaded
     if page not in OFF:
-        loopback(page, setting=page_setting)
+        check_http_address(page, setting=page_setting, http=door_settings, security=security)
     registry = process_registry()
     with (
         metrics_endpoint(registry, metrics.metrics_listen),
+        health_endpoint(metrics.health_listen, SERVICES) as health,
         open_all(configuration, registry=registry) as (index, services),
         open_http_door(
-            index, services, configuration, listen=page, setting=page_setting, server=server, registry=registry
+            index,
+            services,
+            configuration,
+            listen=page,
+            setting=page_setting,
+            server=server,
+            http=door_settings,
+            security=security,
+            registry=registry,
         ) as door,
         watching(
             next(service.handlers for service in services if isinstance(service.handlers, IngestService)),
@@ -59,7 +72,7 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
     ):
 
         def tell(address: Address) -> None:
-            index.set_address(str(address))
+            index.set_address(str(address.here))
             click.echo(f"ready: {address}" + (f"\npage: {door.url}" if door else ""))
             watched.start()
 
@@ -73,7 +86,9 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
             listen=where,
             setting=setting,
             settings=server,
+            security=security,
             registry=registry,
+            health=health,
             on_ready=tell,
             on_drain=drain,
         )

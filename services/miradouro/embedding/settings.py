@@ -12,9 +12,7 @@ from miradouro.runtime.settings import Settings
 class EmbeddingSettings(Settings):
     """What the embedding service loads, where it listens and how much it takes."""
 
-    embedding_listen: str = Field(
-        "127.0.0.1:50051", description="Loopback host:port of the embedding service; port 0 takes a free one."
-    )
+    embedding_listen: str = Field("127.0.0.1:50051", description="host:port of the embedding service; port 0 takes a free one.")
     bundles: Annotated[tuple[str, ...], NoDecode] = Field(
         ("efficientnet-lite0", "vgg16-conv"), min_length=1, description="Bundles that are loaded, separated by commas."
     )

@@ -10,7 +10,7 @@ from miradouro.runtime.settings import Settings
 class IngestSettings(Settings):
     """How photos are taken in."""
 
-    ingest_listen: str = Field("127.0.0.1:7361", description="Loopback host:port of the ingest service; port 0 takes a free one.")
+    ingest_listen: str = Field("127.0.0.1:7361", description="host:port of the ingest service; port 0 takes a free one.")
     pipeline: str = Field("", description="YAML file that tells the processors, their order and options; empty for the default.")
     ingest_workers: int = Field(
         4, ge=1, le=256, description="Photos that are decoded and embedded at a time; more for an embedder on a GPU or elsewhere."

@@ -18,12 +18,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from miradouro.core.document import Document
-from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError
+from miradouro.core.errors import ConfigurationError, DeadlineExceeded, InvalidArgument, MiradouroError
 from miradouro.query.http_messages import from_json, from_parameters, to_json
 from miradouro.query.page_files import StaticFile, static_files
 from miradouro.query.pictures import DEFAULT_SIZE, SIZES, Picture, Pictures, thumbnail_mark
 from miradouro.query.service import SearchService
-from miradouro.runtime.addresses import Address
+from miradouro.runtime.addresses import Address, guarded_address
 from miradouro.runtime.call import Call
 from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.http_body import BodyReader, Refusal, TooLarge, TooSlow
@@ -31,6 +31,7 @@ from miradouro.runtime.http_errors import error_response, response_of
 from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_server import RunningHttp, running_http
 from miradouro.runtime.metrics import HttpMetrics
+from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import HttpSettings, ServerSettings
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
@@ -65,24 +66,38 @@ def running_http_door(
     registry: CollectorRegistry,
     server: ServerSettings | None = None,
     http: HttpSettings | None = None,
+    security: ServerSecurity | None = None,
 ) -> Iterator[RunningHttp]:
     """Serves the door on `listen` while the block runs; on leaving, requests get the grace period of `server` to end.
 
-    `setting` is the name by which errors call `listen`. Raises ConfigurationError when the address is not loopback or taken.
+    `setting` is the name by which errors call `listen`; `security` is that of the environment unless given.
+    Raises ConfigurationError: the address is taken, or reaches beyond loopback without TLS, tokens and names.
     """
-    server, http = server or ServerSettings(), http or HttpSettings()
-    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http)
+    server, http, security = server or ServerSettings(), http or HttpSettings(), security or server_security()
+    check_http_address(listen, setting=setting, http=http, security=security)
+    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http, security)
     try:
         with running_http(
             door.application,
             listen=listen,
             setting=setting,
+            security=security,
             head_timeout_s=http.http_receive_timeout_s,
             grace_s=server.shutdown_grace_s,
         ) as running:
             yield running
     finally:
         door.close()
+
+
+def check_http_address(listen: str, *, setting: str, http: HttpSettings, security: ServerSecurity) -> None:
+    """Raises ConfigurationError where `running_http_door` would for the address, before anything is loaded."""
+    address = guarded_address(listen, setting=setting, missing=security.missing)
+    if not address.is_loopback and not http.host_names:
+        raise ConfigurationError(
+            f"{setting}={listen!r} reaches beyond this machine, and MIRADOURO_HTTP_HOSTS is not set: "
+            "name the hosts by which it is called, as photos.example.org"
+        )
 
 
 class _Door:
@@ -94,9 +109,12 @@ class _Door:
         metrics: HttpMetrics,
         server: ServerSettings,
         http: HttpSettings,
+        security: ServerSecurity,
     ) -> None:
         self._search, self._failures, self._pictures = search, failures, pictures
         self._metrics, self._timeout_s = metrics, http.http_call_timeout_s
+        self._names, self._tokens = http.host_names, security.tokens
+        self._scheme = "https" if security.certificates else "http"
         self._questions = CallPool(
             threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
         )
@@ -113,7 +131,8 @@ class _Door:
         """What answers at `address`."""
         application = Starlette(routes=self.routes(), exception_handlers={HTTPException: _no_such_route})
         application.router.redirect_slashes = False
-        return Guard(application, hosts=own_hosts(address))
+        hosts = own_hosts(address, self._names, scheme=self._scheme)
+        return Guard(application, hosts=hosts, tokens=self._tokens, refused=self._metrics.refused.inc)
 
     def routes(self) -> list[Route]:
         return [

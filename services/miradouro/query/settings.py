@@ -11,4 +11,4 @@ class QuerySettings(Settings):
     default_space: str = Field(
         "efficientnet-lite0/features", description="Space in which example photos are compared when a question names none."
     )
-    query_listen: str = Field("127.0.0.1:7362", description="Loopback host:port of the query service; port 0 takes a free one.")
+    query_listen: str = Field("127.0.0.1:7362", description="host:port of the query service; port 0 takes a free one.")

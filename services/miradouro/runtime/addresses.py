@@ -1,6 +1,7 @@
-"""Where a process may listen: on this machine only, until callers can be authenticated."""
+"""Where a process may listen: on this machine, and beyond it when TLS protects the calls and a token tells who may call."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from miradouro.core.errors import ConfigurationError
@@ -8,7 +9,7 @@ from miradouro.core.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Address:
-    """A loopback address; port 0 lets the system choose."""
+    """An IP address and a port; port 0 lets the system choose."""
 
     host: str
     port: int
@@ -16,11 +17,23 @@ class Address:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone reaches it."""
+        return ipaddress.ip_address(self.host).is_loopback
 
-def loopback(listen: str, *, setting: str) -> Address:
-    """`listen` ("host:port", IPv6 hosts in brackets) as an address of this machine.
+    @property
+    def here(self) -> "Address":
+        """Where this machine reaches it: loopback where it stands for every address."""
+        if not ipaddress.ip_address(self.host).is_unspecified:
+            return self
+        return Address("::1" if ":" in self.host else "127.0.0.1", self.port)
 
-    Raises ConfigurationError naming `setting` when it is malformed or reaches beyond loopback.
+
+def open_address(listen: str, *, setting: str) -> Address:
+    """`listen` ("host:port", IPv6 hosts in brackets) for what anybody may ask: metrics and health.
+
+    Raises ConfigurationError naming `setting` when it is malformed.
     """
     host, separator, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -29,12 +42,32 @@ def loopback(listen: str, *, setting: str) -> Address:
     if host == "localhost":
         host = "127.0.0.1"
     try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+        ipaddress.ip_address(host)
+    except ValueError as exc:
         raise ConfigurationError(
-            f"{setting}={listen!r} reaches beyond this machine, and callers are not authenticated yet; "
-            "listen on 127.0.0.1, [::1] or localhost"
-        )
+            f"{setting}={listen!r}: {host!r} is no IP address; listen on one of this machine's, or on 0.0.0.0 for all of them"
+        ) from exc
     return Address(host, int(port))
+
+
+def guarded_address(listen: str, *, setting: str, missing: Sequence[str]) -> Address:
+    """`listen` for a door of ours; `missing` names the settings for TLS and the token that are not set.
+
+    Raises ConfigurationError naming `setting` when it is malformed, or reaches beyond loopback while a setting is missing.
+    """
+    address = open_address(listen, setting=setting)
+    if missing and not address.is_loopback:
+        raise ConfigurationError(
+            f"{setting}={listen!r} reaches beyond this machine, where calls need TLS and a token: "
+            f"set {', '.join(missing)}, or listen on 127.0.0.1, [::1] or localhost"
+        )
+    return address
+
+
+def is_loopback_target(target: str) -> bool:
+    """Whether a client's target (host:port) is on this machine for certain: a loopback address, or localhost."""
+    host = target.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

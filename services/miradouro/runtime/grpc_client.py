@@ -1,4 +1,7 @@
-"""What every gRPC client needs: a channel with the house's limits, and statuses turned back into typed errors."""
+"""What every gRPC client needs: a channel with the house's limits and our token, and statuses turned back into typed errors."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -14,6 +17,9 @@ from miradouro.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from miradouro.runtime.grpc_guard import AUTHORIZATION
+from miradouro.runtime.security import ClientSecurity, client_security
+from miradouro.runtime.tokens import Tokens
 
 MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 
@@ -32,16 +38,56 @@ _ERRORS: dict[grpc.StatusCode, type[MiradouroError]] = {
 _GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
-def open_channel(target: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> grpc.Channel:
-    """A channel to `target` (host:port); it connects at the first call and again whenever the peer comes back."""
-    return grpc.insecure_channel(
-        target,
-        options=[
-            ("grpc.max_send_message_length", max_message_bytes),
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.max_reconnect_backoff_ms", 5_000),
-        ],
-    )
+def open_channel(
+    target: str, *, max_message_bytes: int = MAX_MESSAGE_BYTES, security: ClientSecurity | None = None
+) -> grpc.Channel:
+    """A channel to `target` (host:port); it connects at the first call and again whenever the peer comes back.
+
+    It speaks TLS and shows our token as the settings say, unless `security` is given. Raises ConfigurationError: a wrong setting,
+    or a token that would leave this machine in clear.
+    """
+    security = security or client_security()
+    security.check(target)
+    options = [
+        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+    ]
+    if security.credentials is None:
+        channel = grpc.insecure_channel(target, options=options)
+    else:
+        channel = grpc.secure_channel(target, security.credentials, options=options)
+    return grpc.intercept_channel(channel, _Introduction(security.tokens))
+
+
+class _Details(NamedTuple):
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: Any
+    wait_for_ready: bool | None
+    compression: Any
+
+
+class _Introduction(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Says with each call who calls: the token as it stands in its file at that moment."""
+
+    def __init__(self, tokens: Tokens | None) -> None:
+        self._tokens = tokens
+
+    def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+        return continuation(self._introduced(client_call_details), request)
+
+    def intercept_unary_stream(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+        return continuation(self._introduced(client_call_details), request)
+
+    def _introduced(self, details: Any) -> _Details:
+        metadata = list(details.metadata or ())
+        if self._tokens is not None:
+            metadata.append((AUTHORIZATION, f"Bearer {self._tokens.first}"))
+        return _Details(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression
+        )
 
 
 def typed_error(error: grpc.RpcError, *, peer: str) -> MiradouroError:

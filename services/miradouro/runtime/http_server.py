@@ -1,4 +1,6 @@
-"""An HTTP server on the process's event loop, on loopback; what it answers is an ASGI application.
+"""An HTTP server on the process's event loop; what it answers is an ASGI application.
+
+It listens on loopback, and beyond it with TLS and tokens, which the application asks for: see `security` and `http_guard`.
 
 uvicorn reads HTTP/1.1; what it does not limit by itself is limited here: how long a request's head may take to arrive, and
 how many connections there are. Bodies, hosts and answers are the application's: see `http_guard` and `http_body`.
@@ -16,8 +18,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import Address, loopback
+from miradouro.runtime.addresses import Address, guarded_address
 from miradouro.runtime.event_loop import event_loop
+from miradouro.runtime.security import ServerSecurity
 
 MAX_CONNECTIONS = 512
 KEEP_ALIVE_S = 30
@@ -29,15 +32,15 @@ class RunningHttp:
     """An HTTP server that answers at `address`."""
 
     def __init__(
-        self, address: Address, *, server: "_Server", serving: asyncio.Task[None], loop: asyncio.AbstractEventLoop
+        self, address: Address, *, scheme: str, server: "_Server", serving: asyncio.Task[None], loop: asyncio.AbstractEventLoop
     ) -> None:
         self.address = address
-        self._server, self._serving, self._loop = server, serving, loop
+        self._scheme, self._server, self._serving, self._loop = scheme, server, serving, loop
 
     @property
     def url(self) -> str:
-        """Where a browser finds it, with a slash at the end."""
-        return f"http://{self.address}/"
+        """Where a browser on this machine finds it, with a slash at the end."""
+        return f"{self._scheme}://{self.address.here}/"
 
     def drain(self, grace_s: float) -> None:
         """Takes no new connection; requests in progress get `grace_s` seconds. Returns at once; may be called again."""
@@ -54,19 +57,26 @@ class RunningHttp:
 
 @contextmanager
 def running_http(
-    application: Callable[[Address], ASGIApp], *, listen: str, setting: str, head_timeout_s: float, grace_s: float
+    application: Callable[[Address], ASGIApp],
+    *,
+    listen: str,
+    setting: str,
+    head_timeout_s: float,
+    grace_s: float,
+    security: ServerSecurity = ServerSecurity(),  # noqa: B008 # frozen
 ) -> Iterator[RunningHttp]:
     """Serves what `application` makes for the bound address while the block runs; then requests get `grace_s` seconds to end.
 
     The head of a request must arrive within `head_timeout_s` seconds. `setting` is the name by which errors call `listen`.
-    Raises ConfigurationError when the address is not loopback or taken.
+    Raises ConfigurationError: the address is taken, or reaches beyond loopback without TLS and tokens.
     """
-    address = loopback(listen, setting=setting)
+    address = guarded_address(listen, setting=setting, missing=security.missing)
     listener = _listener(address, setting)
     bound = Address(address.host, listener.getsockname()[1])
     try:
         with event_loop() as loop:
-            server = asyncio.run_coroutine_threadsafe(_start(application(bound), bound, listener, head_timeout_s), loop).result()
+            starting = _start(application(bound), bound, listener, head_timeout_s, security)
+            server = asyncio.run_coroutine_threadsafe(starting, loop).result()
             try:
                 yield server
             finally:
@@ -91,8 +101,11 @@ def _listener(address: Address, setting: str) -> socket.socket:
     return listener
 
 
-async def _start(application: ASGIApp, address: Address, listener: socket.socket, head_timeout_s: float) -> RunningHttp:
+async def _start(
+    application: ASGIApp, address: Address, listener: socket.socket, head_timeout_s: float, security: ServerSecurity
+) -> RunningHttp:
     protocol = type("Protocol", (_ImpatientProtocol,), {"head_timeout_s": head_timeout_s})
+    certificates = security.certificates
     config = uvicorn.Config(
         application,
         http=protocol,
@@ -106,13 +119,15 @@ async def _start(application: ASGIApp, address: Address, listener: socket.socket
         timeout_keep_alive=KEEP_ALIVE_S,
         limit_concurrency=MAX_CONNECTIONS,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        ssl_context_factory=None if certificates is None else lambda _config, _default: certificates.http_context(),
     )
     server = _Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     await asyncio.wait({serving, asyncio.ensure_future(server.is_up.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()
-    return RunningHttp(address, server=server, serving=serving, loop=asyncio.get_running_loop())
+    scheme = "http" if certificates is None else "https"
+    return RunningHttp(address, scheme=scheme, server=server, serving=serving, loop=asyncio.get_running_loop())
 
 
 class _Server(uvicorn.Server):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, start_http_server
 
 from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import Address, loopback
+from miradouro.runtime.addresses import Address, open_address
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -26,6 +26,7 @@ class RpcMetrics:
             registry=registry,
         )
         self.active = Gauge("miradouro_rpc_active_calls", "Calls in progress.", registry=registry)
+        self.refused = Counter("miradouro_rpc_refused_callers", "Calls refused for want of a token.", registry=registry)
 
 
 class HttpMetrics:
@@ -43,6 +44,7 @@ class HttpMetrics:
             registry=registry,
         )
         self.active = Gauge("miradouro_http_active_calls", "Handlers in progress.", ("pool",), registry=registry)
+        self.refused = Counter("miradouro_http_refused_callers", "Requests refused for want of a token.", registry=registry)
 
 
 def process_registry() -> CollectorRegistry:
@@ -57,12 +59,12 @@ def process_registry() -> CollectorRegistry:
 def metrics_endpoint(registry: CollectorRegistry, listen: str) -> Iterator[Address | None]:
     """Serves /metrics on `listen` while the block runs and yields the bound address; None and nothing when `listen` is empty.
 
-    Raises ConfigurationError when the address is not loopback or is taken.
+    Raises ConfigurationError when the address is malformed or taken.
     """
     if not listen:
         yield None
         return
-    address = loopback(listen, setting="MIRADOURO_METRICS_LISTEN")
+    address = open_address(listen, setting="MIRADOURO_METRICS_LISTEN")
     try:
         server, thread = start_http_server(address.port, addr=address.host, registry=registry)
     except OSError as exc:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from miradouro.core.errors import ConfigurationError
 
 ENV_PREFIX = "MIRADOURO_"
+OFF = {"", "off"}  # an address that is none
 
 
 class Settings(BaseSettings):
@@ -47,6 +48,15 @@ class ServerSettings(Settings):
 class HttpSettings(Settings):
     """What every HTTP server is built with, beside the limits of ServerSettings."""
 
+    http_listen: str = Field(
+        "127.0.0.1:7351",
+        description="host:port of the page and the HTTP door of `miradouro up` and `miradouro serve query`; off for none.",
+    )
+    http_hosts: str = Field(
+        "",
+        description="Names, separated by commas, by which others reach that door, as photos.example.org or with a port; "
+        "needed beyond this machine.",
+    )
     http_receive_timeout_s: float = Field(
         30.0, gt=0, le=3_600, description="Seconds within which the head of a request must arrive, and again its body."
     )
@@ -56,6 +66,11 @@ class HttpSettings(Settings):
     http_pending_bytes: int = Field(
         256 * 1024 * 1024, ge=1024 * 1024, description="Bytes of bodies held at a time, in all; more is answered 503."
     )
+
+    @property
+    def host_names(self) -> list[str]:
+        """`http_hosts` one by one."""
+        return [name for part in self.http_hosts.split(",") if (name := part.strip())]
 
 
 class LogSettings(Settings):
@@ -68,10 +83,17 @@ class LogSettings(Settings):
 
 
 class MetricsSettings(Settings):
-    """Where a process offers its metrics."""
+    """Where a process offers its metrics and its health to whoever watches it."""
 
     metrics_listen: str = Field(
-        "", description="Loopback host:port of the Prometheus endpoint /metrics, for example 127.0.0.1:9464; empty for none."
+        "",
+        description="host:port of the Prometheus endpoint /metrics, plain and at any address, for example 0.0.0.0:9464; "
+        "empty for none.",
+    )
+    health_listen: str = Field(
+        "",
+        description="host:port of the gRPC health service alone, plain and at any address, for example 0.0.0.0:9465; "
+        "empty for none.",
     )
 
 

@@ -15,10 +15,10 @@ from miradouro.query.service import SearchService
 from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.grpc_server import Service
 from miradouro.runtime.http_server import RunningHttp
-from miradouro.runtime.settings import HttpSettings, ServerSettings, load
+from miradouro.runtime.security import ServerSecurity
+from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.searching import originals
-from miradouro.standalone.settings import OFF
 
 Handlers = TypeVar("Handlers")
 
@@ -32,6 +32,8 @@ def open_http_door(
     listen: str,
     setting: str,
     server: ServerSettings,
+    http: HttpSettings,
+    security: ServerSecurity,
     registry: CollectorRegistry,
 ) -> Iterator[RunningHttp | None]:
     """The door on `listen` while the block runs; None where that is off. Raises ConfigurationError (address, settings)."""
@@ -52,7 +54,8 @@ def open_http_door(
         setting=setting,
         registry=registry,
         server=server,
-        http=load(HttpSettings),
+        http=http,
+        security=security,
     ) as door:
         yield door
 

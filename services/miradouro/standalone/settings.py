@@ -11,8 +11,6 @@ from miradouro.runtime.settings import Settings
 if TYPE_CHECKING:
     from miradouro.adapters.sqlite_index import Tuning
 
-OFF = {"", "off"}
-
 
 class StandaloneSettings(Settings):
     """Where the index is kept, and how this machine's processes reach each other."""
@@ -20,10 +18,7 @@ class StandaloneSettings(Settings):
     data_dir: Path | None = Field(
         None, description="Folder of the embedded index; empty for the user's data folder of miradouro."
     )
-    listen: str = Field("127.0.0.1:7350", description="Loopback host:port of `miradouro up`; port 0 takes a free one.")
-    http_listen: str = Field(
-        "127.0.0.1:7351", description="Loopback host:port of the page and the HTTP door of `miradouro up`; off for none."
-    )
+    listen: str = Field("127.0.0.1:7350", description="host:port of `miradouro up`; port 0 takes a free one.")
     offline: bool = Field(False, description="Whether missing model files are an error instead of being pulled on first use.")
     call_timeout_s: float = Field(
         60.0, gt=0, le=3_600, description="Seconds that the command line waits for a server's answer; indexing has no limit."

@@ -1,0 +1,139 @@
+"""Whether a process's services would answer, told by the gRPC health protocol: on the services' own port, and on a plain one for
+probes, which is there from the beginning, while networks are still being loaded.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.addresses import Address, open_address
+from miradouro.runtime.event_loop import event_loop
+
+READINESS_INTERVAL_S = 0.25
+_SETTING = "MIRADOURO_HEALTH_LISTEN"
+_STATUS = health_pb2.HealthCheckResponse
+_log = structlog.get_logger(__name__)
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of a proto file and the object that answers it, with one method per RPC.
+
+    `ready` tells the health service whether calls would succeed; it is asked often, on the event loop, and must not block.
+    """
+
+    descriptor: ServiceDescriptor
+    handlers: object
+    ready: Callable[[], bool] = _always
+
+
+class Health:
+    """What the health service tells: of each service, and for the server ("") that of all of them.
+
+    NOT_SERVING until `follow`, then as the services say, and NOT_SERVING for good from `drain` on. Used on the event loop.
+    """
+
+    def __init__(self) -> None:
+        self.address: Address | None = None  # of its own port, where it has one
+        self.servicer = health.aio.HealthServicer()
+        self._following: asyncio.Task[None] | None = None
+        self._is_draining = False
+
+    async def begin(self, names: Sequence[str]) -> None:
+        """Tells of services that are not there yet."""
+        for name in (*names, ""):
+            await self.servicer.set(name, _STATUS.NOT_SERVING)
+
+    async def follow(self, services: Sequence[Service]) -> None:
+        """From now on tells what the services say."""
+        await self._publish(services)
+        self._following = asyncio.ensure_future(self._keep_publishing(services))
+
+    async def drain(self) -> None:
+        """Says NOT_SERVING for good. May be called again."""
+        if self._is_draining:
+            return
+        self._is_draining = True
+        if self._following is not None:
+            self._following.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._following
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _keep_publishing(self, services: Sequence[Service]) -> None:
+        while True:
+            await asyncio.sleep(READINESS_INTERVAL_S)
+            await self._publish(services)
+
+    async def _publish(self, services: Sequence[Service]) -> None:
+        ready = {service.descriptor.full_name: _is_ready(service) for service in services}
+        for name, is_ready in {**ready, "": all(ready.values())}.items():
+            await self.servicer.set(name, _STATUS.SERVING if is_ready else _STATUS.NOT_SERVING)
+
+
+def _is_ready(service: Service) -> bool:
+    try:
+        return service.ready()
+    except Exception:  # noqa: BLE001 # a broken check means not ready, not a dead server
+        _log.exception("readiness check failed", service=service.descriptor.full_name)
+        return False
+
+
+@contextmanager
+def health_endpoint(listen: str, names: Sequence[str]) -> Iterator[Health]:
+    """Tells the health of the services `names` on a port of its own while the block runs; on none when `listen` is empty.
+
+    Raises ConfigurationError when the address is malformed or taken.
+    """
+    with event_loop() as loop:
+        health, server = asyncio.run_coroutine_threadsafe(_start(listen, names), loop).result()
+        try:
+            yield health
+        finally:
+            asyncio.run_coroutine_threadsafe(_stop(health, server), loop).result()
+
+
+async def _start(listen: str, names: Sequence[str]) -> tuple[Health, grpc.aio.Server | None]:
+    health = Health()
+    await health.begin(names)
+    if not listen:
+        return health, None
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4_096)])
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    health.address = await bind(server, open_address(listen, setting=_SETTING), setting=_SETTING)
+    await server.start()
+    return health, server
+
+
+async def _stop(health: Health, server: grpc.aio.Server | None) -> None:
+    await health.drain()
+    if server is not None:
+        await server.stop(None)
+
+
+async def bind(
+    server: grpc.aio.Server, address: Address, *, setting: str, credentials: grpc.ServerCredentials | None = None
+) -> Address:
+    """Makes the server listen; gives the address with the port that it got. Raises ConfigurationError naming `setting`."""
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(str(address))
+        else:
+            port = server.add_secure_port(str(address), credentials)
+    except RuntimeError as exc:
+        await server.stop(0)
+        raise ConfigurationError(
+            f"{setting}={str(address)!r}: can't listen there, the port is probably in use; end its user or choose another"
+        ) from exc
+    return Address(address.host, port)

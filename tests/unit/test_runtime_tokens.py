@@ -1,0 +1,132 @@
+import base64
+import os
+
+import pytest
+from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.security import client_security, server_security
+from miradouro.runtime.tokens import Tokens
+
+from tests.certificates import self_signed, settings, swap, token
+
+ONE, TWO, THREE = "a" * 32, "B0._~+/-" * 5 + "==", "c" * 40
+
+
+def basic(password: str, user: str = "ana") -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "token"
+    path.write_text(f"{ONE}\n\n  {TWO}  \n")
+    return path
+
+
+def test_every_line_is_accepted_and_the_first_is_shown(path):
+    tokens = Tokens(path)
+    assert tokens.first == ONE
+    assert tokens.accepts_header(f"Bearer {ONE}")
+    assert tokens.accepts_header(f"bearer  {TWO}")
+    assert tokens.accepts_header(basic(ONE))
+    assert tokens.accepts_header(basic(TWO, user=""))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", ONE, "Bearer", "Bearer ", f"Bearer {ONE[:-1]}", f"Bearer {ONE}a", f"Bearer {ONE.upper()}", f"Token {ONE}", "Basic",
+     "Basic ?",
+     "Basic " + base64.b64encode(ONE.encode()).decode(), "Basic " + base64.b64encode(b"\xff:\xff").decode(), basic("x" * 32),
+     f"Bearer {ONE}\n{TWO}", "Bearer \udcff"],
+)  # fmt: skip
+def test_anything_else_is_not(path, header):
+    assert not Tokens(path).accepts_header(header)
+
+
+def test_a_swapped_file_is_in_force_at_the_next_call(tmp_path):
+    """As Kubernetes does it: a link to a folder that is replaced."""
+    for name, content in (("old", ONE), ("new", f"{THREE}\n{ONE}\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "token").write_text(content)
+    (tmp_path / "data").symlink_to("old")
+    (tmp_path / "mounted").symlink_to("data/token")
+    tokens = Tokens(tmp_path / "mounted")
+    assert not tokens.accepts(THREE)
+    (tmp_path / "next").symlink_to("new")
+    os.replace(tmp_path / "next", tmp_path / "data")
+    assert tokens.first == THREE
+    assert tokens.accepts(ONE)
+
+
+def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
+    tokens = Tokens(path)
+    for bad in ("", "too short", ONE[:-1]):
+        swap(path, bad)
+        assert tokens.accepts(ONE)
+        assert tokens.first == ONE
+    path.unlink()
+    assert tokens.accepts(TWO)
+    told = capsys.readouterr()
+    assert "stays in force" in told.out
+    assert ONE[:-1] not in told.out + told.err
+    swap(path, THREE)
+    assert tokens.first == THREE
+    assert not tokens.accepts(ONE)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (ONE[:-1].encode(), "line 1 is no token: 31 characters"),
+        (f"{ONE}\nzwei W\u00f6rter, die lang genug w\u00e4ren f\u00fcr eins".encode(), "line 2 is no token"),
+        (b"\xff" * 40, "it is no text"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_setting_and_without_its_content(path, content, told):
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"^MIRADOURO_TOKEN_FILE=.*{told}") as caught:
+        Tokens(path)
+    assert ONE[:-1] not in caught.value.message
+    assert "rter" not in caught.value.message
+
+
+def test_a_missing_file_is_refused_with_its_setting(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"^MIRADOURO_TOKEN_FILE=.*No such file"):
+        Tokens(tmp_path / "token")
+
+
+def test_wrong_files_of_certificates_are_refused_with_their_setting(tmp_path):
+    one, two = self_signed(tmp_path, "one"), self_signed(tmp_path, "two")
+    junk = tmp_path / "junk"
+    junk.write_text("no certificate")
+    absent = tmp_path / "absent"
+    good = settings(server=one)
+    wrong = {
+        "MIRADOURO_TLS_CERT_FILE=.*absent.*No such file": {"tls_cert_file": absent},
+        "MIRADOURO_TLS_KEY_FILE=.*absent.*No such file": {"tls_key_file": absent},
+        "MIRADOURO_TLS_CERT_FILE=.*MIRADOURO_TLS_KEY_FILE=.*own key": {"tls_key_file": two.key},
+        "MIRADOURO_TLS_CERT_FILE=.*junk.*no certificate": {"tls_cert_file": junk},
+        "MIRADOURO_TLS_CLIENT_CA_FILE=.*junk.*no certificates": {"tls_client_ca_file": junk},
+        "MIRADOURO_TLS_CERT_FILE is set and MIRADOURO_TLS_KEY_FILE is not": {"tls_key_file": ""},
+        "MIRADOURO_TLS_CLIENT_CA_FILE asks": {"tls_cert_file": "", "tls_key_file": "", "tls_client_ca_file": one.certificate},
+    }
+    for told, changes in wrong.items():
+        changed = good.model_copy(update={name: str(value) for name, value in changes.items()})
+        with pytest.raises(ConfigurationError, match=f"^{told}"):
+            server_security(changed)
+    for told, changes in {
+        "MIRADOURO_TLS_CA_FILE=.*absent.*No such file": {"tls_ca_file": absent},
+        "MIRADOURO_TLS_CA_FILE=.*junk.*no certificates": {"tls_ca_file": junk},
+    }.items():
+        changed = good.model_copy(update={name: str(value) for name, value in changes.items()})
+        with pytest.raises(ConfigurationError, match=f"^{told}"):
+            client_security(changed)
+
+
+def test_a_token_never_leaves_this_machine_in_clear(tmp_path):
+    (tmp_path / "token").write_text(token())
+    security = client_security(settings(tokens=tmp_path / "token"))
+    security.check("127.0.0.1:50051")
+    with pytest.raises(ConfigurationError, match=r"^MIRADOURO_TLS_CA_FILE is not set.*embedding:50051"):
+        security.check("embedding:50051")
