@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
-from miradouro.core.errors import ConfigurationError, InvalidArgument, Unavailable
+from miradouro.core.errors import ConfigurationError, Unavailable
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, Facet, FacetField, IndexQuery, VectorClause
 
@@ -74,17 +74,6 @@ def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSe
         assert index.write(batch) == [WriteStatus.STORED] * 80
         assert index.write(batch) == [WriteStatus.STALE] * 80
         assert index.stats()[0].photos == 40
-
-
-def test_a_document_that_only_the_cluster_refuses_is_told_and_the_others_can_be_written(settings: OpenSearchSettings) -> None:
-    """A keyword has at most 32,766 bytes; no event gets so far, for events have limits of their own."""
-    with OpenSearchIndex.open(settings) as index:
-        index.ensure_collection(COLLECTION, spaces=SPACES)
-        good, bad = photo("good.jpg"), photo("bad.jpg", owner="x" * 40_000)
-        with pytest.raises(InvalidArgument, match="OpenSearch does not take it"):
-            index.write([good, bad])
-        assert index.write([good]) == [WriteStatus.STALE], "it was stored beside the bad one"
-        assert index.get(COLLECTION, "good.jpg").version == 1
 
 
 def test_a_cluster_that_does_not_answer_is_a_passing_fault_that_names_the_setting() -> None:

@@ -23,6 +23,10 @@ class WriteStatus(StrEnum):
     STALE = "stale"
 
 
+# What became of a document that was to be written; the error is that of one which the engine itself refuses.
+Written = WriteStatus | InvalidArgument
+
+
 @dataclass(frozen=True)
 class OriginState:
     """What a collection remembers of one photo of its folder; `origin` is None for photos that came by event."""
@@ -102,13 +106,16 @@ class PhotoStore(Protocol):
 class PhotoIndex(Protocol):
     """Stores documents and finds them again."""
 
-    def write(self, documents: Sequence[Document]) -> list[WriteStatus]:
+    def write(self, documents: Sequence[Document]) -> Sequence[Written]:
         """Stores documents durably, one status each; an older or equal version is STALE and changes nothing.
+
+        A document that passes our checks and is refused by the engine has that error in its place, and holds back no other.
 
         On return the data is safe, and searchable at once or after the engine's refresh interval. A stored document clears the
         photo's failure of the same or a smaller version, where the index keeps failures.
-        Raises NotFound (no such collection), ProvenanceMismatch, InvalidArgument (a vector of wrong shape, NaN, not unit
-        length, or of no space of the collection), Unavailable (disk full, read-only).
+        Raises, with nothing written, NotFound (no such collection), ProvenanceMismatch, InvalidArgument (a vector of wrong
+        shape, NaN, not unit length, or of no space of the collection); and Unavailable (disk full, read-only), after which
+        some may be written.
         """
         ...
 

@@ -23,7 +23,17 @@ from miradouro.core.document import Document, Failure, Origin
 from miradouro.core.errors import BadEvent, BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound, OriginalUnavailable
 from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import Processor, ingest
-from miradouro.core.ports import DeadLetters, Ignored, NothingYet, PhotoIndex, Refused, SourceItem, Unchanged, WriteStatus
+from miradouro.core.ports import (
+    DeadLetters,
+    Ignored,
+    NothingYet,
+    PhotoIndex,
+    Refused,
+    SourceItem,
+    Unchanged,
+    WriteStatus,
+    Written,
+)
 from miradouro.core.spaces import Space
 from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.ingest.settings import IngestSettings
@@ -208,7 +218,7 @@ class _Group:
             return Internal(f"a processor failed: {type(error).__name__}: {error}; the log tells where")
         raise error
 
-    def _write(self, documents: Sequence[Document]) -> list[WriteStatus | InvalidArgument]:
+    def _write(self, documents: Sequence[Document]) -> list[Written]:
         if not documents:
             return []
         try:
@@ -216,14 +226,12 @@ class _Group:
         except InvalidArgument as exc:
             if len(documents) == 1:
                 return [exc]
-        return [status for one in documents for status in self._write([one])]  # one of them is at fault: the rest is stored
+        return [result for one in documents for result in self._write([one])]  # one of them is at fault: the rest is stored
 
     def _retrying(self, call: Callable[[], T]) -> T:
         return _until_it_passes(self._run)(call)
 
-    def _outcome(
-        self, item: SourceItem, result: Document | MiradouroError | None, written: Iterator[WriteStatus | InvalidArgument]
-    ) -> Outcome:
+    def _outcome(self, item: SourceItem, result: Document | MiradouroError | None, written: Iterator[Written]) -> Outcome:
         told = next(written) if isinstance(result, Document) else result
         if isinstance(told, MiradouroError):
             reason = told.reason if isinstance(told, BadPhoto | BadEvent) else told.status.lower()

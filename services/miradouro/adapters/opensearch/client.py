@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opensearchpy import OpenSearch
+import orjson
+from opensearchpy import JSONSerializer, OpenSearch
 from opensearchpy.exceptions import (
     AuthenticationException,
     AuthorizationException,
@@ -30,6 +31,29 @@ from miradouro.core.errors import (
 _BLOCKED = "cluster_block_exception"  # a full disk above all
 
 
+class FastJSON(JSONSerializer):
+    """The client's JSON, and our documents': arrays of float32 are written some fifteen times as fast, and half as long."""
+
+    def dumps(self, data: Any) -> Any:
+        """UTF-8 text of `data`, numpy arrays included. Raises SerializationError (text that is no Unicode)."""
+        if isinstance(data, str | bytes):
+            return data
+        try:
+            return orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+        except orjson.JSONEncodeError as exc:
+            raise SerializationError(data, exc) from exc
+
+    def loads(self, s: str) -> Any:
+        """The inverse. Raises SerializationError."""
+        try:
+            return orjson.loads(s)
+        except orjson.JSONDecodeError as exc:
+            raise SerializationError(s, exc) from exc
+
+
+JSON = FastJSON()
+
+
 def connect(settings: OpenSearchSettings) -> OpenSearch:
     """A client, which connects when it is used first. Raises ConfigurationError (URL, a file that can't be read)."""
     auth = None
@@ -44,6 +68,7 @@ def connect(settings: OpenSearchSettings) -> OpenSearch:
             max_retries=0,  # whoever calls us decides by `retriable`
             retry_on_timeout=False,
             http_compress=False,
+            serializer=JSON,
             pool_maxsize=32,
         )
     except (ValueError, ImproperlyConfigured, OSError) as exc:

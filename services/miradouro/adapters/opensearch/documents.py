@@ -41,7 +41,7 @@ def microseconds(instant: datetime, *, field: str) -> int:
 
 
 def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
-    """What is stored; of a tombstone the id, the version and the mark alone. `spaces` by name."""
+    """What is stored, vectors as float32 arrays; of a tombstone the id, the version and the mark alone. `spaces` by name."""
     known = {"collection": document.collection, "photo_id": document.photo_id, "version": document.version}
     if document.deleted:
         return {**known, "deleted": True}
@@ -55,6 +55,7 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
         "deleted": False,
         "file_name": document.photo_id.rpartition("/")[2],
         "uri": document.uri,
+        "original": "uri" if document.uri else "none",
         "media_type": document.media_type,
         "sha256": document.sha256,
         "perceptual_hash": document.perceptual_hash,
@@ -84,11 +85,11 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
     if document.origin:
         source["origin"] = origin_source(document.origin)
     for name, vectors in document.vectors.items():
-        rows = np.asarray(vectors, np.float32)
+        rows = np.ascontiguousarray(vectors, np.float32)
         if spaces[name].regions:
-            source[field_of(spaces[name])] = [{"number": i, "vector": row.tolist()} for i, row in enumerate(rows)]
+            source[field_of(spaces[name])] = [{"number": i, "vector": row} for i, row in enumerate(rows)]
         else:
-            source[field_of(spaces[name])] = rows[0].tolist()
+            source[field_of(spaces[name])] = rows[0]
     return source
 
 

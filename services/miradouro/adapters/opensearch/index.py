@@ -1,6 +1,5 @@
 """Collections in OpenSearch: PhotoIndex and IndexAdmin over one cluster."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import NotFoundError, RequestError, SerializationError
 
-from miradouro.adapters.opensearch.client import connect, translated
+from miradouro.adapters.opensearch.client import JSON, connect, translated
 from miradouro.adapters.opensearch.documents import (
     document_of,
     id_of,
@@ -23,11 +22,11 @@ from miradouro.adapters.opensearch.documents import (
 from miradouro.adapters.opensearch.mapping import alias_of, field_of, index_body, index_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import plan, read
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
-from miradouro.adapters.opensearch.writes import Write, write_all
+from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
 from miradouro.core.event import check_collection
-from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus
+from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus, Written
 from miradouro.core.query import IndexQuery, Matches, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, other_root
@@ -56,6 +55,7 @@ class OpenSearchIndex:
 
     def __init__(self, client: OpenSearch, settings: OpenSearchSettings) -> None:
         self._client, self._settings = client, settings
+        self._bulk = BulkWriter(client, settings)
         self._known: dict[str, tuple[float, Generation]] = {}
         self._lock = threading.Lock()
 
@@ -72,6 +72,7 @@ class OpenSearchIndex:
 
     def close(self) -> None:
         """Closes the connections."""
+        self._bulk.close()
         self._client.close()
 
     def check(self) -> None:
@@ -79,8 +80,20 @@ class OpenSearchIndex:
         with translated():
             self._client.info()
 
-    def write(self, documents: Sequence[Document]) -> list[WriteStatus]:
-        """See `PhotoIndex.write`; of a batch that holds a document that only the cluster refuses, others may be stored."""
+    def write(self, documents: Sequence[Document]) -> list[Written]:
+        """See `PhotoIndex.write`; what is written goes to the generation that the alias names at that moment."""
+        written = self._write(documents)
+        refused = [i for i, result in enumerate(written) if isinstance(result, InvalidArgument)]
+        if refused and self._has_moved({documents[i].collection for i in refused}):
+            again = self._write([documents[i] for i in refused])
+            for i, result in zip(refused, again, strict=True):
+                written[i] = result
+        for document, result in zip(documents, written, strict=True):
+            if result is WriteStatus.STORED:
+                self._count_one(document.collection)
+        return written
+
+    def _write(self, documents: Sequence[Document]) -> list[Written]:
         spaces: dict[str, dict[str, Space]] = {}
         for document in documents:
             if document.collection not in spaces:
@@ -88,11 +101,18 @@ class OpenSearchIndex:
                 spaces[document.collection] = {space.name: space for space in found}
             check_storable(document, spaces[document.collection])
         writes = [self._write_of(document, spaces[document.collection]) for document in documents]
-        statuses = write_all(self._client, writes, self._settings)
-        for document, status in zip(documents, statuses, strict=True):
-            if status is WriteStatus.STORED:
-                self._count_one(document.collection)
-        return statuses
+        try:
+            return self._bulk.write(writes)
+        except NotFound:
+            for collection in spaces:
+                self._forget(collection)
+                self._generation(collection)  # tells which one is gone
+            raise
+
+    def _has_moved(self, collections: set[str]) -> bool:
+        """Whether an alias names another generation than the one that was written for."""
+        before = {name: self._generation(name).index for name in collections}
+        return any(self._generation(name, is_fresh=True).index != index for name, index in before.items())
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
         """See `PhotoIndex.refresh_origins`: read, changed, and written again at the same version."""
@@ -104,15 +124,15 @@ class OpenSearchIndex:
                 found = self._client.mget(index=generation.index, body={"ids": [id_of(collection, name) for name in part]})
             writes = [
                 Write(
-                    generation.index,
+                    alias_of(self._settings.opensearch_prefix, collection),
                     one["_id"],
                     one["_source"]["version"],
-                    json.dumps({**one["_source"], "origin": origin_source(origins[name])}).encode(),
+                    JSON.dumps({**one["_source"], "origin": origin_source(origins[name])}),
                 )
                 for name, one in zip(part, found["docs"], strict=True)
                 if one.get("found") and not one["_source"]["deleted"]
             ]
-            write_all(self._client, writes, self._settings, version_type="external_gte")
+            self._bulk.write(writes, version_type="external_gte")
 
     def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
         """See `PhotoIndex.origins`."""
@@ -240,13 +260,14 @@ class OpenSearchIndex:
         return int(told["_all"]["total"].get("store", {}).get("size_in_bytes", 0))
 
     def _write_of(self, document: Document, spaces: dict[str, Space]) -> Write:
-        index = self._generation(document.collection).index
+        alias = alias_of(self._settings.opensearch_prefix, document.collection)
         try:
-            source = source_of(document, spaces)
-            body = json.dumps(source, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-            return Write(index, id_of(document.collection, document.photo_id), document.version, body)
-        except UnicodeEncodeError as exc:
-            raise InvalidArgument("document", f"{exc.object[exc.start : exc.end]!r} is no Unicode text; remove it") from exc
+            body = JSON.dumps(source_of(document, spaces))
+            return Write(alias, id_of(document.collection, document.photo_id), document.version, body)
+        except (SerializationError, UnicodeEncodeError) as exc:
+            raise InvalidArgument(
+                "document", f"a text of {document.photo_id!r} is no Unicode; remove the surrogate in it"
+            ) from exc
 
     def _source(
         self, collection: str, photo_id: str, *, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None

@@ -12,6 +12,7 @@ ANALYZER = "miradouro_words"
 # A phrase never matches across title, caption and tags.
 _GAP = 100
 M, EF_CONSTRUCTION = 16, 128
+_PROVENANCE_CHARS = 12
 
 
 def alias_of(prefix: str, collection: str) -> str:
@@ -25,8 +26,12 @@ def index_of(prefix: str, collection: str, generation: int) -> str:
 
 
 def field_of(space: Space) -> str:
-    """The field of a space: nested objects with `vector` and `number` for regions, the vector itself for others."""
-    plain = re.sub(r"[^a-z0-9]", "_", space.name.lower())
+    """The field of a space: nested objects with `vector` and `number` for regions, the vector itself for others.
+
+    It holds a part of the provenance: a generation that was made in another way has no such field, and refuses the vectors, even
+    when the alias moves to it in the middle of a write.
+    """
+    plain = re.sub(r"[^a-z0-9]", "_", f"{space.name}__{space.provenance[:_PROVENANCE_CHARS]}".lower())
     return f"{'regions' if space.regions else 'vector'}__{plain}"
 
 
@@ -93,6 +98,7 @@ _PLAIN: dict[str, Any] = {
     "version": {"type": "long"},
     "deleted": {"type": "boolean"},
     "uri": _UNSEARCHED,
+    "original": _KEYWORD,  # none: nobody kept the photo, so there is no place to read it again
     "media_type": _KEYWORD,
     "sha256": _KEYWORD,
     "perceptual_hash": _KEYWORD,

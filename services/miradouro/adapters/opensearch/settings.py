@@ -35,10 +35,15 @@ class OpenSearchSettings(Settings):
         le=100 * 1024 * 1024,
         description="Bytes of one bulk request; a larger document goes alone.",
     )
+    opensearch_bulk_requests: int = Field(
+        4, ge=1, le=32, description="Bulk requests at a time, of one commit; the cluster indexes each on one thread."
+    )
     opensearch_exact_vectors: int = Field(
         20_000,
         ge=0,
         le=10_000_000,
         description="Up to so many vectors of a collection in a space are compared one by one, exactly; more by graphs.",
     )
-    opensearch_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds that one request may take.")
+    opensearch_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds that one request may take, and for which refused documents are sent again."
+    )

@@ -1,7 +1,10 @@
 """Bulk requests: whole documents with versions of their own, in parts of bounded size, refused parts again."""
 
+import collections
+import itertools
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,107 +13,145 @@ from opensearchpy import OpenSearch
 
 from miradouro.adapters.opensearch.client import translated
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
-from miradouro.core.errors import Internal, InvalidArgument, Overloaded, Unavailable
-from miradouro.core.ports import WriteStatus
+from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
+from miradouro.core.ports import WriteStatus, Written
 
 # external: a version that is not newer is refused; external_gte: the same version may be written again.
 VersionType = Literal["external", "external_gte"]
-_ATTEMPTS = 6
 _FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _PASSING = {429, 502, 503, 504}
+_LANE_BYTES = 128 * 1024  # less than two of these are not worth a second request
 
 
 @dataclass(frozen=True)
 class Write:
-    """One document for one physical index; `body` is its source in JSON."""
+    """One document for one alias; `body` is its source in JSON. `document_id` is hexadecimal."""
 
-    index: str
+    alias: str
     document_id: str
     version: int
     body: bytes
 
     def lines(self, version_type: VersionType) -> bytes:
         """The two lines of a bulk request."""
-        action = {"_index": self.index, "_id": self.document_id, "version": self.version, "version_type": version_type}
+        action = {"_index": self.alias, "_id": self.document_id, "version": self.version, "version_type": version_type}
         return json.dumps({"index": action}).encode() + b"\n" + self.body + b"\n"
 
 
-def write_all(
-    client: OpenSearch, writes: Sequence[Write], settings: OpenSearchSettings, *, version_type: VersionType = "external"
-) -> list[WriteStatus]:
-    """One status each, in order; every write of one id in the order given.
+class BulkWriter:
+    """Sends documents in several bulk requests at a time: a cluster indexes each of them on one thread. Thread-safe."""
 
-    Raises InvalidArgument for a document that the mapping does not take (others of the batch may be stored: writing them again
-    changes nothing), Overloaded or Unavailable when the cluster does not take them within some attempts.
-    """
-    statuses: list[WriteStatus] = []
-    for part in _parts(writes, settings.opensearch_bulk_bytes, version_type):
-        statuses += _write_part(client, part, settings)
-    return statuses
+    def __init__(self, client: OpenSearch, settings: OpenSearchSettings) -> None:
+        self._client, self._settings = client, settings
+        self._threads = ThreadPoolExecutor(settings.opensearch_bulk_requests, thread_name_prefix="bulk")
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown()
+
+    def write(self, writes: Sequence[Write], *, version_type: VersionType = "external") -> list[Written]:
+        """What became of each, in order; every write of one id in the order given.
+
+        InvalidArgument stands in the place of a document that the cluster itself refuses. Raises Overloaded or Unavailable when
+        the cluster does not take the others within the time of one request, NotFound when the alias is gone: then some may be
+        stored.
+        """
+        lanes = self._lanes(writes)
+        told = self._threads.map(lambda lane: self._write_lane([writes[i] for i in lane], version_type), lanes)
+        written = dict(zip(itertools.chain(*lanes), itertools.chain(*told), strict=True))
+        return [written[i] for i in range(len(writes))]
+
+    def _lanes(self, writes: Sequence[Write]) -> list[list[int]]:
+        """Which writes go one after another; those of one id all do."""
+        size_bytes = sum(len(write.body) for write in writes)
+        count = max(1, min(self._settings.opensearch_bulk_requests, size_bytes // _LANE_BYTES))
+        lanes: list[list[int]] = [[] for _ in range(count)]
+        for i, write in enumerate(writes):
+            lanes[int(write.document_id[:8], 16) % count].append(i)
+        return [lane for lane in lanes if lane]
+
+    def _write_lane(self, writes: Sequence[Write], version_type: VersionType) -> list[Written]:
+        return [
+            result
+            for part in _parts(writes, self._settings.opensearch_bulk_bytes)
+            for result in _write_part(self._client, part, version_type, self._settings)
+        ]
 
 
-def _write_part(client: OpenSearch, lines: Sequence[bytes], settings: OpenSearchSettings) -> list[WriteStatus]:
+def _write_part(
+    client: OpenSearch, writes: Sequence[Write], version_type: VersionType, settings: OpenSearchSettings
+) -> list[Written]:
     """Sends again what the cluster had no room for, after a pause with full jitter, and nothing else."""
-    found: dict[int, WriteStatus] = {}
-    waiting = list(range(len(lines)))
+    found: dict[int, Written] = {}
+    waiting = list(range(len(writes)))
     for attempt in tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(Overloaded),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
-        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        stop=tenacity.stop_before_delay(settings.opensearch_timeout_s),
         reraise=True,
     ):
         with attempt:
-            items = _send(client, [lines[i] for i in waiting], settings)
+            items = _send(client, [writes[i] for i in waiting], version_type, settings)
             refused = []
-            for i, item in zip(waiting, items, strict=True):
-                status = _status(item)
-                if status is None:
+            for i in waiting:
+                result = _result(items[writes[i].document_id].popleft())
+                if result is None:
                     refused.append(i)
                 else:
-                    found[i] = status
+                    found[i] = result
             waiting = refused
             if waiting:
-                raise Overloaded(f"OpenSearch had no room for {len(waiting)} of {len(lines)} documents")
-    return [found[i] for i in range(len(lines))]
+                raise Overloaded(f"OpenSearch had no room for {len(waiting)} of {len(writes)} documents")
+    return [found[i] for i in range(len(writes))]
 
 
-def _send(client: OpenSearch, lines: Sequence[bytes], settings: OpenSearchSettings) -> list[dict[str, Any]]:
-    options: dict[str, Any] = {"refresh": settings.opensearch_refresh}
+def _send(
+    client: OpenSearch, writes: Sequence[Write], version_type: VersionType, settings: OpenSearchSettings
+) -> dict[str, collections.deque[dict[str, Any]]]:
+    """The items of the answer by document id. Those that an ingest pipeline drops or fails for don't keep their places in it."""
+    # Without its alias a collection is gone; a bulk request would make an index of that name.
+    options: dict[str, Any] = {"refresh": settings.opensearch_refresh, "require_alias": "true"}
     if settings.opensearch_pipeline:
         options["pipeline"] = settings.opensearch_pipeline
     with translated():
-        answer = client.bulk(body=b"".join(lines), params=options)
-    return [item["index"] for item in answer["items"]]
+        answer = client.bulk(body=b"".join(write.lines(version_type) for write in writes), params=options)
+    items: dict[str, collections.deque[dict[str, Any]]] = collections.defaultdict(collections.deque)
+    for item in answer["items"]:
+        items[item["index"]["_id"]].append(item["index"])
+    return items
 
 
-def _status(item: dict[str, Any]) -> WriteStatus | None:
+def _result(item: dict[str, Any]) -> Written | None:
     """What became of a document; None when it is to be sent again."""
     code = item["status"]
     if code in {200, 201}:
+        if item.get("result") == "noop":
+            return InvalidArgument("document", "the cluster's ingest pipeline drops it; see MIRADOURO_OPENSEARCH_PIPELINE")
         return WriteStatus.STORED
     if code == 409:
         return WriteStatus.STALE
-    if code in _PASSING:
-        return None
     error = item.get("error", {})
     cause = error.get("caused_by", {}).get("reason", "")
     told = f"{error.get('type', '')}: {error.get('reason', '')} {cause}".strip()
-    if code == 400:
-        raise InvalidArgument("document", f"OpenSearch does not take it: {told}")
-    if "block" in told:
+    if error.get("type") == "cluster_block_exception":
         raise Unavailable(f"OpenSearch takes no writes now: {told}; free its disk")
+    if code in _PASSING:
+        return None
+    if code == 400:
+        return InvalidArgument("document", f"OpenSearch does not take it: {told}")
+    if code == 404:
+        raise NotFound(f"the collection is gone: {told}")
     raise Internal(f"OpenSearch answers {code} for a document: {told}")
 
 
-def _parts(writes: Sequence[Write], limit_bytes: int, version_type: VersionType) -> Iterator[list[bytes]]:
-    part: list[bytes] = []
+def _parts(writes: Sequence[Write], limit_bytes: int) -> Iterator[list[Write]]:
+    part: list[Write] = []
     size = 0
     for write in writes:
-        lines = write.lines(version_type)
-        if part and size + len(lines) > limit_bytes:
+        if part and size + len(write.body) > limit_bytes:
             yield part
             part, size = [], 0
-        part.append(lines)
-        size += len(lines)
+        part.append(write)
+        size += len(write.body)
     if part:
         yield part

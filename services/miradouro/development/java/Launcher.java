@@ -11,6 +11,7 @@ public final class Launcher {
             settings.put("transport.port", arguments[2]);
             settings.put("network.host", "127.0.0.1");
             settings.put("discovery.type", "single-node");
+            settings.put("node.roles", "cluster_manager,data,ingest");
             for (int i = 4; i < arguments.length; i++) {
                 String[] pair = arguments[i].split("=", 2);
                 settings.put(pair[0], pair[1]);

@@ -1,0 +1,299 @@
+"""How the OpenSearch index writes: versions, refused documents, full queues, pipelines of the cluster, and generations."""
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch.client import connect
+from miradouro.adapters.opensearch.mapping import index_body
+from miradouro.adapters.opensearch.writes import BulkWriter, Write
+from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.core.document import Document, Origin, Place, TakenAt
+from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.ports import WriteStatus
+from miradouro.core.query import AttributeIn, EverythingClause, IndexQuery, TagIs, VectorClause
+from miradouro.development.engines import OpenSearch, start_opensearch
+from miradouro.ingest.runner import Run, Runner, Status
+from miradouro.ingest.settings import IngestSettings
+from opensearchpy import OpenSearch as Client
+from opensearchpy.exceptions import RequestError
+
+from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone, unit, user_tag
+
+STORED, STALE = WriteStatus.STORED, WriteStatus.STALE
+
+
+@contextmanager
+def opened(url: str, **options: Any) -> Iterator[tuple[OpenSearchIndex, Client, str]]:
+    """An index with the collection, the cluster itself, and the collection's alias; its indices go with the test."""
+    options.setdefault("opensearch_refresh", "true")
+    settings = OpenSearchSettings(opensearch_url=url, opensearch_prefix=f"t{uuid.uuid4().hex}", **options)
+    client = connect(settings)
+    try:
+        with OpenSearchIndex.open(settings) as index:
+            index.ensure_collection(COLLECTION, spaces=SPACES)
+            yield index, client, f"{settings.opensearch_prefix}.{COLLECTION}"
+    finally:
+        client.indices.delete(index=f"{settings.opensearch_prefix}.*")
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
+    """A node that indexes on one thread and lets two requests wait: it refuses what comes beside."""
+    narrowness = {"thread_pool.write.size": "1", "thread_pool.write.queue_size": "2"}
+    with start_opensearch(tmp_path_factory.mktemp("narrow"), settings=narrowness) as node:
+        yield node
+
+
+def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_original_is_kept(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        long = "é" * 500 + ".jpg"
+        index.write([photo(long), photo("kept.jpg", uri="file:///kept.jpg"), tombstone("gone.jpg", 3)])
+
+        def stored(photo_id: str) -> dict[str, Any]:
+            told = client.get(index=alias, id=hashlib.sha256(f"{COLLECTION}/{photo_id}".encode()).hexdigest())
+            assert told["_version"] == told["_source"]["version"]
+            return told["_source"]
+
+        assert (stored(long)["photo_id"], stored(long)["original"]) == (long, "none")
+        assert stored("kept.jpg")["original"] == "uri"
+        assert stored("gone.jpg") == {"collection": COLLECTION, "photo_id": "gone.jpg", "version": 3, "deleted": True}
+
+
+def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_every_space(opensearch: str) -> None:
+    with opened(opensearch, opensearch_shards=2) as (_, client, alias):
+        [(name, told)] = client.indices.get(index=alias).items()
+        assert name == f"{alias}.000001"
+        mapping, kept = told["mappings"], told["settings"]["index"]
+        assert (kept["number_of_shards"], kept["number_of_replicas"], kept["refresh_interval"]) == ("2", "0", "1s")
+        assert [space["provenance"] for space in mapping["_meta"]["spaces"]] == [space.provenance for space in SPACES]
+        vectors = {field: one for field, one in mapping["properties"].items() if field.startswith(("vector__", "regions__"))}
+        methods = [one.get("method") or one["properties"]["vector"]["method"] for one in vectors.values()]
+        assert len(methods) == len(SPACES)
+        assert {method["engine"] for method in methods} == {"lucene"}
+        with pytest.raises(RequestError, match="strict_dynamic_mapping_exception"):
+            client.index(index=alias, body={"photo_id": "a.jpg", "unknown": 1})
+
+
+def test_faiss_is_asked_of_the_cluster_where_it_is_chosen() -> None:
+    """The engine of the tests has no faiss: what is sent is all that can be looked at."""
+    body = index_body(SPACES, root="", settings=OpenSearchSettings(opensearch_engine="faiss"))
+    fields = [one for name, one in body["mappings"]["properties"].items() if name.startswith("vector__")]
+    assert [one["method"]["engine"] for one in fields] == ["faiss"] * 2
+
+
+def test_the_same_version_is_written_again_only_by_a_rewrite_and_an_older_one_never(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.write([photo("a.jpg", 2)])
+        bulk = BulkWriter(client, OpenSearchSettings(opensearch_refresh="true"))
+        document_id = hashlib.sha256(f"{COLLECTION}/a.jpg".encode()).hexdigest()
+        for version, version_type, wanted in (
+            (2, "external", STALE), (1, "external", STALE), (1, "external_gte", STALE), (2, "external_gte", STORED),
+        ):  # fmt: skip
+            body = client.get(index=alias, id=document_id)["_source"] | {"title": f"{version} {version_type}"}
+            write = Write(alias, document_id, version, client.transport.serializer.dumps(body))
+            assert bulk.write([write], version_type=version_type) == [wanted], (version, version_type)  # type: ignore[arg-type] # one of two
+        bulk.close()
+        assert index.get(COLLECTION, "a.jpg").title == "2 external_gte"
+
+
+def test_a_document_that_only_the_cluster_refuses_holds_back_no_other_and_is_told_in_its_place(opensearch: str) -> None:
+    """A keyword has at most 32,766 bytes; no event gets so far, for events have limits of their own."""
+    with opened(opensearch) as (index, _, _):
+        batch = [photo(f"{i}.jpg", owner="x" * 40_000 if i % 10 == 3 else "ana") for i in range(32)]
+        written = index.write([*batch, photo("0.jpg", 1)])
+        refused = [i for i, one in enumerate(written) if isinstance(one, InvalidArgument)]
+        assert refused == [3, 13, 23]
+        assert all("OpenSearch does not take it" in str(written[i]) and "owner" in str(written[i]) for i in refused)
+        assert written[-1] is STALE
+        assert {one for i, one in enumerate(written[:-1]) if i not in refused} == {STORED}
+        assert {state.photo_id for state in index.origins(COLLECTION)} == {f"{i}.jpg" for i in range(32) if i not in refused}
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    title=texts,
+    tags=st.lists(names, max_size=4, unique=True),
+    attributes=st.dictionaries(names, texts, max_size=4),
+    owner=texts,
+    at=st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)),  # noqa: DTZ001 # its zone is given below
+    latitude=st.floats(-90, 90),
+    longitude=st.floats(-180, 180),
+    version=st.integers(1, 2**63 - 1),
+)
+def test_whatever_an_event_may_say_the_cluster_takes_and_finds(
+    shared_index: OpenSearchIndex,
+    title: str,
+    tags: list[str],
+    attributes: dict[str, str],
+    owner: str,
+    at: datetime,
+    latitude: float,
+    longitude: float,
+    version: int,
+) -> None:
+    given_tags = (*map(user_tag, tags), label("a label", 0.001))
+    document = Document(
+        COLLECTION, f"{uuid.uuid4().hex}/{title}", version, title=title, caption=title * 400, tags=given_tags, owner=owner,
+        attributes=attributes, place=Place(latitude, longitude), taken_at=TakenAt(at.replace(tzinfo=UTC), 60),
+    )  # fmt: skip
+    assert shared_index.write([document]) == [STORED]
+    found = shared_index.get(COLLECTION, document.photo_id)
+    assert replace(found, tags=()) == replace(document, tags=())
+    assert set(found.tags) == set(document.tags)
+    conditions = [AttributeIn(name, (value,)) for name, value in attributes.items()]
+    conditions += [TagIs("a label")]
+    answer = shared_index.search(IndexQuery(COLLECTION, EverythingClause(), tuple(conditions), limit=1_000))
+    assert document.photo_id in {match.photo_id for match in answer.matches}
+
+
+@pytest.fixture(scope="module")
+def shared_index(opensearch: str) -> Iterator[OpenSearchIndex]:
+    with opened(opensearch) as (index, _, _):
+        yield index
+
+
+def test_what_a_full_cluster_has_no_room_for_is_sent_again_and_nothing_else_is(narrow: OpenSearch) -> None:
+    def rejected(client: Client) -> int:
+        [row] = client.cat.thread_pool(thread_pool_patterns="write", format="json", h="rejected")
+        return int(row["rejected"])
+
+    with opened(narrow.url, opensearch_shards=2, opensearch_refresh="false", opensearch_timeout_s=60) as (index, client, _):
+        batches = [[photo(f"{i}/{k}.jpg") for k in range(24)] for i in range(9)]
+        before = rejected(client)
+        with ThreadPoolExecutor(3) as threads:
+            statuses = list(threads.map(index.write, batches))
+        assert rejected(client) > before, "the queue was never full, so nothing was tried"
+        assert statuses == [[STORED] * 24] * 9, "a stale one was sent again although it was stored"
+        client.indices.refresh()
+        assert index.stats()[0].photos == 24 * 9
+
+
+def test_a_read_only_index_is_a_passing_fault_and_takes_writes_when_it_is_free_again(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.write([photo("before.jpg")])
+        client.indices.put_settings(index=alias, body={"index.blocks.read_only_allow_delete": True})
+        with pytest.raises(Unavailable, match="disk"):
+            index.write([photo("a.jpg")])
+        assert index.get(COLLECTION, "before.jpg").version == 1, "it can still be read"
+        client.indices.put_settings(index=alias, body={"index.blocks.read_only_allow_delete": None})
+        assert index.write([photo("a.jpg")]) == [STORED]
+
+
+class TestWithAnIngestPipelineOfTheCluster:
+    PROCESSORS: tuple[Mapping[str, Any], ...] = (
+        {"uppercase": {"field": "owner", "ignore_missing": True}},
+        {"convert": {"field": "attributes.iso", "type": "integer", "ignore_missing": True}},
+        {"drop": {"if": "ctx.owner == 'NOBODY'"}},
+    )
+
+    @contextmanager
+    def opened(self, url: str) -> Iterator[OpenSearchIndex]:
+        name = f"t{uuid.uuid4().hex}"
+        with opened(url, opensearch_pipeline=name) as (index, client, _):
+            client.ingest.put_pipeline(id=name, body={"processors": list(self.PROCESSORS)})
+            yield index
+
+    def test_documents_go_through_it_and_tombstones_too(self, narrow: OpenSearch) -> None:
+        with self.opened(narrow.url) as index:
+            assert index.write([photo("a.jpg", owner="ana"), tombstone("b.jpg", 2)]) == [STORED, STORED]
+            assert index.get(COLLECTION, "a.jpg").owner == "ANA"
+
+    def test_of_a_commit_those_that_it_fails_for_or_drops_become_dead_letters_once_and_the_others_are_stored(
+        self, narrow: OpenSearch, tmp_path: Path
+    ) -> None:
+        def event(i: int) -> PhotoEvent:
+            attributes = {"iso": "wrong" if i % 30 == 7 else "100"}
+            owner = "nobody" if i == 50 else "ana"
+            return PhotoEvent(
+                f"e{i}", EventKind.UPLOADED, COLLECTION, f"{i}.jpg", 1, data=b"x", attributes=attributes, owner=owner
+            )
+
+        bad = {f"{i}.jpg" for i in (7, 37, 67, 50)}
+        settings = IngestSettings(ingest_commit_photos=32)
+        run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5)
+        with self.opened(narrow.url) as index, SqliteIndex.open(tmp_path, writer=True) as letters:
+            runner = Runner(index=index, letters=letters, settings=settings)
+            outcomes = {one.item.photo_id: one for one in runner.run([event(i) for i in range(80)], run)}  # type: ignore[union-attr] # events
+            runner.close()
+            assert {name for name, one in outcomes.items() if one.status is Status.FAILED} == bad
+            assert {one.status for name, one in outcomes.items() if name not in bad} == {Status.STORED}
+            failures = letters.list(limit=1_000)[0]
+            assert sorted(one.photo_id for one in failures) == sorted(bad)
+            assert {one.photo_id: "wrong" in one.message for one in failures} == {name: name != "50.jpg" for name in bad}
+            assert {state.photo_id for state in index.origins(COLLECTION)} == {f"{i}.jpg" for i in range(80)} - bad
+
+
+class TestGenerations:
+    """A second physical index beside the live one, and the alias moved to it, by whoever rebuilds."""
+
+    OTHER = replace(WHOLE, provenance="f" * 64)
+
+    def move(self, client: Client, alias: str, *, spaces: tuple[Any, ...] = SPACES) -> None:
+        settings = OpenSearchSettings()
+        client.indices.create(index=f"{alias}.000002", body=index_body(spaces, root="", settings=settings))
+        remove, add = ({verb: {"index": f"{alias}.00000{n}", "alias": alias}} for verb, n in (("remove", 1), ("add", 2)))
+        client.indices.update_aliases(body={"actions": [remove, add]})
+
+    def test_writes_go_to_the_generation_that_the_alias_names_now_and_questions_follow(self, opensearch: str) -> None:
+        with opened(opensearch) as (index, client, alias):
+            index.write([photo("old.jpg")])
+            self.move(client, alias)
+            assert index.write([photo("new.jpg")]) == [STORED], "at once, though the index remembers the first generation"
+            assert client.count(index=f"{alias}.000002")["count"] == 1
+            client.indices.delete(index=f"{alias}.000001")
+            answer = index.search(IndexQuery(COLLECTION, EverythingClause()))
+            assert [match.photo_id for match in answer.matches] == ["new.jpg"]
+            assert index.get(COLLECTION, "new.jpg").version == 1
+            with pytest.raises(NotFound):
+                index.get(COLLECTION, "old.jpg")
+
+    def test_vectors_never_get_into_a_generation_that_was_made_in_another_way(self, opensearch: str) -> None:
+        with opened(opensearch) as (index, client, alias):
+            index.write([photo("old.jpg")])
+            self.move(client, alias, spaces=(self.OTHER, *SPACES[1:]))
+            with pytest.raises(ProvenanceMismatch, match="f" * 64):
+                index.write([photo("new.jpg"), photo("second.jpg")])
+            client.indices.refresh(index=f"{alias}.000002")
+            assert client.count(index=f"{alias}.000002")["count"] == 0
+            renewed = photo("new.jpg", provenances={space.name: space.provenance for space in SPACES} | {WHOLE.name: "f" * 64})
+            assert index.write([renewed]) == [STORED]
+            with pytest.raises(ProvenanceMismatch):
+                index.search(IndexQuery(COLLECTION, VectorClause(WHOLE.name, WHOLE.provenance, unit(1, 1, 32)[0])))
+
+    def test_a_collection_that_was_removed_is_not_made_again_by_a_write(self, opensearch: str) -> None:
+        with opened(opensearch) as (index, client, alias):
+            index.write([photo("a.jpg")])
+            client.indices.delete(index=f"{alias}.000001")
+            with pytest.raises(NotFound, match="'photos'"):
+                index.write([photo("b.jpg")])
+            assert not client.indices.exists(index=f"{alias}*", params={"allow_no_indices": "false"})
+            index.ensure_collection(COLLECTION, spaces=SPACES)
+            assert index.write([photo("b.jpg")]) == [STORED]
+
+
+def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) -> None:
+    with opened(opensearch) as (index, _, _):
+        index.write([photo("a.jpg")])
+        before = {space.name: index.vector(COLLECTION, "a.jpg", space.name) for space in SPACES}
+        index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, 3, 4, "")})
+        for name, vectors in before.items():
+            assert (index.vector(COLLECTION, "a.jpg", name) == vectors).all()
