@@ -45,10 +45,10 @@ def eventually(what: str, holds: Callable[[], bool], *, within_s: float = DONE_S
 class ServiceProcess:
     """`miradouro serve NAME`, which has told its address."""
 
-    def __init__(self, name: str, environment: dict[str, str]) -> None:
+    def __init__(self, name: str, environment: dict[str, str], *, listen: str = "127.0.0.1:0") -> None:
         self.name = name
         self.process = subprocess.Popen(
-            [COMMAND, "serve", name, "--listen", "127.0.0.1:0"],
+            [COMMAND, "serve", name, "--listen", listen],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, **environment},
@@ -87,9 +87,9 @@ class Town:
     letters: KafkaDeadLetters
     services: ExitStack
 
-    def start(self, name: str) -> ServiceProcess:
+    def start(self, name: str, *, listen: str = "127.0.0.1:0") -> ServiceProcess:
         """Starts a service, which is ended with the town."""
-        service = ServiceProcess(name, self.environment)
+        service = ServiceProcess(name, self.environment, listen=listen)
         self.services.callback(lambda: service.process.poll() is None and service.end(signal.SIGKILL))
         return service
 

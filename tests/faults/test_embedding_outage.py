@@ -1,0 +1,75 @@
+"""The embedding service crashes and is away: good photos wait, in order, and the consumer keeps its place in the group."""
+
+import signal
+import time
+from contextlib import closing
+
+import pytest
+from kafka import KafkaAdminClient
+from miradouro.core.event import EventKind, PhotoEvent
+
+from tests.e2e.many_machines import Town, eventually, town
+from tests.faults.test_consumer_faults import lag
+from tests.pictures import jpeg
+
+COLLECTION = "patient"
+PENDING = 16
+RETRY_S = 1.0  # what a single call may take; a stream waits as long as it takes
+
+
+def member_of(here: Town) -> str:
+    """The only member of the group, "" while the group is not settled."""
+    with closing(KafkaAdminClient(bootstrap_servers=here.kafka.kafka_bootstrap)) as admin:
+        [group] = admin.describe_groups([here.kafka.kafka_group]).values()
+    if group["group_state"] != "Stable":
+        return ""
+    [member] = group["members"]
+    return str(member["member_id"])
+
+
+@pytest.mark.usefixtures("models_dir")
+@pytest.mark.parametrize(
+    ("photos", "crashes", "away_s"),
+    [(120, 3, 4 * RETRY_S), pytest.param(400, 1, 330.0, marks=pytest.mark.long)],
+    ids=["three crashes", "beyond max.poll.interval"],
+)
+def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
+    kafka: str, opensearch: str, photos: int, crashes: int, away_s: float
+) -> None:
+    with town(kafka, opensearch) as here:
+        here.environment |= {
+            "MIRADOURO_BUNDLES": "efficientnet-lite0",
+            "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
+            "MIRADOURO_INGEST_RETRY_S": str(RETRY_S),
+            "MIRADOURO_KAFKA_PENDING_EVENTS": str(PENDING),
+        }
+        picture = jpeg(seed=1)
+        for i in range(photos):
+            name = f"{i:04}.jpg"
+            here.publish(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=picture))
+            here.publish(PhotoEvent(f"{name}-2", EventKind.UPDATED, COLLECTION, name, 2, data=picture, title=f"{i}"))
+        embedding = here.start("embedding")
+        here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
+        ingest = here.start("ingest")
+        eventually("the group is settled", lambda: member_of(here) != "")
+        member, stored = member_of(here), 0
+        for _ in range(crashes):
+            eventually("photos are being stored", lambda: len(here.versions(COLLECTION)) > stored)  # noqa: B023 # called at once
+            embedding.end(signal.SIGKILL)
+            eventually("the consumer is not ready", lambda: not ingest.is_ready())
+            until = time.monotonic() + away_s
+            while time.monotonic() < until:
+                assert here.letters.list() == ([], ""), "a photo that waits is no bad photo"
+                assert ingest.process.poll() is None
+                time.sleep(0.2)
+            stored = len(here.versions(COLLECTION))
+            assert stored < photos, "it was in the middle of them"
+            assert member_of(here) == member, "the group did not go on without it"
+            embedding = here.start("embedding", listen=embedding.address)
+        wanted = {f"{i:04}.jpg": (2, False) for i in range(photos)}
+        eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)
+        eventually("everything is committed", lambda: lag(here) == 0)
+        assert here.letters.list() == ([], "")
+        assert {here.index.get(COLLECTION, name).title for name in wanted} == {str(i) for i in range(photos)}
+        eventually("it is ready again", ingest.is_ready)
+        assert ingest.end() == 0
