@@ -13,7 +13,7 @@ from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.ingest.service import IngestService
+from miradouro.ingest.service import IngestService, WritableStore
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.runtime.call import Call
@@ -70,16 +70,24 @@ class House:
 
 @contextmanager
 def open_house(
-    folder: Path, *, networks_class: type[GatedNetworks] = GatedNetworks, photo_roots: str = "", **settings: object
+    folder: Path,
+    *,
+    networks_class: type[GatedNetworks] = GatedNetworks,
+    photo_roots: str = "",
+    store: WritableStore | None = None,
+    **settings: object,
 ) -> Iterator[House]:
-    """The service over a data folder and models made below `folder`; `settings` are those of ingest."""
+    """The service over a data folder and models made below `folder`; `settings` are those of ingest.
+
+    Photos go into `store` where there is one; failures stay in the data folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     networks = networks_class(tiny_bundles(folder / "models"))
     batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
     with capture_logs(), SqliteIndex.open(folder / "data", writer=True) as index:  # rendering tracebacks takes seconds
         chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
-            store=index,
+            store=store or index,
             letters=index,
             embedder=batcher,
             photo_store=PhotoStores(PhotoStoreSettings(photo_roots=photo_roots)),

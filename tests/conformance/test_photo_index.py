@@ -74,6 +74,25 @@ def test_a_photo_comes_back_as_it_was_written_with_its_tags_in_order(index: Inde
     assert found == replace(FULL, tags=found.tags, vectors={}, provenances={})
 
 
+def test_a_whole_photo_comes_with_the_vectors_of_its_version(index: Index) -> None:
+    index.write([FULL, Document(COLLECTION, "bare.jpg", 1), photo("part.jpg", spaces=(WHOLE,))])
+    found = index.get_whole(COLLECTION, FULL.photo_id)
+    assert replace(found, vectors={}, provenances={}) == index.get(COLLECTION, FULL.photo_id)
+    assert found.provenances == FULL.provenances
+    assert list(found.vectors) == [space.name for space in SPACES]
+    for name, vectors in found.vectors.items():
+        np.testing.assert_array_equal(vectors, index.vector(COLLECTION, FULL.photo_id, name))
+    assert index.get_whole(COLLECTION, "bare.jpg").vectors == {}
+    assert list(index.get_whole(COLLECTION, "part.jpg").vectors) == [WHOLE.name]
+    assert index.write([replace(found, version=FULL.version + 1)]) == [STORED], "what was read may be written"
+    for name, vectors in index.get_whole(COLLECTION, FULL.photo_id).vectors.items():
+        np.testing.assert_array_equal(vectors, found.vectors[name])
+    index.write([tombstone(FULL.photo_id, FULL.version + 2)])
+    for missing in (FULL.photo_id, "never.jpg"):
+        with pytest.raises(NotFound):
+            index.get_whole(COLLECTION, missing)
+
+
 def test_a_photo_without_anything_comes_back_too(index: Index) -> None:
     bare = Document(COLLECTION, "bare.jpg", 1)
     index.write([bare])

@@ -84,7 +84,7 @@ class Document:
 
     `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1; `provenances`: space name → the
     provenance that the embedder gave for them, which the index compares with its own. Documents that are read back carry
-    neither. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
+    neither, but for `PhotoIndex.get_whole`. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
     """
 
     collection: str

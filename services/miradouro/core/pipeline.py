@@ -27,6 +27,7 @@ class Draft:
 
     `spaces` are those that the collection holds. `attributes` are added to the event's and win over them. `sha256` is 64
     hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. Empty or None: no step has told yet.
+    `reused` is the stored document of the same bytes, if its vectors and tags are taken over; `embedding` has no labels then.
     `left_out` names the steps that told nothing, since their condition didn't hold or their failure was ignored; `failure` is
     what a step failed with, for the steps of its `on_failure` alone.
     """
@@ -38,6 +39,7 @@ class Draft:
     sha256: str = ""
     perceptual_hash: str = ""
     embedding: Embedding | None = None
+    reused: Document | None = None
     provenances: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[Tag, ...] = ()
     caption: str = ""

@@ -142,6 +142,10 @@ class PhotoIndex(Protocol):
         """The stored vectors of a photo, float32 [vectors_per_photo, dimension]. Raises NotFound, InvalidArgument (space)."""
         ...
 
+    def get_whole(self, collection: str, photo_id: str) -> Document:
+        """The live document with its vectors and their provenances, all of the same version. Raises NotFound."""
+        ...
+
     def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
         """The names of the spaces in which the photo has vectors, in the collection's order. Raises NotFound."""
         ...

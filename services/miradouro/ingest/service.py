@@ -230,6 +230,7 @@ class IngestService:
             limits=self._limits,
             embed_timeout_s=self._settings.embed_timeout_s,
             thumbnails=self._thumbnails,
+            stored=self._store.get_whole,
         )
         return Run(
             processors=self._pipeline.build(context),

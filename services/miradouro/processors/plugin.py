@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
+from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Draft, Processor
@@ -39,7 +40,8 @@ class Context:
     `describe` tells the loaded bundles without asking the embedder each time; `limits` are the process's own, for what a
     pipeline file leaves open; `embed_timeout_s` bounds one photo's embedding, waiting in the queue included. `thumbnails` is the
     folder in which the page looks for them, None where there is none. In a rehearsal (`is_rehearsal`) nothing outside the draft
-    may be changed.
+    may be changed. `stored` gives the live document of a collection and a photo id with its vectors, or raises NotFound; None
+    where there is no index.
     """
 
     embedder: Embedder
@@ -51,6 +53,7 @@ class Context:
     embed_timeout_s: float = 60.0
     thumbnails: Path | None = None
     is_rehearsal: bool = False
+    stored: Callable[[str, str], Document] | None = None
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
         """The loaded bundles that these spaces, and tags where wanted, need. Raises Unavailable."""

@@ -35,6 +35,8 @@ class TagPhoto:
         embedding = draft.embedding
         need(embedding is not None, "tag", "label probabilities", "embed")
         assert embedding is not None
+        if draft.reused is not None:
+            return replace(draft, tags=kept_tags(draft.event.tags, draft.reused.tags))
         return replace(draft, tags=tags(draft.event.tags, embedding.labels, self._labels, self._options))
 
 
@@ -46,7 +48,7 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
     """
     classes = sorted(labels, key=lambda one: (-one.probability, one.label))
     kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
-    found = [Tag(word.strip(), 1.0, TagKind.USER) for word in given]
+    found = _by_a_person(given)
     found += [Tag(one.label, min(one.probability, 1.0), TagKind.LABEL) for one in kept]
     if options.parents:
         sums: dict[str, float] = {parent: 0.0 for one in kept for parent in table.parents(one.index)}
@@ -56,6 +58,19 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
                     sums[parent] += one.probability
         parents = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
         found += [Tag(label, min(probability, 1.0), TagKind.PARENT) for label, probability in parents]
+    return _each_once(found)
+
+
+def kept_tags(given: Iterable[str], stored: Iterable[Tag]) -> tuple[Tag, ...]:
+    """A person's tags of now, then the labels and parents that are stored."""
+    return _each_once([*_by_a_person(given), *(tag for tag in stored if tag.kind is not TagKind.USER)])
+
+
+def _by_a_person(given: Iterable[str]) -> list[Tag]:
+    return [Tag(word.strip(), 1.0, TagKind.USER) for word in given]
+
+
+def _each_once(found: Iterable[Tag]) -> tuple[Tag, ...]:
     once: dict[str, Tag] = {}
     for tag in found:
         if key := fold_tag(tag.label):

@@ -187,6 +187,13 @@ class OpenSearchIndex:
             raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {found.name}")
         return vectors
 
+    def get_whole(self, collection: str, photo_id: str) -> Document:
+        """See `PhotoIndex.get_whole`; one request."""
+        source = self._source(collection, photo_id, exclude=["words"])
+        held = {space.name: space for space in self._generation(collection).spaces}
+        vectors = {name: told for name, space in held.items() if (told := vectors_of(source, space)) is not None}
+        return replace(document_of(source), vectors=vectors, provenances={name: held[name].provenance for name in vectors})
+
     def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
         """See `PhotoIndex.spaces_of`."""
         held = self._source(collection, photo_id, include=["deleted", "spaces"])["spaces"]

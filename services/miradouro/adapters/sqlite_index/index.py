@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,7 +11,7 @@ import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index import facets, failures, writes
-from miradouro.adapters.sqlite_index.catalogue import Catalogue
+from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.driver_errors import translated
 from miradouro.adapters.sqlite_index.listing import everything
@@ -146,15 +147,33 @@ class SqliteIndex:
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`."""
         with self._connections.reading() as connection:
-            found = self._catalogue.find(connection, collection)
-            row = connection.execute(
-                f"SELECT {DOCUMENT_COLUMNS} FROM documents d JOIN bodies b USING (row_id) "
-                "WHERE d.collection_id = ? AND d.photo_id = ?",
-                (found.collection_id, photo_id),
-            ).fetchone()
-        if row is None:
-            raise NotFound(f"photo {photo_id!r} is not in collection {collection!r}")
+            row = self._row(connection, self._catalogue.find(connection, collection), photo_id)
         return document_of(collection, row)
+
+    def get_whole(self, collection: str, photo_id: str) -> Document:
+        """See `PhotoIndex.get_whole`."""
+        vectors, provenances = {}, {}
+        with self._connections.reading() as connection:
+            connection.execute("BEGIN")  # all of it of the same moment; whoever lent the connection ends it
+            found = self._catalogue.find(connection, collection)
+            row = self._row(connection, found, photo_id)
+            for stored in self._catalogue.spaces(connection, found):
+                sql = f"SELECT vectors FROM vectors_{stored.space_id:d} WHERE row_id = ?"
+                if (blob := connection.execute(sql, (row[0],)).get) is not None:
+                    vectors[stored.space.name] = _vectors(blob, stored.space.dimension)
+                    provenances[stored.space.name] = stored.space.provenance
+        return replace(document_of(collection, row), vectors=vectors, provenances=provenances)
+
+    def _row(self, connection: apsw.Connection, collection: Collection, photo_id: str) -> Sequence[Any]:
+        """The row of DOCUMENT_COLUMNS. Raises NotFound."""
+        row: Sequence[Any] | None = connection.execute(
+            f"SELECT {DOCUMENT_COLUMNS} FROM documents d JOIN bodies b USING (row_id) "
+            "WHERE d.collection_id = ? AND d.photo_id = ?",
+            (collection.collection_id, photo_id),
+        ).fetchone()
+        if row is None:
+            raise NotFound(f"photo {photo_id!r} is not in collection {collection.name!r}")
+        return row
 
     def vector(self, collection: str, photo_id: str, space: str) -> Float32:
         """See `PhotoIndex.vector`."""
@@ -169,7 +188,7 @@ class SqliteIndex:
         if blob is None:
             self.get(collection, photo_id)  # NotFound when the photo itself is missing
             raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {stored.space.name}")
-        return np.frombuffer(blob, "<f2").reshape(-1, stored.space.dimension).astype(np.float32)
+        return _vectors(blob, stored.space.dimension)
 
     def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
         """See `PhotoIndex.spaces_of`."""
@@ -297,3 +316,7 @@ class SqliteIndex:
         collection = self._catalogue.find(connection, query.collection)
         coverage = Coverage.of(parts, collection.last_change)
         return by_vector(connection, collection, space, coverage, query, clause, self._tuning, self._passing)
+
+
+def _vectors(blob: bytes, dimension: int) -> Float32:
+    return np.frombuffer(blob, "<f2").reshape(-1, dimension).astype(np.float32)

@@ -1,0 +1,32 @@
+"""Whether what is stored of the same bytes may stand for another forward pass."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from miradouro.bundles.labels import LabelTable
+from miradouro.core.document import Document, TagKind
+from miradouro.core.spaces import BundleDescription, Space
+from miradouro.core.text import fold_tag
+
+
+def has_vectors_of(stored: Document, wanted: Mapping[str, str]) -> bool:
+    """Whether it has vectors in each of these spaces, made in this way: space name → provenance that the embedder offers."""
+    return all(name in stored.vectors and stored.provenances[name] == provenance for name, provenance in wanted.items())
+
+
+def keeps_tags(
+    stored: Document, given: Iterable[str], spaces: Sequence[Space], bundles: Sequence[BundleDescription], labels: LabelTable
+) -> bool:
+    """Whether its labels and their parents are those that the bundles would give again; `given` are a person's tags now.
+
+    A bundle that tags is known to be the same by a space of its own among `spaces`. A label of the same name as a person's tag
+    is not stored, so it is lost when that tag was taken away.
+    """
+    taggers = {bundle.name for bundle in bundles if bundle.can_tag}
+    if not taggers:
+        return True
+    if taggers - {space.bundle for space in spaces} or all(tag.kind is not TagKind.LABEL for tag in stored.tags):
+        return False
+    gone = {fold_tag(tag.label) for tag in stored.tags if tag.kind is TagKind.USER} - {fold_tag(word) for word in given}
+    if not gone:
+        return True
+    return not any(fold_tag(name) in gone for row in labels.rows for name in (row.label, *row.parents))
