@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import pytest
@@ -43,20 +44,27 @@ def eventually(what: str, holds: Callable[[], bool], *, within_s: float = DONE_S
 
 
 class ServiceProcess:
-    """`miradouro serve NAME`, which has told its address."""
+    """`miradouro serve NAME`, which has told its address; `metrics` and `page` are the URLs of these, where it has them."""
 
-    def __init__(self, name: str, environment: dict[str, str], *, listen: str = "127.0.0.1:0") -> None:
-        self.name = name
+    def __init__(self, name: str, environment: dict[str, str], *, listen: str = "127.0.0.1:0", log: Path | None = None) -> None:
+        self.name, self.metrics, self.page = name, "", ""
+        errors = log.open("w") if log else None
         self.process = subprocess.Popen(
             [COMMAND, "serve", name, "--listen", listen],
             stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
             env={**os.environ, **environment},
         )
+        if errors is not None:
+            errors.close()
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        while (line := self.process.stdout.readline()).startswith(("metrics on", "health on")):
+            self.metrics = line.split()[-1] if line.startswith("metrics") else self.metrics
         assert " on " in line, f"serve {name} told {line!r}"
         self.address = line.split(" on ")[1].split()[0]
+        if name == "query" and environment.get("MIRADOURO_HTTP_LISTEN") != "off":
+            self.page = self.process.stdout.readline().split()[-1]
 
     def is_ready(self) -> bool:
         """Whether its health says so."""
@@ -87,9 +95,9 @@ class Town:
     letters: KafkaDeadLetters
     services: ExitStack
 
-    def start(self, name: str, *, listen: str = "127.0.0.1:0") -> ServiceProcess:
-        """Starts a service, which is ended with the town."""
-        service = ServiceProcess(name, self.environment, listen=listen)
+    def start(self, name: str, *, listen: str = "127.0.0.1:0", log: Path | None = None) -> ServiceProcess:
+        """Starts a service, which is ended with the town; its log goes into the file `log`, or where ours goes."""
+        service = ServiceProcess(name, self.environment, listen=listen, log=log)
         self.services.callback(lambda: service.process.poll() is None and service.end(signal.SIGKILL))
         return service
 
@@ -149,6 +157,7 @@ def town(kafka: str, opensearch: str) -> Iterator[Town]:
         "MIRADOURO_OPENSEARCH_PREFIX": name,
         "MIRADOURO_OPENSEARCH_REFRESH_INTERVAL": "100ms",
         "MIRADOURO_LOG_FORMAT": "json",
+        "MIRADOURO_HTTP_LISTEN": "127.0.0.1:0",
     }
     fields = {key.removeprefix("MIRADOURO_").lower(): value for key, value in environment.items()}
     topics = KafkaSettings(**{key: value for key, value in fields.items() if key.startswith("kafka_")})  # type: ignore[arg-type] # parsed

@@ -16,7 +16,7 @@ from miradouro.runtime.grpc_server import serve as serve_grpc
 from miradouro.runtime.health import Health, Service, health_endpoint
 from miradouro.runtime.metrics import metrics_endpoint, process_registry
 from miradouro.runtime.security import ServerSecurity, server_security
-from miradouro.runtime.settings import LogSettings, MetricsSettings, ServerSettings, load
+from miradouro.runtime.settings import OFF, HttpSettings, LogSettings, MetricsSettings, ServerSettings, load
 
 
 @click.group()
@@ -114,15 +114,35 @@ def ingest(listen: str | None) -> None:
 
 @serve.command()
 @click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_QUERY_LISTEN.")
-def query(listen: str | None) -> None:
-    """Answer questions from OpenSearch, over gRPC."""
-    from miradouro.query.composition import open_query
+@click.option("--http", metavar="HOST:PORT", help="Address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
+def query(listen: str | None, http: str | None) -> None:
+    """Answer questions from OpenSearch, over gRPC and HTTP, and show the page."""
+    from miradouro.query.composition import open_query, open_query_door
+    from miradouro.query.http_door import check_http_address
     from miradouro.query.settings import QuerySettings
 
     logs.configure(load(LogSettings))
-    settings = load(QuerySettings)
+    settings, door_settings = load(QuerySettings), load(HttpSettings)
+    page, page_setting = (door_settings.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
+    if page not in OFF:
+        check_http_address(page, setting=page_setting, http=door_settings, security=server_security())
     with (
         _process("SearchService", option=listen, listen=settings.query_listen, setting="MIRADOURO_QUERY_LISTEN") as process,
-        open_query(settings) as service,
+        open_query(settings, registry=process.registry) as parts,
+        open_query_door(
+            parts,
+            listen=page,
+            setting=page_setting,
+            server=process.server,
+            http=door_settings,
+            security=process.security,
+            registry=process.registry,
+        ) as door,
     ):
-        process.run(service, on_ready=lambda address: click.echo(f"query service listening on {address}"))
+        process.run(
+            parts.service,
+            on_ready=lambda address: click.echo(
+                f"query service listening on {address}" + (f"\npage: {door.url}" if door else "")
+            ),
+            on_drain=door.drain if door else None,
+        )

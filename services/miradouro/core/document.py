@@ -115,7 +115,7 @@ class Failure:
     """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC.
 
     `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others. `record` is where it
-    came from, when that was a log; an index does not keep it.
+    came from, when that was a log, and `traceparent` the trace that it belongs to; an index keeps neither.
     """
 
     collection: str
@@ -127,3 +127,4 @@ class Failure:
     failed_at: datetime
     event: bytes = b""
     record: "SourceRecord | None" = None
+    traceparent: str = ""

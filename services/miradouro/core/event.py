@@ -49,7 +49,8 @@ class PhotoEvent:
     """A photo was uploaded, changed or deleted; carries the photo's whole state.
 
     `uri` or `data` (encoded bytes), not both; neither when deleted. `version` is 1 … 2^63 - 1, growing per photo.
-    `origin` is set by the folder source alone, `record` by sources that read a log.
+    `traceparent` is the trace that it belongs to (W3C Trace Context), empty for none. `origin` is set by the folder source alone,
+    `record` by sources that read a log.
     """
 
     event_id: str
@@ -70,6 +71,7 @@ class PhotoEvent:
     taken_at: TakenAt | None = None
     origin: Origin | None = None
     record: SourceRecord | None = None
+    traceparent: str = ""
 
 
 def check_collection(name: str, *, field: str = "collection") -> str:

@@ -8,6 +8,7 @@ A step of ingest is a processor: a function from draft to draft. Which ones run,
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -114,27 +115,55 @@ def answer(
     default_space: str,
     limits: DecodeLimits = DEFAULT_LIMITS,
     remaining_s: Callable[[], float | None] = lambda: None,
+    stage: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Answer:
     """One question to its hits; a question in words goes straight to the plan. `original` reads the photo of a document again.
 
+    `stage` is entered around the stages embed, plan and search, and may measure them.
     Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder
     and `original` raise.
     """
-    look, sought = None, question.sought
-    if isinstance(sought, Example | Like):
-        space = searched_space(question, index.spaces(question.collection), default_space=default_space)
-        if isinstance(sought, Like) and sought.region is None:
-            vectors = index.vector(question.collection, sought.photo_id, space.name)
-        else:
-            data = sought.data if isinstance(sought, Example) else original(index.get(question.collection, sought.photo_id))
-            bundle, space = offered_space(space, embedder.describe())
-            tensor = decode(data, [bundle.geometry], limits=limits, region=sought.region).tensors[bundle.geometry]
-            [embedding] = embedder.embed(
-                [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
-            )
-            vectors = embedding.vectors[space.name]
-        # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
-        look = Look(space.name, space.provenance, vectors[0])
-    query = plan(question, look, canonical=canonical)
-    matches, next_page = page_of(question, query, index.search(query))
+    with stage("embed"):
+        look = _look(
+            question,
+            embedder=embedder,
+            index=index,
+            original=original,
+            default_space=default_space,
+            limits=limits,
+            remaining_s=remaining_s,
+        )
+    with stage("plan"):
+        query = plan(question, look, canonical=canonical)
+    with stage("search"):
+        matches, next_page = page_of(question, query, index.search(query))
     return Answer(matches, space=look.space if look else "", next_page=next_page)
+
+
+def _look(
+    question: Question,
+    *,
+    embedder: Embedder,
+    index: PhotoIndex,
+    original: Callable[[Document], bytes],
+    default_space: str,
+    limits: DecodeLimits,
+    remaining_s: Callable[[], float | None],
+) -> Look | None:
+    """The vector that photos are compared with; None for a question in words."""
+    sought = question.sought
+    if not isinstance(sought, Example | Like):
+        return None
+    space = searched_space(question, index.spaces(question.collection), default_space=default_space)
+    if isinstance(sought, Like) and sought.region is None:
+        vectors = index.vector(question.collection, sought.photo_id, space.name)
+    else:
+        data = sought.data if isinstance(sought, Example) else original(index.get(question.collection, sought.photo_id))
+        bundle, space = offered_space(space, embedder.describe())
+        tensor = decode(data, [bundle.geometry], limits=limits, region=sought.region).tensors[bundle.geometry]
+        [embedding] = embedder.embed(
+            [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
+        )
+        vectors = embedding.vectors[space.name]
+    # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
+    return Look(space.name, space.provenance, vectors[0])

@@ -129,7 +129,8 @@ class Batcher:
         try:
             outputs = self._networks.run(bundle, photos, spaces=spaces, tags=any(job.tags for job in batch))
         except Exception as exc:  # noqa: BLE001 # the runner outlives whatever a run raises; the callers get it
-            _log.exception("forward pass failed", bundle=bundle, photos=len(batch))
+            traces = sorted({job.ticket.trace.trace_id for job in batch if job.ticket.trace})
+            _log.exception("forward pass failed", bundle=bundle, photos=len(batch), trace_ids=traces)
             for job in batch:
                 job.ticket.end(exc)
             return

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError, Overloaded, Unavailable
 from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.runtime.tracing import current_trace
 
 
 class Ticket:
@@ -20,7 +21,7 @@ class Ticket:
     """
 
     def __init__(self, priority: Priority, deadline: float | None) -> None:
-        self.priority, self.deadline = priority, deadline
+        self.priority, self.deadline, self.trace = priority, deadline, current_trace()
         self.future: Future[list[Embedding]] = Future()
         self._ending = threading.Lock()
 

@@ -59,7 +59,7 @@ def asyncapi(settings: KafkaSettings) -> dict[str, Any]:
                         "required": ["ce_specversion", "ce_id", "ce_type", "ce_photoversion"],
                         "properties": {
                             **{f"ce_{name}": attributes[name] for name in ("specversion", "id", "source", "type", "subject")},
-                            **{f"ce_{name}": attributes[name] for name in ("photoversion", "dataschema")},
+                            **{f"ce_{name}": attributes[name] for name in ("photoversion", "dataschema", "traceparent")},
                             "content-type": {"type": "string"},
                         },
                     },

@@ -8,6 +8,7 @@ value). The state is JSON, or the message PhotoEvent of our protos. Written is b
     subject       the photo's id
     photoversion  its version, a decimal string, 1 … 2^63 - 1
     dataschema    SCHEMA, or absent
+    traceparent   the trace that it belongs to (W3C Trace Context), or absent; one that is wrong counts as absent
     key           collection/photo id, split at the first `/`
 
 `event_schema` says the same as JSON Schema; a test holds the two together.
@@ -29,6 +30,7 @@ from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.event import COLLECTION, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
 from miradouro.core.ports import Refused, SourceItem
 from miradouro.ingest.event_wire import message_to_event
+from miradouro.runtime.tracing import TRACEPARENT, read_trace
 from miradouro.v1 import photo_event_pb2
 
 SCHEMA = "urn:miradouro:photo-event:1"
@@ -40,7 +42,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,18}")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TEXTS = ("uri", "media_type", "sha256", "title", "caption", "owner")
 _FIELDS = {*_TEXTS, "data_base64", "tags", "attributes", "place", "taken_at"}
-_ATTRIBUTES = {"specversion", "id", "source", "type", "subject", "photoversion", "dataschema", "datacontenttype"}
+_ATTRIBUTES = {"specversion", "id", "source", "type", "subject", "photoversion", "dataschema", "datacontenttype", TRACEPARENT}
 
 
 def item_of(record: SourceRecord) -> SourceItem:
@@ -88,6 +90,7 @@ def event_of(record: SourceRecord) -> PhotoEvent:
         "collection": collection,
         "photo_id": photo_id,
         "version": _version(attributes.get("photoversion")),
+        "traceparent": trace.header if (trace := read_trace(attributes.get(TRACEPARENT))) else "",
     }
     event = replace(_from_message(data, kind), **known) if isinstance(data, bytes) else PhotoEvent(**known, **_state(data))
     if event.data is not None and len(event.data) > MAX_INLINE_BYTES:
@@ -123,7 +126,7 @@ def record_of(event: PhotoEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]
         "ce_dataschema": SCHEMA,
         "ce_photoversion": str(event.version),
         "content-type": "application/json",
-    }
+    } | ({f"ce_{TRACEPARENT}": event.traceparent} if event.traceparent else {})
     key = f"{event.collection}/{event.photo_id}".encode()
     return key, json.dumps(state, ensure_ascii=False).encode(), [(name, told.encode()) for name, told in headers.items()]
 
@@ -146,7 +149,15 @@ def _deleted_by_null(record: SourceRecord, headers: Mapping[str, str], collectio
     if "ce_photoversion" not in headers:
         raise BadEvent("version_missing", "ce_photoversion", "a record without value has no version; set the header to delete")
     event_id = headers.get("ce_id") or f"{record.topic}-{record.partition}-{record.offset}"
-    return PhotoEvent(event_id, EventKind.DELETED, collection, photo_id, _version(headers["ce_photoversion"]))
+    trace = read_trace(headers.get(f"ce_{TRACEPARENT}"))
+    return PhotoEvent(
+        event_id,
+        EventKind.DELETED,
+        collection,
+        photo_id,
+        _version(headers["ce_photoversion"]),
+        traceparent=trace.header if trace else "",
+    )
 
 
 def _binary(value: bytes, headers: Mapping[str, str]) -> tuple[dict[str, str], Any]:

@@ -1,12 +1,13 @@
 """Puts the ingest service of many machines together: Kafka in, the embedding service beside it, OpenSearch out."""
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
@@ -14,38 +15,26 @@ from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, KafkaSourc
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
-from miradouro.core.errors import MiradouroError
 from miradouro.ingest.cloud_event import item_of
-from miradouro.ingest.runner import Status
+from miradouro.ingest.event_trace import names_of, trace_of
+from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.runner import Outcome, Status
 from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service
+from miradouro.runtime.peers import Peer, watched
 from miradouro.runtime.settings import load
 from miradouro.v1 import ingest_service_pb2
 
 _log = structlog.get_logger(__name__)
-_PEERS_ASKED_EVERY_S = 5.0
-
-
-class ConsumerMetrics:
-    """Counts what became of events."""
-
-    def __init__(self, registry: CollectorRegistry, source: KafkaSource) -> None:
-        self.events = Counter(
-            "miradouro_ingest_events", "Events by what became of them.", ("status", "reason"), registry=registry
-        )
-        pending = Gauge("miradouro_ingest_pending_events", "Events read and not yet stored.", registry=registry)
-        pending.set_function(lambda: source.pending)
-        lag = Gauge("miradouro_ingest_lag_events", "Records of our partitions that are not yet stored.", registry=registry)
-        lag.set_function(lambda: sum(source.lag.values()))
 
 
 class Consumer:
     """Consumes on a thread of its own until `stop`, or until an error that stops every photo: then `failed` is called."""
 
-    def __init__(self, service: IngestService, source: KafkaSource, metrics: ConsumerMetrics) -> None:
+    def __init__(self, service: IngestService, source: KafkaSource, metrics: IngestMetrics) -> None:
         self._service, self._source, self._metrics = service, source, metrics
         self._call = Call()
         self._error: BaseException | None = None
@@ -78,13 +67,20 @@ class Consumer:
     def _run(self) -> None:
         try:
             for outcome in self._service.consume(self._source.events(), self._call):
-                self._metrics.events.labels(outcome.status.value, outcome.reason).inc()
-                if outcome.status is Status.FAILED:
-                    _log.warning("dead letter", reason=outcome.reason, message=outcome.message)
                 self._source.acknowledge()
+                self._metrics.events.labels(outcome.status.value, outcome.reason).inc()
+                self._tell(outcome)
         except BaseException as exc:  # noqa: BLE001 - told by `raise_error`
             self._error = exc
             _log.error("consuming ended", error=str(exc))
+
+    def _tell(self, outcome: Outcome) -> None:
+        if outcome.status is Status.FAILED:
+            self._metrics.dead_letters.labels(outcome.reason).inc()
+            tell = functools.partial(_log.warning, "dead letter", reason=outcome.reason, message=outcome.message)
+        else:
+            tell = functools.partial(_log.debug, outcome.status.value)
+        tell(trace_id=trace_of(outcome.item).trace_id, **names_of(outcome.item))
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,16 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         OpenSearchIndex.open(opensearch) as index,
         KafkaDeadLetters(kafka) as letters,
         KafkaSource(kafka, item_of) as source,
+        watched(
+            [
+                Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
+                Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.describe),
+            ],
+            registry=registry,
+        ) as peers,
     ):
+        metrics = IngestMetrics(registry)
+        metrics.watch(pending=lambda: source.pending, lag=lambda: source.lag)
         service = IngestService(
             store=index,
             letters=letters,
@@ -121,47 +126,13 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             pipeline=pipeline,
             settings=settings,
             spaces=settings.space_names,
+            metrics=metrics,
         )
-        consumer = Consumer(service, source, ConsumerMetrics(registry, source))
-        peers = _Peers(embedder, index)
+        consumer = Consumer(service, source, metrics)
         descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
         try:
-            peers.start()
             yield IngestParts(
                 consumer, Service(descriptor, service, ready=lambda: source.is_assigned and consumer.is_running and peers.answer)
             )
         finally:
-            peers.stop()
             service.close()
-
-
-class _Peers:
-    """Whether the embedding service and the index answer, asked now and then on a thread."""
-
-    def __init__(self, embedder: GrpcEmbedder, index: OpenSearchIndex) -> None:
-        self._embedder, self._index = embedder, index
-        self.answer = False
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
-
-    def start(self) -> None:
-        """Begins to ask."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Asks no more."""
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._index.check()
-                self._embedder.describe()
-            except MiradouroError as exc:
-                if self.answer or not exc.retriable:
-                    _log.warning("not ready", error=exc.message)
-                self.answer = False
-            else:
-                self.answer = True
-            self._stopped.wait(_PEERS_ASKED_EVERY_S)

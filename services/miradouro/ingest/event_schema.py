@@ -52,6 +52,10 @@ def event_schema() -> dict[str, Any]:
             },
             "dataschema": {"enum": [SCHEMA, None]},
             "datacontenttype": {"type": ["string", "null"]},
+            "traceparent": {
+                "type": ["string", "null"],
+                "description": "The trace that the event belongs to (W3C Trace Context); one that is wrong counts as none.",
+            },
             "data": {},
             "data_base64": {
                 "type": "string",

@@ -22,7 +22,7 @@ import tenacity
 from miradouro.core.document import Document, Failure, Origin
 from miradouro.core.errors import BadEvent, BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound, OriginalUnavailable
 from miradouro.core.event import PhotoEvent
-from miradouro.core.pipeline import Processor, ingest
+from miradouro.core.pipeline import Draft, Processor, ingest
 from miradouro.core.ports import (
     DeadLetters,
     Ignored,
@@ -35,8 +35,11 @@ from miradouro.core.ports import (
     Written,
 )
 from miradouro.core.spaces import Space
+from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.ingest.event_wire import kept_with_failure
+from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.settings import IngestSettings
+from miradouro.runtime.tracing import traced
 
 _log = structlog.get_logger(__name__)
 _POLL_S = 0.05  # how soon a cancelled run is noticed while it waits for a photo
@@ -89,13 +92,14 @@ class _Flight:
     item: SourceItem
     document: Future[Document] | None
     size_bytes: int
+    began: float
 
 
 class Runner:
     """Owns the worker threads, which all runs share. `close` ends them."""
 
-    def __init__(self, *, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings) -> None:
-        self._index, self._letters, self._settings = index, letters, settings
+    def __init__(self, *, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings, metrics: IngestMetrics) -> None:
+        self._index, self._letters, self._settings, self._metrics = index, letters, settings, metrics
         self._workers = ThreadPoolExecutor(settings.ingest_workers, thread_name_prefix="ingest")
 
     def close(self) -> None:
@@ -109,7 +113,7 @@ class Runner:
         Raises what stops every photo: a provenance mismatch, a wrong setting, a damaged store; and see `Run`.
         """
         flights: collections.deque[_Flight] = collections.deque()
-        group = _Group(self._index, self._letters, self._settings, run)
+        group = _Group(self._index, self._letters, self._settings, self._metrics, run)
         try:
             for item in items:
                 if run.cancelled.is_set():
@@ -137,9 +141,9 @@ class Runner:
 
     def _launch(self, item: SourceItem, run: Run) -> _Flight:
         if not isinstance(item, PhotoEvent):
-            return _Flight(item, None, 0)
+            return _Flight(item, None, 0, time.monotonic())
         size_bytes = len(item.data) if item.data is not None else item.origin.size_bytes if item.origin else 0
-        return _Flight(item, self._workers.submit(_document_of, item, run), size_bytes)
+        return _Flight(item, self._workers.submit(_document_of, item, run, self._metrics), size_bytes, time.monotonic())
 
     def _land(self, flights: collections.deque[_Flight], group: "_Group", run: Run) -> Iterator[Outcome]:
         """Waits for the oldest item and puts it into the group; gives the outcomes of what is committed meanwhile."""
@@ -154,7 +158,7 @@ class Runner:
         if document is not None and not document.done():
             return
         flight = flights.popleft()
-        group.add(flight.item, flight.document)
+        group.add(flight)
         if group.is_due():
             yield from group.commit()
 
@@ -162,16 +166,21 @@ class Runner:
 class _Group:
     """Finished items that are committed together."""
 
-    def __init__(self, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings, run: Run) -> None:
+    def __init__(
+        self, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings, metrics: IngestMetrics, run: Run
+    ) -> None:
         self._index, self._letters, self._settings, self._run = index, letters, settings, run
+        self._metrics = metrics
         self._finished: list[tuple[SourceItem, Document | MiradouroError | None]] = []
+        self._began: list[float] = []
         self._oldest = 0.0
 
-    def add(self, item: SourceItem, done: Future[Document] | None) -> None:
+    def add(self, flight: _Flight) -> None:
         """Takes a finished item. Raises the error that it ended with when that stops every photo."""
         if not self._finished:
             self._oldest = time.monotonic()
-        self._finished.append((item, self._result(item, done)))
+        self._finished.append((flight.item, self._result(flight.item, flight.document)))
+        self._began.append(flight.began)
 
     def is_due(self) -> bool:
         """Whether it is time to commit."""
@@ -182,16 +191,20 @@ class _Group:
     def commit(self) -> list[Outcome]:
         """Stores the group and gives its outcomes."""
         finished, self._finished = self._finished, []
+        began, self._began = self._began, []
         documents = [result for _, result in finished if isinstance(result, Document)]
         written = iter(self._write(documents))
         outcomes = [self._outcome(item, result, written) for item, result in finished]
+        for outcome, since in zip(outcomes, began, strict=True):
+            if outcome.status is Status.STORED:
+                self._metrics.photo_seconds.observe(time.monotonic() - since)
         failures = [_failure(one) for one in outcomes if one.status is Status.FAILED and _is_recorded(one)]
         if failures:
-            self._retrying(lambda: self._letters.put(failures))
+            self._retrying("dead_letter", lambda: self._letters.put(failures))
         for collection, origins in _new_origins(item for item, _ in finished).items():
-            self._retrying(functools.partial(self._index.refresh_origins, collection, origins))
+            self._retrying("write", functools.partial(self._index.refresh_origins, collection, origins))
             # A file that is again as it is stored was perhaps broken in between.
-            self._retrying(functools.partial(self._letters.forget, collection, list(origins)))
+            self._retrying("dead_letter", functools.partial(self._letters.forget, collection, list(origins)))
         return outcomes
 
     def save(self) -> None:
@@ -222,14 +235,20 @@ class _Group:
         if not documents:
             return []
         try:
-            return list(self._retrying(lambda: self._index.write(documents)))
+            return self._write_all(documents)
         except InvalidArgument as exc:
             if len(documents) == 1:
                 return [exc]
         return [result for one in documents for result in self._write([one])]  # one of them is at fault: the rest is stored
 
-    def _retrying(self, call: Callable[[], T]) -> T:
-        return _until_it_passes(self._run)(call)
+    def _write_all(self, documents: Sequence[Document]) -> list[Written]:
+        with self._metrics.write_seconds.time():
+            statuses = self._retrying("write", lambda: self._index.write(documents))
+        self._metrics.write_photos.observe(len(documents))
+        return list(statuses)
+
+    def _retrying(self, what: str, call: Callable[[], T]) -> T:
+        return _until_it_passes(self._run, what, self._metrics)(call)
 
     def _outcome(self, item: SourceItem, result: Document | MiradouroError | None, written: Iterator[Written]) -> Outcome:
         told = next(written) if isinstance(result, Document) else result
@@ -241,18 +260,27 @@ class _Group:
         return Outcome(item, Status.IGNORED if isinstance(item, Ignored) else Status.UNCHANGED)
 
 
-def _document_of(event: PhotoEvent, run: Run) -> Document:
-    attempt = _until_it_passes(run)
-    processors = [functools.partial(attempt, process) for process in run.processors]
-    return ingest(event, processors=processors, spaces=attempt(run.spaces, event.collection))
+def _document_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Document:
+    def step(process: Processor, draft: Draft) -> Draft:
+        name = getattr(process, "name", type(process).__name__.lower())
+        done = _until_it_passes(run, name, metrics)(process, draft)
+        if draft.data is None and done.data is not None:
+            metrics.photo_bytes.inc(len(done.data))
+        return done
+
+    processors = [functools.partial(step, process) for process in run.processors]
+    with traced(trace_of(event), **names_of(event)):
+        spaces = _until_it_passes(run, "collection", metrics)(run.spaces, event.collection)
+        return ingest(event, processors=processors, spaces=spaces)
 
 
-def _until_it_passes(run: Run) -> tenacity.Retrying:
+def _until_it_passes(run: Run, what: str, metrics: IngestMetrics) -> tenacity.Retrying:
     """Calls again, after pauses with full jitter, what fails with a retriable error, until time is up or the run cancelled."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
         stop=functools.partial(_time_is_up, run),
+        before_sleep=lambda _: metrics.retries.labels(what).inc(),
         sleep=tenacity.sleep_using_event(run.cancelled),
         reraise=True,
     )
@@ -295,4 +323,5 @@ def _failure(outcome: Outcome) -> Failure:
         failed_at=datetime.now(UTC),
         event=kept_with_failure(item),
         record=item.record,
+        traceparent=trace_of(item).header,
     )

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from prometheus_client import CollectorRegistry
+
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.bundles.labels import LabelTable
@@ -22,6 +24,7 @@ from miradouro.core.query import MAX_LIMIT
 from miradouro.core.spaces import BundleDescription, Space, resolve_space
 from miradouro.ingest import event_wire, wire
 from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_of_gone_files, index_folder
+from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.retry_run import Retried, Retry
 from miradouro.ingest.runner import Outcome, Run, Runner
 from miradouro.ingest.settings import IngestSettings
@@ -72,13 +75,15 @@ class IngestService:
         spaces: Sequence[str] = (),
         excluded: Sequence[Path] = (),
         thumbnails: Path | None = None,
+        metrics: IngestMetrics | None = None,
     ) -> None:
         self._store, self._letters = store, letters
         self._embedder, self._photo_store, self._labels = embedder, photo_store, labels
         self._pipeline, self._settings, self._limits = pipeline, settings, limits
         self._spaces, self._excluded, self._thumbnails = spaces, excluded, thumbnails
         self._describe = _remembered(embedder.describe)
-        self._runner = Runner(index=store, letters=letters, settings=settings)
+        self._metrics = metrics or IngestMetrics(CollectorRegistry())
+        self._runner = Runner(index=store, letters=letters, settings=settings, metrics=self._metrics)
         self._collections = settings.collection_names
         self._run_ended = threading.Condition()
         self._indexing: set[str] = set()
@@ -233,7 +238,7 @@ class IngestService:
             stored=self._store.get_whole,
         )
         return Run(
-            processors=self._pipeline.build(context),
+            processors=self._pipeline.build(context, observe=self._metrics.step),
             spaces=self._spaces_of,
             cancelled=call.cancelled,
             retriable_stops=retriable_stops,

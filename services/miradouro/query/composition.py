@@ -1,48 +1,131 @@
-"""Puts the query service of many machines together: OpenSearch, and the embedding service beside it."""
+"""Puts the query service of many machines together: OpenSearch, the embedding service beside it, and the HTTP door in front."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
-from miradouro.core.errors import MiradouroError
+from miradouro.core.errors import ConfigurationError, FailedPrecondition
+from miradouro.query.http_door import running_http_door
+from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
+from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
 from miradouro.query.settings import QuerySettings
+from miradouro.query.thumbnail_cache import ThumbnailCache
+from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service
-from miradouro.runtime.settings import load
+from miradouro.runtime.http_server import RunningHttp
+from miradouro.runtime.peers import Peer, watched
+from miradouro.runtime.security import ServerSecurity
+from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings, load
 from miradouro.v1 import search_service_pb2
+from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
 
 PAGE_KEY_BYTES = 32
 
 
+@dataclass(frozen=True)
+class QueryParts:
+    """The service, and what its HTTP door needs beside it."""
+
+    service: Service
+    search: SearchService
+    pictures: Pictures
+
+
+class FailuresElsewhere:
+    """The query service reads no dead letters: who has them is told instead."""
+
+    def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:  # noqa: ARG002 # as every handler
+        """Raises FailedPrecondition."""
+        raise FailedPrecondition("this service reads no dead letters; ask the ingest service (IngestService.ListFailures)")
+
+
 @contextmanager
-def open_query(settings: QuerySettings) -> Iterator[Service]:
-    """The search service over the cluster; page tokens are good as long as the process lives. Raises ConfigurationError."""
+def open_query(settings: QuerySettings, *, registry: CollectorRegistry) -> Iterator[QueryParts]:
+    """The search service over the cluster. Raises ConfigurationError.
+
+    It is ready while OpenSearch answers: without the embedding service, questions in words are still answered.
+    """
+    page_key = _page_key(settings.page_key_file)
     photo_store = PhotoStores(load(PhotoStoreSettings))
     photo_store.open()
     with (
         OpenSearchIndex.open(load(OpenSearchSettings)) as index,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
+        watched(
+            [
+                Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
+                Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.describe, is_needed=False),
+            ],
+            registry=registry,
+        ) as peers,
     ):
+        originals = Originals(store=index, photo_store=photo_store.below)
         handlers = SearchService(
             store=index,
             embedder=embedder,
             canonical=lambda word: load_labels().canonical(word),
             default_space=settings.default_space,
-            original=Originals(store=index, photo_store=photo_store.below).read,
-            page_key=os.urandom(PAGE_KEY_BYTES),
+            original=originals.read,
+            page_key=page_key,
+            metrics=QueryMetrics(registry),
+        )
+        cache = ThumbnailCache(Path(settings.thumbnail_dir) if settings.thumbnail_dir else None)
+        descriptor = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
+        yield QueryParts(
+            Service(descriptor, handlers, ready=lambda: peers.answer),
+            handlers,
+            Pictures(index=index, originals=originals, cache=cache),
         )
 
-        def is_ready() -> bool:
-            try:
-                index.check()
-            except MiradouroError:
-                return False
-            return True
 
-        yield Service(search_service_pb2.DESCRIPTOR.services_by_name["SearchService"], handlers, ready=is_ready)
+@contextmanager
+def open_query_door(
+    parts: QueryParts,
+    *,
+    listen: str,
+    setting: str,
+    server: ServerSettings,
+    http: HttpSettings,
+    security: ServerSecurity,
+    registry: CollectorRegistry,
+) -> Iterator[RunningHttp | None]:
+    """The page and the HTTP door on `listen` while the block runs; None where that is off. Raises ConfigurationError."""
+    if listen in OFF:
+        yield None
+        return
+    with running_http_door(
+        search=parts.search,
+        failures=FailuresElsewhere(),
+        pictures=parts.pictures,
+        listen=listen,
+        setting=setting,
+        registry=registry,
+        server=server,
+        http=http,
+        security=security,
+    ) as door:
+        yield door
+
+
+def _page_key(path: str) -> bytes:
+    """The key in a file, or one of this process's own."""
+    if not path:
+        return os.urandom(PAGE_KEY_BYTES)
+    try:
+        key = Path(path).read_bytes()
+    except OSError as exc:
+        raise ConfigurationError(f"MIRADOURO_PAGE_KEY_FILE={path!r}: {exc.strerror}; name a file of secret bytes") from exc
+    if len(key) < PAGE_KEY_BYTES:
+        raise ConfigurationError(f"MIRADOURO_PAGE_KEY_FILE={path!r}: {len(key)} bytes; wanted: {PAGE_KEY_BYTES} or more")
+    return key

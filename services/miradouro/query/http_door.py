@@ -33,6 +33,7 @@ from miradouro.runtime.http_server import RunningHttp, running_http
 from miradouro.runtime.metrics import HttpMetrics
 from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import HttpSettings, ServerSettings
+from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
 
@@ -149,7 +150,9 @@ class _Door:
     def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
         async def measured(request: Request) -> Any:
             started = time.monotonic()
-            answer, code = await _answer(endpoint, request)
+            trace = read_trace(request.headers.get(TRACEPARENT))
+            with traced(trace.child() if trace else new_trace()):
+                answer, code = await _answer(endpoint, request)
             self._metrics.requests.labels(path, str(code)).inc()
             self._metrics.seconds.labels(path).observe(time.monotonic() - started)
             return answer

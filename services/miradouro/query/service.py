@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from prometheus_client import CollectorRegistry
+
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition
@@ -11,6 +13,7 @@ from miradouro.core.page import read_page, sign_page
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex
 from miradouro.query import wire
+from miradouro.query.metrics import QueryMetrics
 from miradouro.runtime.call import Call
 from miradouro.v1.search_service_pb2 import (
     GetPhotoRequest,
@@ -48,16 +51,18 @@ class SearchService:
         page_key: bytes,
         original: Callable[[Document], bytes] = no_originals,
         limits: DecodeLimits = DEFAULT_LIMITS,
+        metrics: QueryMetrics | None = None,
     ) -> None:
         self._store, self._embedder, self._canonical = store, embedder, canonical
         self._default_space, self._page_key, self._limits = default_space, page_key, limits
-        self._original = original
+        self._original, self._metrics = original, metrics or QueryMetrics(CollectorRegistry())
 
     def Search(self, request: SearchRequest, call: Call) -> SearchResponse:
         """Finds photos. Raises InvalidArgument, NotFound, FailedPrecondition, and what the embedder raises."""
         started = time.perf_counter()
-        asked = wire.question_bytes(request)
-        question = wire.question_from(request, read_page=lambda token: read_page(token, question=asked, key=self._page_key))
+        with self._metrics.stage("read"):
+            asked = wire.question_bytes(request)
+            question = wire.question_from(request, read_page=lambda token: read_page(token, question=asked, key=self._page_key))
         found = answer(
             question,
             embedder=self._embedder,
@@ -67,9 +72,14 @@ class SearchService:
             default_space=self._default_space,
             limits=self._limits,
             remaining_s=call.remaining_s,
+            stage=self._metrics.stage,
         )
-        token = "" if found.next_page is None else sign_page(found.next_page, question=asked, key=self._page_key)
-        return wire.response_of(found, took_ms=(time.perf_counter() - started) * 1_000, next_page_token=token)
+        with self._metrics.stage("answer"):
+            token = "" if found.next_page is None else sign_page(found.next_page, question=asked, key=self._page_key)
+            took_s = time.perf_counter() - started
+            response = wire.response_of(found, took_ms=took_s * 1_000, next_page_token=token)
+        self._metrics.question_seconds.labels(request.WhichOneof("query") or "list").observe(took_s)
+        return response
 
     def GetPhoto(self, request: GetPhotoRequest, call: Call) -> GetPhotoResponse:
         """What is stored about one photo. Raises InvalidArgument, NotFound."""

@@ -1,6 +1,7 @@
 """The calls that a door works on: how many at a time, in how many threads, and whether new ones are taken."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,9 +56,9 @@ class CallPool:
             self._gauge.dec()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Runs `work` in a thread; the future fails with Unavailable once the pool is closed."""
+        """Runs `work` in a thread, in the context (its trace above all) of the caller; fails as Unavailable once closed."""
         try:
-            return self._pool.submit(work)
+            return self._pool.submit(contextvars.copy_context().run, work)
         except RuntimeError as exc:  # the pool is closed: the grace period is over
             failed: Future[T] = Future()
             failed.set_exception(

@@ -20,6 +20,7 @@ from miradouro.core.errors import (
 from miradouro.runtime.grpc_guard import AUTHORIZATION
 from miradouro.runtime.security import ClientSecurity, client_security
 from miradouro.runtime.tokens import Tokens
+from miradouro.runtime.tracing import TRACEPARENT, current_trace
 
 MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 
@@ -70,7 +71,7 @@ class _Details(NamedTuple):
 
 
 class _Introduction(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Says with each call who calls: the token as it stands in its file at that moment."""
+    """Says with each call who calls, the token as it stands in its file at that moment, and for which trace."""
 
     def __init__(self, tokens: Tokens | None) -> None:
         self._tokens = tokens
@@ -85,6 +86,8 @@ class _Introduction(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInte
         metadata = list(details.metadata or ())
         if self._tokens is not None:
             metadata.append((AUTHORIZATION, f"Bearer {self._tokens.first}"))
+        if (trace := current_trace()) is not None:
+            metadata.append((TRACEPARENT, trace.child().header))
         return _Details(
             details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression
         )

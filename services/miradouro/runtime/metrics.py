@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, start_http_server
 
@@ -48,8 +49,10 @@ class HttpMetrics:
 
 
 def process_registry() -> CollectorRegistry:
-    """A registry with memory, CPU and file descriptors of this process."""
+    """A registry with memory, CPU and file descriptors of this process, and the version of the program."""
     registry = CollectorRegistry()
+    build = Gauge("miradouro_build_info", "1, with the version of the program.", ("version",), registry=registry)
+    build.labels(version("miradouro")).set(1)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry

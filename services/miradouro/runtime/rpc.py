@@ -24,6 +24,7 @@ from miradouro.core.errors import InvalidArgument, MiradouroError
 from miradouro.runtime.call import Call
 from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.metrics import RpcMetrics
+from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 
 MAX_DETAILS_BYTES = 6_000  # percent-encoded; headers past 8 kB are refused at random, past 16 kB always
 STATUS_CODES = {code.name: code for code in grpc.StatusCode}  # MiradouroError.status → code: the same name
@@ -97,8 +98,14 @@ class Dispatcher:
         call = Call(deadline=None if remaining is None else started + remaining)
         service = method.containing_service.full_name
         status = "OK"
+        sent = next((value for key, value in context.invocation_metadata() or () if key == TRACEPARENT), None)
+        trace = read_trace(sent if isinstance(sent, str) else None)
         try:
-            yield call
+            with traced(trace.child() if trace else new_trace()):
+                yield call
+                _log.debug(
+                    "answered", service=service, method=method.name, took_ms=round(1_000 * (time.monotonic() - started), 3)
+                )
         except asyncio.CancelledError:
             status = "CANCELLED"
             raise

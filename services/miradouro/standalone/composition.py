@@ -10,6 +10,7 @@ from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.core.ports import Embedder
 from miradouro.core.thumbnail import FOLDER
+from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.service import IngestService
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.runtime.grpc_server import Service
@@ -20,8 +21,10 @@ from miradouro.v1 import ingest_service_pb2, search_service_pb2
 
 
 @contextmanager
-def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Configuration) -> Iterator[IngestService]:
-    """The ingest service over this process's index. Raises ConfigurationError (the pipeline)."""
+def ingest_service(
+    index: SqliteIndex, embedder: Embedder, configuration: Configuration, *, registry: CollectorRegistry | None = None
+) -> Iterator[IngestService]:
+    """The ingest service over this process's index; counts in `registry`. Raises ConfigurationError (the pipeline)."""
     service = IngestService(
         store=index,
         letters=index,
@@ -34,6 +37,7 @@ def ingest_service(index: SqliteIndex, embedder: Embedder, configuration: Config
         spaces=configuration.ingest.space_names,
         excluded=[configuration.standalone.data_folder],
         thumbnails=configuration.standalone.data_folder / FOLDER,
+        metrics=IngestMetrics(registry or CollectorRegistry()),
     )
     try:
         yield service
@@ -70,8 +74,8 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
         open_embedder(configuration, store=index, registry=registry) as embedder,
     ):
         parts = embedder.start()
-        with ingest_service(index, parts.embedder, configuration) as ingest:
-            search = search_service(index, parts.embedder, configuration)
+        with ingest_service(index, parts.embedder, configuration, registry=registry) as ingest:
+            search = search_service(index, parts.embedder, configuration, registry=registry)
             ingest_wire, search_wire = ingest_service_pb2.DESCRIPTOR, search_service_pb2.DESCRIPTOR
             try:
                 yield (

@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prometheus_client import CollectorRegistry
+
 from miradouro.adapters.photo_store import PhotoStores
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.bundles.manifest import manifests
 from miradouro.core.ports import Embedder
+from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.standalone.configuration import Configuration
@@ -17,8 +20,10 @@ from miradouro.standalone.embedder_on_demand import open_embedder
 PAGE_KEY_BYTES = 32
 
 
-def search_service(index: SqliteIndex, embedder: Embedder, configuration: Configuration) -> SearchService:
-    """The search service over this process's index; its page tokens are good as long as the process lives."""
+def search_service(
+    index: SqliteIndex, embedder: Embedder, configuration: Configuration, *, registry: CollectorRegistry | None = None
+) -> SearchService:
+    """The search service over this process's index, counting in `registry`; its page tokens are good as long as it lives."""
     return SearchService(
         store=index,
         embedder=embedder,
@@ -27,6 +32,7 @@ def search_service(index: SqliteIndex, embedder: Embedder, configuration: Config
         original=originals(index, configuration).read,
         limits=configuration.limits,
         page_key=os.urandom(PAGE_KEY_BYTES),
+        metrics=QueryMetrics(registry or CollectorRegistry()),
     )
 
 

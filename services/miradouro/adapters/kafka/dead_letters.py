@@ -130,6 +130,7 @@ def _letter(failure: Failure) -> _Letter:
         "miradouro-version": str(failure.version),
         "miradouro-uri": failure.uri,
         "miradouro-failed-at": failure.failed_at.isoformat(),
+        "miradouro-traceparent": failure.traceparent,
     }
     if record is not None:
         headers |= {
@@ -165,6 +166,7 @@ def _failure(record: Any) -> Failure:
         reason=told.get("miradouro-reason", ""),
         message=told.get("miradouro-message", ""),
         uri=told.get("miradouro-uri", ""),
+        traceparent=told.get("miradouro-traceparent", ""),
         failed_at=datetime.fromisoformat(told["miradouro-failed-at"]) if "miradouro-failed-at" in told else datetime.now(UTC),
         event=record.value or b"" if "miradouro-topic" not in told else b"",
     )

@@ -1,0 +1,82 @@
+"""What the ingest service counts."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+
+from miradouro.processors.guarded_step import StepRun
+from miradouro.runtime.metrics import LATENCY_BUCKETS_S
+
+
+class IngestMetrics:
+    """Events and what became of them, the steps of photos, and commits to the index."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.events = Counter(
+            "miradouro_ingest_events", "Events by what became of them.", ("status", "reason"), registry=registry
+        )
+        self.dead_letters = Counter(
+            "miradouro_ingest_dead_letters", "Events that became dead letters, by reason.", ("reason",), registry=registry
+        )
+        self.photo_bytes = Counter("miradouro_ingest_photo_bytes", "Bytes of encoded photos fetched.", registry=registry)
+        self.photo_seconds = Histogram(
+            "miradouro_ingest_photo_duration_seconds",
+            "Time from an event's arrival to its being stored.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self._step_seconds = Histogram(
+            "miradouro_ingest_step_duration_seconds",
+            "Time of one step of one photo.",
+            ("step", "outcome"),
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.retries = Counter(
+            "miradouro_ingest_retries", "Tries after the first, by step; write and dead_letter too.", ("step",), registry=registry
+        )
+        self.write_seconds = Histogram(
+            "miradouro_ingest_write_duration_seconds",
+            "Time of one write to the index, retries included.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.write_photos = Histogram(
+            "miradouro_ingest_write_photos",
+            "Documents of one write to the index.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024),
+            registry=registry,
+        )
+
+    def step(self, run: StepRun) -> None:
+        """Counts one run of a step."""
+        self._step_seconds.labels(run.name, run.outcome.value).observe(run.took_ms / 1_000)
+
+    def watch(self, *, pending: Callable[[], int], lag: Callable[[], Mapping[int, int]]) -> None:
+        """Reads the consumer whenever metrics are collected; `lag` is by partition."""
+        held = Gauge("miradouro_ingest_pending_events", "Events read and not yet stored.", registry=self._registry)
+        held.set_function(pending)
+        whole = Gauge(
+            "miradouro_ingest_lag_events", "Records of our partitions that are not yet stored.", registry=self._registry
+        )
+        whole.set_function(lambda: sum(lag().values()))
+        self._registry.register(_PartitionLag(lag))
+
+
+class _PartitionLag:
+    """The lag of each partition that is ours at the moment: those that went leave nothing behind."""
+
+    def __init__(self, lag: Callable[[], Mapping[int, int]]) -> None:
+        self._lag = lag
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "miradouro_ingest_partition_lag_events",
+            "Records of a partition of ours that are not yet stored.",
+            labels=["partition"],
+        )
+        for partition, records in self._lag().items():
+            family.add_metric([str(partition)], records)
+        yield family

@@ -1,0 +1,73 @@
+"""One trace id for whatever is done for one event or one call, in every process and every log line: W3C Trace Context.
+
+It travels as `traceparent`: an attribute of CloudEvents (their distributed tracing extension), a key of gRPC metadata, a header
+of HTTP. We send no spans anywhere, so the header alone is enough; whoever collects spans finds ours by their ids.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+import structlog
+
+TRACEPARENT = "traceparent"
+_HEADER = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_SAMPLED = "01"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A place in a trace: ids as lower-case hexadecimal, 32 and 16 digits, and the flags, 2 digits."""
+
+    trace_id: str
+    span_id: str
+    flags: str = _SAMPLED
+
+    @property
+    def header(self) -> str:
+        """As it is sent."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+    def child(self) -> "Trace":
+        """The same trace, a step further."""
+        return replace(self, span_id=secrets.token_hex(8))
+
+
+_CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def read_trace(header: str | None) -> Trace | None:
+    """The trace that a header tells; None when it tells none: a bad one is as good as none, says the standard."""
+    found = _HEADER.fullmatch((header or "").strip())
+    return Trace(*found.groups()) if found else None
+
+
+def new_trace() -> Trace:
+    """One that nobody has begun yet."""
+    return Trace(secrets.token_hex(16), secrets.token_hex(8))
+
+
+def trace_of_name(*name: object) -> Trace:
+    """The trace of something that has a name of its own, and comes again with it: the same one each time."""
+    digest = hashlib.sha256("\0".join(map(str, name)).encode("utf-8", "backslashreplace")).hexdigest()
+    return Trace(digest[:32], digest[32:48])
+
+
+def current_trace() -> Trace | None:
+    """That of the work that this thread or task does."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def traced(trace: Trace, **told: object) -> Iterator[None]:
+    """Makes `trace` the current one in this thread or task; log lines bear its id and what else is `told`."""
+    token = _CURRENT.set(trace)
+    try:
+        with structlog.contextvars.bound_contextvars(trace_id=trace.trace_id, **told):
+            yield
+    finally:
+        _CURRENT.reset(token)
