@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": ("miradouro.cli.serve", "Run one service."),
     "events": ("miradouro.cli.events", "Publish photo events to Kafka, and tell what they look like."),
     "audit": ("miradouro.cli.audit", "Prove that the index holds what Kafka tells."),
+    "backfill": ("miradouro.cli.backfill", "Publish an event for every photo of a folder or bucket."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),

@@ -1,4 +1,4 @@
-"""Progress of indexing, on standard error."""
+"""Progress of long work, on standard error."""
 
 import sys
 import time
@@ -28,10 +28,10 @@ class Progress(Protocol):
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[[Progress], None]]:
+def shown_progress(doing: str = "indexing") -> Iterator[Callable[[Progress], None]]:
     """A function that shows progress on standard error: a bar on a terminal, a log line now and then elsewhere."""
     if not sys.stderr.isatty():
-        yield _logged_progress()
+        yield _logged_progress(doing=doing)
         return
     from tqdm import tqdm
 
@@ -59,7 +59,7 @@ def _bar_progress(bar: "tqdm[Never]") -> Callable[[Progress], None]:
     return show
 
 
-def _logged_progress(collection: str = "", *, with_end: bool = True) -> Callable[[Progress], None]:
+def _logged_progress(collection: str = "", *, with_end: bool = True, doing: str = "indexing") -> Callable[[Progress], None]:
     import structlog
 
     log = structlog.get_logger().bind(**({"collection": collection} if collection else {}))
@@ -70,7 +70,7 @@ def _logged_progress(collection: str = "", *, with_end: bool = True) -> Callable
         is_due = time.monotonic() - told_at >= LOG_INTERVAL_S or (with_end and progress.done == progress.total)
         if is_due and progress.done != told:
             told_at, told = time.monotonic(), progress.done
-            log.info("indexing", done=progress.done, total=progress.total)
+            log.info(doing, done=progress.done, **({"total": progress.total} if progress.total else {}))
 
     return show
 

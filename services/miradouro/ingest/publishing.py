@@ -9,10 +9,12 @@ from pathlib import Path
 
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.walk import File, file_of
+from miradouro.adapters.location import Listed, Location, Unlisted
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, SourceRecord, check_collection, check_event
+from miradouro.core.event import DEFAULT_COLLECTION, EventKind, PhotoEvent, SourceRecord, check_collection, check_event
 from miradouro.core.ports import Refused
+from miradouro.core.sidecar import Sidecar, parse_sidecar
 from miradouro.ingest.cloud_event import event_of
 
 _NS_PER_MS = 1_000_000
@@ -26,8 +28,8 @@ class Unpublished:
     error: InvalidArgument
 
 
-def events_of_folder(folder: Path, collection: str) -> Iterator[PhotoEvent | Unpublished]:
-    """An event for every photo below `folder`, by URI, with the sidecar's words.
+def events_of_folder(folder: Path, collection: str, *, after: str = "") -> Iterator[PhotoEvent | Unpublished]:
+    """An event for every photo below `folder` whose id comes after `after`, in order, by URI, with the sidecar's words.
 
     The version is the sidecar's, or the time in ms at which the photo or its sidecar was last changed: publishing a folder again
     changes nothing that did not change. Photos that went are not noticed. Raises InvalidArgument (no such folder).
@@ -37,6 +39,8 @@ def events_of_folder(folder: Path, collection: str) -> Iterator[PhotoEvent | Unp
         root, collection=check_collection(collection), known=lambda: iter(()), file_uri=file_uri, excluded=[], prune=False
     )
     for item in source.events():
+        if isinstance(item, PhotoEvent | Refused) and item.photo_id.encode() <= after.encode():
+            continue
         if isinstance(item, Refused):
             yield Unpublished(item.photo_id, item.error)
         elif isinstance(item, PhotoEvent):
@@ -45,8 +49,47 @@ def events_of_folder(folder: Path, collection: str) -> Iterator[PhotoEvent | Unp
             except OSError as exc:
                 yield Unpublished(item.photo_id, InvalidArgument("photo", f"it can't be read: {exc.strerror}"))
                 continue
-            identity = hashlib.sha256(f"{item.collection}/{item.photo_id}/{version}".encode()).hexdigest()
-            yield replace(item, event_id=identity, version=version, origin=None)
+            yield replace(item, event_id=_event_id(item.collection, item.photo_id, version), version=version, origin=None)
+
+
+def events_of_location(location: Location, collection: str, *, after: str = "") -> Iterator[PhotoEvent | Unpublished]:
+    """The same for a place that fsspec reaches; its times may be as coarse as a second. Raises as `Location.photos`."""
+    check_collection(collection)
+    for one in location.photos(after=after):
+        if isinstance(one, Unlisted):
+            yield Unpublished(one.where, one.error)
+            continue
+        try:
+            yield _event_of_listed(one, collection)
+        except InvalidArgument as exc:
+            yield Unpublished(one.photo_id, exc)
+
+
+def _event_of_listed(listed: Listed, collection: str) -> PhotoEvent:
+    told = Sidecar() if listed.sidecar is None else parse_sidecar(listed.sidecar, name=listed.sidecar_name)
+    version = told.version or listed.modified_ms
+    if version is None:
+        raise InvalidArgument("version", "nobody tells when it was changed last; write a version into its sidecar")
+    event = PhotoEvent(
+        _event_id(collection, listed.photo_id, version),
+        EventKind.UPLOADED,
+        collection,
+        listed.photo_id,
+        version,
+        uri=listed.uri,
+        title=told.title,
+        caption=told.caption,
+        tags=told.tags,
+        owner=told.owner,
+        attributes=told.attributes,
+        place=told.place,
+        taken_at=told.taken_at,
+    )
+    return check_event(event)
+
+
+def _event_id(collection: str, photo_id: str, version: int) -> str:
+    return hashlib.sha256(f"{collection}/{photo_id}/{version}".encode()).hexdigest()
 
 
 def _changed_at_ms(file: File) -> int:

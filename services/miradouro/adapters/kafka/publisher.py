@@ -1,6 +1,8 @@
 """Sends records to the topic of photo events, acknowledged by every copy."""
 
 import collections
+import itertools
+import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +14,7 @@ from miradouro.adapters.kafka.topics import translated
 
 _TIMEOUT_S = 60.0
 _UNDER_WAY = 1_000
+_TOLD_EVERY_S = 1.0
 Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
 
@@ -36,14 +39,18 @@ class Publisher:
 
         Raises Unavailable when one is not: those before the last given number are safe, and sending any again changes nothing.
         """
-        acknowledged = 0
+        acknowledged, told_at = 0, time.monotonic()
         under_way: collections.deque[Any] = collections.deque()
         for key, value, headers in records:
             with translated():
                 under_way.append(self._producer.send(self._topic, key=key, value=value, headers=headers))
             if len(under_way) >= _UNDER_WAY:
                 acknowledged += self._wait(under_way, _UNDER_WAY // 2)
-                yield acknowledged
+            elif time.monotonic() - told_at < _TOLD_EVERY_S:
+                continue
+            acknowledged += self._wait(under_way, sum(1 for _ in itertools.takewhile(lambda one: one.is_done, under_way)))
+            told_at = time.monotonic()
+            yield acknowledged
         with translated():
             self._producer.flush(timeout=_TIMEOUT_S)
         acknowledged += self._wait(under_way, len(under_way))

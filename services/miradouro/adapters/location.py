@@ -1,0 +1,179 @@
+"""Photos of a place that fsspec reaches, for whoever tells of them: names, times and sidecars, but not the photos themselves."""
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from miradouro.core.errors import ConfigurationError, InvalidArgument, MiradouroError, Unavailable
+from miradouro.core.sidecar import MAX_SIDECAR_BYTES
+from miradouro.core.sniff import SNIFF_BYTES, is_picture_name, sniff
+
+_SIDECAR = ".json"
+_TIMES = ("LastModified", "mtime", "last_modified")  # as listings call it, so that no photo has to be asked by itself
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # protocol → extra of this package
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A photo. `modified_ms` is the later time of it and its sidecar, since 1970; None where the place tells no times."""
+
+    photo_id: str
+    uri: str
+    modified_ms: int | None
+    sidecar: bytes | None
+    sidecar_name: str
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """Something that can't be looked at, and why."""
+
+    where: str
+    error: InvalidArgument
+
+
+class Location:
+    """What lies at `uri`: a folder, or any URL that an installed fsspec implementation knows.
+
+    The endpoints are URLs, empty for the clouds' own. Raises ConfigurationError (no implementation) and InvalidArgument.
+    """
+
+    def __init__(self, uri: str, *, s3_endpoint: str = "", gs_endpoint: str = "") -> None:
+        self._uri = uri
+        if uri.startswith("file:"):  # as URIs are written, which fsspec takes as they stand
+            uri = url2pathname(urlsplit(uri).path)
+        extra = _EXTRAS.get(uri.partition("://")[0], "")
+        endpoint = {"s3": s3_endpoint, "gs": gs_endpoint}.get(extra, "")
+        options: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
+        try:
+            self._files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, skip_instance_cache=True, **options)
+        except ImportError as exc:
+            install = f"install miradouro[{extra}]" if extra else "install the package that fsspec names"
+            raise ConfigurationError(f"{uri} can't be read: {exc}; {install}") from exc
+        except ValueError as exc:
+            raise InvalidArgument("uri", f"{uri!r}: {exc}; allowed: a folder, s3://bucket/folder, or what fsspec knows") from exc
+        self._root = str(path).rstrip("/")
+        self.uri = str(self._files.unstrip_protocol(self._root or "/"))  # the same however it was written
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on this machine; None where it is elsewhere."""
+        return Path(self._root or "/") if isinstance(self._files, LocalFileSystem) else None
+
+    def photos(self, *, after: str = "") -> Iterator[Listed | Unlisted]:
+        """Every photo whose id comes after `after`, ordered by the UTF-8 bytes of the ids, which are paths below the location.
+
+        A photo is told by its name, or else by its first bytes: that is a request of its own for each file that is called
+        otherwise. Names that begin with a dot are left out. Memory grows with the largest folder. Raises InvalidArgument (there
+        is nothing, or no folder), Unavailable.
+        """
+        levels = [iter(self._entries(self._root, after))]
+        while levels:
+            entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+            elif isinstance(entry, Unlisted):
+                yield entry
+            elif entry.is_folder:
+                levels.append(iter(self._entries(entry.path, after)))
+            else:
+                listed = self._listed(entry)
+                if listed is not None:
+                    yield listed
+
+    def _entries(self, folder: str, after: str) -> Sequence["_Entry | Unlisted"]:
+        """What lies in a folder, in order, as far as something of it comes after `after`; sidecars beside their photos."""
+        try:
+            found = self._files.ls(folder, detail=True)
+        except FileNotFoundError as exc:
+            if folder != self._root:
+                return []  # it went meanwhile
+            raise InvalidArgument("uri", f"there is nothing at {self._uri}") from exc
+        except PermissionError as exc:
+            return [Unlisted(f"{self._id_of(folder)}/", InvalidArgument("uri", f"{folder} can't be listed: {exc}"))]
+        except Exception as exc:  # each implementation has errors of its own
+            raise _unanswered(folder, exc) from exc
+        if folder == self._root and [self._path_of(one) for one in found if one["type"] == "file"] == [folder]:
+            raise InvalidArgument("uri", f"{self._uri} is a file; name the folder that it lies in")
+        names = {posixpath.basename(path): one for one in found if (path := self._path_of(one)) != folder}
+        entries: list[_Entry | Unlisted] = []
+        for name, one in names.items():
+            is_folder = one["type"] == "directory"
+            key = self._id_of(f"{folder}/{name}") + ("/" if is_folder else "")
+            is_passed = key.encode() <= after.encode() and not (is_folder and after.startswith(key))
+            if name.startswith(".") or is_passed or (name.endswith(_SIDECAR) and not is_folder):
+                continue
+            sidecar = posixpath.splitext(name)[0] + _SIDECAR
+            beside = names.get(sidecar) if sidecar != name else None
+            entries.append(_Entry(key, f"{folder}/{name}", is_folder, one, beside))
+        if any(one["type"] == "directory" and one["name"] == f"{folder}/" for one in found):
+            wrong = InvalidArgument("uri", f"{folder}// holds something, in a folder without a name; give it one")
+            entries.append(Unlisted(f"{self._id_of(folder)}//", wrong))
+        return sorted(entries, key=lambda entry: entry.key.encode() if isinstance(entry, _Entry) else b"")
+
+    def _listed(self, entry: "_Entry") -> Listed | Unlisted | None:
+        """The photo; None when it is none."""
+        try:
+            if not is_picture_name(posixpath.basename(entry.path)) and not self._begins_as_picture(entry):
+                return None
+            sidecar = None
+            if entry.beside is not None:
+                sidecar = self._files.cat_file(self._path_of(entry.beside), start=0, end=MAX_SIDECAR_BYTES + 1)
+            times = [self._modified_ms(one) for one in (entry.told, entry.beside) if one is not None]
+        except FileNotFoundError:
+            return None  # it went meanwhile
+        except PermissionError as exc:
+            return Unlisted(entry.key, InvalidArgument("photo", f"{entry.path} can't be read: {exc}"))
+        except Exception as exc:
+            if isinstance(exc, MiradouroError):
+                raise
+            raise _unanswered(entry.path, exc) from exc
+        known = [time for time in times if time is not None]
+        modified_ms = max(known) if len(known) == len(times) else None
+        name = posixpath.splitext(entry.key)[0] + _SIDECAR
+        return Listed(entry.key, self._files.unstrip_protocol(entry.path), modified_ms, sidecar, name)
+
+    def _begins_as_picture(self, entry: "_Entry") -> bool:
+        if entry.told["size"] == 0:
+            return False
+        return sniff(self._files.cat_file(entry.path, start=0, end=SNIFF_BYTES)) is not None
+
+    def _modified_ms(self, told: Mapping[str, Any]) -> int | None:
+        found = next((told[name] for name in _TIMES if told.get(name) is not None), None)
+        if found is None:
+            try:
+                found = self._files.modified(self._path_of(told))
+            except NotImplementedError:
+                return None
+        if isinstance(found, datetime):
+            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        return max(1, round(float(found) * 1_000))
+
+    def _path_of(self, told: Mapping[str, Any]) -> str:
+        return str(told["name"]).rstrip("/")
+
+    def _id_of(self, path: str) -> str:
+        return path[len(self._root) + 1 :]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file or folder: its id, / at the end of a folder's; what the listing tells of it and of the sidecar beside it."""
+
+    key: str
+    path: str
+    is_folder: bool
+    told: Mapping[str, Any]
+    beside: Mapping[str, Any] | None
+
+
+def _unanswered(path: str, exc: Exception) -> Unavailable:
+    return Unavailable(f"{path} can't be read now: {type(exc).__name__}: {exc}; run it again, it goes on from where it stopped")

@@ -1,0 +1,118 @@
+"""Publishes all photos of a place, and goes on from where it stopped."""
+
+import collections
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from miradouro.adapters.kafka import Publisher
+from miradouro.adapters.kafka.publisher import Record
+from miradouro.adapters.location import Location
+from miradouro.core.errors import ConfigurationError, InvalidArgument
+from miradouro.ingest.cloud_event import record_of
+from miradouro.ingest.publishing import Unpublished, events_of_folder, events_of_location
+from miradouro.runtime.whole_file import write_whole
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is published where; a checkpoint is that of one job."""
+
+    uri: str
+    collection: str
+    brokers: str
+    topic: str
+
+    @property
+    def file_name(self) -> str:
+        """A name for its checkpoint that no other job has."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32] + ".json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a job came: the id of the last photo of which Kafka has every event up to it, and how many those are."""
+
+    after: str = ""
+    published: int = 0
+
+
+class CheckpointFile:
+    """The checkpoint of a job, in a file that is there while the job is not done."""
+
+    def __init__(self, path: Path, job: Job) -> None:
+        self.path, self._job = path, job
+
+    def read(self) -> Checkpoint:
+        """Where to go on, the beginning when there is no file. Raises ConfigurationError (another job's, or no checkpoint)."""
+        try:
+            told = json.loads(self.path.read_bytes())
+            if told["job"] != asdict(self._job):
+                raise ConfigurationError(f"{self.path} is of another backfill, {told['job']}; name another file with --state")
+            return Checkpoint(str(told["after"]), int(told["published"]))
+        except FileNotFoundError:
+            return Checkpoint()
+        except (OSError, ValueError, TypeError, KeyError) as exc:
+            raise ConfigurationError(f"{self.path} can't be read as a checkpoint: {exc}; begin anew with --restart") from exc
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Keeps it. Raises ConfigurationError."""
+        try:
+            write_whole(self.path, json.dumps({"job": asdict(self._job), **asdict(checkpoint)}).encode(), synced=True)
+        except OSError as exc:
+            raise ConfigurationError(f"{self.path} can't be written: {exc.strerror}; name another file with --state") from exc
+
+    def remove(self) -> None:
+        """The job is done, or begins anew."""
+        self.path.unlink(missing_ok=True)
+
+
+def backfill(
+    location: Location,
+    *,
+    collection: str,
+    publisher: Publisher,
+    checkpoints: CheckpointFile,
+    refused: Callable[[Unpublished], None],
+) -> Iterator[int]:
+    """Publishes an event for every photo of the location, in the order of ids, from the checkpoint on.
+
+    Gives how many are acknowledged in all, now and then and at the end. `refused` is called with each that can't be published.
+    When it is interrupted at any point the next run sends again what was not written down: that changes nothing, for versions
+    are the same. What came in meanwhile before the checkpoint is left to a later run. Raises Unavailable, ConfigurationError,
+    InvalidArgument.
+    """
+    began = checkpoints.read()
+    folder = location.folder
+    found = (
+        events_of_location(location, collection, after=began.after)
+        if folder is None
+        else events_of_folder(folder, collection, after=began.after)
+    )
+    sent: collections.deque[str] = collections.deque()  # ids that are not acknowledged
+
+    def records() -> Iterator[Record]:
+        for one in found:
+            if isinstance(one, Unpublished):
+                refused(one)
+                continue
+            try:
+                record = record_of(one)
+            except InvalidArgument as exc:
+                refused(Unpublished(one.photo_id, exc))
+                continue
+            sent.append(one.photo_id)
+            yield record
+
+    acknowledged = 0
+    for total in publisher.publish(records()):
+        last = ""
+        for _ in range(total - acknowledged):
+            last = sent.popleft()
+        acknowledged = total
+        if last:
+            checkpoints.write(Checkpoint(last, began.published + acknowledged))
+        yield began.published + acknowledged
+    checkpoints.remove()
