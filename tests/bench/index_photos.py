@@ -1,5 +1,6 @@
 """Photos to measure with: every default space at its real size, 20 tags, a caption, a place, a time; seeded."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -18,11 +19,11 @@ SPACES = (
 CAPTION = "view of the old harbour with boats near a lighthouse under clouds in summer light and two dogs on a beach"
 
 
-def batch(start: int, count: int) -> list[Document]:
+def batch(start: int, count: int, spaces: Sequence[Space] = SPACES) -> list[Document]:
     """Photos number `start` and on."""
     draw = np.random.default_rng(start)
     vectors = {}
-    for space in SPACES:
+    for space in spaces:
         rows = draw.standard_normal((count, space.vectors_per_photo, space.dimension), dtype=np.float32)
         vectors[space.name] = rows / np.linalg.norm(rows, axis=2, keepdims=True)
     return [
@@ -43,8 +44,8 @@ def batch(start: int, count: int) -> list[Document]:
             attributes={"camera": f"camera {number % 20}"},
             place=Place(number % 180 - 90, number % 360 - 180),
             taken_at=TakenAt(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=number), None),
-            vectors={space.name: vectors[space.name][number - start] for space in SPACES},
-            provenances={space.name: space.provenance for space in SPACES},
+            vectors={space.name: vectors[space.name][number - start] for space in spaces},
+            provenances={space.name: space.provenance for space in spaces},
         )
         for number in range(start, start + count)
     ]

@@ -31,6 +31,7 @@ COMMANDS = {
     "audit": ("miradouro.cli.audit", "Prove that the index holds what Kafka tells."),
     "backfill": ("miradouro.cli.backfill", "Publish an event for every photo of a folder or bucket."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
+    "plan": ("miradouro.cli.plan", "Tell how much of everything so many photos need."),
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),
 }

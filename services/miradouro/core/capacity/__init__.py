@@ -1,0 +1,9 @@
+"""How much of everything a load of photos needs: arithmetic alone, every figure with its formula and source.
+
+Demand ──► storage: bytes of one photo ──► plan: Figures
+"""
+
+from miradouro.core.capacity.demand import Demand
+from miradouro.core.capacity.plan import Figure, Plan, plan
+
+__all__ = ["Demand", "Figure", "Plan", "plan"]
