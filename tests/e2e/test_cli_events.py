@@ -75,6 +75,13 @@ def test_written_events_are_published_and_wrong_ones_are_told_by_their_line(kafk
     for told in ("line 3: ", "line 4: photoversion", "line 5: source"):
         assert told in done.err
     assert published(kafka, topic) == [PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg")]
+
+
+def test_a_source_that_is_not_there_is_told_before_kafka_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRADOURO_KAFKA_BOOTSTRAP", "127.0.0.1:9")
     missing = run("events", "publish", tmp_path / "missing")
-    assert missing.code == 1
-    assert "can't be read" in missing.err
+    assert (missing.code, missing.out) == (1, "")
+    assert (
+        missing.err
+        == f"error: source: there is no {tmp_path / 'missing'}; name a folder, a file of events, or - for standard input\n"
+    )

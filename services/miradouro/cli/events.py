@@ -31,10 +31,13 @@ def publish(*, source: Path, collection: str) -> None:
     again changes nothing that did not change. Exits with 1 when something could not be published; everything else is then.
     """
     from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
+    from miradouro.core.errors import InvalidArgument
     from miradouro.ingest.publishing import events_of_folder, events_of_lines
     from miradouro.runtime.settings import load
 
     settings = load(KafkaSettings)
+    if str(source) != "-" and not source.exists():  # before Kafka is asked for anything
+        raise InvalidArgument("source", f"there is no {source}; name a folder, a file of events, or - for standard input")
     wrong: list[str] = []
     if source.is_dir():
         found = events_of_folder(source, utf8(collection, "collection"))
