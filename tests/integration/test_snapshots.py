@@ -93,6 +93,9 @@ def test_a_folder_as_target_gets_a_file_named_by_the_time(index: SqliteIndex, tm
     assert made.suffix == ".db"
     assert str(made) in done.stdout
     assert index.stats()[0].photos == 120
+    new = miradouro("snapshot", f"{tmp_path / 'new'}/", "--data", tmp_path / "data")
+    assert new.returncode == 0, new.stderr
+    assert len(list((tmp_path / "new").iterdir())) == 1, "a name that ends in a slash is a folder, made if it is not there"
 
 
 @pytest.mark.usefixtures("index")

@@ -9,11 +9,13 @@ from miradouro.cli.options import data_option, json_option, settings_of
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path), metavar="FILE|DIR")
+@click.argument("word", metavar="FILE|DIR")
 @data_option
 @json_option
-def snapshot(*, target: Path, data: Path | None, as_json: bool) -> None:
+def snapshot(*, word: str, data: Path | None, as_json: bool) -> None:
     """Copy the index into FILE, or into a file in DIR that is named by the time; who searches or indexes goes on.
+
+    DIR is a folder that is there, or a name that ends in a slash: then it is made.
 
     Photos are not in it. Put it back with `miradouro restore`.
     """
@@ -22,6 +24,11 @@ def snapshot(*, target: Path, data: Path | None, as_json: bool) -> None:
     from miradouro.cli.output import write_json
 
     settings = settings_of(data=data)
+    if not word:
+        raise click.UsageError("FILE|DIR: it is empty; name a file or a folder")
+    target = Path(word)
+    if word.endswith("/") and target.parent.is_dir() and not target.exists():
+        target.mkdir()
     if target.is_dir():
         target = target / f"miradouro-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
     with shown_copy("snapshot") as progress:
