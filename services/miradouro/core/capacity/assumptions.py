@@ -30,16 +30,18 @@ EMBED_RATES = {
     ("efficientnet-lite0", "fp32"): 170 / 2,
 }
 INGEST_PHOTO_S = 0.025  # a JPEG of 12 megapixels: decoded for both networks, and fingerprints
-INGEST_NUMBER_S = 0.57e-6  # each number of a vector, written as JSON
+INGEST_NUMBER_S = 0.04e-6  # each number of a vector, written as JSON
 REPLICA_CORES = 2  # of an ingest or embedding replica on the CPU
-QUESTION_S = 0.008 + INGEST_PHOTO_S  # of the query service: 50 hits, and a photo of 12 megapixels decoded
+QUESTION_S = 0.007 + INGEST_PHOTO_S  # of the query service: 50 hits, and a photo of 12 megapixels decoded
 LEAST_REPLICAS = 2  # of every service, so that one may go
 EVENT_BYTES = 700.0  # key, headers and value of an event that names its photo by URI
 LEAST_PARTITIONS, PARTITIONS_PER_REPLICA = 6, 2
 KAFKA_COPIES = 3
-# Processor time of a data node to put a vector into the graphs and to merge them: so much and so much for each number of it.
-INDEX_DOCUMENT_S, INDEX_VECTOR_S, INDEX_NUMBER_S = 0.0010, 0.0003, 1.2e-6
-SEARCH_SEGMENT_S = 0.0010  # of a data node for one question in one segment
+# Processor time of a data node for a document, for each vector that goes into a graph, and for each number of it; with merges, as
+# of 60,000 photos. Larger segments cost more.
+INDEX_DOCUMENT_S, INDEX_VECTOR_S, INDEX_NUMBER_S = 0.0010, 0.0007, 1.2e-6
+# Of the data nodes for a question, and for each segment that it visits: half as much in graphs of 500 vectors, full ones are larger.
+SEARCH_S, SEARCH_SEGMENT_S = 0.005, 0.0010
 HEAP_LIMIT_BYTES, HEAP_SHARE = 31e9, 0.5
 SYSTEM_BYTES = 1e9  # of a node, beside heap and cache
 BREAKER = 0.5

@@ -51,7 +51,8 @@ def cluster(demand: Demand, photo: PhotoBytes) -> Cluster:
     segments = segments_in_shard(primary / demand.collections / collection_shards)
     index_s = given.INDEX_DOCUMENT_S + given.INDEX_VECTOR_S * given.vectors(demand) + given.INDEX_NUMBER_S * given.numbers(demand)
     index_cores = demand.rate * index_s * copies / given.BUSY
-    question_cores = demand.queries * collection_shards * segments * given.SEARCH_SEGMENT_S / given.BUSY
+    search_s = given.SEARCH_S + collection_shards * segments * given.SEARCH_SEGMENT_S
+    question_cores = demand.queries * search_s / given.BUSY
     heap = min(given.HEAP_LIMIT_BYTES, given.HEAP_SHARE * demand.node_memory_bytes)
     node_memory = demand.node_memory_bytes - heap
     node_memory = given.BREAKER * node_memory if demand.engine == "faiss" else node_memory - given.SYSTEM_BYTES
