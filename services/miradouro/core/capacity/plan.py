@@ -172,12 +172,13 @@ def _opensearch(demand: Demand, photo: PhotoBytes, found: Cluster) -> Iterator[_
     yield "shards in all", found.shards, "", f"{primaries:,} x {demand.collections:,} collections x {copies} copies", ("given",)
     told = f"{demand.rate:,g} photos/s x {found.index_s * 1e3:.1f} ms x {copies} copies / {busy}"
     yield "cores for indexing", found.index_cores, "cores", told, _MEASURED
-    segments = f"{primaries:,} shards x {found.segments:.0f} segments x {given.SEARCH_SEGMENT_S * 1e3:g} ms"
+    fixed, segment = (f"{seconds * 1e3:g} ms" for seconds in (given.SEARCH_S, given.SEARCH_SEGMENT_S))
+    search = f"({fixed} + {primaries:,} shards x {found.segments:.0f} segments x {segment})"
     yield (
         "cores for questions",
         found.question_cores,
         "cores",
-        f"{demand.queries:,g} questions/s x {segments} / {busy}",
+        f"{demand.queries:,g} questions/s x {search} / {busy}",
         _MEASURED,
     )
     told = f"half of {demand.node_memory_bytes / 1e9:g} GB, at most {given.HEAP_LIMIT_BYTES / 1e9:g} GB"
