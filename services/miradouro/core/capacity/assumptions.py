@@ -40,7 +40,8 @@ KAFKA_COPIES = 3
 # Processor time of a data node for a document, for each vector that goes into a graph, and for each number of it; with merges, as
 # of 60,000 photos. Larger segments cost more.
 INDEX_DOCUMENT_S, INDEX_VECTOR_S, INDEX_NUMBER_S = 0.0010, 0.0007, 1.2e-6
-# Of the data nodes for a question, and for each segment that it visits: half as much in graphs of 500 vectors, full ones are larger.
+# Of the data nodes for a question, and for each segment that it visits: half as much in graphs of 500 vectors, and full ones are
+# larger.
 SEARCH_S, SEARCH_SEGMENT_S = 0.005, 0.0010
 HEAP_LIMIT_BYTES, HEAP_SHARE = 31e9, 0.5
 SYSTEM_BYTES = 1e9  # of a node, beside heap and cache
