@@ -13,6 +13,7 @@ import pytest
 from miradouro.bundles.manifest import manifests
 from miradouro.cli.main import cli
 from miradouro.core.filter_grammar import FORMS, parse_filter
+from miradouro.runtime.known_settings import KNOWN
 from miradouro.runtime.settings import SettingRow, Settings, table
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,11 @@ def test_the_settings_table_is_complete_and_true() -> None:
     written = {line for line in section("Settings").splitlines() if line.startswith("| `")}
     assert "\n".join(sorted(wanted - written)) == "", "missing in the README, or told otherwise there"
     assert "\n".join(sorted(written - wanted)) == "", "in the README, but no such setting"
+
+
+def test_start_up_knows_every_setting_by_name() -> None:
+    """Whoever adds or removes a setting does so in runtime/known_settings.py too."""
+    assert sorted(KNOWN ^ {row.variable for row in table(*settings_classes())}) == []
 
 
 def test_every_setting_has_a_description() -> None:

@@ -94,7 +94,7 @@ def _verified_record(path: Path, manifest: Manifest, precision: str) -> BuildRec
         record = BuildRecord.model_validate_json(record_path(path).read_bytes())
         size, sha256 = path.stat().st_size, sha256_of(path)
     except FileNotFoundError as exc:
-        raise BadBundle(f"{exc.filename}: no such model file; {again}") from exc
+        raise BadBundle(f"{exc.filename}: no such model file; {again}, or let MIRADOURO_MODELS_DIR name its folder") from exc
     except OSError as exc:
         raise BadBundle(f"{path}: the model file can't be read: {exc}; {again}") from exc
     except ValidationError as exc:

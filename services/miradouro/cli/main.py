@@ -59,10 +59,14 @@ class _Commands(click.Group):
 @click.version_option(package_name="miradouro", prog_name="miradouro")
 def cli() -> None:
     """A search engine for photos that looks at the pictures."""
+    from miradouro.runtime.known_settings import check_names  # here: the list of commands needs no settings
+
+    check_names(os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and ends the process: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on standard error; what they tell, our errors tell
     try:
         code = cli.main(arguments, prog_name="miradouro", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as exc:

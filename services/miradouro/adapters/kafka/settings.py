@@ -46,6 +46,10 @@ class KafkaSettings(Settings):
             "reconnect_backoff_max_ms": 5_000,
         }
         if self.kafka_ca_file:
+            if not Path(self.kafka_ca_file).is_file():
+                raise ConfigurationError(
+                    f"MIRADOURO_KAFKA_CA_FILE={self.kafka_ca_file!r}: there is no such file; name a PEM file"
+                )
             options["ssl_cafile"] = self.kafka_ca_file
         if self.kafka_security_protocol.startswith("SASL"):
             try:

@@ -59,6 +59,8 @@ def connect(settings: OpenSearchSettings) -> OpenSearch:
     auth = None
     if settings.opensearch_username:
         auth = (settings.opensearch_username, _read(settings.opensearch_password_file, "MIRADOURO_OPENSEARCH_PASSWORD_FILE"))
+    if settings.opensearch_ca_file:
+        _read(settings.opensearch_ca_file, "MIRADOURO_OPENSEARCH_CA_FILE")
     try:
         return OpenSearch(
             hosts=[url.strip() for url in settings.opensearch_url.split(",")],

@@ -10,7 +10,11 @@ from miradouro.runtime.settings import Settings
 class OpenSearchSettings(Settings):
     """Which cluster, and how collections are laid out in it."""
 
-    opensearch_url: str = Field("http://127.0.0.1:9200", description="URL of the cluster; several separated by commas.")
+    opensearch_url: str = Field(
+        "http://127.0.0.1:9200",
+        pattern=r"^\s*https?://[^\s,/]+[^\s,]*(\s*,\s*https?://[^\s,/]+[^\s,]*)*\s*$",
+        description="URL of the cluster; several separated by commas.",
+    )
     opensearch_username: str = Field("", description="User of the cluster; empty for none.")
     opensearch_password_file: str = Field("", description="File that holds the user's password.")
     opensearch_ca_file: str = Field("", description="PEM file of the authority that signed the cluster's certificate.")

@@ -36,4 +36,7 @@ def translated(folder: Path) -> Iterator[None]:
     except UnicodeEncodeError as exc:
         raise InvalidArgument("text", f"{exc.object!r} is no valid Unicode: {exc.reason}") from exc
     except OSError as exc:
-        raise Unavailable(f"data folder {folder}: {exc}; check the disk, the space left on it and its rights") from exc
+        raise Unavailable(
+            f"data folder {folder}: {exc}; check the disk, the space left on it and its rights, or name another "
+            "(--data, MIRADOURO_DATA_DIR)"
+        ) from exc

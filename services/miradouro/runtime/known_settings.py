@@ -1,0 +1,126 @@
+"""The settings of every process, by name: what the environment calls so and is none of them is most likely misspelt.
+
+Processes of one deployment may share an environment, so each takes the settings of all; and none imports the others to know them.
+A test holds this list and the settings together.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+
+from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.settings import ENV_PREFIX
+
+KNOWN = frozenset(
+    f"{ENV_PREFIX}{name}"
+    for name in (
+        "BUNDLES",
+        "CALL_TIMEOUT_S",
+        "COLLECTIONS",
+        "DATA_DIR",
+        "DECODE_PENDING_BYTES",
+        "DECODE_THREADS",
+        "DEFAULT_SPACE",
+        "EMBEDDING_ADDRESS",
+        "EMBEDDING_LISTEN",
+        "EMBED_TIMEOUT_S",
+        "EXACT_VECTORS",
+        "FETCH_CONNECT_S",
+        "FETCH_REDIRECTS",
+        "FETCH_TIMEOUT_S",
+        "GS_ENDPOINT",
+        "HANDLER_THREADS",
+        "HEALTH_LISTEN",
+        "HTTP_CALL_TIMEOUT_S",
+        "HTTP_HOSTS",
+        "HTTP_LISTEN",
+        "HTTP_PENDING_BYTES",
+        "HTTP_RECEIVE_TIMEOUT_S",
+        "INFERENCE_THREADS",
+        "INGEST_COMMIT_INTERVAL_MS",
+        "INGEST_COMMIT_PHOTOS",
+        "INGEST_LISTEN",
+        "INGEST_MAX_BYTES",
+        "INGEST_MAX_PHOTOS",
+        "INGEST_RETRY_S",
+        "INGEST_WORKERS",
+        "INLINE_STORE",
+        "KAFKA_BOOTSTRAP",
+        "KAFKA_CA_FILE",
+        "KAFKA_COMMIT_INTERVAL_S",
+        "KAFKA_DEAD_TOPIC",
+        "KAFKA_GROUP",
+        "KAFKA_PARTITIONS",
+        "KAFKA_PASSWORD_FILE",
+        "KAFKA_PENDING_BYTES",
+        "KAFKA_PENDING_EVENTS",
+        "KAFKA_REPLICATION",
+        "KAFKA_SASL_MECHANISM",
+        "KAFKA_SECURITY_PROTOCOL",
+        "KAFKA_TOPIC",
+        "KAFKA_USERNAME",
+        "LISTEN",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "MAX_BATCH_PHOTOS",
+        "MAX_CONCURRENT_CALLS",
+        "MAX_MESSAGE_BYTES",
+        "MAX_PHOTO_BYTES",
+        "MAX_PHOTO_PIXELS",
+        "METRICS_LISTEN",
+        "MIN_PING_INTERVAL_S",
+        "MODELS_DIR",
+        "OFFLINE",
+        "OPENSEARCH_BULK_BYTES",
+        "OPENSEARCH_BULK_REQUESTS",
+        "OPENSEARCH_CA_FILE",
+        "OPENSEARCH_ENGINE",
+        "OPENSEARCH_EXACT_VECTORS",
+        "OPENSEARCH_PASSWORD_FILE",
+        "OPENSEARCH_PIPELINE",
+        "OPENSEARCH_PREFIX",
+        "OPENSEARCH_REFRESH",
+        "OPENSEARCH_REFRESH_INTERVAL",
+        "OPENSEARCH_REPLICAS",
+        "OPENSEARCH_SHARDS",
+        "OPENSEARCH_TIMEOUT_S",
+        "OPENSEARCH_URL",
+        "OPENSEARCH_USERNAME",
+        "PAGE_KEY_FILE",
+        "PHOTO_CA_FILE",
+        "PHOTO_PRIVATE_HOSTS",
+        "PHOTO_ROOTS",
+        "PHOTO_SOURCES",
+        "PIPELINE",
+        "PRECISION",
+        "PROVIDER",
+        "QUERY_LISTEN",
+        "QUEUE_TENSORS",
+        "S3_ENDPOINT",
+        "SHUTDOWN_GRACE_S",
+        "SPACES",
+        "THUMBNAIL_DIR",
+        "TLS_CA_FILE",
+        "TLS_CERT_FILE",
+        "TLS_CLIENT_CA_FILE",
+        "TLS_KEY_FILE",
+        "TOKEN_FILE",
+        "WATCH_RESCAN_S",
+        "WATCH_SETTLE_MS",
+    )
+)
+# What our own tests use, and what Kubernetes tells of a Service called miradouro-something.
+_OTHERS = re.compile(r"MIRADOURO_((TEST|BENCH)_.*|.*_SERVICE_(HOST|PORT(_.*)?)|(.*_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)")
+_LINK = re.compile(r"(tcp|udp|sctp)://")
+
+
+def check_names(variables: Mapping[str, str]) -> None:
+    """Raises ConfigurationError for a variable that is named as a setting of ours and is none; it tells the nearest one."""
+    for name, value in sorted(variables.items()):
+        if not name.startswith(ENV_PREFIX) or name in KNOWN or _OTHERS.fullmatch(name):
+            continue
+        if name.endswith("_PORT") and _LINK.match(value):
+            continue
+        near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.75)
+        advice = f"did you mean {near[0]}?" if near else "the README lists them"
+        raise ConfigurationError(f"{name} is set, and there is no such setting: {advice}")

@@ -1,0 +1,125 @@
+"""What a server says that can't start, or can't work yet: one line that names the setting or the peer, and never ready."""
+
+import json
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.certificates import self_signed
+from tests.e2e.command import START_S, start
+
+EMBEDDING, INGEST, QUERY = (("serve", name, "--listen", "127.0.0.1:0") for name in ("embedding", "ingest", "query"))
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    """An address at which somebody listens already."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def refused(*words: object, **environment: str) -> str:
+    """What a server that does not start says: one line. It must end with an exit status of 1."""
+    server = start(*words, **environment)
+    try:
+        _, err = server.communicate(timeout=START_S)
+    finally:
+        server.kill()
+    assert server.returncode == 1, err
+    told = [line for line in err.splitlines() if not line.startswith("{")]
+    assert len(told) == 1, err
+    assert "Traceback" not in err
+    return told[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "told"),
+    [
+        (EMBEDDING, {"MIRADOURO_QUEUE_TENSOR": "512"}, "MIRADOURO_QUEUE_TENSOR is set, and there is no such setting: did"),
+        (EMBEDDING, {"MIRADOURO_TOKEN_FILE": "/nowhere"}, "MIRADOURO_TOKEN_FILE='/nowhere': No such file"),
+        (EMBEDDING, {"MIRADOURO_TLS_CERT_FILE": "/nowhere"}, "MIRADOURO_TLS_CERT_FILE is set and MIRADOURO_TLS_KEY_FILE is not"),
+        (INGEST, {"MIRADOURO_PIPELINE": "/nowhere"}, "MIRADOURO_PIPELINE=/nowhere"),
+        (INGEST, {"MIRADOURO_KAFKA_CA_FILE": "/nowhere"}, "MIRADOURO_KAFKA_CA_FILE='/nowhere'"),
+        (QUERY, {"MIRADOURO_OPENSEARCH_URL": "cluster:9200"}, "MIRADOURO_OPENSEARCH_URL='cluster:9200'"),
+        (QUERY, {"MIRADOURO_OPENSEARCH_CA_FILE": "/nowhere"}, "MIRADOURO_OPENSEARCH_CA_FILE='/nowhere'"),
+        (QUERY, {"MIRADOURO_OPENSEARCH_USERNAME": "ana"}, "MIRADOURO_OPENSEARCH_PASSWORD_FILE is not set"),
+        (QUERY, {"MIRADOURO_PAGE_KEY_FILE": "/nowhere"}, "MIRADOURO_PAGE_KEY_FILE='/nowhere'"),
+        (QUERY, {"MIRADOURO_HTTP_LISTEN": "0.0.0.0:0"}, "MIRADOURO_HTTP_LISTEN='0.0.0.0:0' reaches beyond this machine"),
+        (("serve", "query", "--listen", "0.0.0.0:0"), {}, "MIRADOURO_TLS_KEY_FILE, MIRADOURO_TOKEN_FILE"),
+        (("up", "--listen", "127.0.0.1:0", "--data", "/proc/nowhere"), {}, "MIRADOURO_DATA_DIR"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(
+    words: tuple[str, ...], environment: dict[str, str], told: str
+) -> None:
+    assert told in refused(*words, **environment)
+
+
+@pytest.mark.parametrize("setting", ["MIRADOURO_METRICS_LISTEN", "MIRADOURO_HEALTH_LISTEN", "MIRADOURO_HTTP_LISTEN"])
+def test_a_port_in_use_ends_the_start_in_one_line_that_names_it(taken: str, setting: str) -> None:
+    assert refused(*QUERY, **{setting: taken}).startswith(f"error: {setting}='{taken}': can")
+
+
+def test_the_services_own_port_in_use_is_named(taken: str) -> None:
+    assert f"--listen='{taken}': can't listen there" in refused("serve", "query", "--listen", taken)
+
+
+def test_a_token_file_that_can_t_be_used_is_named_and_not_told(tmp_path: Path) -> None:
+    pair = self_signed(tmp_path, "it")
+    (tmp_path / "token").write_text("short-and-secret")
+    told = refused(
+        *QUERY,
+        MIRADOURO_TLS_CERT_FILE=str(pair.certificate),
+        MIRADOURO_TLS_KEY_FILE=str(pair.key),
+        MIRADOURO_TOKEN_FILE=str(tmp_path / "token"),
+    )
+    assert "MIRADOURO_TOKEN_FILE" in told
+    assert "secret" not in told
+
+
+def test_a_model_that_is_not_the_one_that_was_built_is_never_loaded(models_dir: Path, tmp_path: Path) -> None:
+    for path in models_dir.glob("efficientnet-lite0-int8.*"):
+        shutil.copy(path, tmp_path)
+    with (tmp_path / "efficientnet-lite0-int8.onnx").open("r+b") as file:
+        file.seek(1_000)
+        file.write(b"x")
+    told = refused(*EMBEDDING, MIRADOURO_MODELS_DIR=str(tmp_path), MIRADOURO_BUNDLES="efficientnet-lite0")
+    assert "the model file is corrupt (sha256 " in told
+    assert "miradouro models pull efficientnet-lite0" in told
+
+
+def test_a_service_whose_peers_do_not_answer_stays_up_names_them_and_is_not_ready() -> None:
+    server = start(
+        *QUERY,
+        MIRADOURO_OPENSEARCH_URL=f"http://{NOBODY}",
+        MIRADOURO_EMBEDDING_ADDRESS=NOBODY,
+        MIRADOURO_HEALTH_LISTEN="127.0.0.1:0",
+    )
+    assert server.stdout is not None
+    assert server.stderr is not None
+    try:
+        probes = server.stdout.readline().split()[-1]
+        assert server.stdout.readline().startswith("query service listening on ")
+        told = [json.loads(server.stderr.readline()) for _ in range(2)]
+        assert {(one["peer"], one["setting"], one["ready"]) for one in told} == {
+            ("opensearch", "MIRADOURO_OPENSEARCH_URL", False),
+            ("embedding", "MIRADOURO_EMBEDDING_ADDRESS", True),
+        }
+        with grpc.insecure_channel(probes) as channel:
+            status = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=START_S).status
+        assert status == health_pb2.HealthCheckResponse.NOT_SERVING
+        server.send_signal(signal.SIGTERM)
+        _, err = server.communicate(timeout=START_S)
+    finally:
+        server.kill()
+    assert server.returncode == 0, err
+    assert "Traceback" not in err
