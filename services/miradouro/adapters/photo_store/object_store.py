@@ -55,7 +55,8 @@ class ObjectStore:
     ) -> None:
         self._scheme, self._total_s = scheme, total_s
         self._kept_in = kept_in if kept_in and kept_in.scheme == scheme else None
-        self._sources = [one for one in (*sources, *([kept_in] if kept_in else [])) if one.scheme == scheme]
+        places = (*sources, *([kept_in] if kept_in else []))
+        self._sources = [one for one in dict.fromkeys(places) if one.scheme == scheme]
         self._files, self._errors = _opened(scheme, endpoint, connect_s, total_s)
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
@@ -116,7 +117,7 @@ def _opened(scheme: str, endpoint: str, connect_s: float, total_s: float) -> tup
     """
     package = _PACKAGES[scheme]
     try:
-        module = importlib.import_module(package)
+        importlib.import_module(package)
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
             f"{scheme}:// needs the package {package}, which is not installed: install miradouro[{scheme}], "
@@ -124,10 +125,13 @@ def _opened(scheme: str, endpoint: str, connect_s: float, total_s: float) -> tup
         ) from exc
     aiohttp = importlib.import_module("aiohttp")
     if scheme == "gs":
-        files = module.GCSFileSystem(endpoint_url=endpoint or None, skip_instance_cache=True, use_listings_cache=False)
+        # Of the core: the package's own class asks first, with other keys and other clients, of which kind a bucket is.
+        files = importlib.import_module("gcsfs.core").GCSFileSystem(
+            endpoint_url=endpoint or None, skip_instance_cache=True, use_listings_cache=False
+        )
         auth, retry = importlib.import_module("google.auth.exceptions"), importlib.import_module("gcsfs.retry")
         return files, (OSError, aiohttp.ClientError, auth.GoogleAuthError, retry.HttpError)
-    files = module.S3FileSystem(
+    files = importlib.import_module("s3fs").S3FileSystem(
         endpoint_url=endpoint or None,
         config_kwargs={
             "connect_timeout": connect_s,
@@ -161,5 +165,5 @@ def _is_empty_range(exc: Exception) -> bool:
 
 def _said(exc: Exception) -> str:
     """An error in one line, with what it was made from: S3's own code stands there."""
-    words = [f"{type(one).__name__}: {one}" for one in (exc, exc.__cause__) if one is not None]
+    words = [f"{type(one).__name__}: {str(one) or 'no answer in time'}" for one in (exc, exc.__cause__) if one is not None]
     return " ".join("; ".join(words).split())[:500]
