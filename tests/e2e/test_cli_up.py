@@ -55,7 +55,9 @@ def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server
     with up(data) as address:
         assert _answers(photos, "--data", data) == here
         assert _answers(photos, "--server", address) == here
-        assert run("stats", "--data", data, "--json").json["collections"] == stats
+        for place in (("--data", data), ("--server", address)):
+            assert run("stats", *place, "--json").json["collections"] == stats
+        assert "exclude each other" in run("stats", "--server", address, "--data", data).err
 
         second = run("up", "--data", data, "--listen", "127.0.0.1:0")
         assert second.code == 1

@@ -43,6 +43,19 @@ def data_option(command: Command) -> Command:
     )(command)
 
 
+def server_option(command: Command) -> Command:
+    """--server HOST:PORT."""
+    return click.option("--server", metavar="HOST:PORT", callback=named_server, help="Ask this server instead of a data folder.")(
+        command
+    )
+
+
+def check_one_place(*, server: str | None, data: Path | None) -> None:
+    """Raises UsageError when both a server and a data folder are named."""
+    if server is not None and data is not None:
+        raise click.UsageError("--server and --data exclude each other: a server has its own data folder")
+
+
 def collection_option(command: Command) -> Command:
     """--collection NAME."""
     return click.option("--collection", default="photos", show_default=True, metavar="NAME", help="Collection of photos.")(

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from miradouro.cli.options import collection_option, data_option, json_option, named_server, offline_option, settings_of, utf8
+from miradouro.cli.options import (
+    check_one_place,
+    collection_option,
+    data_option,
+    json_option,
+    offline_option,
+    server_option,
+    settings_of,
+    utf8,
+)
 from miradouro.core.errors import BadPhoto, InvalidArgument
 
 if TYPE_CHECKING:
@@ -49,7 +58,7 @@ FACETS = ("tag", "owner", "year", "camera")
 @click.option("--all", "every", is_flag=True, help="Print every hit that pages reach, instead of --limit.")
 @click.option("--max-distance", type=float, metavar="D", help="Largest distance, 0 to 2, for --photo and --like.")
 @click.option("--exact", is_flag=True, help="Use no approximate structure.")
-@click.option("--server", metavar="HOST:PORT", callback=named_server, help="Ask this server instead of a data folder.")
+@server_option
 @collection_option
 @data_option
 @offline_option
@@ -89,8 +98,7 @@ def search(
     if more_keywords and not keywords:
         whose = f"words for {kinds[0]} go" if kinds else "a value of --filter goes"
         raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; {whose} into one pair of quotes")
-    if server is not None and data is not None:
-        raise click.UsageError("--server and --data exclude each other: a server has its own data folder")
+    check_one_place(server=server, data=data)
     if every and limit is not None:
         raise click.UsageError("--all and --limit exclude each other")
 
