@@ -73,15 +73,17 @@ accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the
 	$(BIN)/python -m tests.accept --photos "$(PHOTOS)" --work build/accept
 
 # The locks hold every package with its hashes, for every platform and Python 3.11 or newer.
-LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade pyproject.toml
+LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade
 
 lock:  ## resolve pyproject.toml anew into requirements/*.lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	$(LOCK) --extra cpu --group build -o requirements/cpu.lock
-	$(LOCK) --extra s3 --extra gs -c requirements/cpu.lock -o requirements/stores.lock
-	$(LOCK) --extra gpu --group build -c requirements/cpu.lock -o requirements/gpu.lock
-	$(LOCK) --extra cpu --extra heif --extra s3 --extra gs --group build --group dev -c requirements/cpu.lock -o requirements/dev-cpu.lock
+	$(LOCK) pyproject.toml --extra cpu --group build -o requirements/cpu.lock
+	$(LOCK) pyproject.toml --extra s3 --extra gs -c requirements/cpu.lock -o requirements/stores.lock
+	$(LOCK) pyproject.toml --extra gpu --group build -c requirements/cpu.lock -o requirements/gpu.lock
+	$(LOCK) --group sbom -c requirements/cpu.lock -o requirements/sbom.lock
+	$(LOCK) pyproject.toml --extra cpu --extra heif --extra s3 --extra gs --group build --group dev -c requirements/cpu.lock \
+	    -o requirements/dev-cpu.lock
 
 clean:  ## remove what was built, and the virtual environment
 	rm -rf build $(VENV)

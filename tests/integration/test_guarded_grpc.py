@@ -11,6 +11,7 @@ from miradouro.core.errors import Unauthenticated, Unavailable
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import ClientSecurity, client_security, server_security
+from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
 from tests.certificates import Pair, self_signed, settings, signed, swap, token
@@ -152,3 +153,32 @@ def test_a_new_certificate_is_shown_to_new_connections_and_open_ones_go_on(tmp_p
             assert ask(open_one, "Shout", "b") == "B"
         with open_channel(server.target, security=trusting(old, tokens=tokens)) as channel:
             assert refusal(channel).code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_every_address_of_a_name_takes_its_share():
+    first, second = Echo(), Echo()
+    with (
+        running([service(first)]) as one,
+        running([service(second)]) as other,
+        open_channel(f"ipv4:{one.target},{other.target}") as channel,
+    ):
+        while not (first.calls and second.calls):  # the second connection may take a moment longer
+            assert ask(channel, "Shout", "a") == "A"
+            assert len(first.calls) + len(second.calls) < 10_000
+        before = len(first.calls), len(second.calls)
+        for _ in range(10):
+            ask(channel, "Shout", "a")
+        assert (len(first.calls) - before[0], len(second.calls) - before[1]) == (5, 5)
+
+
+def test_clients_are_asked_to_connect_anew_now_and_then_and_notice_nothing():
+    echo = Echo()
+    with (
+        running([service(echo)], settings=ServerSettings(max_connection_age_s=1)) as server,
+        open_channel(server.target) as channel,
+    ):
+        states: list[grpc.ChannelConnectivity] = []
+        channel.subscribe(states.append)
+        while states.count(grpc.ChannelConnectivity.READY) < 2:
+            assert ask(channel, "Shout", "a") == "A"
+            assert len(echo.calls) < 100_000

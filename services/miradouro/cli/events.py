@@ -73,6 +73,18 @@ def schema(*, only_data: bool, as_asyncapi: bool) -> None:
     click.echo(json.dumps(told, indent=2))
 
 
+@events.command()
+def topics() -> None:
+    """Make the topics of events and dead letters where they are missing; those that are there stay as they are."""
+    from miradouro.adapters.kafka import KafkaSettings, ensure_topics
+    from miradouro.runtime.settings import load
+
+    settings = load(KafkaSettings)
+    made = ensure_topics(settings)
+    for name in (settings.kafka_topic, settings.kafka_dead_topic):
+        click.echo(f"{name}: {'made' if name in made else 'was there'}")
+
+
 def _lines_of(path: Path) -> Iterator[bytes]:
     from miradouro.core.errors import InvalidArgument
 

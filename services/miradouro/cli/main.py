@@ -27,6 +27,7 @@ COMMANDS = {
     "up": ("miradouro.cli.up", "Run all services in one process."),
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
     "serve": ("miradouro.cli.serve", "Run one service."),
+    "health": ("miradouro.cli.health", "Ask a running service whether it would answer."),
     "events": ("miradouro.cli.events", "Publish photo events to Kafka, and tell what they look like."),
     "audit": ("miradouro.cli.audit", "Prove that the index holds what Kafka tells."),
     "backfill": ("miradouro.cli.backfill", "Publish an event for every photo of a folder or bucket."),

@@ -34,7 +34,10 @@ def open_embedding(settings: EmbeddingSettings, *, models: Path, registry: Colle
     """
     bundles = [open_bundle(name, precision=settings.precision, folder=models) for name in settings.bundles]
     networks = OnnxEmbedder(
-        bundles, provider=settings.provider, threads=settings.inference_threads, cache_folder=models / "tensorrt"
+        bundles,
+        provider=settings.provider,
+        threads=settings.inference_threads,
+        cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
     )
     with run_embedding(networks, settings, registry=registry) as parts:
         yield parts

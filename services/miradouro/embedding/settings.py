@@ -1,5 +1,6 @@
 """Settings of the embedding service."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -23,6 +24,9 @@ class EmbeddingSettings(Settings):
     )
     provider: Provider = Field(
         Provider.CPU, description="Where networks run: cpu, cuda or tensorrt; never another than this one."
+    )
+    tensorrt_cache_dir: Path | None = Field(
+        None, description="Folder where TensorRT keeps the engines that it built; empty for `tensorrt` in the folder of models."
     )
     inference_threads: int = Field(0, ge=0, le=256, description="Threads of one forward pass on the CPU; 0 for one per CPU.")
     max_batch_photos: int = Field(

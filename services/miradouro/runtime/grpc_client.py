@@ -44,6 +44,8 @@ def open_channel(
 ) -> grpc.Channel:
     """A channel to `target` (host:port); it connects at the first call and again whenever the peer comes back.
 
+    Of a host with several addresses all are called in turn.
+
     It speaks TLS and shows our token as the settings say, unless `security` is given. Raises ConfigurationError: a wrong setting,
     or a token that would leave this machine in clear.
     """
@@ -53,6 +55,7 @@ def open_channel(
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_reconnect_backoff_ms", 5_000),
+        ("grpc.lb_policy_name", "round_robin"),  # every address of a name takes its share, not the first alone
     ]
     if security.credentials is None:
         channel = grpc.insecure_channel(target, options=options)

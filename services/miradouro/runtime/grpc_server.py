@@ -240,6 +240,7 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.so_reuseport", 0),  # otherwise a second process takes the same port and half of the calls, silently
         ("grpc.http2.min_ping_interval_without_data_ms", settings.min_ping_interval_s * 1000),
+        ("grpc.max_connection_age_ms", settings.max_connection_age_s * 1000),
         ("grpc.http2.max_ping_strikes", 2),
         ("grpc.keepalive_permit_without_calls", 0),
     ]

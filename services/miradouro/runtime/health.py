@@ -17,6 +17,7 @@ from miradouro.runtime.addresses import Address, open_address
 from miradouro.runtime.event_loop import event_loop
 
 READINESS_INTERVAL_S = 0.25
+LIVENESS = "liveness"  # served under this name as long as the event loop turns: probes that restart a process ask for it
 _SETTING = "MIRADOURO_HEALTH_LISTEN"
 _STATUS = health_pb2.HealthCheckResponse
 _log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ class Service:
 
 
 class Health:
-    """What the health service tells: of each service, and for the server ("") that of all of them.
+    """What the health service tells: of each service, and for the server ("") that of all of them; and LIVENESS, always.
 
     NOT_SERVING until `follow`, then as the services say, and NOT_SERVING for good from `drain` on. Used on the event loop.
     """
@@ -54,6 +55,7 @@ class Health:
         """Tells of services that are not there yet."""
         for name in (*names, ""):
             await self.servicer.set(name, _STATUS.NOT_SERVING)
+        await self.servicer.set(LIVENESS, _STATUS.SERVING)
 
     async def follow(self, services: Sequence[Service]) -> None:
         """From now on tells what the services say."""

@@ -40,6 +40,13 @@ class ServerSettings(Settings):
     shutdown_grace_s: float = Field(
         8.0, ge=0, le=600, description="Seconds that calls in progress get to end after SIGTERM; Ctrl-C gives one second."
     )
+    max_connection_age_s: int = Field(
+        300,
+        ge=1,
+        le=86_400,
+        description="Seconds after which a client is asked to connect anew, so that it finds replicas that were added; "
+        "calls in progress go on.",
+    )
     min_ping_interval_s: int = Field(
         300, ge=1, le=86_400, description="Seconds between keepalive pings that a client must keep; faster ones are disconnected."
     )

@@ -126,7 +126,10 @@ def open_embedder(
         from miradouro.embedding.composition import run_embedding
 
         networks = OnnxEmbedder(
-            opened, provider=settings.provider, threads=settings.inference_threads, cache_folder=models / "tensorrt"
+            opened,
+            provider=settings.provider,
+            threads=settings.inference_threads,
+            cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
         )
         with run_embedding(networks, settings, registry=registry or CollectorRegistry()) as parts:
             yield parts

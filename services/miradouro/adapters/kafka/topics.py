@@ -13,9 +13,9 @@ from miradouro.core.errors import Unavailable
 _DEAD_LETTERS_KEPT_MS = 30 * 24 * 3_600 * 1_000
 
 
-def ensure_topics(settings: KafkaSettings) -> list[str]:
-    """Makes the topics that are missing, and tells which; those that are there stay as they are. Raises Unavailable."""
-    wanted = {
+def wanted_topics(settings: KafkaSettings) -> dict[str, dict[str, str]]:
+    """Topic → its configuration, in Kafka's own words."""
+    return {
         settings.kafka_topic: {
             "cleanup.policy": "compact",
             "retention.ms": "-1",
@@ -27,6 +27,11 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
             "max.message.bytes": str(MAX_DEAD_LETTER_BYTES),
         },
     }
+
+
+def ensure_topics(settings: KafkaSettings) -> list[str]:
+    """Makes the topics that are missing, and tells which; those that are there stay as they are. Raises Unavailable."""
+    wanted = wanted_topics(settings)
     with translated():
         admin = KafkaAdminClient(**settings.connection)
         try:
