@@ -2,16 +2,18 @@
 
 import signal
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from kafka import KafkaAdminClient
 from miradouro.core.event import EventKind, PhotoEvent
 
-from tests.e2e.many_machines import Town, eventually, town
+from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
 from tests.faults.test_consumer_faults import lag
 from tests.pictures import jpeg
 
+pytestmark = pytest.mark.usefixtures("models_dir")
 COLLECTION = "patient"
 PENDING = 16
 RETRY_S = 1.0  # what a single call may take; a stream waits as long as it takes
@@ -27,31 +29,47 @@ def member_of(here: Town) -> str:
     return str(member["member_id"])
 
 
-@pytest.mark.usefixtures("models_dir")
-@pytest.mark.parametrize(
-    ("photos", "crashes", "away_s"),
-    [(120, 3, 4 * RETRY_S), pytest.param(400, 1, 330.0, marks=pytest.mark.long)],
-    ids=["three crashes", "beyond max.poll.interval"],
-)
-def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
-    kafka: str, opensearch: str, photos: int, crashes: int, away_s: float
-) -> None:
+@contextmanager
+def load(kafka: str, opensearch: str, photos: int, **settings: str) -> Iterator[tuple[Town, ServiceProcess, ServiceProcess]]:
+    """A town whose topic holds two events of each photo, the embedding service, and a consumer that has begun with it."""
     with town(kafka, opensearch) as here:
         here.environment |= {
             "MIRADOURO_BUNDLES": "efficientnet-lite0",
             "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
             "MIRADOURO_INGEST_RETRY_S": str(RETRY_S),
             "MIRADOURO_KAFKA_PENDING_EVENTS": str(PENDING),
+            **settings,
         }
-        picture = jpeg(seed=1)
         for i in range(photos):
-            name = f"{i:04}.jpg"
+            name, picture = f"{i:04}.jpg", jpeg(seed=i)
             here.publish(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=picture))
             here.publish(PhotoEvent(f"{name}-2", EventKind.UPDATED, COLLECTION, name, 2, data=picture, title=f"{i}"))
         embedding = here.start("embedding")
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
         ingest = here.start("ingest")
         eventually("the group is settled", lambda: member_of(here) != "")
+        eventually("photos are being stored", lambda: len(here.versions(COLLECTION)) > 0)
+        yield here, embedding, ingest
+
+
+def assert_all_stored(here: Town, photos: int) -> None:
+    """Fails unless every photo comes to stand at its newest version and nothing is a dead letter."""
+    wanted = {f"{i:04}.jpg": (2, False) for i in range(photos)}
+    eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)
+    eventually("everything is committed", lambda: lag(here) == 0)
+    assert here.letters.list() == ([], "")
+    assert {here.index.get(COLLECTION, name).title for name in wanted} == {str(i) for i in range(photos)}
+
+
+@pytest.mark.parametrize(
+    ("photos", "crashes", "away_s"),
+    [(80, 2, 3 * RETRY_S), pytest.param(400, 1, 330.0, marks=pytest.mark.long)],
+    ids=["two crashes", "beyond max.poll.interval"],
+)
+def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
+    kafka: str, opensearch: str, photos: int, crashes: int, away_s: float
+) -> None:
+    with load(kafka, opensearch, photos) as (here, embedding, ingest):
         member, stored = member_of(here), 0
         for _ in range(crashes):
             eventually("photos are being stored", lambda: len(here.versions(COLLECTION)) > stored)  # noqa: B023 # called at once
@@ -66,10 +84,36 @@ def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
             assert stored < photos, "it was in the middle of them"
             assert member_of(here) == member, "the group did not go on without it"
             embedding = here.start("embedding", listen=embedding.address)
-        wanted = {f"{i:04}.jpg": (2, False) for i in range(photos)}
-        eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)
-        eventually("everything is committed", lambda: lag(here) == 0)
-        assert here.letters.list() == ([], "")
-        assert {here.index.get(COLLECTION, name).title for name in wanted} == {str(i) for i in range(photos)}
+        assert_all_stored(here, photos)
         eventually("it is ready again", ingest.is_ready)
         assert ingest.end() == 0
+
+
+def test_an_embedding_service_that_hangs_is_noticed_and_waited_for(kafka: str, opensearch: str) -> None:
+    with load(kafka, opensearch, 60) as (here, embedding, ingest):
+        embedding.process.send_signal(signal.SIGSTOP)
+        try:
+            eventually("the consumer is not ready", lambda: not ingest.is_ready(), within_s=30)
+            assert here.letters.list() == ([], "")
+        finally:
+            embedding.process.send_signal(signal.SIGCONT)
+        assert_all_stored(here, 60)
+        eventually("it is ready again", ingest.is_ready)
+        assert ingest.end() == 0
+
+
+@pytest.mark.parametrize(
+    "fault", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=pytest.mark.long)], ids=["hangs", "crashed"]
+)
+def test_a_consumer_that_is_stopped_while_nothing_can_be_embedded_ends_in_order(
+    kafka: str, opensearch: str, fault: signal.Signals
+) -> None:
+    with load(kafka, opensearch, 60, MIRADOURO_EMBED_TIMEOUT_S="3600") as (here, embedding, ingest):
+        embedding.process.send_signal(fault)
+        eventually("the consumer is not ready", lambda: not ingest.is_ready())
+        assert ingest.end() == 0, "it does not wait for the call that hangs"
+        assert here.letters.list() == ([], "")
+        embedding.end(signal.SIGKILL)
+        here.start("embedding", listen=embedding.address)
+        here.start("ingest")
+        assert_all_stored(here, 60)

@@ -17,6 +17,7 @@ from miradouro.v1 import embedding_service_pb2 as pb
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 DEFAULT_TIMEOUT_S = 60.0
+CHECK_TIMEOUT_S = 5.0
 ATTEMPTS = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
@@ -38,10 +39,17 @@ class GrpcEmbedder:
         self._channel = open_channel(target)
         self._stub = EmbeddingServiceStub(self._channel)
 
+    def check(self) -> None:
+        """Returns when the service answers at once; raises as every call does otherwise."""
+        self._describe(CHECK_TIMEOUT_S)
+
     def describe(self) -> Sequence[BundleDescription]:
         """The bundles that the service has loaded. Raises Unavailable, DeadlineExceeded."""
+        return self._describe(DEFAULT_TIMEOUT_S)
+
+    def _describe(self, timeout_s: float) -> Sequence[BundleDescription]:
         answer: pb.DescribeSpacesResponse = self._call(
-            lambda timeout: self._stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=timeout), DEFAULT_TIMEOUT_S
+            lambda timeout: self._stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=timeout), timeout_s
         )
         return tuple(_bundle(bundle) for bundle in answer.bundles)
 

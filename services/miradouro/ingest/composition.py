@@ -110,7 +110,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         watched(
             [
                 Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
-                Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.describe),
+                Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.check),
             ],
             registry=registry,
         ) as peers,
@@ -135,4 +135,5 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
                 consumer, Service(descriptor, service, ready=lambda: source.is_assigned and consumer.is_running and peers.answer)
             )
         finally:
+            embedder.close()  # nobody waits for what is being embedded any more
             service.close()
