@@ -74,6 +74,7 @@ def open_house(
     *,
     networks_class: type[GatedNetworks] = GatedNetworks,
     photo_roots: str = "",
+    inline_store: str = "",
     store: WritableStore | None = None,
     **settings: object,
 ) -> Iterator[House]:
@@ -90,7 +91,7 @@ def open_house(
             store=store or index,
             letters=index,
             embedder=batcher,
-            photo_store=PhotoStores(PhotoStoreSettings(photo_roots=photo_roots)),
+            photo_store=PhotoStores(PhotoStoreSettings(photo_roots=photo_roots, inline_store=inline_store)),
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,

@@ -91,6 +91,24 @@ def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(house, tmp_path):
     assert {result.reason for result in results[1:]} == {"invalid_argument"}
 
 
+def test_a_photo_inside_an_event_is_kept_once_and_what_is_no_photo_is_not(tmp_path):
+    kept, data = tmp_path / "kept", jpeg(seed=1)
+    sha256 = hashlib.sha256(data).hexdigest()
+    with open_house(tmp_path / "house", inline_store=str(kept)) as house:
+        house.put(event("a", data=data), event("b", data=data), event("bad", data=b"no picture"))
+
+        assert [path.name for path in kept.rglob("*") if path.is_file()] == [sha256]
+        for name in "ab":
+            assert house.index.get("photos", name).uri == (kept / sha256[:2] / sha256).as_uri()
+        assert (kept / sha256[:2] / sha256).read_bytes() == data
+        assert house.failures()["bad"].uri == ""
+
+
+def test_a_photo_inside_an_event_is_kept_nowhere_by_default(house):
+    house.put(event("a", data=jpeg(seed=1)))
+    assert house.index.get("photos", "a").uri == ""
+
+
 def test_every_event_of_a_batch_has_its_own_result_in_order(house):
     results = house.put(
         event("good"),
