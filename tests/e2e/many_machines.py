@@ -20,6 +20,8 @@ from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import Unavailable
 from miradouro.core.event import PhotoEvent
 from miradouro.ingest.cloud_event import record_of
+from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.security import SecuritySettings, client_security
 from miradouro.v1 import search_service_pb2_grpc
 
 from tests.e2e.command import COMMAND, START_S, Done, run
@@ -48,6 +50,8 @@ class ServiceProcess:
 
     def __init__(self, name: str, environment: dict[str, str], *, listen: str = "127.0.0.1:0", log: Path | None = None) -> None:
         self.name, self.metrics, self.page = name, "", ""
+        told = {key: environment.get(f"MIRADOURO_{key.upper()}", "") for key in SecuritySettings.model_fields}
+        self.security = client_security(SecuritySettings(**told))
         errors = log.open("w") if log else None
         self.process = subprocess.Popen(
             [COMMAND, "serve", name, "--listen", listen],
@@ -66,9 +70,13 @@ class ServiceProcess:
         if name == "query" and environment.get("MIRADOURO_HTTP_LISTEN") != "off":
             self.page = self.process.stdout.readline().split()[-1]
 
+    def channel(self) -> grpc.Channel:
+        """A channel to it, as one of the services opens it."""
+        return open_channel(self.address, security=self.security)
+
     def is_ready(self) -> bool:
         """Whether its health says so."""
-        with grpc.insecure_channel(self.address) as channel:
+        with self.channel() as channel:
             try:
                 told = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
             except grpc.RpcError:
@@ -181,4 +189,4 @@ def town(kafka: str, opensearch: str) -> Iterator[Town]:
 
 def search_stub(service: ServiceProcess, stack: ExitStack) -> search_service_pb2_grpc.SearchServiceStub:
     """A client of the query service."""
-    return search_service_pb2_grpc.SearchServiceStub(stack.enter_context(grpc.insecure_channel(service.address)))
+    return search_service_pb2_grpc.SearchServiceStub(stack.enter_context(service.channel()))

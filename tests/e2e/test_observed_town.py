@@ -1,10 +1,14 @@
-"""What an operator sees of three running services: metrics, traces in logs, the page over OpenSearch, and how they end."""
+"""What an operator sees of three services that guard themselves: metrics, traces in logs, the page over OpenSearch, their end."""
 
+import base64
 import json
 import re
 import signal
+import ssl
+import urllib.error
 import urllib.request
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,10 @@ import pytest
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.runtime.tracing import new_trace
 from miradouro.v1 import search_service_pb2 as pb
+from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.e2e.many_machines import Town, eventually, search_stub, town
+from tests.certificates import self_signed, signed, token
+from tests.e2e.many_machines import ServiceProcess, Town, eventually, search_stub, town
 from tests.pictures import jpeg
 from tests.unit.test_project_readme import rows, section
 
@@ -42,9 +48,21 @@ def entries(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
 
 
-def get(url: str) -> tuple[str, bytes]:
-    with urllib.request.urlopen(url, timeout=60) as reply:
-        return reply.headers["Content-Type"], reply.read()
+@dataclass(frozen=True)
+class Page:
+    """The HTTP door of a query service, as a browser meets it: a certificate of `authority`, and a token as password."""
+
+    url: str
+    authority: Path
+    token: str
+
+    def get(self, path: str = "", data: bytes | None = None) -> tuple[str, bytes]:
+        """The media type and the body of an answer; a request with `data` is a POST."""
+        password = base64.b64encode(f"operator:{self.token}".encode()).decode()
+        request = urllib.request.Request(self.url + path, data=data, headers={"Authorization": f"Basic {password}"})
+        context = ssl.create_default_context(cafile=self.authority)
+        with urllib.request.urlopen(request, timeout=60, context=context) as reply:
+            return reply.headers["Content-Type"], reply.read()
 
 
 @pytest.mark.usefixtures("models_dir")
@@ -52,9 +70,16 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "boat.jpg").write_bytes(jpeg(400, 300, seed=3))
-    trace = new_trace()
+    trace, secret = new_trace(), token()
+    authority = self_signed(tmp_path, "authority")
+    ours = signed(tmp_path, "ours", authority)
+    (tmp_path / "token").write_text(secret)
     with town(kafka, opensearch) as here, ExitStack() as stack:
         here.environment |= {
+            "MIRADOURO_TLS_CERT_FILE": str(ours.certificate),
+            "MIRADOURO_TLS_KEY_FILE": str(ours.key),
+            "MIRADOURO_TLS_CA_FILE": str(authority.certificate),
+            "MIRADOURO_TOKEN_FILE": str(tmp_path / "token"),
             "MIRADOURO_METRICS_LISTEN": "127.0.0.1:0",
             "MIRADOURO_LOG_LEVEL": "debug",
             "MIRADOURO_PHOTO_ROOTS": str(photos),
@@ -78,7 +103,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
         )  # fmt: skip
         eventually("all are indexed", lambda: set(here.versions(COLLECTION)) == {"boat.jpg", "inline.jpg"})
 
-        page = running["query"].page
+        page = Page(running["query"].page, authority.certificate, secret)
         _the_page_answers_as_grpc_does(here, running["query"], page, (photos / "boat.jpg").read_bytes(), stack)
         eventually("the lag is told", lambda: value(metrics["ingest"], "miradouro_ingest_lag_events") == 0)
         assert value(metrics["ingest"], "miradouro_ingest_dead_letters_total") == 1
@@ -98,6 +123,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     assert {line["event_id"] for line in of_trace["ingest"] if "event_id" in line} == {"e-1", "e-2"}
     assert "Embed" in {line.get("method") for line in of_trace["embedding"]}
     told = "".join((tmp_path / f"{name}.log").read_text() for name in SERVICES)
+    assert secret not in told
     assert "secret words" not in told
     assert "harbour" not in told
     assert "Traceback" not in told
@@ -114,24 +140,29 @@ def _the_readme_tells_every_metric(metrics: dict[str, str]) -> None:
         assert written.get(metric) == [where, found[services[0]][metric]]
 
 
-def _the_page_answers_as_grpc_does(here: Town, query: Any, page: str, photo: bytes, stack: ExitStack) -> None:
-    kind, html = get(page)
+def _the_page_answers_as_grpc_does(here: Town, query: ServiceProcess, page: Page, photo: bytes, stack: ExitStack) -> None:
+    assert page.url.startswith("https://")
+    kind, html = page.get()
     assert (kind, b"<title>" in html) == ("text/html; charset=utf-8", True)
     eventually("the index is refreshed", lambda: sum(one.photos for one in here.index.stats()) == 2)
-    stats = json.loads(get(f"{page}v1/stats")[1])
+    stats = json.loads(page.get("v1/stats")[1])
     assert [one["name"] for one in stats["collections"]] == [COLLECTION]
-    question = f"{page}v1/search/photo?collection={COLLECTION}&limit=2"
-    with urllib.request.urlopen(urllib.request.Request(question, data=photo, method="POST"), timeout=60) as reply:
-        hits = json.loads(reply.read())["hits"]
+    hits = json.loads(page.get(f"v1/search/photo?collection={COLLECTION}&limit=2", photo)[1])["hits"]
     stub = search_stub(query, stack)
     over_grpc = stub.Search(pb.SearchRequest(collection=COLLECTION, photo=pb.ExampleQuery(data=photo), limit=2)).hits
     assert [hit["photoId"] for hit in hits] == [hit.photo_id for hit in over_grpc] == ["boat.jpg", "inline.jpg"]
-    assert get(f"{page}photos/{COLLECTION}/boat.jpg") == ("image/jpeg", photo)
-    small = get(f"{page}thumbnails/{COLLECTION}/boat.jpg?size=160")
+    assert page.get(f"photos/{COLLECTION}/boat.jpg") == ("image/jpeg", photo)
+    small = page.get(f"thumbnails/{COLLECTION}/boat.jpg?size=160")
     assert small[0].startswith("image/")
     assert len(small[1]) < len(photo)
-    assert get(f"{page}thumbnails/{COLLECTION}/boat.jpg?size=160") == small, "from the folder of thumbnails"
+    assert page.get(f"thumbnails/{COLLECTION}/boat.jpg?size=160") == small, "from the folder of thumbnails"
     with pytest.raises(urllib.error.HTTPError, match="409"):
-        get(f"{page}v1/failures")
+        page.get("v1/failures")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        replace(page, token=token()).get("v1/stats")
     with pytest.raises(grpc.RpcError, match="INVALID_ARGUMENT"):
         stub.Search(pb.SearchRequest(collection=COLLECTION, page_token="x" * 80))
+    with grpc.secure_channel(query.address, grpc.ssl_channel_credentials(page.authority.read_bytes())) as channel:
+        stranger = SearchServiceStub(channel)
+        with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
+            stranger.Stats(pb.StatsRequest(), timeout=30)
