@@ -131,7 +131,8 @@ def stats_lines(answer: StatsResponse) -> Iterator[str]:
         width = max((len(space.name) for space in one.spaces), default=0)
         for space in one.spaces:
             yield f"    {space.name:<{width}}  {space.vectors:>10,} x {space.dimension:<5}  {space.provenance[:12]}"
-    yield f"{len(answer.collections)} collections, {_size(answer.bytes)}"
+    count = len(answer.collections)
+    yield f"{count} collection{'' if count == 1 else 's'}, {_size(answer.bytes)}"
 
 
 def report_json(report: FolderReport) -> dict[str, Any]:

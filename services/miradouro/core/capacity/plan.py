@@ -155,7 +155,9 @@ def _told_replicas(each: int) -> str:
 
 
 def _opensearch(demand: Demand, photo: PhotoBytes, found: Cluster) -> Iterator[_Row]:
-    copies, busy, faiss = 1 + demand.replicas, f"{given.BUSY:g} busy", demand.engine == "faiss"
+    busy, faiss = f"{given.BUSY:g} busy", demand.engine == "faiss"
+    in_copies = f"{1 + demand.replicas} copies" if demand.replicas else "1 copy"
+    in_collections = f"{demand.collections:,} collections" if demand.collections > 1 else "1 collection"
     engine = ("knn",) if faiss else ("lucene",)
     primaries = found.collection_shards
     told = f"{demand.photos:,} photos x {photo.disk:,.0f} bytes"
@@ -165,12 +167,12 @@ def _opensearch(demand: Demand, photo: PhotoBytes, found: Cluster) -> Iterator[_
     told = f"in all x {1 + given.DELETED:g} for deleted documents / {given.DISK_FULL:g} full"
     yield "disk to provide", found.provided_bytes, "B", told, ("disk",)
     cache = "native memory" if faiss else "page cache"
-    told = f"{demand.photos:,} photos x {photo.memory:,.0f} bytes x {copies} copies"
+    told = f"{demand.photos:,} photos x {photo.memory:,.0f} bytes x {in_copies}"
     yield cache, found.memory_bytes, "B", told, engine
     told = f"{found.primary_bytes / demand.collections / 1e9:,.0f} GB / {demand.shard_bytes / 1e9:g} GB"
     yield "primary shards of a collection", primaries, "", told, ("shards",)
-    yield "shards in all", found.shards, "", f"{primaries:,} x {demand.collections:,} collections x {copies} copies", ("given",)
-    told = f"{demand.rate:,g} photos/s x {found.index_s * 1e3:.1f} ms x {copies} copies / {busy}"
+    yield "shards in all", found.shards, "", f"{primaries:,} x {in_collections} x {in_copies}", ("given",)
+    told = f"{demand.rate:,g} photos/s x {found.index_s * 1e3:.1f} ms x {in_copies} / {busy}"
     yield "cores for indexing", found.index_cores, "cores", told, _MEASURED
     fixed, segment = (f"{seconds * 1e3:g} ms" for seconds in (given.SEARCH_S, given.SEARCH_SEGMENT_S))
     search = f"({fixed} + {primaries:,} shards x {found.segments:.0f} segments x {segment})"
@@ -212,7 +214,7 @@ def _notes(demand: Demand, found: Cluster) -> Iterator[str]:
     if found.nodes_by["memory"] > _MUCH * others:
         yield "memory alone decides how many nodes there are: --no-regions, --spaces, --node-memory and --in-memory change it"
     if demand.engine == "faiss":
-        yield "faiss was never run by the makers: its figures are what OpenSearch's documentation states"
+        yield "faiss was never run by the makers: its memory is what OpenSearch's documentation states, its disk a guess"
     if demand.bits != STORED_BITS:
         yield f"this version stores {STORED_BITS} bits a number: {demand.bits} bits are what OpenSearch documents, unmeasured"
     if demand.resident < 1:
