@@ -1,0 +1,38 @@
+"""What `miradouro plan` says that photos take on disk is what they take in a real OpenSearch; `make bench` tells part by part."""
+
+import uuid
+
+import pytest
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch.client import connect
+from miradouro.core.capacity import storage
+
+from tests.bench.capacity_sizes import default_spaces
+from tests.bench.index_photos import COLLECTION, batch
+
+PHOTOS = 1_000
+
+
+def test_photos_take_on_disk_what_the_plan_says(opensearch: str) -> None:
+    spaces = default_spaces("vgg16-conv/pool1/avg")  # few numbers: text, tags and ids weigh as much as they ever do
+    settings = OpenSearchSettings(
+        opensearch_url=opensearch,
+        opensearch_prefix=f"t{uuid.uuid4().hex}",
+        opensearch_refresh_interval="-1",
+        opensearch_timeout_s=60,
+    )
+    name = f"{settings.opensearch_prefix}.*"
+    client = connect(settings)
+    with OpenSearchIndex.open(settings) as index:
+        index.ensure_collection(COLLECTION, spaces=spaces)
+        try:
+            index.write(batch(0, PHOTOS, spaces))
+            client.indices.forcemerge(index=name, params={"max_num_segments": 1, "flush": "true"})
+            told = client.indices.stats(index=name, metric="store,docs")["_all"]["primaries"]
+        finally:
+            client.indices.delete(index=name)
+            client.close()
+    [space] = spaces
+    each = storage.vector_bytes(space.dimension) + storage.graph_bytes(PHOTOS) + storage.rest_bytes(spaces)
+    assert told["docs"]["count"] == PHOTOS
+    assert PHOTOS * each == pytest.approx(told["store"]["size_in_bytes"], rel=0.2)
