@@ -32,7 +32,7 @@ class KafkaSettings(Settings):
     kafka_ca_file: str = Field("", description="PEM file of the authority that signed the brokers' certificates.")
     kafka_pending_events: int = Field(512, ge=1, le=100_000, description="Events read and not yet stored, at most.")
     kafka_pending_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most, and one event more."
+        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most, and of one fetch of 16 MiB more."
     )
     kafka_commit_interval_s: float = Field(1.0, gt=0, le=60, description="Seconds between commits of what is stored.")
 

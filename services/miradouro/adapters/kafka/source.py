@@ -5,13 +5,13 @@ and commits what was acknowledged. So a group never loses a member that waits fo
 """
 
 import collections
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -24,7 +24,8 @@ from miradouro.core.errors import Unavailable
 from miradouro.core.event import SourceRecord
 from miradouro.core.ports import NothingYet, SourceItem
 
-_POLL_MS = 100
+_POLL_S = 0.1
+_POLL_RECORDS = 500
 _IDLE_S = 0.05
 _RETRY_S = 1.0
 
@@ -32,8 +33,7 @@ _log = structlog.get_logger(__name__)
 _Note = Callable[[frozenset[TopicPartition]], None]
 
 
-@dataclass(frozen=True)
-class _Pending:
+class _Pending(NamedTuple):
     """A record that was handed over, or waits to be."""
 
     partition: TopicPartition
@@ -57,16 +57,17 @@ class KafkaSource:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 partition_assignment_strategy=[CooperativeStickyAssignor],
-                max_poll_records=min(500, settings.kafka_pending_events),
+                max_poll_records=_POLL_RECORDS,
                 # A record that is larger than this still comes, alone.
                 max_partition_fetch_bytes=2 * 1024 * 1024,
                 fetch_max_bytes=16 * 1024 * 1024,
                 check_crcs=True,
             )
-        self._waiting: queue.SimpleQueue[tuple[_Pending, SourceRecord]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()  # what one poll gave: a queue's turn costs as a record
         self._lock = threading.Lock()
         self._pending: collections.deque[_Pending] = collections.deque()
-        self._pending_bytes = 0
+        self._pending_bytes, self._mean_bytes = 0, 1.0
+        self._room = threading.Event()
         self._done: dict[TopicPartition, int] = {}  # the offset to go on from
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._stopping, self._drained = threading.Event(), threading.Event()
@@ -104,7 +105,7 @@ class KafkaSource:
         """Items as they come, until `close`. Raises Unavailable when polling ended for good."""
         while True:
             try:
-                _, record = self._waiting.get(timeout=_IDLE_S)
+                records = self._waiting.get(timeout=_IDLE_S)
             except queue.Empty:
                 if self._error is not None:
                     raise Unavailable(f"polling Kafka ended: {self._error!r}") from self._error
@@ -112,7 +113,9 @@ class KafkaSource:
                     return
                 yield NothingYet()
                 continue
-            yield self._decode(record)
+            for one in records:
+                headers = tuple(one.headers or ())
+                yield self._decode(SourceRecord(one.topic, one.partition, one.offset, one.key, one.value, headers))
 
     def acknowledge(self) -> None:
         """The oldest event that is not acknowledged is stored, or a dead letter."""
@@ -120,6 +123,8 @@ class KafkaSource:
             done = self._pending.popleft()
             self._pending_bytes -= done.size_bytes
             self._done[done.partition] = done.offset + 1
+            if not self._room.is_set() and 2 * len(self._pending) <= self._settings.kafka_pending_events:
+                self._room.set()
 
     def close(self) -> None:
         """Reads no more; `events` ends after what was read. Safe to call twice."""
@@ -148,31 +153,44 @@ class KafkaSource:
             self._consumer.close(autocommit=False)
 
     def _poll(self) -> None:
+        with self._lock:
+            room = self._room_left()
+            if room == 0:
+                self._room.clear()
+        if room == 0 and not self._stopping.is_set() and self._room.wait(_POLL_S):
+            return
         assignment = self._consumer.assignment()
-        if self._stopping.is_set() or self._is_full():
+        if room == 0 or self._stopping.is_set():
             self._consumer.pause(*assignment)
         else:
             self._consumer.resume(*assignment)
-        found: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
-        for partition, records in found.items():
-            for record in records:
-                self._hand_over(partition, record)
+        found: dict[TopicPartition, list[Any]] = self._consumer.poll(
+            timeout_ms=_POLL_S * 1_000 if room else 0, max_records=max(1, min(room, _POLL_RECORDS))
+        )
+        self._hand_over(found)
         self._commit_when_due()
 
-    def _hand_over(self, partition: TopicPartition, record: Any) -> None:
-        read = SourceRecord(record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers or ()))
-        pending = _Pending(partition, record.offset, len(record.key or b"") + len(record.value or b""))
+    def _hand_over(self, found: Mapping[TopicPartition, list[Any]]) -> None:
+        read = [record for records in found.values() for record in records]
+        if not read:
+            return
+        pending = [
+            _Pending(partition, record.offset, len(record.key or b"") + len(record.value or b""))
+            for partition, records in found.items()
+            for record in records
+        ]
+        size_bytes = sum(one.size_bytes for one in pending)
         with self._lock:
-            self._pending.append(pending)
-            self._pending_bytes += pending.size_bytes
-        self._waiting.put((pending, read))
+            self._pending.extend(pending)
+            self._pending_bytes += size_bytes
+            self._mean_bytes = max(1.0, size_bytes / len(pending))
+        self._waiting.put(read)
 
-    def _is_full(self) -> bool:
-        with self._lock:
-            return (
-                len(self._pending) >= self._settings.kafka_pending_events
-                or self._pending_bytes >= self._settings.kafka_pending_bytes
-            )
+    def _room_left(self) -> int:
+        """How many records more may be pending, when they are as large as those of the last poll; called with the lock held."""
+        events = self._settings.kafka_pending_events - len(self._pending)
+        size_bytes = self._settings.kafka_pending_bytes - self._pending_bytes
+        return 0 if events <= 0 or size_bytes <= 0 else min(events, math.ceil(size_bytes / self._mean_bytes))
 
     def _commit_when_due(self) -> None:
         now = time.monotonic()
