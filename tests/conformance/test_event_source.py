@@ -1,39 +1,49 @@
 """What every EventSource promises."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource, Publisher, ensure_topics
+from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.adapters.photo_store import file_uri
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document
 from miradouro.core.event import EventKind, PhotoEvent, check_event
 from miradouro.core.fingerprint import sha256
-from miradouro.core.ports import EventSource, PhotoIndex, Refused
+from miradouro.core.ports import NothingYet, Refused, SourceItem
+from miradouro.ingest.cloud_event import item_of, record_of
 
+from tests import engine_processes
 from tests.ingest_house import age
 from tests.photo_documents import SPACES, photo, tombstone
 from tests.pictures import jpeg
 
 
-@dataclass(frozen=True)
-class Feed:
-    """A source whose events go into `index`, and what uploads, deletes or spoils a photo at its other end."""
+class Feed(Protocol):
+    """A source whose events go into an index, and what uploads a photo, a spoilt one, or deletes one at its other end."""
 
-    open: Callable[[], EventSource]
-    index: PhotoIndex
-    upload: Callable[[str, bytes], None]
-    delete: Callable[[str], None]
-    spoil: Callable[[str], None]
-
-    def events(self) -> list[PhotoEvent]:
-        return [item for item in self.open().events() if isinstance(item, PhotoEvent)]
+    def items(self) -> list[SourceItem]:
+        """What the source has to tell, opened anew."""
+        ...
 
     def store(self, events: list[PhotoEvent]) -> None:
-        """Acknowledges events: their documents are in the index."""
-        self.index.write([_document(event) for event in events])
+        """Stores the events that were told last, all of them, and acknowledges that."""
+        ...
+
+    def upload(self, name: str, data: bytes) -> None: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def spoil(self, name: str) -> None: ...
+
+
+def events_of(feed: Feed) -> list[PhotoEvent]:
+    return [item for item in feed.items() if isinstance(item, PhotoEvent)]
 
 
 def _document(event: PhotoEvent) -> Document:
@@ -43,42 +53,121 @@ def _document(event: PhotoEvent) -> Document:
     return photo(event.photo_id, event.version, origin=event.origin, sha256=sha256(data), uri=event.uri)
 
 
-def folder(place: Path, index: SqliteIndex) -> Feed:
-    root = place / "photos"
-    root.mkdir()
+class FolderFeed:
+    """Files of a folder; what is stored is acknowledged by that."""
 
-    def upload(name: str, data: bytes) -> None:
-        (root / name).write_bytes(data)
-        age(root / name)
+    def __init__(self, place: Path, index: SqliteIndex) -> None:
+        self._root, self._index = place / "photos", index
+        self._root.mkdir()
 
-    def spoil(name: str) -> None:
-        (root / name).with_suffix(".json").write_bytes(b"{")
+    def items(self) -> list[SourceItem]:
+        source = FolderSource(
+            str(self._root),
+            collection="photos",
+            known=lambda: self._index.origins("photos"),
+            file_uri=file_uri,
+            prune=True,
+        )
+        return list(source.events())
 
-    return Feed(
-        open=lambda: FolderSource(
-            str(root), collection="photos", known=lambda: index.origins("photos"), file_uri=file_uri, prune=True
-        ),
-        index=index,
-        upload=upload,
-        delete=lambda name: (root / name).unlink(),
-        spoil=spoil,
-    )
+    def store(self, events: list[PhotoEvent]) -> None:
+        self._index.write([_document(event) for event in events])
+
+    def upload(self, name: str, data: bytes) -> None:
+        (self._root / name).write_bytes(data)
+        age(self._root / name)
+
+    def delete(self, name: str) -> None:
+        (self._root / name).unlink()
+
+    def spoil(self, name: str) -> None:
+        self.upload(name, jpeg())
+        (self._root / name).with_suffix(".json").write_bytes(b"{")
 
 
-SOURCES: dict[str, Callable[[Path, SqliteIndex], Feed]] = {"folder": folder}
+class KafkaFeed:
+    """Records of a topic of its own, in one partition; the uploader counts versions."""
+
+    def __init__(self, place: Path, index: SqliteIndex) -> None:  # noqa: ARG002 # it is elsewhere
+        name = f"t{uuid.uuid4().hex}"
+        self._settings = KafkaSettings(
+            kafka_bootstrap=engine_processes.kafka(),
+            kafka_topic=f"{name}.photos",
+            kafka_dead_topic=f"{name}.dead",
+            kafka_group=name,
+            kafka_partitions=1,
+        )
+        ensure_topics(self._settings)
+        self._index, self._source = index, None
+        self._versions: dict[str, int] = {}
+        self._live: set[str] = set()
+
+    def items(self) -> list[SourceItem]:
+        self.leave()
+        with Replay(self._settings, self._settings.kafka_topic) as replay:
+            waiting = replay.ends()[0] - committed_offsets(self._settings).get(0, 0)
+        self._source = KafkaSource(self._settings, item_of)
+        found: list[SourceItem] = []
+        deadline = time.monotonic() + 60
+        for item in self._source.events():
+            if not isinstance(item, NothingYet):
+                found.append(item)
+            elif self._source.is_assigned and len(found) >= waiting:
+                return found
+            assert time.monotonic() < deadline, f"{len(found)} of {waiting} records came"
+        raise AssertionError("it ended by itself")
+
+    def store(self, events: list[PhotoEvent]) -> None:
+        self._index.write([_document(event) for event in events])
+        assert self._source is not None
+        while self._source.pending:
+            self._source.acknowledge()
+
+    def upload(self, name: str, data: bytes) -> None:
+        kind = EventKind.UPDATED if name in self._live else EventKind.UPLOADED
+        self._live.add(name)
+        version = self._next(name)
+        self._send(record_of(PhotoEvent(f"{name}-{version}", kind, "photos", name, version, data=data)))
+
+    def delete(self, name: str) -> None:
+        self._live.discard(name)
+        self._send((f"photos/{name}".encode(), None, [("ce_photoversion", str(self._next(name)).encode())]))
+
+    def spoil(self, name: str) -> None:
+        self._send((f"photos/{name}".encode(), b"{", [("ce_photoversion", b"1")]))
+
+    def leave(self) -> None:
+        """Leaves the group; what was acknowledged is committed by then."""
+        if self._source is not None:
+            self._source.leave()
+        self._source = None
+
+    def _next(self, name: str) -> int:
+        self._versions[name] = self._versions.get(name, 0) + 1
+        return self._versions[name]
+
+    def _send(self, record: tuple[bytes, bytes | None, list[tuple[str, bytes]]]) -> None:
+        with Publisher(self._settings) as publisher:
+            list(publisher.publish([record]))  # type: ignore[list-item] # a record may have no value
+
+
+SOURCES = {"folder": FolderFeed, "kafka": KafkaFeed}
 
 
 @pytest.fixture(params=sorted(SOURCES))
 def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Feed]:
     with SqliteIndex.open(tmp_path / "data", writer=True) as index:
         index.ensure_collection("photos", spaces=SPACES, root=str(tmp_path / "photos"))
-        yield SOURCES[request.param](tmp_path, index)
+        opened = SOURCES[request.param](tmp_path, index)
+        yield opened
+        if isinstance(opened, KafkaFeed):
+            opened.leave()
 
 
 def test_events_keep_every_limit_and_have_ids_of_their_own(feed):
     for name in ("a.jpg", "b.jpg", "ç d.jpg"):
         feed.upload(name, jpeg())
-    events = feed.events()
+    events = events_of(feed)
 
     assert {event.photo_id for event in events} == {"a.jpg", "b.jpg", "ç d.jpg"}
     assert all(check_event(event) is event and event.kind is EventKind.UPLOADED for event in events)
@@ -87,18 +176,18 @@ def test_events_keep_every_limit_and_have_ids_of_their_own(feed):
 
 def test_what_was_not_stored_is_given_again(feed):
     feed.upload("a.jpg", jpeg())
-    first = feed.events()
+    first = events_of(feed)
 
     assert len(first) == 1
-    assert feed.events() == first
+    assert events_of(feed) == first
 
 
 def test_what_was_stored_is_not_given_again(feed):
     feed.upload("a.jpg", jpeg())
     feed.upload("b.jpg", jpeg())
-    feed.store(feed.events())
+    feed.store(events_of(feed))
 
-    assert feed.events() == []
+    assert events_of(feed) == []
 
 
 def test_versions_grow_through_changes_deletions_and_returns(feed):
@@ -110,7 +199,7 @@ def test_versions_grow_through_changes_deletions_and_returns(feed):
         lambda: feed.upload("a.jpg", jpeg(seed=1)),
     ):
         change()
-        events = feed.events()
+        events = events_of(feed)
         feed.store(events)
         seen += events
 
@@ -120,18 +209,18 @@ def test_versions_grow_through_changes_deletions_and_returns(feed):
 
 def test_a_deletion_carries_no_photo(feed):
     feed.upload("a.jpg", jpeg())
-    feed.store(feed.events())
+    feed.store(events_of(feed))
     feed.delete("a.jpg")
-    [deletion] = feed.events()
+    [deletion] = events_of(feed)
 
     assert (deletion.kind, deletion.uri, deletion.data) == (EventKind.DELETED, "", None)
 
 
 def test_a_spoilt_one_is_told_and_holds_back_no_other(feed):
-    for name in ("a.jpg", "b.jpg", "c.jpg"):
-        feed.upload(name, jpeg())
+    feed.upload("a.jpg", jpeg())
     feed.spoil("b.jpg")
-    items = list(feed.open().events())
+    feed.upload("c.jpg", jpeg())
+    items = feed.items()
 
     assert [item.photo_id for item in items if isinstance(item, PhotoEvent)] == ["a.jpg", "c.jpg"]
     [refused] = [item for item in items if isinstance(item, Refused)]

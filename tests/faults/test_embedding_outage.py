@@ -10,7 +10,6 @@ from kafka import KafkaAdminClient
 from miradouro.core.event import EventKind, PhotoEvent
 
 from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
-from tests.faults.test_consumer_faults import lag
 from tests.pictures import jpeg
 
 pytestmark = pytest.mark.usefixtures("models_dir")
@@ -56,7 +55,7 @@ def assert_all_stored(here: Town, photos: int) -> None:
     """Fails unless every photo comes to stand at its newest version and nothing is a dead letter."""
     wanted = {f"{i:04}.jpg": (2, False) for i in range(photos)}
     eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)
-    eventually("everything is committed", lambda: lag(here) == 0)
+    eventually("everything is committed", lambda: here.lag() == 0)
     assert here.letters.list() == ([], "")
     assert {here.index.get(COLLECTION, name).title for name in wanted} == {str(i) for i in range(photos)}
 

@@ -14,7 +14,6 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.ingest.cloud_event import SCHEMA, record_of
 
 from tests.e2e.many_machines import Record, Town, eventually, town
-from tests.faults.test_consumer_faults import lag
 from tests.kafka_records import records_of
 from tests.pictures import jpeg
 
@@ -111,7 +110,7 @@ def test_poison_among_photos_becomes_dead_letters_and_nothing_else(kafka: str, o
         ingest = here.start("ingest")
         good = {f"{i:05}.jpg": (1, False) for i in range(photos)}
         eventually("every photo is stored", lambda: here.versions(COLLECTION) == good, within_s=120 + photos / 5)
-        eventually("everything is committed", lambda: lag(here) == 0)
+        eventually("everything is committed", lambda: here.lag() == 0)
         assert dict(letters_of(here)) == wanted
         assert len(letters_of(here)) == len(wanted), "each of them once"
         assert [one.name for one in here.index.stats()] == [COLLECTION]
