@@ -103,9 +103,11 @@ class Town:
     letters: KafkaDeadLetters
     services: ExitStack
 
-    def start(self, name: str, *, listen: str = "127.0.0.1:0", log: Path | None = None) -> ServiceProcess:
+    def start(
+        self, name: str, *, listen: str = "127.0.0.1:0", log: Path | None = None, **environment: str
+    ) -> ServiceProcess:
         """Starts a service, which is ended with the town; its log goes into the file `log`, or where ours goes."""
-        service = ServiceProcess(name, self.environment, listen=listen, log=log)
+        service = ServiceProcess(name, {**self.environment, **environment}, listen=listen, log=log)
         self.services.callback(lambda: service.process.poll() is None and service.end(signal.SIGKILL))
         return service
 
@@ -152,7 +154,7 @@ class Town:
 
 
 @contextmanager
-def town(kafka: str, opensearch: str) -> Iterator[Town]:
+def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
     """Topics, a group and indices of their own; the services are started by the test."""
     name = f"t{uuid.uuid4().hex}"
     environment = {
@@ -160,7 +162,7 @@ def town(kafka: str, opensearch: str) -> Iterator[Town]:
         "MIRADOURO_KAFKA_TOPIC": f"{name}.photos",
         "MIRADOURO_KAFKA_DEAD_TOPIC": f"{name}.dead",
         "MIRADOURO_KAFKA_GROUP": name,
-        "MIRADOURO_KAFKA_PARTITIONS": "3",
+        "MIRADOURO_KAFKA_PARTITIONS": str(partitions),
         "MIRADOURO_OPENSEARCH_URL": opensearch,
         "MIRADOURO_OPENSEARCH_PREFIX": name,
         "MIRADOURO_OPENSEARCH_REFRESH_INTERVAL": "100ms",

@@ -1,136 +1,167 @@
-"""The consumer through crashes of itself, of the broker and of the index: nothing is lost, nothing stands twice.
+"""The consumer through kills, stops, documents that the index refuses and events that come late: nothing is lost or doubled."""
 
-Engines of its own, for they are harmed. The load is small; `make test-long` is for more.
-"""
-
-import gc
+import random
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from miradouro.adapters.opensearch.client import connect
+from miradouro.adapters.opensearch.documents import id_of
+from miradouro.adapters.opensearch.mapping import alias_of, index_body, index_of
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.development.engines import Kafka, OpenSearch, start_kafka, start_opensearch
+from miradouro.ingest.cloud_event import record_of
+from opensearchpy.exceptions import ConflictError
 
-from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
+from tests.e2e.many_machines import Town, eventually
+from tests.e2e.tiny_embedding import tiny_embedding
+from tests.faults.load import COLLECTION, FULL, SIZES, SMALL, Counted, Load, Size, in_the_middle, prove, town_for
 from tests.pictures import jpeg
+from tests.tiny_bundle import tiny_bundles
 
-COLLECTION = "load"
-PHOTOS = 60
-UPDATED_EVERY, DELETED_EVERY, POISON_EVERY = 10, 20, 15
-
-
-@dataclass
-class Engines:
-    kafka: Kafka
-    opensearch: OpenSearch
+STOPPED_WITHIN_S = 10.0
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    folder = tmp_path_factory.mktemp("engines")
-    with start_kafka(folder / "kafka") as kafka, start_opensearch(folder / "opensearch") as opensearch:
-        yield Engines(kafka, opensearch)
+def embedding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with tiny_embedding(tmp_path_factory.mktemp("tiny")) as address:
+        yield address
 
 
-@contextmanager
-def load(engines: Engines) -> Iterator[tuple[Town, ServiceProcess]]:
-    """A town whose topic holds the load, and a consumer that has begun with it; afterwards the invariants hold."""
-    with town(engines.kafka.bootstrap, engines.opensearch.url) as here:
-        here.environment |= {
-            "MIRADOURO_BUNDLES": "efficientnet-lite0",
-            "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
-            "MIRADOURO_KAFKA_PENDING_EVENTS": "16",
-            "MIRADOURO_OPENSEARCH_TIMEOUT_S": "2",
-        }
-        embedding = here.start("embedding")
-        here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
-        picture = jpeg(seed=1)
-        for i in range(PHOTOS):
-            name = f"{i:03}.jpg"
-            here.publish(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=picture))
-            if i % UPDATED_EVERY == 0:
-                here.publish(PhotoEvent(f"{name}-2", EventKind.UPDATED, COLLECTION, name, 2, data=picture, title="new"))
-            if i % DELETED_EVERY == 0:
-                here.publish(PhotoEvent(f"{name}-3", EventKind.DELETED, COLLECTION, name, 3))
-            if i % POISON_EVERY == 0:
-                here.send((f"{COLLECTION}/poison{i}".encode(), b"\xff\x00", [("ce_specversion", b"1.0")]))
-        ingest = here.start("ingest")
-        eventually("the consumer is in the middle of it", lambda: len(here.versions(COLLECTION)) >= 4)
-        yield here, ingest
-        check_invariants(here)
+@SIZES
+def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    kafka: str, opensearch: str, embedding: str, size: Size
+) -> None:
+    load, chance = Load(size), random.Random(size.seed)
+    with town_for(size, kafka, opensearch, embedding) as here:
+        stale = []
+        for records in load.slices(size.times):
+            here.send(*records)
+            ingest = Counted(here)
+            in_the_middle(here, size)
+            time.sleep(chance.uniform(0, 0.2))  # any moment of a batch; nothing below depends on it
+            stale.append(ingest.outcomes().get("stale", 0))
+            ingest.service.end(signal.SIGKILL)
+        last = Counted(here)
+        told = prove(here, load, repeated=True)
+        stale.append(last.outcomes().get("stale", 0))
+        assert last.service.end() == 0
+        print({"kills": len(stale) - 1, "came again and were stale": stale, "audit": told})  # with -s
 
 
-def check_invariants(here: Town) -> None:
-    """Every event is in the index at its photo's highest version, or a dead letter; then its offset is committed."""
-    wanted = {}
-    for i in range(PHOTOS):
-        is_deleted = i % DELETED_EVERY == 0
-        wanted[f"{i:03}.jpg"] = (3 if is_deleted else 2 if i % UPDATED_EVERY == 0 else 1, is_deleted)
-    eventually("every photo stands at its highest version", lambda: here.versions(COLLECTION) == wanted)
-    poison = {f"poison{i}": "not_an_event" for i in range(0, PHOTOS, POISON_EVERY)}
-    eventually(
-        "the dead letters are those that were sent, and no more",
-        lambda: {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]} == poison,
-    )
-    eventually("everything is committed", lambda: lag(here) == 0)
+@SIZES
+def test_a_consumer_that_is_stopped_under_load_ends_what_it_began_and_nothing_comes_again(
+    kafka: str, opensearch: str, embedding: str, size: Size
+) -> None:
+    load = Load(size)
+    with town_for(size, kafka, opensearch, embedding) as here:
+        here.send(*load.records)
+        ingest = Counted(here)
+        in_the_middle(here, size)
+        began = time.monotonic()
+        assert ingest.service.end(signal.SIGTERM) == 0
+        took_s = time.monotonic() - began
+        assert took_s <= STOPPED_WITHIN_S
+        assert here.lag() > 0, "there was more to do"
+        assert here.audit("--sample", 0).json["counts"] == {}
+        again = Counted(here)
+        told = prove(here, load)
+        assert again.outcomes().get("stale", 0) == 0, "what the first had done was committed"
+        assert again.service.end() == 0
+        print({"stopped within s": round(took_s, 2), "audit": told})
 
 
-def lag(here: Town) -> int:
-    """Records of the topic behind what the group has committed."""
-    admin = KafkaAdminClient(bootstrap_servers=here.kafka.kafka_bootstrap)
-    consumer = KafkaConsumer(bootstrap_servers=here.kafka.kafka_bootstrap)
+@SIZES
+def test_documents_that_the_index_alone_refuses_become_dead_letters_once_and_hold_nobody_up(
+    kafka: str, opensearch: str, embedding: str, size: Size, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A collection whose titles are numbers: the mapping refuses the 3 % that are words, in the middle of bulk requests."""
+    load = Load(Size(0, size.partitions, 1, 0))
+    for i in range(size.photos):
+        name, is_bad = f"{i:05}.jpg", i % 33 == 0
+        title = "in words" if is_bad else str(i)
+        event = PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=jpeg(64, 48, seed=i % 16), title=title)
+        load.records.append(record_of(event))
+        if is_bad:
+            load.letters[name] = "invalid_argument"
+        else:
+            load.wanted[name] = (1, False)
+    with town_for(size, kafka, opensearch, embedding) as here:
+        spaces = [
+            space
+            for one in tiny_bundles(tmp_path_factory.mktemp("spaces"))
+            for space in one.description.spaces
+            if space.is_default
+        ]
+        prefix, client = here.opensearch.opensearch_prefix, connect(here.opensearch)
+        body = index_body(spaces, root="", settings=here.opensearch) | {"aliases": {alias_of(prefix, COLLECTION): {}}}
+        body["mappings"]["properties"]["title"] = {"type": "integer"}
+        client.indices.create(index=index_of(prefix, COLLECTION, 1), body=body)
+        client.close()
+        here.environment["MIRADOURO_INGEST_COMMIT_PHOTOS"] = "32"
+        here.environment["MIRADOURO_KAFKA_PENDING_EVENTS"] = "64"
+        here.send(*load.records)
+        ingest = Counted(here)
+        told = prove(here, load)
+        outcomes = ingest.outcomes()
+        # Of a bulk request that was refused in part the rest is sent again, and is as it is stored already.
+        assert outcomes["stored"] + outcomes.get("stale", 0) == len(load.wanted)
+        assert outcomes["failed"] == len(load.letters)
+        assert ingest.service.end() == 0
+        print({"refused by the index": len(load.letters), "audit": told})
+
+
+@pytest.mark.parametrize("photos", [SMALL.photos // 20, pytest.param(FULL.photos // 20, marks=pytest.mark.long)])
+def test_a_photo_stays_deleted_when_its_older_events_come_after_the_engine_forgot_the_deletion(
+    kafka: str, opensearch: str, embedding: str, photos: int
+) -> None:
+    load = Load(Size(0, 3, 1, 0))
+    for i in range(photos):
+        load.wanted[f"{i}.jpg"] = (2, True)
+    with town_for(SMALL, kafka, opensearch, embedding) as here:
+        ingest = Counted(here)
+        created = [
+            record_of(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=jpeg(64, 48))) for name in load.wanted
+        ]
+        deleted = [record_of(PhotoEvent(f"{name}-2", EventKind.DELETED, COLLECTION, name, 2)) for name in load.wanted]
+        here.send(*created)
+        eventually("the photos are there", lambda: len(here.versions(COLLECTION)) == photos)
+        _forget_deletions_soon(here)
+        here.send(*deleted)
+        eventually("the photos are deleted", lambda: here.versions(COLLECTION) == load.wanted)
+        _wait_until_deletions_are_forgotten(here)
+        here.send(*created)
+        load.records = [*created, *deleted, *created]
+        prove(here, load, sample=0)
+        assert ingest.outcomes() == {"stored": 2 * photos, "stale": photos}
+        assert ingest.service.end() == 0
+
+
+def _forget_deletions_soon(here: Town) -> None:
+    client = connect(here.opensearch)
+    client.indices.put_settings(index=f"{here.opensearch.opensearch_prefix}.*", body={"index.gc_deletes": "1s"})
+    client.close()
+
+
+def _wait_until_deletions_are_forgotten(here: Town) -> None:
+    """A document that was really deleted, later than the photos, is taken again with a version that is older."""
+    client = connect(here.opensearch)
+    index, canary = alias_of(here.opensearch.opensearch_prefix, COLLECTION), id_of(COLLECTION, "canary")
+    source = {"collection": COLLECTION, "photo_id": "canary", "version": 1, "deleted": True}
+
+    def write(version: int) -> bool:
+        try:
+            options = {"version": version, "version_type": "external", "refresh": "true"}
+            client.index(index=index, id=canary, body=source, params=options)
+        except ConflictError:
+            return False
+        return True
+
     try:
-        partitions = [TopicPartition(here.kafka.kafka_topic, i) for i in consumer.partitions_for_topic(here.kafka.kafka_topic)]
-        ends = consumer.end_offsets(partitions)
-        [told] = admin.list_group_offsets(here.kafka.kafka_group).values()
-        return sum(ends[one] - (told[one].offset if one in told else 0) for one in partitions)
+        assert write(5)
+        client.delete(index=index, id=canary, params={"version": 6, "version_type": "external", "refresh": "true"})
+        assert not write(1), "the engine remembers"
+        eventually("the engine has forgotten", lambda: write(1))
+        client.delete(index=index, id=canary, params={"version": 2, "version_type": "external", "refresh": "true"})
     finally:
-        consumer.close()
-        admin.close()
-
-
-@pytest.fixture
-def _sockets_of_lost_brokers() -> Iterator[None]:
-    """kafka-python leaves the sockets of refused connections to the garbage collector: it works here, not in a later test."""
-    yield
-    gc.collect()
-
-
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("models_dir", "_sockets_of_lost_brokers")
-class TestNothingIsLostAndNothingStandsTwice:
-    def test_when_the_consumer_is_killed_in_the_middle_of_a_batch(self, engines: Engines) -> None:
-        with load(engines) as (here, ingest):
-            ingest.end(signal.SIGKILL)
-            again = here.start("ingest")
-            check_invariants(here)
-            assert again.end() == 0, "SIGTERM ends it in order"
-
-    def test_when_the_broker_crashes_and_comes_back(self, engines: Engines) -> None:
-        with load(engines) as (here, ingest):
-            engines.kafka.kill()
-            engines.kafka.start()
-            check_invariants(here)
-            assert ingest.end() == 0
-
-    def test_when_the_index_crashes_and_comes_back(self, engines: Engines) -> None:
-        with load(engines) as (here, ingest):
-            engines.opensearch.kill()
-            eventually("the consumer is not ready", lambda: not ingest.is_ready())
-            engines.opensearch.start()
-            check_invariants(here)
-            eventually("the consumer is ready again", ingest.is_ready)
-            assert ingest.end() == 0
-
-    def test_when_the_index_hangs_so_that_nobody_knows_what_it_stored(self, engines: Engines) -> None:
-        with load(engines) as (here, ingest):
-            engines.opensearch.freeze()
-            try:
-                eventually("the consumer is not ready", lambda: not ingest.is_ready())
-            finally:
-                engines.opensearch.thaw()
-            check_invariants(here)
-            assert ingest.end() == 0
+        client.close()

@@ -57,6 +57,8 @@ class KafkaSource:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 partition_assignment_strategy=[CooperativeStickyAssignor],
+                session_timeout_ms=int(settings.kafka_session_timeout_s * 1_000),
+                heartbeat_interval_ms=int(settings.kafka_session_timeout_s * 1_000 / 4),
                 max_poll_records=_POLL_RECORDS,
                 # A record that is larger than this still comes, alone.
                 max_partition_fetch_bytes=2 * 1024 * 1024,

@@ -1,0 +1,135 @@
+"""What runs through the consumer while something breaks, and the proof that nothing was lost, doubled or made up.
+
+The same load in two sizes: small ones for every run of the tests, full ones for `make test-long`.
+"""
+
+import json
+import random
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.development.engines import free_ports
+from miradouro.ingest.cloud_event import record_of
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, town
+from tests.pictures import jpeg
+
+COLLECTION = "load"
+UPDATED_EVERY, DELETED_EVERY, POISON_EVERY, NO_PHOTO_EVERY = 10, 20, 50, 40
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of it: photos, partitions, how often something breaks, and for how many seconds at least."""
+
+    photos: int
+    partitions: int
+    times: int
+    outage_s: float
+    seed: int = 20_260_101
+
+    def __str__(self) -> str:
+        return f"{self.photos} photos"
+
+
+SMALL = Size(photos=60, partitions=3, times=1, outage_s=0)
+FULL = Size(photos=2_000, partitions=6, times=20, outage_s=30)
+SIZES = pytest.mark.parametrize("size", [SMALL, pytest.param(FULL, marks=pytest.mark.long)], ids=str)
+
+
+class Load:
+    """The records, and what must be left of them in the end."""
+
+    def __init__(self, size: Size) -> None:
+        pictures = [jpeg(64, 48, seed=i) for i in range(16)]
+        self.records: list[Record] = []
+        self.wanted: dict[str, tuple[int, bool]] = {}
+        self.letters: dict[str, str] = {}
+        for i in range(size.photos):
+            name, data = f"{i:05}.jpg", pictures[i % len(pictures)]
+            self._add(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=data))
+            if i % UPDATED_EVERY == 0:
+                self._add(PhotoEvent(f"{name}-2", EventKind.UPDATED, COLLECTION, name, 2, data=data, title="new"))
+            if i % DELETED_EVERY == 0:
+                self._add(PhotoEvent(f"{name}-3", EventKind.DELETED, COLLECTION, name, 3))
+            if i % POISON_EVERY == 0:
+                self.records.append((f"{COLLECTION}/poison{i}".encode(), b"\xff\x00", [("ce_specversion", b"1.0")]))
+                self.letters[f"poison{i}"] = "not_an_event"
+            if i % NO_PHOTO_EVERY == 0:
+                self.records.append(record_of(PhotoEvent(f"n{i}", EventKind.UPLOADED, COLLECTION, f"no{i}", 1, data=b"no photo")))
+                self.letters[f"no{i}"] = "not_a_photo"
+
+    def _add(self, event: PhotoEvent) -> None:
+        self.records.append(record_of(event))
+        self.wanted[event.photo_id] = (event.version, event.kind is EventKind.DELETED)
+
+    def slices(self, count: int) -> Iterator[Sequence[Record]]:
+        """All records in order, in `count` parts."""
+        length = -(-len(self.records) // count)
+        for start in range(0, len(self.records), length):
+            yield self.records[start : start + length]
+
+
+@contextmanager
+def town_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterator[Town]:
+    """A town whose consumers take little at a time, so that faults meet them in the middle of a batch."""
+    with town(kafka, opensearch, partitions=size.partitions) as here:
+        here.environment |= {
+            "MIRADOURO_EMBEDDING_ADDRESS": embedding,
+            "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
+            "MIRADOURO_KAFKA_PENDING_EVENTS": "16",
+            "MIRADOURO_KAFKA_COMMIT_INTERVAL_S": "0.2",
+            "MIRADOURO_KAFKA_SESSION_TIMEOUT_S": "6",
+            "MIRADOURO_OPENSEARCH_TIMEOUT_S": "2",
+        }
+        yield here
+
+
+def in_the_middle(here: Town, size: Size) -> None:
+    """Waits until some of what is published is committed, and not all of it."""
+    chance = random.Random(f"{size.seed} {here.lag()}")
+    left = here.lag() - chance.randint(1, 8)
+    eventually("the consumer is in the middle of it", lambda: here.lag() <= left)
+
+
+def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, object]:
+    """Waits until everything is committed; then the auditor finds nothing, and there is what must be, no more, no less.
+
+    `repeated`: whether dead letters may stand there twice, as after a crash between a letter and its commit.
+    """
+    eventually("everything is committed", lambda: here.lag() == 0, within_s=within_s)
+    done = here.audit("--settled", "--sample", sample, "--seed", 1)
+    told = json.loads(done.out)
+    assert (done.code, told["counts"]) == (0, {}), told["violations"][:5]
+    assert (told["waiting"], told["compacted"], told["unproven"]) == (0, 0, [])
+    assert told["sampled"] == min(sample, told["photos"])
+    assert told["records"] == len(load.records), "every record that was acknowledged is in the log"
+    assert here.versions(COLLECTION) == load.wanted
+    assert {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]} == load.letters
+    assert told["dead_letters"] - told["repeated_dead_letters"] == len(load.letters)
+    assert repeated or told["repeated_dead_letters"] == 0
+    return dict(told)
+
+
+class Counted:
+    """An ingest service whose counts can be read while it runs."""
+
+    def __init__(self, here: Town) -> None:
+        [self._port] = free_ports(1)
+        self.service: ServiceProcess = here.start("ingest", MIRADOURO_METRICS_LISTEN=f"127.0.0.1:{self._port}")
+
+    def outcomes(self) -> dict[str, int]:
+        """Status → events, so far."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        found: dict[str, int] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == "miradouro_ingest_events_total":
+                    found[sample.labels["status"]] = found.get(sample.labels["status"], 0) + int(sample.value)
+        return found

@@ -1,0 +1,95 @@
+"""The broker crashes, the index crashes or hangs, in the middle of a load, on the default network. The engines are our own."""
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+from miradouro.development.engines import Kafka, OpenSearch, start_kafka, start_opensearch
+
+from tests.e2e.many_machines import ServiceProcess, Town, eventually
+from tests.faults.load import SIZES, Load, Size, in_the_middle, prove, town_for
+
+
+@dataclass
+class Engines:
+    kafka: Kafka
+    opensearch: OpenSearch
+    embedding: str
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory, models_dir: object) -> Iterator[Engines]:  # noqa: ARG001 # they are there
+    folder = tmp_path_factory.mktemp("engines")
+    with (
+        start_kafka(folder / "kafka") as kafka,
+        start_opensearch(folder / "opensearch") as opensearch,
+        ExitStack() as stack,
+    ):
+        embedding = ServiceProcess("embedding", {"MIRADOURO_BUNDLES": "efficientnet-lite0"})
+        stack.callback(embedding.end)
+        yield Engines(kafka, opensearch, embedding.address)
+
+
+@pytest.fixture
+def _sockets_of_lost_brokers() -> Iterator[None]:
+    """kafka-python leaves the sockets of refused connections to the garbage collector: it works here, not in a later test."""
+    yield
+    gc.collect()
+
+
+@contextmanager
+def outage(engines: Engines, size: Size) -> Iterator[tuple[Town, ServiceProcess]]:
+    """The block breaks something in the middle of the load and mends it; then the auditor has the word. Nobody may have ended."""
+    load = Load(size)
+    with town_for(size, engines.kafka.bootstrap, engines.opensearch.url, engines.embedding) as here:
+        here.send(*load.records)
+        ingest = here.start("ingest")
+        in_the_middle(here, size)
+        began = time.monotonic()
+        yield here, ingest
+        lasted_s = time.monotonic() - began
+        told = prove(here, load, repeated=True)
+        eventually("the consumer is ready again", ingest.is_ready)
+        assert ingest.end() == 0
+        print({"outage s": round(lasted_s, 1), "until proved s": round(time.monotonic() - began - lasted_s, 1), "audit": told})
+
+
+def _not_ready_for(ingest: ServiceProcess, size: Size) -> None:
+    """The fault is noticed, and lasts on."""
+    began = time.monotonic()
+    eventually("the consumer is not ready", lambda: not ingest.is_ready())
+    eventually("the outage is long enough", lambda: time.monotonic() - began >= size.outage_s)
+    assert not ingest.is_ready()
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("_sockets_of_lost_brokers")
+class TestNothingIsLostAndNothingStandsTwice:
+    @SIZES
+    def test_when_the_broker_crashes_and_comes_back(self, engines: Engines, size: Size) -> None:
+        with outage(engines, size):
+            engines.kafka.kill()
+            began = time.monotonic()
+            eventually("the outage is long enough", lambda: time.monotonic() - began >= size.outage_s)
+            engines.kafka.start()
+
+    @SIZES
+    def test_when_the_index_crashes_and_comes_back(self, engines: Engines, size: Size) -> None:
+        with outage(engines, size) as (_, ingest):
+            engines.opensearch.kill()
+            try:
+                _not_ready_for(ingest, size)
+            finally:
+                engines.opensearch.start()
+
+    @SIZES
+    def test_when_the_index_hangs_so_that_nobody_knows_what_it_stored(self, engines: Engines, size: Size) -> None:
+        with outage(engines, size) as (_, ingest):
+            engines.opensearch.freeze()
+            try:
+                _not_ready_for(ingest, size)
+            finally:
+                engines.opensearch.thaw()
