@@ -103,9 +103,7 @@ class Town:
     letters: KafkaDeadLetters
     services: ExitStack
 
-    def start(
-        self, name: str, *, listen: str = "127.0.0.1:0", log: Path | None = None, **environment: str
-    ) -> ServiceProcess:
+    def start(self, name: str, *, listen: str = "127.0.0.1:0", log: Path | None = None, **environment: str) -> ServiceProcess:
         """Starts a service, which is ended with the town; its log goes into the file `log`, or where ours goes."""
         service = ServiceProcess(name, {**self.environment, **environment}, listen=listen, log=log)
         self.services.callback(lambda: service.process.poll() is None and service.end(signal.SIGKILL))

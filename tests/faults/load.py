@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import pytest
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.development.engines import free_ports
 from miradouro.ingest.cloud_event import record_of
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -120,12 +119,11 @@ class Counted:
     """An ingest service whose counts can be read while it runs."""
 
     def __init__(self, here: Town) -> None:
-        [self._port] = free_ports(1)
-        self.service: ServiceProcess = here.start("ingest", MIRADOURO_METRICS_LISTEN=f"127.0.0.1:{self._port}")
+        self.service: ServiceProcess = here.start("ingest", MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
 
     def outcomes(self) -> dict[str, int]:
         """Status → events, so far."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(self.service.metrics, timeout=30) as answer:
             text = answer.read().decode()
         found: dict[str, int] = {}
         for family in text_string_to_metric_families(text):

@@ -1,6 +1,7 @@
 """`miradouro dev`: what developers run."""
 
 import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -44,3 +45,57 @@ def engines(*, kafka: bool, opensearch: bool, brokers: int, folder: Path) -> Non
         click.echo(f"running; logs in {folder}; Ctrl-C ends them", err=True)
         signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # not earlier: the engines would inherit it
         signal.sigwait(stop)
+
+
+@dev.command()
+@click.option(
+    "--kafka", is_flag=False, flag_value="", metavar="[HOST:PORT]", help="A Kafka that runs; without an address one is started."
+)
+@click.option(
+    "--opensearch", is_flag=False, flag_value="", metavar="[URL]", help="An OpenSearch that runs; without a URL one is started."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the sample photos are kept. Default: `demo` in the user's cache folder of miradouro.",
+)
+def demo(*, kafka: str | None, opensearch: str | None, folder: Path | None) -> None:
+    """Lead sample photos through Kafka into OpenSearch, and ask both engines forty questions.
+
+    The three services run as processes of their own. Photos change and go on the way. Then the audit runs, the same events go
+    into an embedded index, and ten questions of each kind (keyword, text, photo, region) are put to both. Exits with 1 unless the
+    audit finds nothing and every answer agrees. `miradouro demo` is the one without Kafka and OpenSearch.
+    """
+    import tempfile
+
+    import platformdirs
+
+    from miradouro.bundles.progress import default_progress
+    from miradouro.bundles.settings import BundleSettings
+    from miradouro.cli.options import settings_of
+    from miradouro.cli.output import printable
+    from miradouro.development.demo.tour import demonstrate
+    from miradouro.embedding.settings import EmbeddingSettings
+    from miradouro.runtime.settings import load
+    from miradouro.standalone.demo.samples import gather
+    from miradouro.standalone.models import open_or_pull
+
+    if kafka is None or opensearch is None:
+        raise click.UsageError("name both --kafka and --opensearch; `miradouro demo` needs neither")
+    settings_of()
+    photos = (folder or platformdirs.user_cache_path("miradouro") / "demo").absolute() / "photos"
+    gather(photos, progress=default_progress())
+    networks = load(EmbeddingSettings)
+    open_or_pull(networks.bundles, precision=lambda _: networks.precision, folder=load(BundleSettings).folder, offline=False)
+    with tempfile.TemporaryDirectory(prefix="miradouro-demo-") as place:
+        done = demonstrate(photos, Path(place), kafka=kafka, opensearch=opensearch, tell=click.echo)
+    for violation in done.report.violations:
+        click.echo(printable(f"{violation.invariant} {violation.name}: {violation.photo_id}: {violation.message}"))
+    for one in done.asked:
+        verdict = "agrees" if one.agreement.holds else "DIFFERS"
+        click.echo(printable(f"{one.kind:<8} {one.question:<32} {verdict}: {one.agreement.told}"))
+    agreed = sum(one.agreement.holds for one in done.asked)
+    click.echo(f"{agreed} of {len(done.asked)} answers agree; the audit {'holds' if done.report.holds else 'does not hold'}")
+    if not done.holds:
+        sys.exit(1)

@@ -1,0 +1,86 @@
+"""Whether two answers to one question agree: OpenSearch's, and that of the embedded index, the reference.
+
+Both compute in other precisions, so that near ties may change places: a photo may stand where one of nearly the same distance
+or score stands in the reference, and nowhere else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+TIE = 1e-3
+NEAR, NEAR_ERROR, FAR_ERROR = 0.05, 3e-3, 1e-3  # of a distance: below NEAR a small error of the square is a large one
+SCORE_ERROR = 0.005  # of a score of tags, relative
+TOP, LEAST_OVERLAP = 10, 0.8
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A hit: the photo, its score, and its distance where there is one."""
+
+    photo_id: str
+    score: float
+    distance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The verdict in words, and whether the answers agree."""
+
+    holds: bool
+    told: str
+
+
+def vectors_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement:
+    """Same photos and order, but for ties; the same distances."""
+    if wrong := _other_photos(found, reference):
+        return wrong
+    expected = {one.photo_id: one.distance for one in reference}
+    errors = [abs(one.distance - expected[one.photo_id]) for one in found]
+    for one, error in zip(found, errors, strict=True):
+        allowed = NEAR_ERROR if expected[one.photo_id] < NEAR else FAR_ERROR
+        if not error <= allowed:
+            return Agreement(False, f"{one.photo_id}: distance {one.distance:.5f}, expected {expected[one.photo_id]:.5f}")
+    if wrong := _misplaced(found, reference, lambda one: expected[one.photo_id], lambda place: TIE):  # noqa: ARG005 # the same for all
+        return wrong
+    return Agreement(True, f"same {len(found)} photos in order, distances within {max(errors):.1e}")
+
+
+def keywords_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement:
+    """Same photos, the best first."""
+    if wrong := _other_photos(found, reference):
+        return wrong
+    expected = {one.photo_id: one.score for one in reference}
+    wrong = _misplaced(found, reference, lambda one: expected[one.photo_id], lambda score: score * SCORE_ERROR)
+    return wrong or Agreement(True, f"same {len(found)} photos, the best first")
+
+
+def texts_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement:
+    """Same photos; most of the first ten are the same."""
+    if wrong := _other_photos(found, reference):
+        return wrong
+    first = {one.photo_id for one in found[:TOP]} & {one.photo_id for one in reference[:TOP]}
+    overlap = len(first) / min(TOP, len(reference))
+    told = f"{len(found)} photos, of the first {min(TOP, len(reference))} {overlap:.0%} the same"
+    return Agreement(overlap >= LEAST_OVERLAP, told)
+
+
+def _other_photos(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement | None:
+    if not reference:
+        return Agreement(False, "nothing is found, which proves nothing")
+    ids, expected = [one.photo_id for one in found], [one.photo_id for one in reference]
+    if sorted(ids) == sorted(expected):
+        return None
+    missing, surplus = sorted(set(expected) - set(ids)), sorted(set(ids) - set(expected))
+    return Agreement(False, f"missing: {missing}, too much: {surplus}, {len(ids)} hits instead of {len(expected)}")
+
+
+def _misplaced(
+    found: Sequence[Ranked], reference: Sequence[Ranked], worth: Callable[[Ranked], float], tie: Callable[[float], float]
+) -> Agreement | None:
+    """The first photo that stands where the reference has one that is worth something else."""
+    for place, (one, other) in enumerate(zip(found, reference, strict=True), 1):
+        if abs(worth(one) - worth(other)) > tie(abs(worth(other))):
+            return Agreement(
+                False, f"place {place}: {one.photo_id} ({worth(one):.5f}), expected {other.photo_id} ({worth(other):.5f})"
+            )
+    return None

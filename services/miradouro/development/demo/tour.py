@@ -1,0 +1,178 @@
+"""The demonstration itself: engines, three services, events, the audit, and forty questions to both engines."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from kafka import KafkaAdminClient
+
+from miradouro.adapters.grpc_embedder import GrpcEmbedder
+from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
+from miradouro.adapters.kafka.replay import Replay, committed_offsets
+from miradouro.adapters.kafka.topics import translated
+from miradouro.adapters.opensearch import OpenSearchSettings
+from miradouro.adapters.opensearch.client import connect
+from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
+from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.core.errors import Unavailable
+from miradouro.core.event import PhotoEvent
+from miradouro.development.demo.questions import Asked, Search, ask_both
+from miradouro.development.demo.services import ServiceProcess
+from miradouro.development.demo.story import Story, story_of
+from miradouro.development.engines import start_kafka, start_opensearch
+from miradouro.ingest.audit.auditor import Audited, audit
+from miradouro.ingest.audit.findings import Report
+from miradouro.ingest.cloud_event import record_of
+from miradouro.runtime.call import Call
+from miradouro.runtime.grpc_client import open_channel, typed_error
+from miradouro.standalone.composition import ingest_service
+from miradouro.standalone.configuration import Configuration
+from miradouro.standalone.searching import search_service
+from miradouro.standalone.settings import StandaloneSettings
+from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse
+from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
+
+CONSUMED_WITHIN_S = 600.0
+ANSWERED_WITHIN_S = 60.0
+_POLL_S = 0.5
+_SAMPLE = 10
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Demonstrated:
+    """What came of it."""
+
+    report: Report
+    asked: Sequence[Asked]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the audit found nothing, and every answer agrees."""
+        return self.report.holds and all(one.agreement.holds for one in self.asked)
+
+
+def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell: Tell) -> Demonstrated:
+    """Leads the photos of the folder `photos` through Kafka into OpenSearch. `folder` takes data and logs.
+
+    `kafka` and `opensearch` name running engines; empty: one is started. Topics and indices of those that run are removed in the
+    end. Raises Unavailable and ConfigurationError.
+    """
+    name = f"miradouro-demo-{uuid.uuid4().hex[:8]}"
+    story = story_of(photos)
+    with ExitStack() as stack:
+        bootstrap, url = kafka, opensearch
+        if not bootstrap:
+            tell("starting Kafka …")
+            bootstrap = stack.enter_context(start_kafka(folder / "kafka")).bootstrap
+        if not url:
+            tell("starting OpenSearch …")
+            url = stack.enter_context(start_opensearch(folder / "opensearch")).url
+        topics = KafkaSettings(
+            kafka_bootstrap=bootstrap, kafka_topic=f"{name}.photos", kafka_dead_topic=f"{name}.dead", kafka_group=name
+        )
+        indices = OpenSearchSettings(opensearch_url=url, opensearch_prefix=name)
+        stack.callback(_remove, topics, indices, name)
+        environment = {
+            "MIRADOURO_KAFKA_BOOTSTRAP": bootstrap,
+            "MIRADOURO_KAFKA_TOPIC": topics.kafka_topic,
+            "MIRADOURO_KAFKA_DEAD_TOPIC": topics.kafka_dead_topic,
+            "MIRADOURO_KAFKA_GROUP": name,
+            "MIRADOURO_OPENSEARCH_URL": url,
+            "MIRADOURO_OPENSEARCH_PREFIX": name,
+            "MIRADOURO_PHOTO_ROOTS": str(photos.resolve()),
+        }
+        services = _start_services(environment, folder, stack, tell)
+        embedder = stack.enter_context(GrpcEmbedder(services[0].address))
+        _lead_through(story, topics, services, tell)
+        photo_store = PhotoStores(PhotoStoreSettings(photo_roots=str(photos.resolve())))
+        with closing(connect(indices)) as client:
+            audited = Audited(topics, name, client, embedder, photo_store, sample=_SAMPLE, seed=1, settled=True)
+            report = audit(audited, progress=lambda _step, _done, _total: None)
+        tell(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.letters} dead letters")
+        channel = stack.enter_context(open_channel(services[2].address))
+        tell("the same events go into an embedded index …")
+        with _embedded(photos, folder / "embedded", [*story.start, *story.way], embedder) as embedded:
+            return Demonstrated(report, list(ask_both(_over(channel, services[2].address), embedded, photos)))
+
+
+def _start_services(
+    environment: Mapping[str, str], folder: Path, stack: ExitStack, tell: Tell
+) -> tuple[ServiceProcess, ServiceProcess, ServiceProcess]:
+    """Embedding, ingest and query, each a process."""
+    embedding = stack.enter_context(ServiceProcess("embedding", environment, folder))
+    known = {**environment, "MIRADOURO_EMBEDDING_ADDRESS": embedding.wait()}
+    ingest = stack.enter_context(ServiceProcess("ingest", known, folder))
+    query = stack.enter_context(ServiceProcess("query", known, folder))
+    for service in (embedding, ingest, query):
+        tell(f"{service.name} service: process {service.pid} on {service.address or service.wait()}")
+    return embedding, ingest, query
+
+
+def _lead_through(story: Story, topics: KafkaSettings, services: Sequence[ServiceProcess], tell: Tell) -> None:
+    ensure_topics(topics)
+    for events, what in ((story.start, "photos uploaded"), (story.way, "events on the way: changed, deleted, late, no photo")):
+        began = time.monotonic()
+        with Publisher(topics) as publisher:
+            for _ in publisher.publish(record_of(event) for event in events):
+                continue
+        _wait_until_consumed(topics, services)
+        tell(f"{len(events)} {what}: consumed after {time.monotonic() - began:.1f} s")
+
+
+def _wait_until_consumed(topics: KafkaSettings, services: Sequence[ServiceProcess]) -> None:
+    deadline = time.monotonic() + CONSUMED_WITHIN_S
+    with Replay(topics, topics.kafka_topic) as topic:
+        ends = topic.ends()
+        while True:
+            committed = committed_offsets(topics)
+            if all(committed.get(number, 0) >= end for number, end in ends.items()):
+                return
+            for service in services:
+                service.check()
+            if time.monotonic() > deadline:
+                raise Unavailable(f"not consumed within {CONSUMED_WITHIN_S:g} s; {services[1].log_path} may tell why")
+            time.sleep(_POLL_S)
+
+
+def _over(channel: grpc.Channel, address: str) -> Search:
+    stub = SearchServiceStub(channel)
+
+    def search(request: SearchRequest) -> SearchResponse:
+        try:
+            return stub.Search(request, timeout=ANSWERED_WITHIN_S)
+        except grpc.RpcError as exc:
+            raise typed_error(exc, peer=f"query service at {address}") from exc
+
+    return search
+
+
+@contextmanager
+def _embedded(photos: Path, data: Path, events: Sequence[PhotoEvent], embedder: GrpcEmbedder) -> Iterator[Search]:
+    """The embedded index after the same events, by the same embedding service."""
+    configuration = Configuration(
+        standalone=StandaloneSettings(data_dir=data), photos=PhotoStoreSettings(photo_roots=str(photos.resolve()))
+    )
+    with SqliteIndex.open(data, writer=True, tuning=configuration.standalone.tuning) as index:
+        with ingest_service(index, embedder, configuration) as ingest:
+            for _ in ingest.consume(iter(events), Call()):
+                continue
+        service = search_service(index, embedder, configuration)
+        yield lambda request: service.Search(request, Call())
+
+
+def _remove(topics: KafkaSettings, indices: OpenSearchSettings, name: str) -> None:
+    """What the demonstration made in engines that go on running."""
+    with closing(connect(indices)) as client:
+        client.indices.delete(index=f"{name}.*")
+    with translated():
+        admin = KafkaAdminClient(**topics.connection)
+        try:
+            known = set(admin.list_topics())
+            admin.delete_topics([topic for topic in (topics.kafka_topic, topics.kafka_dead_topic) if topic in known])
+        finally:
+            admin.close()
