@@ -1,6 +1,7 @@
 """The broker crashes, the index crashes or hangs, in the middle of a load, on the default network. The engines are our own."""
 
 import gc
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,9 +35,13 @@ def engines(tmp_path_factory: pytest.TempPathFactory, models_dir: object) -> Ite
 
 
 @pytest.fixture
-def _sockets_of_lost_brokers() -> Iterator[None]:
-    """kafka-python leaves the sockets of refused connections to the garbage collector: it works here, not in a later test."""
-    yield
+def _sockets_of_lost_brokers(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """kafka-python leaves the sockets of refused connections to the garbage collector: it works here, not in a later test.
+
+    What it logs of them holds them, so nothing is logged.
+    """
+    with caplog.at_level(logging.CRITICAL, logger="kafka"):
+        yield
     gc.collect()
 
 

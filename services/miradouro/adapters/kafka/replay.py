@@ -1,13 +1,15 @@
 """A topic as it stands, read without a group: nothing is committed, nothing changes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import tenacity
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
 
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
@@ -16,6 +18,8 @@ from miradouro.core.event import SourceRecord
 
 _POLL_MS = 500
 _STALLED_S = 60.0
+_COORDINATOR_WITHIN_S = 30.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
     with translated():
         admin = KafkaAdminClient(**settings.connection)
         try:
-            [told] = admin.list_group_offsets(settings.kafka_group).values()
+            [told] = _patiently(lambda: admin.list_group_offsets(settings.kafka_group)).values()
         finally:
             admin.close()
     return {
@@ -108,6 +112,17 @@ def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
         for partition, known in told.items()
         if partition.topic == settings.kafka_topic and known.offset >= 0
     }
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """A cluster in which nobody has committed yet needs a moment to make the place for it."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, KafkaError) and bool(error.retriable)),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
+        stop=tenacity.stop_after_delay(_COORDINATOR_WITHIN_S),
+        reraise=True,
+    )
+    return retrying(ask)
 
 
 def retention_ms(settings: KafkaSettings, topic: str) -> int | None:
