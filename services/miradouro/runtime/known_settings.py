@@ -57,6 +57,7 @@ KNOWN = frozenset(
         "KAFKA_REPLICATION",
         "KAFKA_SASL_MECHANISM",
         "KAFKA_SECURITY_PROTOCOL",
+        "KAFKA_SESSION_TIMEOUT_S",
         "KAFKA_TOPIC",
         "KAFKA_USERNAME",
         "LISTEN",
