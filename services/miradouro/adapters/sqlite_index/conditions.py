@@ -33,6 +33,21 @@ def where(collection_id: int, conditions: Sequence[Condition]) -> tuple[str, Bin
     return " AND ".join(clauses), bindings
 
 
+def row_ids_where(collection_id: int, conditions: Sequence[Condition]) -> tuple[str, Bindings]:
+    """SQL for the row ids of those documents, each once, and its bindings; by an index alone where one knows them all."""
+    match conditions:
+        case [TagIs(label)]:  # what lists tags and attributes lists those of live documents
+            return "SELECT row_id FROM tags WHERE collection_id = ? AND label = ?", [collection_id, label]
+        case [AttributeIn(name, values)]:  # a document has one value of a name
+            marks = ", ".join("?" * len(values))
+            return (
+                f"SELECT row_id FROM attributes WHERE collection_id = ? AND name = ? AND value IN ({marks})",
+                [collection_id, name, *values],
+            )
+    condition, bindings = where(collection_id, conditions)
+    return f"SELECT d.row_id FROM documents d WHERE {condition}", bindings
+
+
 def _sql(collection_id: int, condition: Condition) -> tuple[str, Bindings]:
     match condition:
         case TagIs(label):

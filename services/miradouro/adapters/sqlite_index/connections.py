@@ -1,9 +1,11 @@
 """The database's connections: one that writes, and any number that read, each lent to one thread at a time."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from weakref import ReferenceType
 
 import apsw
 
@@ -18,20 +20,28 @@ _CHECKPOINT_BYTES = 16 << 20
 _MAX_IDLE_READERS = 16
 
 
+class Reader(apsw.Connection):
+    """A connection that reads. `remembered`: what was found out on it, with the database's version at that time."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, flags=apsw.SQLITE_OPEN_READONLY)
+        self.remembered: dict[Hashable, tuple[int, ReferenceType[Any]]] = {}
+
+
 class Connections:
     """Opens, lends and closes connections. Thread-safe; `writing` is given to one thread after the other."""
 
     def __init__(self, folder: Path, *, writer: bool, max_bytes: int | None = None) -> None:
         self._folder = folder
         self._path = str(folder / DATABASE_FILE)
-        self._idle: list[apsw.Connection] = []
+        self._idle: list[Reader] = []
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._closed = False
         self._writer = self._open_writer(max_bytes) if writer else None
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Iterator[Reader]:
         """A read-only connection, outside of a transaction: every statement sees what is committed when it starts."""
         with translated(self._folder):
             connection = self._borrow()
@@ -88,17 +98,17 @@ class Connections:
             connection.pragma("max_page_count", max(1, max_bytes // PAGE_BYTES))
         return connection
 
-    def _borrow(self) -> apsw.Connection:
+    def _borrow(self) -> Reader:
         with self._lock:
             if self._closed:
                 raise Unavailable(f"data folder {self._folder} was closed by this process; open it again")
             if self._idle:
                 return self._idle.pop()
-        connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
+        connection = Reader(self._path)
         _configure(connection)
         return connection
 
-    def _give_back(self, connection: apsw.Connection) -> None:
+    def _give_back(self, connection: Reader) -> None:
         with self._lock:
             if not self._closed and len(self._idle) < _MAX_IDLE_READERS:
                 self._idle.append(connection)

@@ -7,20 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index import facets, failures, writes
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
-from miradouro.adapters.sqlite_index.connections import Connections
+from miradouro.adapters.sqlite_index.connections import Connections, Reader
 from miradouro.adapters.sqlite_index.driver_errors import translated
 from miradouro.adapters.sqlite_index.listing import everything
 from miradouro.adapters.sqlite_index.maintenance import Maintenance
+from miradouro.adapters.sqlite_index.moment import Moments
 from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
 from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, check_format, create_tables, write_format
-from miradouro.adapters.sqlite_index.segments import Coverage, Part, SegmentViews, segments_of
+from miradouro.adapters.sqlite_index.segments import SegmentViews
 from miradouro.adapters.sqlite_index.tails import Tails
 from miradouro.adapters.sqlite_index.tuning import DEFAULT_TUNING, Tuning
 from miradouro.adapters.sqlite_index.vector_search import by_vector
@@ -29,11 +29,19 @@ from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.ports import CollectionStats, OriginState, WriteStatus
-from miradouro.core.query import MAX_RANKED, EverythingClause, IndexQuery, KeywordClause, Matches, TextClause, VectorClause
+from miradouro.core.query import (
+    MAX_RANKED,
+    EverythingClause,
+    FacetCounts,
+    IndexQuery,
+    KeywordClause,
+    Matches,
+    TextClause,
+    VectorClause,
+)
 from miradouro.core.spaces import Space
 
 _ORIGINS_AT_ONCE = 1_000
-_VIEW_ATTEMPTS = 3
 
 
 class SqliteIndex:
@@ -51,6 +59,7 @@ class SqliteIndex:
         self._lock = lock
         self._catalogue = Catalogue()
         self._views = SegmentViews(folder, self._catalogue)
+        self._moments = Moments(self._catalogue, self._views)
         self._passing = Passing(tuning.passing_bytes)
         self._tails = Tails(folder, connections, self._catalogue) if lock else None
         self._maintenance = Maintenance(folder, connections, self._catalogue, self._tails, tuning) if self._tails else None
@@ -94,6 +103,7 @@ class SqliteIndex:
         if self._maintenance is not None and self._tails is not None:
             self._maintenance.close()
             self._tails.close()
+        self._moments.close()
         self._views.close()
         self._connections.close()
         if self._lock is not None:
@@ -141,7 +151,10 @@ class SqliteIndex:
             raise InvalidArgument("after", "an answer in this order has pages by offset, or no offset; leave one out")
         with self._connections.reading() as connection:
             ranking = self._rank(connection, query)
-            counts = facets.count(connection, self._catalogue.find(connection, query.collection), ranking.members, query.facets)
+            counts: tuple[FacetCounts, ...] = ()
+            if query.facets:
+                collection = self._catalogue.find(connection, query.collection)
+                counts = facets.count(connection, collection, ranking.members, query.facets)
             return matches(connection, query.collection, ranking, facets=counts, with_documents=query.with_documents)
 
     def get(self, collection: str, photo_id: str) -> Document:
@@ -283,11 +296,12 @@ class SqliteIndex:
                 return
             last, comparison = rows[-1][0], ">"
 
-    def _rank(self, connection: apsw.Connection, query: IndexQuery) -> Ranking:
+    def _rank(self, connection: Reader, query: IndexQuery) -> Ranking:
         """Begins the one transaction that answers the query; whoever lent the connection ends it."""
         clause = query.clause
         if isinstance(clause, VectorClause):
-            return self._rank_by_vector(connection, query, clause)
+            moment = self._moments.begin(connection, query.collection, clause.space)
+            return by_vector(connection, moment, query, clause, self._tuning, self._passing)
         connection.execute("BEGIN")
         collection = self._catalogue.find(connection, query.collection)
         match clause:
@@ -297,25 +311,6 @@ class SqliteIndex:
                 return by_text(connection, collection, query, clause)
             case EverythingClause():
                 return everything(connection, collection, query)
-
-    def _rank_by_vector(self, connection: apsw.Connection, query: IndexQuery, clause: VectorClause) -> Ranking:
-        collection = self._catalogue.find(connection, query.collection)
-        space = self._catalogue.space(connection, collection, clause.space)
-        writes.vector_blob(np.asarray(clause.vector)[None], (1, space.space.dimension), field="vector")
-        parts: Sequence[Part] = ()
-        # Segments are read before the transaction begins: so they never lack a photo of the moment that the transaction
-        # sees. Those that were exchanged in between are read again.
-        for _ in range(_VIEW_ATTEMPTS):
-            segments = segments_of(connection, space)
-            parts = self._views.parts(connection, collection, space, segments)
-            connection.execute("BEGIN")
-            if segments_of(connection, space) == segments:
-                break
-            connection.execute("ROLLBACK")
-            parts = ()
-        collection = self._catalogue.find(connection, query.collection)
-        coverage = Coverage.of(parts, collection.last_change)
-        return by_vector(connection, collection, space, coverage, query, clause, self._tuning, self._passing)
 
 
 def _vectors(blob: bytes, dimension: int) -> Float32:

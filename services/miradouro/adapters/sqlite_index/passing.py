@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import apsw
 
 from miradouro.adapters.sqlite_index.catalogue import Collection
-from miradouro.adapters.sqlite_index.conditions import where
-from miradouro.adapters.sqlite_index.scan import numbers_of
+from miradouro.adapters.sqlite_index.conditions import row_ids_where
+from miradouro.adapters.sqlite_index.rows import numbers_of
 from miradouro.adapters.sqlite_index.segment_graph import Int64
 from miradouro.core.query import Condition
 
@@ -18,7 +18,7 @@ _Key = tuple[int, int, tuple[Condition, ...]]
 class Passing:
     """The answers to the latest conditions, `most_bytes` of them at most; a write to a collection outdates its own. Thread-safe.
 
-    Reading the photos that pass takes time that grows with their number: some 40 ms for 50,000.
+    Reading the photos that pass takes time that grows with their number: some 8 ms for 50,000.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -27,8 +27,8 @@ class Passing:
         self._known: OrderedDict[_Key, Int64] = OrderedDict()
         self._lock = threading.Lock()
 
-    def changes(self, connection: apsw.Connection, collection: Collection, conditions: Sequence[Condition]) -> Int64:
-        """Changes of the live photos that pass the conditions, growing, int64 [n], not to be written to.
+    def row_ids(self, connection: apsw.Connection, collection: Collection, conditions: Sequence[Condition]) -> Int64:
+        """The live photos that pass the conditions: row ids, growing, int64 [n], not to be written to.
 
         `collection` is as the connection's transaction sees it: its last change tells which answer is still good.
         """
@@ -37,8 +37,8 @@ class Passing:
             if (known := self._known.get(key)) is not None:
                 self._known.move_to_end(key)
                 return known
-        condition, bindings = where(collection.collection_id, conditions)
-        found = numbers_of(connection, f"SELECT group_concat(d.change) FROM documents d WHERE {condition}", bindings)
+        sql, bindings = row_ids_where(collection.collection_id, conditions)
+        found = numbers_of(connection, f"SELECT group_concat(row_id) FROM ({sql})", bindings)
         found.flags.writeable = False
         self._remember(key, found)
         return found

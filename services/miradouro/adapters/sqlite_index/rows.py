@@ -7,10 +7,14 @@ from typing import Any
 
 import apsw
 import numpy as np
+import numpy.typing as npt
 
+from miradouro.adapters.sqlite_index.segment_graph import Int64
 from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Region, Space
+
+Bool = npt.NDArray[np.bool_]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -116,6 +120,21 @@ def space_of(text: str) -> Space:
     return Space(**told)
 
 
-def array_binding(numbers: "np.ndarray[Any, np.dtype[np.int64]]") -> Any:
+def array_binding(numbers: Int64) -> Any:
     """Whole numbers as SQL's `carray(?)`; at least one of them."""
     return apsw.carray(np.ascontiguousarray(numbers, dtype=np.int64), flags=apsw.SQLITE_CARRAY_INT64)
+
+
+def numbers_of(connection: apsw.Connection, sql: str, bindings: Sequence[Any]) -> Int64:
+    """The whole numbers that `sql` gives as one text, sorted: less than half the time of as many rows."""
+    text = str(connection.execute(sql, bindings).get or "")
+    return np.sort(np.fromstring(text, np.int64, sep=","))
+
+
+def are_in(sorted_numbers: Int64, numbers: Int64) -> Bool:
+    """Which of `numbers` are among `sorted_numbers`, which grow."""
+    if not len(sorted_numbers):
+        return np.zeros(len(numbers), bool)
+    places = np.minimum(np.searchsorted(sorted_numbers, numbers), len(sorted_numbers) - 1)
+    found: Bool = sorted_numbers[places] == numbers
+    return found

@@ -7,20 +7,36 @@ from itertools import islice
 import apsw
 import numkong
 import numpy as np
-import numpy.typing as npt
 
-from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
-from miradouro.adapters.sqlite_index.conditions import Bindings
-from miradouro.adapters.sqlite_index.rows import array_binding
+from miradouro.adapters.sqlite_index.moment import Moment, Piece
+from miradouro.adapters.sqlite_index.rows import are_in, array_binding, numbers_of
 from miradouro.adapters.sqlite_index.segment_graph import Float16, Int64
-from miradouro.adapters.sqlite_index.segments import Part, vectors_between
+from miradouro.adapters.sqlite_index.segments import vectors_between
 from miradouro.core.document import Float32
+from miradouro.core.storable import UNIT_TOLERANCE, check_vectors
 
 SCANNED_AT_ONCE_BYTES = 4 << 20
 # Error of a scanned distance beyond that of rounding the query to float16: sums are float32, relative error below 1e-5.
-SCAN_ERROR = 4e-5
+_SCAN_ERROR = 4e-5
 
-Bool = npt.NDArray[np.bool_]
+
+@dataclass(frozen=True)
+class Asked:
+    """The vector of a question: float32 [d], and rounded. Scanned distances are off by `error` at most."""
+
+    vector: Float32
+    rounded: Float16
+    error: float
+
+    @classmethod
+    def of(cls, given: Float32, dimension: int) -> "Asked":
+        """Raises InvalidArgument for a vector that is not of `dimension` numbers or not of length 1."""
+        if given.shape != (dimension,) or given.dtype != np.float32 or not abs(float(given @ given) - 1) < UNIT_TOLERANCE:
+            check_vectors(given[None], (1, dimension), field="vector")
+        vector = np.ascontiguousarray(given, np.float32)
+        rounded = vector.astype(np.float16)
+        lost = vector - rounded
+        return cls(vector, rounded, float(np.sqrt(lost @ lost)) + _SCAN_ERROR)
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,9 @@ class Scanned:
     @classmethod
     def joined(cls, parts: Sequence["Scanned"]) -> "Scanned":
         """One after the other."""
+        parts = [part for part in parts if len(part.row_ids)]
+        if len(parts) == 1:
+            return parts[0]
         if not parts:
             return cls(np.empty(0, np.int64), np.empty(0, np.float32))
         return cls(np.concatenate([part.row_ids for part in parts]), np.concatenate([part.distances for part in parts]))
@@ -40,101 +59,91 @@ class Scanned:
 
 @dataclass(frozen=True)
 class Scan:
-    """One question's way through a space. `wanted` are the changes that pass the conditions, growing; None for all."""
+    """One question's way through a space. `wanted` are the row ids that pass the conditions, growing; None for all."""
 
     connection: apsw.Connection
-    collection: Collection
-    space: StoredSpace
-    asked: Float16
+    moment: Moment
+    asked: Asked
     wanted: Int64 | None
 
-    def of_parts(self, parts: Sequence[Part], *, only_strays: bool = False) -> list[Scanned]:
+    def of_pieces(self, pieces: Sequence[Piece], *, only_strays: bool = False) -> list[Scanned]:
         """The photos of segments; or those alone that their graphs do not lead to."""
-        replaced: Int64 | None = None
         found = []
-        for part in parts:
-            if not len(part.changes) or (only_strays and not len(part.strays)):
+        for piece in pieces:
+            part = piece.part
+            if not len(part.row_ids) or (only_strays and not len(part.strays)):
                 continue
-            if self.wanted is not None:
-                positions = _positions(part.changes, self.wanted)
-            else:
-                if replaced is None:
-                    replaced = _replaced(self.connection, self.collection)
-                alive = np.ones(len(part.changes), bool)
-                alive[_positions(part.changes, replaced)] = False
-                positions = np.flatnonzero(alive)
-            if only_strays:
-                positions = np.intersect1d(positions, part.strays, assume_unique=True)
-            found.append(Scanned(part.row_ids[positions], _segment_distances(part.vectors, positions, self.asked)))
+            if self.wanted is None and piece.living is None and not only_strays:
+                found.append(Scanned(part.row_ids, _distances(part.vectors, self.asked)))
+                continue
+            positions = self._positions(piece, only_strays=only_strays)
+            found.append(Scanned(part.row_ids[positions], distances_at(part.vectors, positions, self.asked)))
         return found
 
-    def of_gaps(self, gaps: Sequence[tuple[int, int]]) -> list[Scanned]:
-        """The photos of the changes after one and up to another, straight from the database."""
-        return [scanned for after, through in gaps for scanned in self._of_gap(after, through)]
+    def of_gaps(self) -> list[Scanned]:
+        """The photos that are in no segment, straight from the database."""
+        return [scanned for after, through in self.moment.gaps for scanned in self._of_gap(after, through)]
+
+    def _positions(self, piece: Piece, *, only_strays: bool) -> Int64:
+        part = piece.part
+        if only_strays:
+            positions = part.strays
+            if piece.living is not None:
+                positions = positions[piece.living[positions]]
+            return positions if self.wanted is None else positions[are_in(self.wanted, part.row_ids[positions])]
+        if self.wanted is not None:
+            positions = piece.positions(self.wanted)
+            return positions[positions >= 0]
+        assert piece.living is not None
+        return np.flatnonzero(piece.living)
 
     def _of_gap(self, after: int, through: int) -> Iterator[Scanned]:
+        space = self.moment.space
+        per_photo, dimension = space.space.vectors_per_photo, space.space.dimension
+        within = (self.moment.collection.collection_id, after, through)
         if self.wanted is None:
-            rows = self.connection.execute(vectors_between(self.space), (self.collection.collection_id, after, through))
+            rows = self.connection.execute(vectors_between(space), within)
         else:
-            changes = self.wanted[np.searchsorted(self.wanted, after, "right") : np.searchsorted(self.wanted, through, "right")]
-            if not len(changes):
+            row_ids = numbers_of(
+                self.connection,
+                "SELECT group_concat(row_id) FROM documents WHERE collection_id = ? AND change > ? AND change <= ?",
+                within,
+            )
+            row_ids = row_ids[are_in(self.wanted, row_ids)]
+            if not len(row_ids):
                 return
             rows = self.connection.execute(
-                "SELECT d.change, d.row_id, v.vectors FROM carray(?) c "
-                "CROSS JOIN documents d ON d.collection_id = ? AND d.change = c.value "
-                f"CROSS JOIN vectors_{self.space.space_id:d} v ON v.row_id = d.row_id",
-                (array_binding(changes), self.collection.collection_id),
+                f"SELECT 0, v.row_id, v.vectors FROM carray(?) c CROSS JOIN vectors_{space.space_id:d} v ON v.row_id = c.value",
+                (array_binding(row_ids),),
             )
-        per_photo, dimension = self.space.space.vectors_per_photo, self.space.space.dimension
         at_once = max(1, SCANNED_AT_ONCE_BYTES // (2 * per_photo * dimension))
         while batch := list(islice(rows, at_once)):
             vectors = np.frombuffer(b"".join(row[2] for row in batch), "<f2").reshape(-1, per_photo, dimension)
             yield Scanned(np.array([row[1] for row in batch], np.int64), _distances(vectors, self.asked))
 
 
-def are_in(sorted_numbers: Int64, numbers: Int64) -> Bool:
-    """Which of `numbers` are among `sorted_numbers`, which grow."""
-    if not len(sorted_numbers):
-        return np.zeros(len(numbers), bool)
-    places = np.minimum(np.searchsorted(sorted_numbers, numbers), len(sorted_numbers) - 1)
-    found: Bool = sorted_numbers[places] == numbers
-    return found
-
-
-def _replaced(connection: apsw.Connection, collection: Collection) -> Int64:
-    return numbers_of(connection, "SELECT group_concat(change) FROM replaced WHERE collection_id = ?", [collection.collection_id])
-
-
-def numbers_of(connection: apsw.Connection, sql: str, bindings: Bindings) -> Int64:
-    """The whole numbers that `sql` gives as one text, sorted: less than half the time of as many rows."""
-    text = str(connection.execute(sql, bindings).get or "")
-    return np.sort(np.fromstring(text, np.int64, sep=","))
-
-
-def _positions(changes: Int64, wanted: Int64) -> Int64:
-    """Where in `changes`, which grow, those of `wanted` stand that are there."""
-    positions: Int64 = np.searchsorted(changes, wanted)
-    inside = positions < len(changes)
-    positions, wanted = positions[inside], wanted[inside]
-    found: Int64 = positions[changes[positions] == wanted]
-    return found
-
-
-def _segment_distances(vectors: Float16, positions: Int64, asked: Float16) -> Float32:
+def distances_at(vectors: Float16, positions: Int64, asked: Asked) -> Float32:
     """Distances of the photos at `positions`, a few megabytes at a time; a dense choice is scanned whole: no copy."""
+    if 2 * len(positions) > len(vectors):
+        return _distances(vectors, asked)[positions]
     at_once = max(1, SCANNED_AT_ONCE_BYTES // (2 * vectors.shape[1] * vectors.shape[2]))
-    is_dense = 2 * len(positions) > len(vectors)
-    count = len(vectors) if is_dense else len(positions)
-    distances = np.empty(count, np.float32)
-    for start in range(0, count, at_once):
-        stop = start + at_once
-        distances[start:stop] = _distances(vectors[start:stop] if is_dense else vectors[positions[start:stop]], asked)
-    return distances[positions] if is_dense else distances
+    if len(positions) <= at_once:
+        return _distances(vectors[positions], asked)
+    distances = np.empty(len(positions), np.float32)
+    for start in range(0, len(positions), at_once):
+        distances[start : start + at_once] = _distances(vectors[positions[start : start + at_once]], asked)
+    return distances
 
 
-def _distances(vectors: Float16, asked: Float16) -> Float32:
+def _distances(vectors: Float16, asked: Asked) -> Float32:
     """Distances float32 [n] of vectors [n, per photo, d]: the smallest over a photo's vectors."""
     photos, per_photo, dimension = vectors.shape
-    squares = np.asarray(numkong.cdist(asked[None], vectors.reshape(-1, dimension), "sqeuclidean"), np.float32)
-    nearest: Float32 = np.sqrt(squares.reshape(photos, per_photo).min(axis=1))
+    flat = vectors.reshape(-1, dimension)
+    squares = np.empty((1, len(flat)), np.float32)
+    at_once = max(1, SCANNED_AT_ONCE_BYTES // (2 * dimension))  # the library holds the interpreter's lock meanwhile
+    for start in range(0, len(flat), at_once):
+        part = slice(start, start + at_once)
+        numkong.cdist(asked.rounded[None], flat[part], "sqeuclidean", out=squares[:, part])
+    nearest: Float32 = squares[0] if per_photo == 1 else squares.reshape(photos, per_photo).min(axis=1)
+    np.sqrt(nearest, out=nearest)
     return nearest

@@ -23,7 +23,7 @@ import numpy as np
 from miradouro.adapters.sqlite_index.segment_graph import Float16, Graph, Int64
 from miradouro.core.spaces import Space
 
-FORMAT = 2
+FORMAT = 3
 HEADER_BYTES = 4_096
 _HEADER_READS = 3  # one read may fall into a write
 KEY = np.dtype("<i8")
@@ -78,7 +78,7 @@ class State:
         return keys, self.photos * identity.photo_bytes, self.graph_bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """The photos of a segment at one moment: keys int64 [n, (change, row id)], by change; vectors float16 [n, per photo, d].
 
@@ -149,6 +149,10 @@ class SegmentReader:
                 self._view = _map(self._files, self._identity, state)
                 self._header, self._state = header, state
             return self._view
+
+    def is_whole(self) -> bool:
+        """Whether what was mapped last may still be read."""
+        return self._is_whole(self._state)
 
     def stamp(self) -> str:
         """What changes with every write to the files, and when they are moved or copied."""

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import apsw
@@ -51,7 +52,7 @@ def vectors_between(space: StoredSpace) -> str:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A segment's photos of the changes after one and up to another: keys and vectors as in `View`, cut to them."""
 
@@ -60,32 +61,53 @@ class Part:
     first: int
     end: int
     view: View
+    reader: SegmentReader
 
     @classmethod
-    def of(cls, segment: Segment, view: View) -> "Part":
+    def of(cls, segment: Segment, reader: SegmentReader, view: View) -> "Part":
         """What is to be believed of a view: the row of the table decides on its range."""
         after, through = max(segment.after_change, view.after_change), view.through_change
         if segment.through_change is not None:
             through = min(through, segment.through_change)
         first, end = np.searchsorted(view.changes, (after, through), "right").tolist()
-        return cls(after, through, first, end, view)
+        return cls(after, through, first, end, view, reader)
 
-    @property
+    @cached_property
     def changes(self) -> Int64:
         """int64 [n], growing."""
         return self.view.changes[self.first : self.end]
 
-    @property
+    @cached_property
     def row_ids(self) -> Int64:
-        """int64 [n]."""
+        """int64 [n]; a photo that was replaced stands there more than once, the newest last."""
         return self.view.row_ids[self.first : self.end]
 
-    @property
+    @cached_property
     def vectors(self) -> Float16:
         """float16 [n, per photo, d]."""
         return self.view.vectors[self.first : self.end]
 
-    @property
+    @cached_property
+    def _by_row_id(self) -> tuple[Int64, Int64 | None]:
+        """The row ids, growing, and their positions; None where these are the same, as long as no photo was replaced."""
+        row_ids = np.ascontiguousarray(self.row_ids)
+        if (row_ids[1:] > row_ids[:-1]).all():
+            return row_ids, None
+        order = np.argsort(row_ids, kind="stable")
+        return row_ids[order], order
+
+    def positions(self, row_ids: Int64) -> Int64:
+        """Where in these arrays the photos `row_ids` stand, the last time each, int64 [n]; -1 for those that do not."""
+        known, order = self._by_row_id
+        if not len(known):
+            return np.full(len(row_ids), -1, np.int64)
+        places = np.searchsorted(known, row_ids, "right") - 1
+        found = known[places] == row_ids
+        if order is not None:
+            places = order[places]
+        return np.where(found, places, -1)
+
+    @cached_property
     def strays(self) -> Int64:
         """Positions in these arrays of the photos that the graph does not lead to."""
         inside = self.view.strays[(self.view.strays >= self.first) & (self.view.strays < self.end)]
@@ -120,7 +142,7 @@ class SegmentViews:
         self._folder = folder / SEGMENTS_FOLDER
         self._catalogue = catalogue
         self._lock = threading.Lock()
-        self._readers: dict[int, dict[int, SegmentReader]] = {}  # by space, by segment
+        self._known: dict[int, dict[int, tuple[Segment, Part]]] = {}  # by space, by segment
 
     def parts(
         self, connection: apsw.Connection, collection: Collection, space: StoredSpace, segments: Sequence[Segment]
@@ -128,24 +150,25 @@ class SegmentViews:
         """The segments as they are now, without those that can't be used."""
         identity = Identity.of(self._catalogue.store(connection), collection.name, space.space)
         with self._lock:
-            known = dict(self._readers.get(space.space_id, {}))
-        readers: dict[int, SegmentReader] = {}
-        parts = []
+            known = self._known.get(space.space_id, {})
+        now: dict[int, tuple[Segment, Part]] = {}
         for segment in segments:
             try:
-                reader = known.get(segment.segment_id)
-                if reader is None:
-                    reader = SegmentReader(self._folder, segment.segment_id, identity, stamp=segment.stamp)
-                parts.append(Part.of(segment, reader.view()))
-                readers[segment.segment_id] = reader
+                before = known.get(segment.segment_id)
+                reader = (
+                    before[1].reader if before else SegmentReader(self._folder, segment.segment_id, identity, stamp=segment.stamp)
+                )
+                view = reader.view()
+                is_same = before is not None and before[0] == segment and before[1].view is view
+                part = before[1] if before is not None and is_same else Part.of(segment, reader, view)
+                now[segment.segment_id] = (segment, part)
             except (Unusable, OSError) as exc:
                 _log.debug("segment %d of %s is read from the database: %s", segment.segment_id, space.space.name, exc)
-        if readers != known:
-            with self._lock:
-                self._readers[space.space_id] = readers
-        return parts
+        with self._lock:
+            self._known[space.space_id] = now
+        return [part for _, part in now.values()]
 
     def close(self) -> None:
         """Lets go of every map."""
         with self._lock:
-            self._readers.clear()
+            self._known.clear()

@@ -5,14 +5,13 @@ from typing import Any
 
 import apsw
 import numpy as np
-import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.rows import body_of, origin_text, to_microseconds
 from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
 from miradouro.core.document import Document, Origin, ordered_tags
 from miradouro.core.ports import WriteStatus
-from miradouro.core.storable import check_storable, check_vectors
+from miradouro.core.storable import check_storable
 from miradouro.core.text import fold_tag
 
 
@@ -38,12 +37,6 @@ def refresh_origins(connection: apsw.Connection, catalogue: Catalogue, collectio
         "UPDATE documents SET origin = ? WHERE collection_id = ? AND photo_id = ? AND deleted = 0",
         [(origin_text(origin), collection_id, photo_id) for photo_id, origin in origins.items()],
     )
-
-
-def vector_blob(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> bytes:
-    """The stored form of vectors [n, dimension]; raises InvalidArgument for another shape, NaN, infinity or length."""
-    check_vectors(vectors, shape, field=field)
-    return np.asarray(vectors).astype("<f2").tobytes()
 
 
 class _Batch:
