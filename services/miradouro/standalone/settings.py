@@ -33,7 +33,7 @@ class StandaloneSettings(Settings):
         """The sizes of the embedded index."""
         from miradouro.adapters.sqlite_index import Tuning  # here: commands that only ask a server need no index
 
-        return Tuning(exact_vectors=self.exact_vectors)
+        return Tuning.with_exact(self.exact_vectors)
 
     @property
     def data_folder(self) -> Path:

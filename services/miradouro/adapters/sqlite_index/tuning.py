@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_LEAST_TAIL_VECTORS = 1_000
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -17,6 +19,11 @@ class Tuning:
     tail_vectors: int = 20_000
     segment_bytes: int = 512 << 20
     passing_bytes: int = 32 << 20
+
+    @classmethod
+    def with_exact(cls, exact_vectors: int) -> "Tuning":
+        """Sizes that keep the promise of `exact_vectors`: a tail, which has no graph, grows no larger without need."""
+        return cls(exact_vectors=exact_vectors, tail_vectors=min(cls.tail_vectors, max(exact_vectors, _LEAST_TAIL_VECTORS)))
 
     @property
     def graph_vectors(self) -> int:
