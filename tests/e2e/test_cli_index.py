@@ -89,11 +89,16 @@ def test_a_collection_has_one_root_and_another_folder_goes_into_another_collecti
     assert [one["name"] for one in run("stats", "--data", data, "--json").json["collections"]] == ["photos", "trips"]
 
 
-def test_a_folder_that_is_not_there_is_an_error_and_makes_no_collection(tmp_path):
-    done = run("index", tmp_path / "nowhere", "--data", tmp_path / "data")
-    assert done.code == 1
-    assert done.err == f"error: path: there is no folder {tmp_path / 'nowhere'}\n"
-    assert run("stats", "--data", tmp_path / "data", "--json").json["collections"] == []
+def test_a_folder_that_is_not_there_is_an_error_and_makes_neither_collection_nor_data_folder(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
+    expected = f"error: path: there is no folder {tmp_path / 'nowhere'}\n"
+    done = run("index", tmp_path / "nowhere", "--data", data)
+    assert (done.code, done.err) == (1, expected)
+    assert not data.exists()
+    assert _index(photos, data)[0] == 1
+    done = run("index", tmp_path / "nowhere", "--data", data, "--collection", "trips")
+    assert (done.code, done.err) == (1, expected)
+    assert [one["name"] for one in run("stats", "--data", data, "--json").json["collections"]] == ["photos"]
 
 
 def test_photos_that_fail_are_told_and_only_when_nothing_else_was_there_is_it_an_error(tmp_path):

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from miradouro.adapters.sqlite_index import read_holder
 from miradouro.v1.embedding_service_pb2 import DescribeSpacesRequest, EmbedRequest, PhotoInput
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest
@@ -19,6 +20,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 from tests.e2e.command import START_S, run, start, up
 from tests.e2e.conftest import make_photos
+from tests.e2e.many_machines import eventually
 from tests.pictures import jpeg
 
 pytestmark = pytest.mark.usefixtures("models_dir")
@@ -73,6 +75,21 @@ def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server
         assert "--collection" in elsewhere.err
         _check_every_service(address, photos)
     assert run("search", "--like", "d.jpg", "--data", data, "--json").json["total"] == 4
+
+
+def test_a_command_that_writes_waits_for_a_server_that_starts(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
+    server = start("up", "--data", data, "--listen", "127.0.0.1:0")
+    try:
+        eventually("the server has the folder", lambda: (holder := read_holder(data)) is not None and holder.will_serve)
+        assert run("index", photos, "--data", data, "--json").json["indexed"] == 1
+        holder = read_holder(data)
+        assert holder is not None
+        assert holder.pid == server.pid
+    finally:
+        server.send_signal(signal.SIGTERM)
+        _, err = server.communicate(timeout=START_S)
+    assert server.returncode == 0, err
 
 
 def _check_every_service(address: str, photos: Path) -> None:

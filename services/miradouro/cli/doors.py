@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Protocol
 
 from miradouro.adapters.sqlite_index import read_holder
@@ -16,6 +17,9 @@ from miradouro.v1.ingest_service_pb2 import (
     RetryFailuresResponse,
 )
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
+
+_PATIENCE_S = 30.0  # a server that starts loads its networks first
+_LOOKED_EVERY_S = 0.05
 
 
 class SearchDoor(Protocol):
@@ -74,7 +78,7 @@ def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterato
 
     Raises StoreLocked when another process writes, and NotFound when there is no index to list from.
     """
-    target = _server_of(settings.data_folder)
+    target = _server_of(settings.data_folder, patience_s=_PATIENCE_S if writer else 0.0)
     if target is None:
         from miradouro.cli.here import ingest_here
 
@@ -87,6 +91,11 @@ def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterato
             yield door
 
 
-def _server_of(folder: Path) -> str | None:
+def _server_of(folder: Path, *, patience_s: float = 0.0) -> str | None:
+    """Where the folder's server listens; one that starts gets `patience_s` seconds to have an address."""
+    give_up = monotonic() + patience_s
     holder = read_holder(folder)
+    while holder and holder.will_serve and not holder.address and monotonic() < give_up:
+        sleep(_LOOKED_EVERY_S)
+        holder = read_holder(folder)
     return holder.address if holder and holder.address else None

@@ -23,17 +23,22 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
     A photo's id is its path relative to DIR. A file STEM.json beside it tells caption, title, tags, owner, attributes, place,
     taken_at and version.
     """
+    from miradouro.adapters.sqlite_index import holds_index
     from miradouro.cli.doors import open_ingest
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
+    from miradouro.core.errors import InvalidArgument
     from miradouro.v1.ingest_service_pb2 import FolderFailure, FolderReport, IndexFolderRequest
 
     path = utf8(os.path.abspath(folder), "path")
+    settings = settings_of(data=data, offline=offline)
+    if not os.path.isdir(path) and not holds_index(settings.data_folder):  # an index may keep what was in a folder that went
+        raise InvalidArgument("path", f"there is no folder {path}")
     request = IndexFolderRequest(path=path, collection=utf8(collection, "collection"), prune=prune)
     report = FolderReport()
     more: list[FolderFailure] = []
     try:
-        with open_ingest(settings_of(data=data, offline=offline)) as door, shown_progress() as show:
+        with open_ingest(settings) as door, shown_progress() as show:
             for response in door.IndexFolder(request):
                 if response.HasField("progress"):
                     show(response.progress)

@@ -117,12 +117,12 @@ def check_event(event: PhotoEvent) -> PhotoEvent:
     return event
 
 
-def check_place(place: Place, *, field: str = "place") -> Place:
-    """`place` itself when it lies on the earth; raises InvalidArgument otherwise, NaN included."""
+def check_place(place: Place, *, field: str = "place", names: tuple[str, str] = ("latitude", "longitude")) -> Place:
+    """`place` itself when it lies on the earth; raises InvalidArgument otherwise, NaN included. `names` are the caller's."""
     if not -90 <= place.latitude <= 90:
-        raise InvalidArgument(f"{field}.latitude", f"{place.latitude} is not within -90 to 90 degrees")
+        raise InvalidArgument(f"{field}.{names[0]}", f"{place.latitude} is not within -90 to 90 degrees")
     if not -180 <= place.longitude <= 180:
-        raise InvalidArgument(f"{field}.longitude", f"{place.longitude} is not within -180 to 180 degrees")
+        raise InvalidArgument(f"{field}.{names[1]}", f"{place.longitude} is not within -180 to 180 degrees")
     return place
 
 

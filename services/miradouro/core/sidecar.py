@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from miradouro.core.document import Place, TakenAt
-from miradouro.core.errors import BadPhoto
-from miradouro.core.event import MAX_VERSION
+from miradouro.core.errors import BadPhoto, InvalidArgument
+from miradouro.core.event import MAX_VERSION, check_place
 
 MAX_SIDECAR_BYTES = 1024 * 1024
 
@@ -69,7 +69,7 @@ def parse_sidecar(data: bytes, *, name: str) -> Sidecar:
         tags=tuple(told.tags or ()),
         owner=told.owner or "",
         attributes=told.attributes or {},
-        place=Place(told.place.lat, told.place.lon) if told.place else None,
+        place=_place(told.place, name) if told.place else None,
         taken_at=_taken_at(told.taken_at, name) if told.taken_at else None,
         version=told.version,
     )
@@ -78,6 +78,13 @@ def parse_sidecar(data: bytes, *, name: str) -> Sidecar:
 def bad_sidecar(name: str, what: str) -> BadPhoto:
     """The error that a sidecar's photo fails with."""
     return BadPhoto("bad_sidecar", f"sidecar {name}: {what}; correct it or take it away")
+
+
+def _place(told: _PlaceJson, name: str) -> Place:
+    try:
+        return check_place(Place(told.lat, told.lon), names=("lat", "lon"))
+    except InvalidArgument as exc:
+        raise bad_sidecar(name, exc.message) from exc
 
 
 def _taken_at(text: str, name: str) -> TakenAt:

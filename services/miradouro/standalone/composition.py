@@ -70,7 +70,9 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
     Raises StoreLocked, FailedPrecondition, Corrupt, BadBundle, ConfigurationError.
     """
     with (
-        SqliteIndex.open(configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning) as index,
+        SqliteIndex.open(
+            configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning, will_serve=True
+        ) as index,
         open_embedder(configuration, store=index, registry=registry) as embedder,
     ):
         parts = embedder.start()

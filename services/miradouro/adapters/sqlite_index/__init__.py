@@ -1,7 +1,8 @@
 """The embedded index over SQLite and memory-mapped vector segments."""
 
 from miradouro.adapters.sqlite_index.index import SqliteIndex
+from miradouro.adapters.sqlite_index.schema import holds_index
 from miradouro.adapters.sqlite_index.tuning import Tuning
 from miradouro.adapters.sqlite_index.writer_lock import Holder, read_holder
 
-__all__ = ["Holder", "SqliteIndex", "Tuning", "read_holder"]
+__all__ = ["Holder", "SqliteIndex", "Tuning", "holds_index", "read_holder"]

@@ -19,7 +19,7 @@ from miradouro.adapters.sqlite_index.moment import Moments
 from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
-from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, check_format, create_tables, write_format
+from miradouro.adapters.sqlite_index.schema import FORMAT, check_format, create_tables, holds_index, write_format
 from miradouro.adapters.sqlite_index.segments import SegmentViews
 from miradouro.adapters.sqlite_index.tails import Tails
 from miradouro.adapters.sqlite_index.tuning import DEFAULT_TUNING, Tuning
@@ -65,19 +65,28 @@ class SqliteIndex:
         self._maintenance = Maintenance(folder, connections, self._catalogue, self._tails, tuning) if self._tails else None
 
     @classmethod
-    def open(cls, folder: Path, *, writer: bool, max_bytes: int | None = None, tuning: Tuning = DEFAULT_TUNING) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        *,
+        writer: bool,
+        max_bytes: int | None = None,
+        tuning: Tuning = DEFAULT_TUNING,
+        will_serve: bool = False,
+    ) -> Self:
         """Opens the data folder; a writer makes it when it is not there. One of an older format is brought to this one.
 
-        `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. Raises StoreLocked (a
+        `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. One that
+        `will_serve` calls `set_address` soon: others wait for it. Raises StoreLocked (a
         second writer), FailedPrecondition (a newer format), NotFound (nothing to read), Corrupt, Unavailable.
         """
         with translated(folder):
             if writer:
                 folder.mkdir(parents=True, exist_ok=True)
-            elif not (folder / DATABASE_FILE).is_file():
+            elif not holds_index(folder):
                 raise NotFound(f"{folder} holds no index; index some photos into it first, or name another folder (--data)")
             check_format(folder)
-            lock = WriterLock(folder) if writer else None
+            lock = WriterLock(folder, will_serve=will_serve) if writer else None
             try:
                 connections = Connections(folder, writer=writer, max_bytes=max_bytes)
                 try:

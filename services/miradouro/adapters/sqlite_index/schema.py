@@ -190,6 +190,11 @@ def check_format(folder: Path, connection: apsw.Connection | None = None) -> Non
         )
 
 
+def holds_index(folder: Path) -> bool:
+    """Whether an index was made in the data folder."""
+    return (folder / DATABASE_FILE).is_file()
+
+
 def write_format(folder: Path) -> None:
     """Names the format in the data folder; never half a file."""
     path = folder / FORMAT_FILE

@@ -17,17 +17,19 @@ _SIZE = 512  # written whole in one call, so that a reader never sees half of it
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that writes; `address` is its gRPC server's host:port, or empty."""
+    """The process that writes; `address` is its gRPC server's host:port, or empty; one that `will_serve` has it soon."""
 
     pid: int
     address: str
+    will_serve: bool = False
 
 
 class WriterLock:
     """The lock, held until `release` or the end of the process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, will_serve: bool = False) -> None:
         """Takes the lock; raises StoreLocked naming the holder's pid and address."""
+        self._will_serve = will_serve
         self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         give_up = time.monotonic() + _PATIENCE_S
         while True:
@@ -48,7 +50,7 @@ class WriterLock:
 
     def set_address(self, address: str) -> None:
         """Tells everyone where the writer's gRPC server listens, as host:port."""
-        told = json.dumps({"pid": os.getpid(), "address": address}).encode()
+        told = json.dumps({"pid": os.getpid(), "address": address, "will_serve": self._will_serve}).encode()
         os.pwrite(self._file, told.ljust(_SIZE), 0)
 
     def release(self) -> None:
@@ -76,6 +78,6 @@ def read_holder(folder: Path) -> Holder | None:
 def _read(file: int) -> Holder:
     text = os.pread(file, _SIZE, 0).strip()
     if not text:  # the writer has the lock and is about to write its name
-        return Holder(0, "")
+        return Holder(0, "", will_serve=True)
     told = json.loads(text)
-    return Holder(int(told["pid"]), str(told["address"]))
+    return Holder(int(told["pid"]), str(told["address"]), bool(told.get("will_serve")))
