@@ -3,8 +3,6 @@
 Nothing is concluded from what a graph did not give: whoever needs to know how many there are counts them.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from miradouro.adapters.sqlite_index.moment import Piece
@@ -36,23 +34,27 @@ def nearest_by_graph(scan: Scan, end: int, share: float) -> Scanned | None:
     if fetched > _MOST_FETCHED:
         return None
     without = [piece for piece in scan.moment.pieces if piece.part.view.graph is None]
-    with_graph = [search.piece for search in searches]
-    scanned = _nearest(
-        [*scan.of_pieces(without), *scan.of_pieces(with_graph, only_strays=True), *scan.of_gaps()], end, scan.asked.error
-    )
+    scanned = Scanned.joined([*scan.of_pieces(without), *scan.of_strays([search.piece for search in searches]), *scan.of_gaps()])
     growing = searches
     while True:
         for search in growing:
             search.fetch(fetched)
-        found = Scanned.joined([scanned, *(search.found for search in searches)])
-        edge = float(np.partition(found.distances, end - 1)[end - 1]) if len(found.distances) >= end else np.inf
+        found = Scanned.joined([search.found for search in searches])
+        near = scanned.distances <= _edge(found, end) + 2 * scan.asked.error
+        if near.any():
+            found = _once(Scanned.joined([found, Scanned(scanned.row_ids[near], scanned.distances[near])]))
+        edge = _edge(found, end)
         growing = [search for search in searches if search.frontier <= edge]
         if not growing:
-            once = found if len(searches) == 1 and not len(scanned.row_ids) else _once(found)
-            return once if len(once.row_ids) >= end else None
+            return found if len(found.row_ids) >= end else None
         fetched *= _GROWTH
         if fetched > _MOST_FETCHED:
             return None
+
+
+def _edge(found: Scanned, end: int) -> float:
+    """The distance at the last of `end` places; infinite where there are fewer."""
+    return float(np.partition(found.distances, end - 1)[end - 1]) if len(found.distances) >= end else np.inf
 
 
 class _GraphSearch:
@@ -81,15 +83,6 @@ class _GraphSearch:
         self.found = Scanned(row_ids, distances)
         # What was not given may be as much nearer than the graph believes as what was given is.
         self.frontier = last - (float(np.maximum(told - distances, 0).max()) if len(told) else 0.0)
-
-
-def _nearest(parts: Sequence[Scanned], end: int, error: float) -> Scanned:
-    """Those of the parts that may be among the nearest `end` of them, strays included that a graph gives as well."""
-    joined = Scanned.joined(parts)
-    if len(joined.row_ids) <= end:
-        return joined
-    kept = joined.distances <= np.partition(joined.distances, end - 1)[end - 1] + 2 * error
-    return Scanned(joined.row_ids[kept], joined.distances[kept])
 
 
 def _once(found: Scanned) -> Scanned:

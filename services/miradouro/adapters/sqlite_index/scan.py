@@ -66,36 +66,39 @@ class Scan:
     asked: Asked
     wanted: Int64 | None
 
-    def of_pieces(self, pieces: Sequence[Piece], *, only_strays: bool = False) -> list[Scanned]:
-        """The photos of segments; or those alone that their graphs do not lead to."""
+    def of_pieces(self, pieces: Sequence[Piece]) -> list[Scanned]:
+        """The photos of segments."""
         found = []
         for piece in pieces:
             part = piece.part
-            if not len(part.row_ids) or (only_strays and not len(part.strays)):
-                continue
-            if self.wanted is None and piece.living is None and not only_strays:
+            if self.wanted is not None:
+                positions = piece.positions(self.wanted)
+                positions = positions[positions >= 0]
+            elif piece.living is not None:
+                positions = np.flatnonzero(piece.living)
+            else:
                 found.append(Scanned(part.row_ids, _distances(part.vectors, self.asked)))
                 continue
-            positions = self._positions(piece, only_strays=only_strays)
             found.append(Scanned(part.row_ids[positions], distances_at(part.vectors, positions, self.asked)))
+        return found
+
+    def of_strays(self, pieces: Sequence[Piece]) -> list[Scanned]:
+        """The photos of segments that their graphs do not lead to."""
+        found = []
+        for piece in pieces:
+            part = piece.part
+            if not len(part.strays):
+                continue
+            row_ids, distances = part.row_ids[part.strays], _distances(part.stray_vectors, self.asked)
+            kept = np.ones(len(row_ids), bool) if piece.living is None else piece.living[part.strays]
+            if self.wanted is not None:
+                kept &= are_in(self.wanted, row_ids)
+            found.append(Scanned(row_ids[kept], distances[kept]))
         return found
 
     def of_gaps(self) -> list[Scanned]:
         """The photos that are in no segment, straight from the database."""
         return [scanned for after, through in self.moment.gaps for scanned in self._of_gap(after, through)]
-
-    def _positions(self, piece: Piece, *, only_strays: bool) -> Int64:
-        part = piece.part
-        if only_strays:
-            positions = part.strays
-            if piece.living is not None:
-                positions = positions[piece.living[positions]]
-            return positions if self.wanted is None else positions[are_in(self.wanted, part.row_ids[positions])]
-        if self.wanted is not None:
-            positions = piece.positions(self.wanted)
-            return positions[positions >= 0]
-        assert piece.living is not None
-        return np.flatnonzero(piece.living)
 
     def _of_gap(self, after: int, through: int) -> Iterator[Scanned]:
         space = self.moment.space

@@ -113,6 +113,11 @@ class Part:
         inside = self.view.strays[(self.view.strays >= self.first) & (self.view.strays < self.end)]
         return inside - self.first
 
+    @cached_property
+    def stray_vectors(self) -> Float16:
+        """The vectors of the strays: a copy, for there are few, and they are read with every question."""
+        return self.vectors[self.strays]
+
 
 @dataclass(frozen=True)
 class Coverage:
