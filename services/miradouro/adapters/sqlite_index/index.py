@@ -186,7 +186,7 @@ class SqliteIndex:
                     provenances[stored.space.name] = stored.space.provenance
         return replace(document_of(collection, row), vectors=vectors, provenances=provenances)
 
-    def _row(self, connection: apsw.Connection, collection: Collection, photo_id: str) -> Sequence[Any]:
+    def _row(self, connection: Reader, collection: Collection, photo_id: str) -> Sequence[Any]:
         """The row of DOCUMENT_COLUMNS. Raises NotFound."""
         row: Sequence[Any] | None = connection.execute(
             f"SELECT {DOCUMENT_COLUMNS} FROM documents d JOIN bodies b USING (row_id) "
