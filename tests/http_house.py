@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from miradouro.adapters.photo_store import FileStore
+from miradouro.adapters.photo_store import FileStore, PhotoStoreSettings
 from miradouro.core.thumbnail import FOLDER
 from miradouro.query.http_door import running_http_door
 from miradouro.query.originals import Originals
@@ -90,7 +90,7 @@ def open_door(
     roots: tuple[Path, ...] = (),
 ) -> Iterator[Door]:
     """A door over a new house below `folder`; photos of events may lie below `roots`."""
-    with open_house(folder, photo_roots=":".join(map(str, roots))) as house:
+    with open_house(folder, photos=PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as house:
         search = SearchService(
             store=house.index,
             embedder=house.embedder,

@@ -73,8 +73,7 @@ def open_house(
     folder: Path,
     *,
     networks_class: type[GatedNetworks] = GatedNetworks,
-    photo_roots: str = "",
-    inline_store: str = "",
+    photos: PhotoStoreSettings | None = None,
     store: WritableStore | None = None,
     **settings: object,
 ) -> Iterator[House]:
@@ -91,7 +90,7 @@ def open_house(
             store=store or index,
             letters=index,
             embedder=batcher,
-            photo_store=PhotoStores(PhotoStoreSettings(photo_roots=photo_roots, inline_store=inline_store)),
+            photo_store=PhotoStores(photos or PhotoStoreSettings()),
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miradouro.adapters.onnx_embedder import Outputs
+from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.errors import ConfigurationError, FailedPrecondition, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
@@ -35,7 +36,7 @@ from tests.tiny_bundle import GatedNetworks
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(tmp_path / "house", photo_roots=str(tmp_path / "allowed")) as opened:
+    with open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
         yield opened
 
 
@@ -94,7 +95,7 @@ def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(house, tmp_path):
 def test_a_photo_inside_an_event_is_kept_once_and_what_is_no_photo_is_not(tmp_path):
     kept, data = tmp_path / "kept", jpeg(seed=1)
     sha256 = hashlib.sha256(data).hexdigest()
-    with open_house(tmp_path / "house", inline_store=str(kept)) as house:
+    with open_house(tmp_path / "house", photos=PhotoStoreSettings(inline_store=str(kept))) as house:
         house.put(event("a", data=data), event("b", data=data), event("bad", data=b"no picture"))
 
         assert [path.name for path in kept.rglob("*") if path.is_file()] == [sha256]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.document import Failure
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
 from miradouro.runtime.call import Call
@@ -30,7 +31,7 @@ from tests.pictures import encode, jpeg
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(tmp_path / "house", photo_roots=str(tmp_path / "allowed")) as opened:
+    with open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
         yield opened
 
 

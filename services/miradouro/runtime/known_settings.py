@@ -26,6 +26,7 @@ KNOWN = frozenset(
         "EMBED_TIMEOUT_S",
         "EXACT_VECTORS",
         "FETCH_CONNECT_S",
+        "FETCH_MAX_BYTES",
         "FETCH_REDIRECTS",
         "FETCH_TIMEOUT_S",
         "GS_ENDPOINT",

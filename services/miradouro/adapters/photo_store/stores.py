@@ -42,7 +42,7 @@ class PhotoStores:
             return self._files.read(uri, limit_bytes=limit_bytes)
         if not any(source.scheme == scheme for source in self._sources):
             raise InvalidArgument("uri", f"{shown(uri)!r} is not below an allowed prefix; allowed: {told(self._sources)}")
-        return self._of(scheme).read(uri, limit_bytes=limit_bytes)
+        return self._of(scheme).read(uri, limit_bytes=min(limit_bytes, self._settings.fetch_max_bytes))
 
     def keep(self, data: bytes, *, sha256: str) -> str:
         """Keeps inline bytes where MIRADOURO_INLINE_STORE says; see `core.ports.PhotoStore`."""

@@ -13,7 +13,7 @@ from miradouro.adapters.opensearch.mapping import spaces_of
 from miradouro.core.decode import decode
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Priority
-from miradouro.core.errors import BadPhoto, InvalidArgument, ProvenanceMismatch
+from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
 from miradouro.core.ports import Embedder, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
 from miradouro.ingest.audit.documents import meta, whole_source
@@ -50,7 +50,7 @@ class VectorAudit:
     def _compare(self, one: Sampled, source: Mapping[str, Any], bundles: Sequence[BundleDescription], report: Report) -> None:
         try:
             data, is_inline = self._original(one)
-        except InvalidArgument as exc:
+        except (InvalidArgument, OriginalUnavailable) as exc:
             report.could_not_check(f"{one.collection}/{one.photo_id}: the original can't be read again: {exc.message}")
             return
         if hashlib.sha256(data).hexdigest() != source["sha256"]:
@@ -73,7 +73,7 @@ class VectorAudit:
                 report.found(Violation("vector_differs", told, one.collection, one.photo_id, one.version))
 
     def _original(self, one: Sampled) -> tuple[bytes, bool]:
-        """The photo's bytes, and whether the event carries them. Raises InvalidArgument."""
+        """The photo's bytes, and whether the event carries them. Raises InvalidArgument, OriginalUnavailable."""
         record = None if one.partition is None or one.offset is None else self._topic.record(one.partition, one.offset)
         if record is None:
             raise BadPhoto("vanished", "Kafka holds its event no more")

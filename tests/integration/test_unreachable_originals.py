@@ -1,0 +1,83 @@
+"""A place of photos that does not answer: its photos wait for a while, and then no longer; the others do not wait at all."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from miradouro.adapters.photo_store import PhotoStoreSettings
+from miradouro.core.errors import OriginalUnavailable
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.ingest.runner import Status
+from miradouro.runtime.call import Call
+from miradouro.v1 import ingest_service_pb2, photo_event_pb2
+
+from tests.ingest_house import House, open_house
+from tests.pictures import jpeg
+from tests.web_photos import LOOPBACK, WebPhotos, body, in_turn, web_photos
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[WebPhotos]:
+    with web_photos(tmp_path / "web") as server:
+        yield server
+
+
+@pytest.fixture
+def house(tmp_path: Path, web: WebPhotos) -> Iterator[House]:
+    photos = PhotoStoreSettings(photo_sources=web.url("/"), photo_private_hosts=LOOPBACK, photo_ca_file=web.ca_file)
+    with open_house(tmp_path / "house", photos=photos, ingest_retry_s=0.5) as opened:
+        yield opened
+
+
+def event(name: str, uri: str) -> PhotoEvent:
+    return PhotoEvent(name, EventKind.UPLOADED, "photos", name, 1, uri=uri)
+
+
+def test_a_log_goes_on_without_a_photo_that_stays_unreachable(house, web):
+    down = web.put("/down.jpg", body(b"", status=503))
+    late = web.put("/late.jpg", in_turn(body(b"", status=500), body(b"", status=429), body(jpeg(seed=1))))
+    good = web.put("/good.jpg", body(jpeg(seed=2)))
+    outcomes = list(house.service.consume([event("down", down), event("late", late), event("good", good)], Call()))
+
+    assert [(one.status, one.reason) for one in outcomes] == [
+        (Status.FAILED, "unreachable"),
+        (Status.STORED, ""),
+        (Status.STORED, ""),
+    ]
+    assert "HTTP 503; tried for 0.5 s" in outcomes[0].message
+    assert web.requests.count("/down.jpg") > 1
+    assert house.photos() == {"late": 1, "good": 1}
+    assert {name: one.reason for name, one in house.failures().items()} == {"down": "unreachable"}
+
+
+def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(house, web):
+    call = Call(cancelled=threading.Event())
+
+    def stop(handler: object) -> None:
+        call.cancelled.set()
+        body(b"", status=503)(handler)  # type: ignore[arg-type] # of the test's server
+
+    source = [event("down", web.put("/down.jpg", stop))]
+    outcomes = []
+    with contextlib.suppress(OriginalUnavailable):  # how a service that is stopped ends
+        outcomes += list(house.service.consume(source, call))
+    assert outcomes == [], "the offset stays where it is"
+    assert house.failures() == {}
+
+
+def test_a_caller_is_told_that_the_photo_may_be_there_later_and_nothing_is_recorded(house, web):
+    sent = photo_event_pb2.PhotoEvent(
+        event_id="e",
+        kind=photo_event_pb2.PHOTO_EVENT_KIND_UPLOADED,
+        collection="photos",
+        photo_id="a",
+        version=1,
+        uri=web.put("/a.jpg", body(b"", status=503)),
+    )
+    [result] = house.put(sent).results
+
+    assert result.status == ingest_service_pb2.EVENT_STATUS_FAILED
+    assert result.retriable
+    assert house.failures() == {}
