@@ -15,6 +15,7 @@ from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Space, resolve_space
 
 GB = 1e9
+_ROUNDS_UP = 0.9995  # of a unit: would be shown as a whole one
 _UNITS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 # Fields of a demand and the options that a person gave them by, where the names differ.
 _OPTIONS = {
@@ -147,15 +148,18 @@ def _used(made: Plan) -> list[str]:
 
 
 def told(figure: Figure) -> str:
-    """A figure's value for a person: three digits and a unit for bytes, whole counts, "?" for what is unknown."""
+    """A figure's value for a person: two or three digits and a unit, whole counts, "?" for what is unknown."""
     value, unit = figure.value, figure.unit
     if value is None:
         return "?"
     if unit == "B":
-        for size, name in _UNITS:
-            if value >= size:
-                return f"{value / size:,.3g} {name}" if value < 1_000 * size else f"{value / size:,.0f} {name}"
-        return f"{value:,.0f} B"
+        size, name = next((one for one in _UNITS if value >= _ROUNDS_UP * one[0]), (1.0, "B"))
+        return f"{_digits(value / size, 3)} {name}"
     if unit == "":
         return f"{value:,.0f}"
-    return f"{value:,.0f}" if value >= 100 else f"{value:,.2g}"
+    return f"{_digits(value, 2)} {unit}" if unit == "days" else _digits(value, 2)
+
+
+def _digits(value: float, count: int) -> str:
+    """So many digits, more before the point where there are more."""
+    return f"{value:.{count}g}" if 0 < value < _ROUNDS_UP * 10 ** (count - 1) else f"{value:,.0f}"

@@ -10,6 +10,7 @@ from miradouro.core.capacity.demand import STORED_BITS, Demand
 from miradouro.core.capacity.storage import DOCUMENT_BYTES, REGION_DOCUMENT_BYTES, M, PhotoBytes, photo_bytes
 
 _OURS, _MEASURED = ("ours",), ("measured", "ours")
+_DAY_S = 86_400
 _MUCH = 3  # times as many nodes for memory as for anything else: worth a word
 
 
@@ -115,6 +116,8 @@ def _ingest(demand: Demand) -> Iterator[_Row]:
     told = f"{demand.rate:,g} photos/s x {each * 1e3:.1f} ms / {given.BUSY:g} busy"
     yield "cores", demand.rate * each / given.BUSY, "cores", told, _MEASURED
     yield "replicas", _ingest_replicas(demand), "", _told_replicas(given.REPLICA_CORES), _OURS
+    told = f"{demand.photos:,} photos / {demand.rate:,g} photos/s / {_DAY_S:,} s"
+    yield "until all are in", demand.photos / demand.rate / _DAY_S, "days", told, ("given",)
 
 
 def _photos_to_embed(demand: Demand) -> _Row:
