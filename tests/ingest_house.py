@@ -13,6 +13,7 @@ from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.service import IngestService, WritableStore
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
@@ -43,6 +44,7 @@ class House:
     embedder: Batcher
     networks: GatedNetworks
     data: Path
+    registry: CollectorRegistry
 
     def index_folder(self, folder: Path, *, prune: bool = False, collection: str = "", call: Call | None = None) -> FolderReport:
         """The report of one run."""
@@ -85,6 +87,7 @@ def open_house(
     networks = networks_class(tiny_bundles(folder / "models"))
     batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
     with capture_logs(), SqliteIndex.open(folder / "data", writer=True) as index:  # rendering tracebacks takes seconds
+        registry = CollectorRegistry()
         chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
             store=store or index,
@@ -95,9 +98,10 @@ def open_house(
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,
             excluded=[folder / "data"],
+            metrics=IngestMetrics(registry),
         )
         try:
-            yield House(service, index, batcher, networks, folder / "data")
+            yield House(service, index, batcher, networks, folder / "data", registry)
         finally:
             networks.gate.set()
             service.close()

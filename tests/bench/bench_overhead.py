@@ -121,16 +121,18 @@ def _server(program: tuple[str, ...], words: tuple[str, ...], environment: dict[
 
 def _start() -> Row:
     """`miradouro serve embedding` with its default bundles, until its health says SERVING."""
-    return row(
+    took = [_start_s() for _ in range(STARTS)]
+    alone = row(
         "miradouro serve embedding from its start to ready, models on disk",
-        took := [_start_s() for _ in range(STARTS)],
-        [START_GOAL_S],
+        took,
+        took,
         goal=f"<= {START_GOAL_S:g} s",
         better="lower",
         holds=statistics.median(took) <= START_GOAL_S,
         unit="s",
         cause="importing, checking the models' SHA-256, and one run of each network",
     )
+    return {**alone, "peer": None, "ratio": None}
 
 
 def _start_s() -> float:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import structlog
 
 TRACEPARENT = "traceparent"
-_HEADER = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+# Version 00 ends here; later ones may go on after another dash, and ff is none.
+_HEADER = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = "01"
 
 
@@ -43,7 +44,9 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 def read_trace(header: str | None) -> Trace | None:
     """The trace that a header tells; None when it tells none: a bad one is as good as none, says the standard."""
     found = _HEADER.fullmatch((header or "").strip())
-    return Trace(*found.groups()) if found else None
+    if found is None or (found[1] == "00" and found[5]):
+        return None
+    return Trace(found[2], found[3], found[4])
 
 
 def new_trace() -> Trace:

@@ -1,0 +1,66 @@
+"""What ingest counts of photos on their way in."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from miradouro.adapters.onnx_embedder import Outputs
+from miradouro.core.errors import Overloaded
+
+from tests.ingest_house import House, open_house
+from tests.pictures import jpeg
+from tests.tiny_bundle import GatedNetworks
+
+STEPS = ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption")
+
+
+class Flaky(GatedNetworks):
+    """Networks that refuse what they are asked as often as `refusals` says."""
+
+    refusals = 0
+
+    def run(self, bundle: str, photos: np.ndarray, *, spaces: Collection[str], tags: bool) -> Outputs:
+        if self.refusals:
+            self.refusals -= 1
+            raise Overloaded("come back later")
+        return super().run(bundle, photos, spaces=spaces, tags=tags)
+
+
+def count(house: House, name: str, **labels: str) -> float:
+    return house.registry.get_sample_value(name, labels) or 0.0
+
+
+def steps(house: House, outcome: str) -> dict[str, float]:
+    """How often each step ended so."""
+    name = "miradouro_ingest_step_duration_seconds_count"
+    found = {step: count(house, name, step=step, outcome=outcome) for step in STEPS}
+    return {step: times for step, times in found.items() if times}
+
+
+def test_every_step_every_byte_and_every_write_is_counted(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in range(3):
+        (photos / f"{seed}.jpg").write_bytes(jpeg(seed=seed))
+    (photos / "broken.jpg").write_bytes(jpeg()[:200])
+    with open_house(tmp_path / "house") as house:
+        assert house.index_folder(photos).failed_total == 1
+        assert steps(house, "done") == {step: 4 if step == "fetch" else 3 for step in STEPS}
+        assert steps(house, "failed") == {"decode": 1}
+        assert count(house, "miradouro_ingest_photo_bytes_total") == sum(one.stat().st_size for one in photos.iterdir())
+        assert count(house, "miradouro_ingest_write_photos_sum") == 3
+        assert count(house, "miradouro_ingest_write_duration_seconds_count") >= 1
+        assert count(house, "miradouro_ingest_photo_duration_seconds_count") == 3
+
+
+def test_a_step_that_is_tried_again_is_counted_each_time(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "one.jpg").write_bytes(jpeg())
+    with open_house(tmp_path / "house", networks_class=Flaky) as house:
+        assert isinstance(house.networks, Flaky)
+        house.networks.refusals = 2
+        assert house.index_folder(photos).indexed == 1
+        assert count(house, "miradouro_ingest_retries_total", step="embed") >= 1
+        assert steps(house, "failed") == {"embed": count(house, "miradouro_ingest_retries_total", step="embed")}
+        assert count(house, "miradouro_ingest_retries_total", step="write") == 0
