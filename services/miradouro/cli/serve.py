@@ -1,5 +1,7 @@
 """miradouro serve: one service as a process of its own."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,7 +107,8 @@ def ingest(listen: str | None) -> None:
     ):
 
         def begin(address: Address) -> None:
-            parts.consumer.start()
+            # What stops every photo ends the process: whoever runs it sees that, and starts it again.
+            parts.consumer.start(on_failure=lambda: os.kill(os.getpid(), signal.SIGTERM))
             click.echo(f"ingest service listening on {address}")
 
         process.run(parts.service, on_ready=begin, on_drain=parts.consumer.stop)

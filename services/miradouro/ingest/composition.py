@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,16 +32,18 @@ _log = structlog.get_logger(__name__)
 
 
 class Consumer:
-    """Consumes on a thread of its own until `stop`, or until an error that stops every photo: then `failed` is called."""
+    """Consumes on a thread of its own until `stop`, or until an error that stops every photo: `raise_error` tells it."""
 
     def __init__(self, service: IngestService, source: KafkaSource, metrics: IngestMetrics) -> None:
         self._service, self._source, self._metrics = service, source, metrics
         self._call = Call()
         self._error: BaseException | None = None
+        self._on_failure: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
 
-    def start(self) -> None:
-        """Begins."""
+    def start(self, *, on_failure: Callable[[], None]) -> None:
+        """Begins; `on_failure` is called, on that thread, when it ended because of an error."""
+        self._on_failure = on_failure
         self._thread.start()
 
     def stop(self, grace_s: float) -> None:
@@ -73,6 +75,7 @@ class Consumer:
         except BaseException as exc:  # noqa: BLE001 - told by `raise_error`
             self._error = exc
             _log.error("consuming ended", error=str(exc))
+            self._on_failure()
 
     def _tell(self, outcome: Outcome) -> None:
         if outcome.status is Status.FAILED:
