@@ -8,7 +8,7 @@ SERVE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint protos protos-check engines bench accept test-long format lock clean
+.PHONY: help demo compose test check lint protos protos-check engines bench accept test-long format lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,13 @@ help:  ## what there is
 demo: $(RUNTIME)  ## index sample photos (or PHOTOS=DIR), answer one question of each kind, stay up (SERVE=0: end)
 	$(BIN)/miradouro demo --folder build/demo \
 	    $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(filter 0,$(SERVE)),--no-serve)
+
+# The containers run as whoever made the secrets; for root, as the images' own user.
+compose:  ## everything in containers (needs Docker): the services, Kafka, OpenSearch, MinIO; GPU=1 uses one
+	deploy/secrets.sh build/secrets
+	@[ "$$(id -u)" != 0 ] || chown -R 10001:10001 build/secrets
+	$(if $(GPU),PRECISION=fp32) MIRADOURO_USER="$$(stat -c %u:%g build/secrets)" \
+	    docker compose -f deploy/compose.yaml --profile $(if $(GPU),gpu,cpu) up --build --detach --wait
 
 test: lint  ## everything in check, and every test but the long ones
 	@tests/ui/install-chromium.sh

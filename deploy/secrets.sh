@@ -33,6 +33,9 @@ done
 
 [ -e "$dir/token" ] || openssl rand -hex 32 >"$dir/token"
 [ -e "$dir/opensearch-password" ] || openssl rand -base64 24 | tr -d '\n' >"$dir/opensearch-password"
+# Compose alone: the key of its object store.
+[ -e "$dir/s3-password" ] || openssl rand -hex 24 >"$dir/s3-password"
+printf '[default]\naws_access_key_id = miradouro\naws_secret_access_key = %s\n' "$(cat "$dir/s3-password")" >"$dir/s3-credentials"
 
 cat >"$dir/kustomization.yaml" <<'END'
 apiVersion: kustomize.config.k8s.io/v1beta1
