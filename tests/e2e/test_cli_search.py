@@ -270,6 +270,7 @@ def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_pat
         (["--keyword", "a", "--sort", "newest"], "'newest' is not one of 'relevance', 'taken'"),
         (["--keyword", "a", "--limit", "many"], "'many' is not a valid integer"),
         (["--nonsense"], "No such option"),
+        (["--keyword"], "Option '--keyword' requires an argument"),
     ],
 )
 def test_wrong_usage_is_one_line_that_names_the_help_and_exit_code_2(words, message):

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(exc.format_message(), err=True)
         code = EXIT_USAGE
     except click.UsageError as exc:
-        command = exc.ctx.command_path if exc.ctx else "miradouro"
+        command = exc.ctx.command_path if exc.ctx else _named_command(arguments)
         code = _failed(f"{exc.format_message().rstrip('.')}; see `{command} --help`", EXIT_USAGE)
     except click.ClickException as exc:
         code = _failed(exc.format_message())
@@ -92,6 +92,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             traceback.print_exc()
         code = _failed(f"{type(exc).__name__}: {exc}; this is a bug: MIRADOURO_LOG_LEVEL=debug shows where")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _named_command(arguments: Sequence[str] | None) -> str:
+    """The words up to the innermost command: errors of the parser itself do not tell it."""
+    command: click.Command | None = cli
+    path = "miradouro"
+    for word in sys.argv[1:] if arguments is None else arguments:
+        if not isinstance(command, click.Group) or (command := command.get_command(click.Context(command), word)) is None:
+            break
+        path += f" {word}"
+    return path
 
 
 def _failed(message: str, code: int = EXIT_FAILED) -> int:
