@@ -38,10 +38,13 @@ def sqlite_with_graphs(folder: Path) -> SqliteIndex:
 
 
 @contextmanager
-def opensearch(folder: Path) -> Iterator[OpenSearchIndex]:  # noqa: ARG001 # it is elsewhere
+def opensearch_on_shards(shards: int) -> Iterator[OpenSearchIndex]:
     """Indices of its own, which go with the test; what is written is found at once."""
     settings = OpenSearchSettings(
-        opensearch_url=engine_processes.opensearch(), opensearch_prefix=f"t{uuid.uuid4().hex}", opensearch_refresh="true"
+        opensearch_url=engine_processes.opensearch(),
+        opensearch_prefix=f"t{uuid.uuid4().hex}",
+        opensearch_refresh="true",
+        opensearch_shards=shards,
     )
     with OpenSearchIndex.open(settings) as index:
         try:
@@ -50,6 +53,11 @@ def opensearch(folder: Path) -> Iterator[OpenSearchIndex]:  # noqa: ARG001 # it 
             client = connect(settings)
             client.indices.delete(index=f"{settings.opensearch_prefix}.*")
             client.close()
+
+
+def opensearch(folder: Path) -> AbstractContextManager[OpenSearchIndex]:  # noqa: ARG001 # it is elsewhere
+    """On several shards: what holds on them holds on one."""
+    return opensearch_on_shards(3)
 
 
 INDICES: dict[str, Callable[[Path], AbstractContextManager[Index]]] = {

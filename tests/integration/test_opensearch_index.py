@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import ConfigurationError, Unavailable
 from miradouro.core.ports import WriteStatus
-from miradouro.core.query import AttributeIn, Facet, FacetField, IndexQuery, VectorClause
+from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, VectorClause
 
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit
 
@@ -65,6 +66,38 @@ def test_a_radius_by_graphs_says_that_its_count_is_not_exact(settings: OpenSearc
         assert 0 < len(answer.matches) == answer.total < PHOTOS
         assert all(match.distance is not None and match.distance <= 1.2 for match in answer.matches)
         assert (answer.exact, answer.total_is_exact) == (False, False)
+
+
+def test_a_radius_by_graphs_on_several_shards_counts_and_pages_past_its_window(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3})) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
+        for space in (WHOLE, PARTS):
+            clause = VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0], 1.25)
+            exactly = index.search(IndexQuery(COLLECTION, replace(clause, exact=True), limit=1_000))
+            assert (exactly.exact, exactly.total_is_exact) == (True, True)
+            pages = [
+                index.search(IndexQuery(COLLECTION, clause, limit=10, offset=start)) for start in range(0, exactly.total, 10)
+            ]
+            assert {(page.exact, page.total_is_exact, page.truncated) for page in pages} == {(False, False, False)}
+            found = [match.photo_id for page in pages for match in page.matches]
+            assert len(set(found)) == len(found) == pages[0].total
+            assert len(set(found) & {match.photo_id for match in exactly.matches}) >= 0.95 * exactly.total > 10
+
+
+def test_the_commonest_value_is_found_though_it_is_rare_in_every_shard(settings: OpenSearchSettings) -> None:
+    """600 owners of one photo each, and one of three, the last by name: no shard tells it among its first."""
+    with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3})) as index:
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        owners = [*(f"o{i:03}" for i in range(600)), *["zoe"] * 3]
+        index.write([photo(f"{owner}/{i}.jpg", vectors={}, owner=owner) for i, owner in enumerate(owners)])
+        for clause in (EverythingClause(), VectorClause(WHOLE.name, WHOLE.provenance, unit(0, 1, 32)[0])):
+            wanted = 603 if isinstance(clause, EverythingClause) else 0
+            answer = index.search(IndexQuery(COLLECTION, clause, limit=1, facets=(Facet(FacetField.OWNER, 1),)))
+            assert answer.total == wanted
+            [facet] = answer.facets
+            assert [(one.value, one.photos) for one in facet.counts] == ([("zoe", 3)] if wanted else [])
+            assert facet.values == (601 if wanted else 0)
 
 
 def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSettings) -> None:

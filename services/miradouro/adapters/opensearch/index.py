@@ -20,14 +20,14 @@ from miradouro.adapters.opensearch.documents import (
     vectors_of,
 )
 from miradouro.adapters.opensearch.mapping import alias_of, field_of, index_body, index_of, meta_of, spaces_of
-from miradouro.adapters.opensearch.question import plan, read
+from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus, Written
-from miradouro.core.query import IndexQuery, Matches, VectorClause
+from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, other_root
 
@@ -157,7 +157,7 @@ class OpenSearchIndex:
             body["search_after"] = hits[-1]["sort"]
 
     def search(self, query: IndexQuery) -> Matches:
-        """See `PhotoIndex.search`; one request."""
+        """See `PhotoIndex.search`; one request, or two for facets of very many values on several shards."""
 
         def ask(generation: Generation) -> Matches:
             space = None
@@ -168,12 +168,21 @@ class OpenSearchIndex:
                 check_vectors(query.clause.vector[None], (1, space.dimension), field="vector")
             scanned = space.vectors_per_photo * generation.photos if space else 0
             planned = plan(query, space, scans=scanned <= self._settings.opensearch_exact_vectors)
-            if planned.body is None:
-                return read(planned, None)
-            with translated():
-                return read(planned, self._client.search(index=generation.index, body=planned.body))
+            answer = self._ask(generation, planned)
+            if wider := counting_more(planned, answer):
+                answer = self._ask(generation, wider)
+            return read(planned, answer)
 
         return self._on_generation(query.collection, ask)
+
+    def _ask(self, generation: Generation, planned: Plan) -> dict[str, Any] | None:
+        if planned.body is None:
+            return None
+        # Words weigh by how rare they are in the whole collection, not in the shard that a photo happens to lie in.
+        options = {"search_type": "dfs_query_then_fetch"} if isinstance(planned.query.clause, TextClause) else {}
+        with translated():
+            answer: dict[str, Any] = self._client.search(index=generation.index, body=planned.body, params=options)
+        return answer
 
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`; reads what was written last, refreshed or not."""

@@ -3,9 +3,10 @@
 Scores of vectors: OpenSearch tells 1 / (1 + d²) for the Euclidean distance d (space type l2), here and in scripts.
 """
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,9 @@ _SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 _LIVE: Body = {"term": {"deleted": False}}
 _FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_at"}
 _EXACT_COUNT = 40_000  # up to so many different values the cluster counts nearly exactly
+_LEAST_K = 100  # of fewer candidates a graph loses some of the nearest
+# Values that each shard tells of a facet, beside four times those asked for; many when these did not suffice.
+_FACET_VALUES, _MANY_FACET_VALUES = 100, 50_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,10 @@ class Plan:
 
 
 def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
-    """How the cluster is asked. `space` is that of a vector clause; `scans`: its vectors are few enough to compare them all."""
+    """How the cluster is asked. `space` is that of a vector clause; `scans`: its vectors are few enough to compare them all.
+
+    Raises InvalidArgument for a window beyond MAX_RANKED and for pages by key where there are none.
+    """
     if query.limit < 1 or query.offset < 0 or query.offset + query.limit > MAX_RANKED:
         raise InvalidArgument("limit", f"offset {query.offset:,} + limit {query.limit:,} is not within 1 to {MAX_RANKED:,}")
     if query.after and (query.offset or not query.pages_by_key):
@@ -80,6 +87,21 @@ def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
     return Plan(query, _body(query, {"bool": {**found, "filter": filters}}, facets=query.facets))
 
 
+def counting_more(plan: Plan, answer: Body | None) -> Plan | None:
+    """The same question with more values of each facet from every shard, when those in the answer may be too few to be right."""
+    if answer is None or plan.body is None:
+        return None
+    told = _counted(plan, answer)
+    facets = [told[f"facet_{i}"] for i in range(len(plan.query.facets))]
+    if not any(facet.get("values", {}).get("doc_count_error_upper_bound") for facet in facets):
+        return None
+    body = copy.deepcopy(plan.body)
+    for i, facet in enumerate(plan.query.facets):
+        if facet.field is not FacetField.YEAR:
+            _counted(plan, body, "aggs")[f"facet_{i}"]["aggs"]["values"]["terms"]["shard_size"] = _MANY_FACET_VALUES
+    return replace(plan, body=body)
+
+
 def read(plan: Plan, answer: Body | None) -> Matches:
     """The answer in our terms."""
     query = plan.query
@@ -87,11 +109,8 @@ def read(plan: Plan, answer: Body | None) -> Matches:
         return Matches((), 0, True, False, True, tuple(FacetCounts(facet.field, (), 0) for facet in query.facets))
     hits = answer["hits"]
     matches = tuple(_match(plan, hit) for hit in hits["hits"])
-    aggregations = answer.get("aggregations", {})
-    total = int(hits["total"]["value"])
-    if plan.counts_apart:
-        aggregations = aggregations["all"]["passing"]
-        total = int(aggregations["doc_count"])
+    aggregations = _counted(plan, answer)
+    total = int(aggregations["doc_count"] if plan.counts_apart else hits["total"]["value"])
     clause = query.clause
     within = isinstance(clause, VectorClause) and clause.max_distance is not None
     return Matches(
@@ -102,6 +121,14 @@ def read(plan: Plan, answer: Body | None) -> Matches:
         exact=plan.is_exact,
         facets=tuple(_facet_counts(facet, aggregations[f"facet_{i}"]) for i, facet in enumerate(query.facets)),
     )
+
+
+def _counted(plan: Plan, told: Body, name: str = "aggregations") -> Body:
+    """Where the facets stand, in an answer or, by `name` aggs, in a body."""
+    found: Body = told.get(name, {})
+    if plan.counts_apart:
+        found = found["all"]["aggs"]["passing"]["aggs"] if name == "aggs" else found["all"]["passing"]
+    return found
 
 
 def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters: list[Body], *, scans: bool) -> Plan:
@@ -120,7 +147,7 @@ def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters:
         # What is found by a radius is counted by its hits.
         body = _body(query, _approximate(space, knn, filters))
         return Plan(query, body, space, is_exact=False)
-    knn["k"] = query.offset + query.limit
+    knn["k"] = max(query.offset + query.limit, _LEAST_K)
     body = _body(query, _approximate(space, knn, filters))
     passing: Body = {"filter": {"bool": {"filter": filters}}}
     if query.facets:
@@ -241,7 +268,7 @@ def _aggregations(facets: Sequence[Facet]) -> Body:
             continue
         filled: Body = {"filter": {"bool": {"must_not": [{"term": {field: ""}}]}}}
         filled["aggs"] = {
-            "values": {"terms": {"field": field, "size": facet.size, "shard_size": 4 * facet.size + 100}},
+            "values": {"terms": {"field": field, "size": facet.size, "shard_size": 4 * facet.size + _FACET_VALUES}},
             "distinct": {"cardinality": {"field": field, "precision_threshold": _EXACT_COUNT}},
         }
         filled["aggs"]["values"]["terms"]["order"] = [{"_count": "desc"}, {"_key": "asc"}]
@@ -255,7 +282,8 @@ def _facet_counts(facet: Facet, told: Body) -> FacetCounts:
         years.sort(key=lambda count: (-count.photos, count.value))
         return FacetCounts(facet.field, tuple(years[: facet.size]), len(years))
     counts = tuple(FacetCount(bucket["key"], bucket["doc_count"]) for bucket in told["values"]["buckets"])
-    return FacetCounts(facet.field, counts, int(told["distinct"]["value"]))
+    are_all = not told["values"]["sum_other_doc_count"]
+    return FacetCounts(facet.field, counts, len(counts) if are_all else int(told["distinct"]["value"]))
 
 
 def _match(plan: Plan, hit: Body) -> Match:
