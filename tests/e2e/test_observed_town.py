@@ -55,11 +55,13 @@ class Page:
     url: str
     authority: Path
     token: str
+    traceparent: str
 
     def get(self, path: str = "", data: bytes | None = None) -> tuple[str, bytes]:
         """The media type and the body of an answer; a request with `data` is a POST."""
         password = base64.b64encode(f"operator:{self.token}".encode()).decode()
-        request = urllib.request.Request(self.url + path, data=data, headers={"Authorization": f"Basic {password}"})
+        headers = {"Authorization": f"Basic {password}", "traceparent": self.traceparent}
+        request = urllib.request.Request(self.url + path, data=data, headers=headers)
         context = ssl.create_default_context(cafile=self.authority)
         with urllib.request.urlopen(request, timeout=60, context=context) as reply:
             return reply.headers["Content-Type"], reply.read()
@@ -70,7 +72,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "boat.jpg").write_bytes(jpeg(400, 300, seed=3))
-    trace, secret = new_trace(), token()
+    trace, asked, secret = new_trace(), new_trace(), token()
     authority = self_signed(tmp_path, "authority")
     ours = signed(tmp_path, "ours", authority)
     (tmp_path / "token").write_text(secret)
@@ -103,7 +105,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
         )  # fmt: skip
         eventually("all are indexed", lambda: set(here.versions(COLLECTION)) == {"boat.jpg", "inline.jpg"})
 
-        page = Page(running["query"].page, authority.certificate, secret)
+        page = Page(running["query"].page, authority.certificate, secret, asked.header)
         _the_page_answers_as_grpc_does(here, running["query"], page, (photos / "boat.jpg").read_bytes(), stack)
         eventually("the lag is told", lambda: value(metrics["ingest"], "miradouro_ingest_lag_events") == 0)
         assert value(metrics["ingest"], "miradouro_ingest_dead_letters_total") == 1
@@ -122,6 +124,8 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     assert {"stored", "dead letter"} <= {line["event"] for line in of_trace["ingest"]}
     assert {line["event_id"] for line in of_trace["ingest"] if "event_id" in line} == {"e-1", "e-2"}
     assert "Embed" in {line.get("method") for line in of_trace["embedding"]}
+    of_question = [line for line in logs["embedding"] if line.get("trace_id") == asked.trace_id]
+    assert "Embed" in {line.get("method") for line in of_question}, "from an HTTP header to the embedding service"
     told = "".join((tmp_path / f"{name}.log").read_text() for name in SERVICES)
     assert secret not in told
     assert "secret words" not in told

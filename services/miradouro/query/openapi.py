@@ -177,11 +177,13 @@ def description(described: FileDescriptorSet) -> Json:
             "version": "v1",
             "summary": "Search for photos by what they show.",
             "description": "The messages are those of the gRPC services, as the canonical JSON of protobuf: names may be given "
-            "in lowerCamelCase or as in the protos, 64-bit numbers come as strings, and empty fields are written. The server "
-            "listens on its own machine only and answers its own origin only.",
+            "in lowerCamelCase or as in the protos, 64-bit numbers come as strings, and empty fields are written. Pages of other "
+            "origins are not answered. Where the server was given tokens, each request shows one, as a bearer or as the "
+            "password of any user; a server beyond its own machine always has some, and speaks TLS.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "security": [{}, {"bearer": []}, {"basic": []}],
         "paths": {
             "/v1/search": {
                 "post": rpc(
@@ -219,7 +221,8 @@ def description(described: FileDescriptorSet) -> Json:
         "components": {
             "schemas": protos.components(["SearchRequest", "SearchResponse", "GetPhotoResponse", "StatsResponse"])
             | protos.components(["ListFailuresResponse"])
-            | {"Error": _ERROR}
+            | {"Error": _ERROR},
+            "securitySchemes": {kind: {"type": "http", "scheme": kind} for kind in ("bearer", "basic")},
         },
     }
 

@@ -17,6 +17,7 @@ from miradouro.runtime.addresses import Address, open_address
 from miradouro.runtime.event_loop import event_loop
 
 READINESS_INTERVAL_S = 0.25
+MAX_PROBES = 64  # at a time: anybody may ask
 LIVENESS = "liveness"  # served under this name as long as the event loop turns: probes that restart a process ask for it
 _SETTING = "MIRADOURO_HEALTH_LISTEN"
 _STATUS = health_pb2.HealthCheckResponse
@@ -111,7 +112,8 @@ async def _start(listen: str, names: Sequence[str]) -> tuple[Health, grpc.aio.Se
     await health.begin(names)
     if not listen:
         return health, None
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4_096)])
+    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4_096)]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_PROBES)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     health.address = await bind(server, open_address(listen, setting=_SETTING), setting=_SETTING)
     await server.start()
