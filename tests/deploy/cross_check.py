@@ -124,7 +124,7 @@ def commands(resources: list[Resource], facts: Facts, dockerfile: str) -> Iterat
                 yield f"{container}: `miradouro {command}` has no option {word}"
         if unresolved := re.findall(r"\$\([A-Z_]+\)", " ".join(words)):
             yield f"{container}: {unresolved} is not in its environment"
-        if not container.is_init and f"CMD {json.dumps(words)}" not in _stage(dockerfile, container.pod):
+        if not container.runs_once and f"CMD {json.dumps(words)}" not in _stage(dockerfile, container.pod):
             yield f"{container}: the image runs something else than {words}"
 
 
@@ -147,7 +147,7 @@ def files(resources: list[Resource], _facts: Facts, _dockerfile: str) -> Iterato
         mounts = {mount["mountPath"]: mount for mount in container.spec.get("volumeMounts", [])}
         volumes = {volume["name"]: volume for volume in container.pod_spec["volumes"]}
         for name, value in container.environment.items():
-            if not name.endswith(("_FILE", "_DIR")) or (container.is_init and "models" not in value):
+            if not name.endswith(("_FILE", "_DIR")) or (container.runs_once and "models" not in value):
                 continue
             folder = str(Path(value).parent) if name.endswith("_FILE") else value
             mount = mounts.get(folder)

@@ -24,10 +24,14 @@ END_S = 60.0
 
 @dataclass(frozen=True)
 class Volumes:
-    """Where volumes come from: `secrets` maps a secret's name to a folder of its files, the rest is made in `folder`."""
+    """Where volumes come from: `secrets` maps a secret's name to a folder of its files, `maps` a ConfigMap's to its data.
+
+    The rest is made in `folder`.
+    """
 
     folder: Path
     secrets: Mapping[str, Path]
+    maps: Mapping[str, Mapping[str, str]]
 
     def source(self, pod: str, volume: dict[str, object], *, user: int) -> Path:
         """The folder that is mounted for a volume; an emptyDir is one folder for all containers of a pod."""
@@ -35,6 +39,12 @@ class Volumes:
             made = self.folder / pod / str(volume["name"])
             made.mkdir(parents=True, exist_ok=True)
             os.chown(made, user, user)
+            return made
+        if "configMap" in volume:
+            made = self.folder / pod / f"map-{volume['name']}"
+            made.mkdir(parents=True, exist_ok=True)
+            for name, text in self.maps[volume["configMap"]["name"]].items():  # type: ignore[index] # a mapping
+                (made / name).write_text(text)
             return made
         secret = volume["secret"]
         assert isinstance(secret, dict)

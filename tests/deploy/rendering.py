@@ -22,13 +22,16 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class Container:
-    """A container and where it stands. `environment` is what its process gets, `$(NAME)` in `arguments` is resolved."""
+    """A container and where it stands; `runs_once` are init containers and those of jobs.
+
+    `environment` is what its process gets, `$(NAME)` in `arguments` is resolved.
+    """
 
     pod: str
     name: str
     spec: Resource
     pod_spec: Resource
-    is_init: bool
+    runs_once: bool
     environment: dict[str, str]
 
     @property
@@ -88,9 +91,9 @@ def containers(resources: list[Resource]) -> Iterator[Container]:
                 for source in spec.get("envFrom", []):
                     environment |= maps[source["configMapRef"]["name"]]["data"]
                 environment |= {one["name"]: one.get("value", "") for one in spec.get("env", [])}
-                yield Container(name, spec["name"], spec, pod, key == "initContainers", environment)
+                yield Container(name, spec["name"], spec, pod, key == "initContainers" or workload["kind"] == "Job", environment)
 
 
 def main_containers(resources: list[Resource]) -> dict[str, Container]:
     """Service → its container."""
-    return {one.pod: one for one in containers(resources) if not one.is_init and one.pod in SERVICES}
+    return {one.pod: one for one in containers(resources) if not one.runs_once and one.pod in SERVICES}

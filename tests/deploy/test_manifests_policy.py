@@ -63,7 +63,7 @@ def unbounded(container: Container) -> Iterator[str]:
         for resource in ("cpu", "memory"):
             if resource not in container.spec.get("resources", {}).get(kind, {}):
                 yield f"no {kind} of {resource}"
-    if not container.is_init:
+    if not container.runs_once:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             if "grpc" not in container.spec.get(probe, {}):
                 yield f"no {probe}"
@@ -80,10 +80,15 @@ def unpinned(container: Container) -> Iterator[str]:
         yield f"image {container.spec['image']} is not pinned to a version"
 
 
+def test_the_job_of_the_first_photo_is_restricted_bounded_and_pinned() -> None:
+    [job] = containers(render(DEPLOY / "first-photo"))
+    assert [told for rule in (insecure, unbounded, unpinned) for told in rule(job)] == []
+
+
 def test_every_container_is_restricted_bounded_and_pinned(rendered: list[Resource]) -> None:
     found = list(containers(rendered))
     assert {one.pod for one in found} == set(SERVICES)
-    assert any(one.is_init for one in found)
+    assert any(one.runs_once for one in found)
     wrong = [f"{one}: {told}" for one in found for rule in (insecure, unbounded, unpinned) for told in rule(one)]
     assert wrong == []
 
@@ -99,7 +104,7 @@ def test_every_container_is_restricted_bounded_and_pinned(rendered: list[Resourc
     ],
 )
 def test_a_breach_in_an_init_container_would_be_seen(breach: object, told: str) -> None:
-    [init] = [one for one in containers(render(DEPLOY / "base")) if one.is_init]
+    [init] = [one for one in containers(render(DEPLOY / "base")) if one.runs_once]
     breach(init.spec)  # type: ignore[operator] # a function
     assert any(told in found for rule in (insecure, unbounded, unpinned) for found in rule(init))
 
@@ -193,5 +198,5 @@ def test_manifests_are_written_once() -> None:
         if re.search(r"^kind: Deployment", path.read_text(), re.M) and re.search(r"^ +image:", path.read_text(), re.M)
     ]
     assert {path.stem for path in deployments} == set(SERVICES)
-    images = [path for path in DEPLOY.rglob("*.yaml") if "image: miradouro/" in path.read_text() and path.name != "compose.yaml"]
-    assert set(images) == set(deployments)
+    images = {path for path in DEPLOY.rglob("*.yaml") if "image: miradouro/" in path.read_text()}
+    assert images == {*deployments, DEPLOY / "compose.yaml", DEPLOY / "first-photo" / "publish.yaml"}

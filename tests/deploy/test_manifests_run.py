@@ -52,7 +52,14 @@ class Cluster:
     ports: dict[str, dict[str, int]]
     logs: dict[str, Path]
     secrets: Path
-    topic: str
+    volumes: pod.Volumes
+    own: dict[str, str]
+
+    def start(self, container: Container, log: Path) -> "subprocess.Popen[bytes]":
+        """Starts a container with the settings that are other ones here."""
+        changed = {key: value for key, value in self.own.items() if key in container.environment or key in NAMES}
+        changed |= mapped(container, self.ports)
+        return pod.start(container, self.volumes, changed=changed, hosts=list(SERVICES), log=log)
 
     def told(self) -> str:
         """The ends of the logs."""
@@ -91,9 +98,11 @@ def cluster(rendered: list[Container], kafka: str, opensearch: str, models_dir: 
     name = f"t{uuid.uuid4().hex}"
     secrets = tmp_path / "secrets"
     subprocess.run([DEPLOY / "secrets.sh", secrets], check=True, capture_output=True)
-    volumes = pod.Volumes(tmp_path / "pods", secrets_of(secrets))
+    first = render(DEPLOY / "first-photo")
+    maps = {name: one["data"] for name, one in of_kind(first, "ConfigMap").items()}
+    volumes = pod.Volumes(tmp_path / "pods", secrets_of(secrets), maps)
     numbers = iter(free_ports(20))
-    mains = {one.pod: one for one in rendered if not one.is_init}
+    mains = {one.pod: one for one in rendered if not one.runs_once}
     ports = {service: {port: next(numbers) for port in mains[service].ports} for service in SERVICES}
     own = {
         **CLEAR,
@@ -104,18 +113,14 @@ def cluster(rendered: list[Container], kafka: str, opensearch: str, models_dir: 
         "MIRADOURO_KAFKA_GROUP": name,
         "MIRADOURO_OPENSEARCH_PREFIX": name,
     }
-    made = Cluster(
-        {}, ports, {service: tmp_path / f"{service}.log" for service in SERVICES}, secrets, own["MIRADOURO_KAFKA_TOPIC"]
-    )
+    made = Cluster({}, ports, {service: tmp_path / f"{service}.log" for service in SERVICES}, secrets, volumes, own)
     fill_models(models_dir, volumes.folder / "embedding" / "models", user=10001)
     ensure_topics(KafkaSettings(kafka_bootstrap=kafka, kafka_topic=f"{name}.photos", kafka_dead_topic=f"{name}.dead"))
     try:
         for container in rendered:
             log = made.logs[container.pod]
-            changed = {**{key: value for key, value in own.items() if key in container.environment or key in NAMES}}
-            changed |= mapped(container, ports)
-            process = pod.start(container, volumes, changed=changed, hosts=list(SERVICES), log=log)
-            if container.is_init:
+            process = made.start(container, log)
+            if container.runs_once:
                 assert process.wait(READY_S) == 0, log.read_text()
             else:
                 made.processes[container.pod] = process
@@ -140,7 +145,12 @@ def secrets_of(folder: Path) -> dict[str, Path]:
         for key, value in secret["data"].items():
             (made / key).write_bytes(base64.b64decode(value))
         found[name] = made
-    for name, key in (("miradouro-ingest", "password"), ("miradouro-cluster-ca-cert", "ca.crt"), ("opensearch-ca", "ca.crt")):
+    for name, key in (
+        ("miradouro-ingest", "password"),
+        ("miradouro-publisher", "password"),
+        ("miradouro-cluster-ca-cert", "ca.crt"),
+        ("opensearch-ca", "ca.crt"),
+    ):
         found[name] = folder / "as-mounted" / name
         found[name].mkdir()
         shutil.copy(folder / "ca.crt" if key == "ca.crt" else folder / "token", found[name] / key)
@@ -172,8 +182,10 @@ def fill_models(source: Path, target: Path, *, user: int) -> None:
         os.chown(made, user, user)
 
 
-def test_the_dev_overlay_takes_a_photo_and_answers(cluster: Cluster, rendered: list[Container], kafka: str) -> None:
-    mains = {one.pod: one for one in rendered if not one.is_init}
+def test_the_dev_overlay_takes_a_photo_and_answers(
+    cluster: Cluster, rendered: list[Container], kafka: str, tmp_path: Path
+) -> None:
+    mains = {one.pod: one for one in rendered if not one.runs_once}
     for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
         cluster.wait(f"{kind}s", lambda kind=kind: all(cluster.probe(container, kind) for container in mains.values()))
 
@@ -193,8 +205,12 @@ def test_the_dev_overlay_takes_a_photo_and_answers(cluster: Cluster, rendered: l
             f"e{number}", EventKind.UPLOADED, "town", f"{number}.jpg", 1, data=jpeg(seed=number), caption=f"caption{number}"
         )
         key, value, headers = record_of(event)
-        producer.send(cluster.topic, key=key, value=value, headers=headers).get(timeout=30)
+        producer.send(cluster.own["MIRADOURO_KAFKA_TOPIC"], key=key, value=value, headers=headers).get(timeout=30)
     producer.close()
+
+    [job] = containers(render(DEPLOY / "first-photo"))
+    told = tmp_path / "first-photo.log"
+    assert cluster.start(job, told).wait(READY_S) == 0, told.read_text()
 
     token = (cluster.secrets / "token").read_text().strip()
     authority = (cluster.secrets / "ca.crt").read_bytes()
@@ -212,6 +228,8 @@ def test_the_dev_overlay_takes_a_photo_and_answers(cluster: Cluster, rendered: l
         cluster.wait("the photo is found by words", lambda: hits(words) == ["1.jpg"])
         like = pb.SearchRequest(collection="town", photo=pb.ExampleQuery(data=jpeg(seed=2)), limit=1)
         cluster.wait("the photo is found by its look, through query and embedding", lambda: hits(like) == ["2.jpg"])
+        hill = pb.SearchRequest(collection="first", text=pb.TextQuery(text="hill"))
+        cluster.wait("README's first photo is found", lambda: hits(hill) == ["hill.png"])
         with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
             search(words, timeout=30)
 

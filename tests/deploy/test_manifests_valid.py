@@ -21,7 +21,9 @@ STRIMZI = Path(__file__).parent / "strimzi"
 NO_SCHEMA = {"OpenSearchCluster", "OpensearchRole", "OpensearchUser", "OpensearchUserRoleBinding"}
 
 
-@pytest.fixture(scope="module", params=[*OVERLAYS, *(f"components/{name}" for name in COMPONENTS), "base", "platform"])
+@pytest.fixture(
+    scope="module", params=[*OVERLAYS, *(f"components/{name}" for name in COMPONENTS), "base", "platform", "first-photo"]
+)
 def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Resource]:
     name: str = request.param
     if name in OVERLAYS:
