@@ -132,7 +132,9 @@ class OpenSearchIndex:
                 for name, one in zip(part, found["docs"], strict=True)
                 if one.get("found") and not one["_source"]["deleted"]
             ]
-            self._bulk.write(writes, version_type="external_gte")
+            for result in self._bulk.write(writes, version_type="external_gte"):
+                if isinstance(result, InvalidArgument):
+                    raise result
 
     def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
         """See `PhotoIndex.origins`."""

@@ -118,6 +118,8 @@ def _send(
     items: dict[str, collections.deque[dict[str, Any]]] = collections.defaultdict(collections.deque)
     for item in answer["items"]:
         items[item["index"]["_id"]].append(item["index"])
+    if any(write.document_id not in items for write in writes):
+        raise Internal("OpenSearch answers for other documents than were sent; does MIRADOURO_OPENSEARCH_PIPELINE change _id?")
     return items
 
 
