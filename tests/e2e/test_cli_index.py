@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from miradouro.core.errors import NotFound
 
 from tests.e2e.command import START_S, run, start
 from tests.e2e.conftest import make_photos
+from tests.ingest_house import not_root
 from tests.pictures import jpeg
 
 pytestmark = pytest.mark.usefixtures("models_dir")
@@ -186,3 +189,33 @@ def test_ctrl_c_ends_with_one_line_and_exit_code_130_and_keeps_what_is_stored(tm
     for name in MANY[stored:]:
         (photos / name).unlink()
     assert _index(photos, data) == (0, stored, 0, 0, 0)
+
+
+def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on_where_there_is_room(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", [f"{i}.jpg" for i in range(4)]), tmp_path / "data"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        done = run("index", photos, "--data", data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.code == 1
+    assert str(data) in done.err
+    assert "space" in done.err
+    assert "Traceback" not in done.err
+    assert _index(photos, data)[:3] == (4, 0, 0)
+
+
+def test_a_data_folder_that_may_not_be_written_to_is_told():
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        photos, data = make_photos(Path(place) / "photos", ["a.jpg"]), Path(place) / "data"
+        assert _index(photos, data)[0] == 1
+        with not_root():
+            done = run("index", photos, "--data", data)
+            found = run("search", "--like", "a.jpg", "--data", data)
+        for told in (done, found):  # SQLite keeps its log's index beside the database: a reader needs it too
+            assert told.code == 1
+            assert str(data) in told.err
+            assert "rights" in told.err or "read-only" in told.err
+            assert "Traceback" not in told.err

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex, read_holder
-from miradouro.core.errors import Unavailable
+from miradouro.core.errors import StoreLocked, Unavailable
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import IndexQuery, KeywordClause, Matches, TextClause, VectorClause
 
@@ -22,6 +22,7 @@ from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombs
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
 KILLS = 10
+CHECKPOINT_BYTES = 16 << 20  # where the writer's connection begins one
 PHOTOS = 40
 # Writes batches for ever, each photo's version one more than before, and tells what was acknowledged.
 WRITER = """
@@ -42,7 +43,8 @@ with SqliteIndex.open(Path(sys.argv[1]), writer=True) as index:
             versions[name] = versions.get(name, 0) + 1
             caption = f"version{versions[name]}"
             gone = versions[name] % 5 == 0
-            live = photo(name, versions[name], caption=caption, tags=(label("pier", 0.5),))
+            filler = {"filler": "x" * int(sys.argv[3])}
+            live = photo(name, versions[name], caption=caption, tags=(label("pier", 0.5),), attributes=filler)
             batch.append(tombstone(name, versions[name]) if gone else live)
         index.write(batch)
         print(" ".join(f"{name}={versions[name]}" for name in names), flush=True)
@@ -51,7 +53,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.core.errors import Unavailable
+from miradouro.core.errors import StoreLocked, Unavailable
 from tests.photo_documents import COLLECTION, SPACES, photo
 
 with SqliteIndex.open(Path(sys.argv[1]), writer=True) as index:
@@ -100,13 +102,17 @@ def check(index: SqliteIndex, acknowledged: dict[str, int]) -> None:
     assert (stats.photos, stats.deleted) == (len(live), len(states) - len(live))
 
 
-def test_killed_while_it_writes_again_and_again_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def kill_again_and_again(folder: Path, rounds: int, *, filler: int = 0) -> int:
+    """Kills the writer that many times; how often the log had grown so long that it was being written back, or had been."""
     draw = random.Random(3)
     acknowledged: dict[str, int] = {}
-    for _ in range(KILLS):
+    checkpoints = 0
+    for _ in range(rounds):
         with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(folder), str(PHOTOS)], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", WRITER, str(folder), str(PHOTOS), str(filler)],
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as writer:
             assert writer.stdout is not None
             for _ in range(draw.randint(1, 60)):
@@ -116,12 +122,15 @@ def test_killed_while_it_writes_again_and_again_it_loses_nothing_acknowledged(tm
             holder = read_holder(folder)
             assert holder is not None
             assert holder.pid == writer.pid
+            with pytest.raises(StoreLocked):
+                SqliteIndex.open(folder, writer=True)
             writer.send_signal(signal.SIGKILL)
             for line in writer.stdout.read().splitlines():
                 for word in line.split():
                     name, _, version = word.partition("=")
                     acknowledged[name] = max(int(version or 0), acknowledged.get(name, 0))
         assert read_holder(folder) is None
+        checkpoints += (folder / "miradouro.db-wal").stat().st_size >= CHECKPOINT_BYTES
         with SqliteIndex.open(folder, writer=False) as reader:
             check(reader, acknowledged)
     with SqliteIndex.open(folder, writer=True) as index:
@@ -130,6 +139,17 @@ def test_killed_while_it_writes_again_and_again_it_loses_nothing_acknowledged(tm
     database = apsw.Connection(str(folder / "miradouro.db"))
     assert database.pragma("integrity_check") == "ok"
     database.close()
+    return checkpoints
+
+
+def test_killed_while_it_writes_again_and_again_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path / "data", KILLS)
+
+
+@pytest.mark.long
+def test_killed_a_hundred_times_while_it_writes_and_checkpoints_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    """Photos so large that the log is written back to the database again and again."""
+    assert kill_again_and_again(tmp_path / "data", 100, filler=60_000) >= 10
 
 
 def cut(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every kind of file has its answer, and the rest of the folder is indexed."""
 
+import hashlib
 import os
 import tempfile
 import threading
@@ -142,6 +143,27 @@ def test_a_photo_that_vanishes_under_way_is_reported_and_the_next_run_deletes_no
         assert "b.jpg" in reasons(reports[0])
         assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
         assert house.failures() == {}
+
+
+def test_a_photo_that_changes_under_way_is_stored_as_it_was_read_and_the_next_run_agrees_with_the_file(tmp_path, folder):
+    """Listed as it was, read as it is: what is stored are the bytes that were looked at, whole, and the next run sees to it."""
+    with open_house(tmp_path / "house", ingest_workers=1) as house:
+        for name in "ab":
+            write(folder / f"{name}.jpg", jpeg())
+        reports: list[FolderReport] = []
+        with house.networks.closed():
+            run = threading.Thread(target=lambda: reports.append(house.index_folder(folder)))
+            run.start()
+            assert house.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
+            write(folder / "b.jpg", jpeg(300, 200, seed=7), seconds_ago=5)
+        run.join(10)
+
+        assert counts(reports[0]) == (2, 0, 0, 0, 0)
+        stored = house.index.get("photos", "b.jpg")
+        assert (stored.width, stored.height) == (300, 200)
+        assert stored.sha256 == hashlib.sha256((folder / "b.jpg").read_bytes()).hexdigest()
+        assert counts(house.index_folder(folder)) == (0, 2, 0, 0, 0)
+        assert house.photos() == {"a.jpg": 1, "b.jpg": 1}
 
 
 def test_the_data_folder_inside_the_photo_folder_is_left_out(tmp_path):

@@ -1,5 +1,6 @@
 """A run over a folder: its progress, its order, and how it ends before its time."""
 
+import os
 import threading
 import time
 
@@ -11,6 +12,8 @@ from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from tests.ingest_house import open_house
 from tests.photo_folder import counts, write
 from tests.pictures import jpeg
+
+FILES = int(os.environ.get("MIRADOURO_TEST_FILES", "100000"))
 
 
 def test_progress_counts_up_to_every_file(house, folder):
@@ -110,3 +113,14 @@ def test_an_embedder_that_stays_away_stops_the_run_and_the_next_one_goes_on(tmp_
         house.networks.broken = None
 
         assert counts(house.index_folder(folder)) == (3, 0, 0, 0, 0)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_files_in_one_folder_are_indexed_once_and_found_unchanged(house, folder):
+    write(folder / "0.jpg", jpeg())
+    for number in range(1, FILES):
+        os.link(folder / "0.jpg", folder / f"{number}.jpg")
+    progress = [message.progress for message in house.stream(folder) if message.HasField("progress")]
+    assert [one.done for one in progress] == sorted(one.done for one in progress)
+    assert len(house.photos()) == FILES
+    assert counts(house.index_folder(folder)) == (0, FILES, 0, 0, 0)
