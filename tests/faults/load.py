@@ -105,13 +105,14 @@ def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, w
     done = here.audit("--settled", "--sample", sample, "--seed", 1)
     told = json.loads(done.out)
     assert (done.code, told["counts"]) == (0, {}), told["violations"][:5]
-    assert (told["waiting"], told["compacted"], told["unproven"]) == (0, 0, [])
-    assert told["sampled"] == min(sample, told["photos"])
-    assert told["records"] == len(load.records), "every record that was acknowledged is in the log"
-    assert here.versions(COLLECTION) == load.wanted
-    assert {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]} == load.letters
-    assert told["dead_letters"] - told["repeated_dead_letters"] == len(load.letters)
-    assert repeated or told["repeated_dead_letters"] == 0
+    assert (told["waiting"], told["compacted"], told["unproven"]) == (0, 0, []), told
+    assert told["sampled"] == min(sample, told["photos"]), told
+    assert told["records"] == len(load.records), f"every record that was acknowledged is in the log: {told}"
+    assert here.versions(COLLECTION) == load.wanted, "one document for each photo, at its newest version"
+    letters = {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]}
+    assert letters == load.letters, f"the dead letters are those that were injected: {letters}"
+    assert told["dead_letters"] - told["repeated_dead_letters"] == len(load.letters), told
+    assert repeated or told["repeated_dead_letters"] == 0, f"no dead letter comes twice: {told}"
     return dict(told)
 
 
