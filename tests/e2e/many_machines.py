@@ -146,7 +146,7 @@ class Town:
     def audit(self, *words: object) -> Done:
         """`miradouro audit events --json` with this town's settings."""
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in self.environment.items():
+            for name, value in {**self.environment, "MIRADOURO_OPENSEARCH_TIMEOUT_S": f"{DONE_S:g}"}.items():
                 patch.setenv(name, value)
             return run("audit", "events", "--json", *words)
 

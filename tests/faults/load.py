@@ -84,7 +84,6 @@ def town_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterato
             "MIRADOURO_KAFKA_PENDING_EVENTS": "16",
             "MIRADOURO_KAFKA_COMMIT_INTERVAL_S": "0.2",
             "MIRADOURO_KAFKA_SESSION_TIMEOUT_S": "6",
-            "MIRADOURO_OPENSEARCH_TIMEOUT_S": "2",
         }
         yield here
 

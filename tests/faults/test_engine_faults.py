@@ -51,7 +51,7 @@ def outage(engines: Engines, size: Size) -> Iterator[tuple[Town, ServiceProcess]
     load = Load(size)
     with town_for(size, engines.kafka.bootstrap, engines.opensearch.url, engines.embedding) as here:
         here.send(*load.records)
-        ingest = here.start("ingest")
+        ingest = here.start("ingest", MIRADOURO_OPENSEARCH_TIMEOUT_S="2")
         in_the_middle(here, size)
         began = time.monotonic()
         yield here, ingest
