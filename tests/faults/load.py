@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from miradouro.core.event import EventKind, PhotoEvent
@@ -95,15 +96,23 @@ def in_the_middle(here: Town, size: Size) -> None:
     eventually("the consumer is in the middle of it", lambda: here.lag() <= left)
 
 
-def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, object]:
+def audited(here: Town, *words: object) -> dict[str, Any]:
+    """What the auditor tells, whatever it found."""
+    done = here.audit(*words)
+    assert done.out, done.err
+    told: dict[str, Any] = json.loads(done.out)
+    assert told["holds"] is (done.code == 0), told
+    return told
+
+
+def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, Any]:
     """Waits until everything is committed; then the auditor finds nothing, and there is what must be, no more, no less.
 
     `repeated`: whether dead letters may stand there twice, as after a crash between a letter and its commit.
     """
     eventually("everything is committed", lambda: here.lag() == 0, within_s=within_s)
-    done = here.audit("--settled", "--sample", sample, "--seed", 1)
-    told = json.loads(done.out)
-    assert (done.code, told["counts"]) == (0, {}), told["violations"][:5]
+    told = audited(here, "--settled", "--sample", sample, "--seed", 1)
+    assert told["counts"] == {}, told["violations"][:5]
     assert (told["waiting"], told["compacted"], told["unproven"]) == (0, 0, []), told
     assert told["sampled"] == min(sample, told["photos"]), told
     assert told["records"] == len(load.records), f"every record that was acknowledged is in the log: {told}"
@@ -112,7 +121,7 @@ def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, w
     assert letters == load.letters, f"the dead letters are those that were injected: {letters}"
     assert told["dead_letters"] - told["repeated_dead_letters"] == len(load.letters), told
     assert repeated or told["repeated_dead_letters"] == 0, f"no dead letter comes twice: {told}"
-    return dict(told)
+    return told
 
 
 class Counted:

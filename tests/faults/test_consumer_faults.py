@@ -1,6 +1,5 @@
 """The consumer through kills, stops, documents that the index refuses and events that come late: nothing is lost or doubled."""
 
-import json
 import random
 import signal
 import time
@@ -16,7 +15,7 @@ from opensearchpy.exceptions import ConflictError
 
 from tests.e2e.many_machines import Town, eventually
 from tests.e2e.tiny_embedding import tiny_embedding
-from tests.faults.load import COLLECTION, FULL, SIZES, SMALL, Counted, Load, Size, in_the_middle, prove, town_for
+from tests.faults.load import COLLECTION, FULL, SIZES, SMALL, Counted, Load, Size, audited, in_the_middle, prove, town_for
 from tests.pictures import jpeg
 from tests.tiny_bundle import tiny_bundles
 
@@ -45,7 +44,7 @@ def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
             ingest.service.end(signal.SIGKILL)
         last = Counted(here)
         while here.lag():
-            assert json.loads(here.audit("--sample", 3).out)["counts"] == {}, "the audit may run beside the consumer"
+            assert audited(here, "--sample", 3)["counts"] == {}, "the audit may run beside the consumer"
         told = prove(here, load, repeated=True)
         stale.append(last.outcomes().get("stale", 0))
         assert last.service.end() == 0
@@ -66,7 +65,7 @@ def test_a_consumer_that_is_stopped_under_load_ends_what_it_began_and_nothing_co
         took_s = time.monotonic() - began
         assert took_s <= STOPPED_WITHIN_S
         assert here.lag() > 0, "there was more to do"
-        assert json.loads(here.audit("--sample", 0).out)["counts"] == {}
+        assert audited(here, "--sample", 0)["counts"] == {}
         again = Counted(here)
         told = prove(here, load)
         assert again.outcomes().get("stale", 0) == 0, "what the first had done was committed"
