@@ -1,0 +1,87 @@
+"""How much a consumer holds: no more than its settings say, and reading goes on when something is acknowledged."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.core.ports import NothingYet
+
+EVENTS = 60
+ENOUGH_NOTHINGS = 20  # a second without anything new
+
+
+@pytest.fixture
+def settings(kafka: str) -> KafkaSettings:
+    name = f"t{uuid.uuid4().hex}"
+    topics = KafkaSettings(
+        kafka_bootstrap=kafka, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_group=name, kafka_partitions=2
+    )
+    ensure_topics(topics)
+    return topics
+
+
+def publish(settings: KafkaSettings, *, size_bytes: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all", max_request_size=2 * 1024 * 1024)
+    for number in range(EVENTS):
+        producer.send(settings.kafka_topic, key=b"key", value=number.to_bytes(2, "big") + bytes(size_bytes), partition=number % 2)
+    producer.flush()
+    producer.close()
+
+
+def as_it_is(record: Any) -> Any:
+    return record
+
+
+def until_quiet(events: Iterator[Any]) -> list[Any]:
+    """What comes until nothing more does."""
+    found: list[Any] = []
+    nothings = 0
+    while nothings < ENOUGH_NOTHINGS or not found:
+        item = next(events)
+        nothings = nothings + 1 if isinstance(item, NothingYet) else 0
+        found += [] if isinstance(item, NothingYet) else [item]
+    return found
+
+
+def test_no_more_events_are_read_than_may_be_pending_and_all_come_once_when_they_are_acknowledged(
+    settings: KafkaSettings,
+) -> None:
+    publish(settings, size_bytes=10)
+    with KafkaSource(settings.model_copy(update={"kafka_pending_events": 7}), as_it_is) as source:
+        events = source.events()
+        found = until_quiet(events)
+        assert (len(found), source.pending) == (7, 7)
+        while len(found) < EVENTS:
+            source.acknowledge()
+            item = next(events)
+            while isinstance(item, NothingYet):  # half of what is held has to be acknowledged before more is read
+                if source.pending:
+                    source.acknowledge()
+                item = next(events)
+            found.append(item)
+            assert source.pending <= 7
+        while source.pending:
+            source.acknowledge()
+    by_partition = [[record.offset for record in found if record.partition == partition] for partition in (0, 1)]
+    assert by_partition == [list(range(30))] * 2
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=settings.kafka_group, enable_auto_commit=False)
+    committed = [consumer.committed(TopicPartition(settings.kafka_topic, partition)) for partition in (0, 1)]
+    consumer.close()
+    assert committed == [30, 30], "what was acknowledged is committed when the consumer leaves"
+
+
+def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: KafkaSettings) -> None:
+    size_bytes, limit = 200_000, 1024 * 1024
+    publish(settings, size_bytes=size_bytes)
+    with KafkaSource(settings.model_copy(update={"kafka_pending_bytes": limit}), as_it_is) as source:
+        events = source.events()
+        first = until_quiet(events)
+        fetch = 2 * 2 * 1024 * 1024  # of two partitions
+        assert limit / size_bytes <= len(first) <= (limit + fetch) / size_bytes < EVENTS
+        for _ in first:
+            source.acknowledge()
+        second = until_quiet(events)
+        assert len(second) <= limit / size_bytes + 1, "now it knows how large they are"
