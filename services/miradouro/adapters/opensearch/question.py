@@ -45,7 +45,6 @@ _SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 _LIVE: Body = {"term": {"deleted": False}}
 _FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_at"}
 _EXACT_COUNT = 40_000  # up to so many different values the cluster counts nearly exactly
-_LEAST_K = 100  # of fewer candidates a graph loses some of the nearest
 # Values that each shard tells of a facet, beside four times those asked for; many when these did not suffice.
 _FACET_VALUES, _MANY_FACET_VALUES = 100, 50_000
 
@@ -147,7 +146,7 @@ def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters:
         # What is found by a radius is counted by its hits.
         body = _body(query, _approximate(space, knn, filters))
         return Plan(query, body, space, is_exact=False)
-    knn["k"] = max(query.offset + query.limit, _LEAST_K)
+    knn["k"] = query.offset + query.limit
     body = _body(query, _approximate(space, knn, filters))
     passing: Body = {"filter": {"bool": {"filter": filters}}}
     if query.facets:
