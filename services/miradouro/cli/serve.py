@@ -131,7 +131,7 @@ def query(listen: str | None, http: str | None) -> None:
         check_http_address(page, setting=page_setting, http=door_settings, security=server_security())
     with (
         _process("SearchService", option=listen, listen=settings.query_listen, setting="MIRADOURO_QUERY_LISTEN") as process,
-        open_query(settings, registry=process.registry) as parts,
+        open_query(settings, security=process.security, registry=process.registry) as parts,
         open_query_door(
             parts,
             listen=page,

@@ -1,5 +1,7 @@
 """Puts the query service of many machines together: OpenSearch, the embedding service beside it, and the HTTP door in front."""
 
+import hashlib
+import hmac
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from miradouro.runtime.http_server import RunningHttp
 from miradouro.runtime.peers import Peer, watched
 from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings, load
+from miradouro.runtime.tokens import Tokens
 from miradouro.v1 import search_service_pb2
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
 
@@ -51,12 +54,12 @@ class FailuresElsewhere:
 
 
 @contextmanager
-def open_query(settings: QuerySettings, *, registry: CollectorRegistry) -> Iterator[QueryParts]:
-    """The search service over the cluster. Raises ConfigurationError.
+def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: CollectorRegistry) -> Iterator[QueryParts]:
+    """The search service over the cluster; `security` is that of its doors. Raises ConfigurationError.
 
     It is ready while OpenSearch answers: without the embedding service, questions in words are still answered.
     """
-    page_key = _page_key(settings.page_key_file)
+    page_key = page_key_of(settings.page_key_file, security.tokens)
     photo_store = PhotoStores(load(PhotoStoreSettings))
     photo_store.open()
     with (
@@ -118,10 +121,15 @@ def open_query_door(
         yield door
 
 
-def _page_key(path: str) -> bytes:
-    """The key in a file, or one of this process's own."""
-    if not path:
+def page_key_of(path: str, tokens: Tokens | None) -> bytes:
+    """The key in a file; without one it is made of the first token, which replicas share; else it is of this process's own.
+
+    Raises ConfigurationError.
+    """
+    if not path and tokens is None:
         return os.urandom(PAGE_KEY_BYTES)
+    if not path and tokens is not None:
+        return hmac.new(tokens.first.encode(), b"miradouro page tokens", hashlib.sha256).digest()
     try:
         key = Path(path).read_bytes()
     except OSError as exc:

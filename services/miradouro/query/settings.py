@@ -15,7 +15,7 @@ class QuerySettings(Settings):
     page_key_file: str = Field(
         "",
         description="File of 32 secret bytes or more that sign page tokens, so that replicas take each other's; "
-        "empty: each has a key of its own.",
+        "empty: made of the first token, or of its own.",
     )
     thumbnail_dir: str = Field(
         "", description="Folder in which the query service keeps thumbnails, which may be deleted at any time; empty: keeps none."
