@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from miradouro.adapters.photo_store import FileStore
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.document import Place, TagKind, TakenAt
 from miradouro.core.embedding import Embedding
@@ -19,7 +20,8 @@ from structlog.testing import capture_logs
 from tests.metadata_blocks import ASCII, iim, photoshop, rationals, tiff, with_segments
 from tests.pictures import jpeg
 
-CONTEXT = Context(embedder=None, describe=None, photo_store=None, labels=LabelTable((), {}))  # these steps ask neither
+# These steps ask no embedder; the store keeps no inline photos.
+CONTEXT = Context(embedder=None, describe=None, photo_store=FileStore([]), labels=LabelTable((), {}))
 GPS = {1: (ASCII, b"N\0"), 2: (5, rationals("<", (38, 1))), 3: (ASCII, b"W\0"), 4: (5, rationals("<", (9, 1)))}
 EXIF = tiff(main={0x0110: (ASCII, b"Leica Q3\0")}, exif={0x9003: (ASCII, b"2024:05:01 18:30:15\0")}, gps=GPS)
 PRESS = iim((2, 5, b"Tram"), (2, 120, b"A tram on a hill"), (2, 25, b"tram"), (2, 25, b"Lisboa"))
