@@ -42,7 +42,7 @@ KAFKA_COPIES = 3
 INDEX_DOCUMENT_S, INDEX_VECTOR_S, INDEX_NUMBER_S = 0.0010, 0.0007, 1.2e-6
 # Of the data nodes for a question, and for each segment that it visits: half as much in graphs of 500 vectors, and full ones are
 # larger.
-SEARCH_S, SEARCH_SEGMENT_S = 0.005, 0.0010
+SEARCH_S, SEARCH_SEGMENT_S = 0.008, 0.0010
 HEAP_LIMIT_BYTES, HEAP_SHARE = 31e9, 0.5
 SYSTEM_BYTES = 1e9  # of a node, beside heap and cache
 BREAKER = 0.5
