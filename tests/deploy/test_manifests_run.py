@@ -34,6 +34,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 from tests.deploy import pod
 from tests.deploy.rendering import DEPLOY, SERVICES, Container, containers, of_kind, render
+from tests.e2e.command import COMMAND
 from tests.pictures import jpeg
 
 READY_S = 180.0  # for a loaded machine; it takes a few seconds
@@ -224,14 +225,19 @@ def test_the_dev_overlay_takes_a_photo_and_answers(
             except grpc.RpcError:  # no collection yet
                 return []
 
-        words = pb.SearchRequest(collection="town", text=pb.TextQuery(text="caption1"))
-        cluster.wait("the photo is found by words", lambda: hits(words) == ["1.jpg"])
+        by_words = pb.SearchRequest(collection="town", text=pb.TextQuery(text="caption1"))
+        cluster.wait("the photo is found by words", lambda: hits(by_words) == ["1.jpg"])
         like = pb.SearchRequest(collection="town", photo=pb.ExampleQuery(data=jpeg(seed=2)), limit=1)
         cluster.wait("the photo is found by its look, through query and embedding", lambda: hits(like) == ["2.jpg"])
         hill = pb.SearchRequest(collection="first", text=pb.TextQuery(text="hill"))
         cluster.wait("README's first photo is found", lambda: hits(hill) == ["hill.png"])
         with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
-            search(words, timeout=30)
+            search(by_words, timeout=30)
+
+    client = {"MIRADOURO_TLS_CA_FILE": str(cluster.secrets / "ca.crt"), "MIRADOURO_TOKEN_FILE": str(cluster.secrets / "token")}
+    words = ["search", "--server", f"localhost:{cluster.ports['query']['grpc']}", "--collection", "first", "--text", "hill"]
+    shown = subprocess.run([COMMAND, *words], capture_output=True, text=True, env={**os.environ, **client})
+    assert "hill.png" in shown.stdout, shown.stderr
 
     page = f"https://localhost:{cluster.ports['query']['http']}/v1/search"
     request = urllib.request.Request(page, json.dumps({"collection": "town", "text": {"text": "caption0"}}).encode())

@@ -161,7 +161,7 @@ def test_the_build_server_runs_the_readmes_test_command() -> None:
 
 def test_every_link_and_path_leads_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
-    paths = re.findall(r"`((?:services|protos|models|requirements|tests|core)/[A-Za-z0-9_./-]*)`", README)
+    paths = re.findall(r"`((?:services|protos|models|requirements|tests|core|deploy)/[A-Za-z0-9_./-]*)`", README)
     assert len(links) >= 3
     assert [link for link in links if not link.startswith("https://") and not (ROOT / link).exists()] == []
     assert [path for path in paths if not (ROOT / path).exists() and not (ROOT / "services/miradouro" / path).exists()] == []
