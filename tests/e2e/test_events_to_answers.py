@@ -1,6 +1,7 @@
 """From photo events in Kafka to answers out of OpenSearch: three service processes, real engines and the real networks."""
 
 import signal
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from miradouro.core.document import Place
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.v1 import search_service_pb2 as pb
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.many_machines import eventually, search_stub, town
+from tests.e2e.many_machines import ServiceProcess, eventually, search_stub, town
 from tests.pictures import jpeg
 
 COLLECTION = "holidays"
@@ -19,10 +21,18 @@ def uploaded(name: str, version: int, *, seed: int, kind: EventKind = EventKind.
     return PhotoEvent(f"{name}-{version}", kind, COLLECTION, name, version, data=jpeg(seed=seed), **fields)  # type: ignore[arg-type] # of PhotoEvent
 
 
+def photos_embedded(embedding: ServiceProcess) -> float:
+    """How many photos the service has embedded so far."""
+    with urllib.request.urlopen(embedding.metrics, timeout=30) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        samples = [sample for family in families for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == "miradouro_embedding_photos_total")
+
+
 @pytest.mark.usefixtures("models_dir")
 def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch: str) -> None:
     with town(kafka, opensearch) as here, ExitStack() as stack:
-        embedding = here.start("embedding")
+        embedding = here.start("embedding", MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
         ingest, query = here.start("ingest"), here.start("query")
         eventually("every service is ready", lambda: all(one.is_ready() for one in (embedding, ingest, query)))
@@ -82,6 +92,18 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
         wanted["trip/4.jpg"] = (1, False)
         eventually("another consumer goes on where the first stopped", lambda: here.versions(COLLECTION) == wanted)
         assert letters() == reasons, "nothing came twice"
+
+        before, embedded = here.index.get_whole(COLLECTION, "trip/4.jpg"), photos_embedded(embedding)
+        assert embedded > 0
+        here.publish(uploaded("trip/4.jpg", 2, seed=20, kind=EventKind.UPDATED, title="new words"))
+        wanted["trip/4.jpg"] = (2, False)
+        eventually("the new words are stored", lambda: here.versions(COLLECTION) == wanted)
+        after = here.index.get_whole(COLLECTION, "trip/4.jpg")
+        assert photos_embedded(embedding) == embedded, "new words cost no forward pass"
+        assert (after.title, after.tags, after.provenances) == ("new words", before.tags, before.provenances)
+        assert {name: (vectors == after.vectors[name]).all() for name, vectors in before.vectors.items()} == dict.fromkeys(
+            after.vectors, True
+        )
         assert again.end() == 0
         assert query.end() == 0
         assert embedding.end() == 0

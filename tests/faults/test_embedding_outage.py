@@ -57,6 +57,7 @@ def assert_all_stored(here: Town, photos: int) -> None:
     eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)
     eventually("everything is committed", lambda: here.lag() == 0)
     assert here.letters.list() == ([], "")
+    assert here.audit("--settled", "--sample", 3).json["counts"] == {}
     assert {here.index.get(COLLECTION, name).title for name in wanted} == {str(i) for i in range(photos)}
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import ConfigurationError, Unavailable
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, VectorClause
+from miradouro.ingest.audit import documents as audited
 
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit
 
@@ -131,3 +133,14 @@ def test_vectors_keep_thirty_two_bits(settings: OpenSearchSettings) -> None:
         index.write([document])
         for space in SPACES:
             np.testing.assert_array_equal(index.vector(COLLECTION, "a.jpg", space.name), document.vectors[space.name])
+
+
+def test_vectors_can_be_read_after_the_audit_went_through_the_documents(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings) as index, closing(connect(settings)) as client:
+        index.ensure_collection(COLLECTION, spaces=(WHOLE,))
+        names = [f"{i}.jpg" for i in range(20)]
+        for start in range(0, 20, 5):
+            index.write([photo(name, spaces=(WHOLE,)) for name in names[start : start + 5]])
+        [alias] = audited.live_aliases(client, settings.opensearch_prefix).values()
+        assert sorted(found.photo[1] for found in audited.documents(client, alias)) == sorted(names)
+        assert all(WHOLE.name in index.get_whole(COLLECTION, name).vectors for name in names)

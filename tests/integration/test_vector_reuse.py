@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document, TagKind
+from miradouro.core.errors import Unavailable
 from miradouro.processors.reuse import has_vectors_of
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_STALE, EVENT_STATUS_STORED
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_DELETED, PHOTO_EVENT_KIND_UPDATED, PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
@@ -131,3 +133,21 @@ def test_what_only_a_part_of_the_networks_made_is_embedded_again(tmp_path: Path)
         passes = home.forward_passes
         home.put(2)
         assert home.forward_passes > passes
+
+
+class UnreadableIndex(SqliteIndex):
+    """An index that takes writes and can't give vectors, as a cluster whose segment is closed."""
+
+    def get_whole(self, collection: str, photo_id: str) -> Document:
+        raise Unavailable(f"{collection}/{photo_id} can't be read now")
+
+
+def test_vectors_that_can_not_be_read_now_hold_nobody_up(tmp_path: Path) -> None:
+    with (
+        UnreadableIndex.open(tmp_path / "index", writer=True) as index,
+        open_house(tmp_path / "house", store=index, ingest_retry_s=3_600) as house,
+    ):
+        for version in (1, 2):
+            told = PhotoEvent(event_id="x", kind=PHOTO_EVENT_KIND_UPDATED, photo_id="a.jpg", version=version, data=PICTURE)
+            assert house.put(told).results[0].status == EVENT_STATUS_STORED
+        assert index.get("photos", "a.jpg").version == 2

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import structlog
 from pydantic import Field
 
 from miradouro.core.embedding import Embedding
-from miradouro.core.errors import NotFound
+from miradouro.core.errors import NotFound, Overloaded, Unavailable
 from miradouro.core.pipeline import Draft
 from miradouro.core.spaces import BundleDescription
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 from miradouro.processors.reuse import has_vectors_of, keeps_tags
+
+_log = structlog.get_logger(__name__)
 
 
 class EmbedOptions(ProcessorOptions):
@@ -24,7 +27,7 @@ class EmbedOptions(ProcessorOptions):
 
 
 class Embed:
-    """Fills `embedding` and `provenances`, for every space of the collection. Raises what the embedder and the index raise.
+    """Fills `embedding` and `provenances`, for every space of the collection. Raises what the embedder raises.
 
     Of a photo that is stored with the same SHA-256 and the provenances that the embedder offers, vectors and tags are taken over.
     """
@@ -61,7 +64,9 @@ class Embed:
         event = draft.event
         try:
             stored = self._context.stored(event.collection, event.photo_id)
-        except NotFound:
+        except (NotFound, Unavailable, Overloaded) as exc:
+            if exc.retriable:  # what is away is needed to write, too, and waited for there
+                _log.info("stored vectors can't be read now; embedding again", photo_id=event.photo_id, error=exc.message)
             return None
         wanted = {space.name: offered.get(space.name, "") for space in draft.spaces}
         if stored.sha256 != draft.sha256 or not has_vectors_of(stored, wanted):

@@ -6,11 +6,11 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
-from opensearchpy.helpers import scan
 
 from miradouro.adapters.opensearch.client import translated
 
 _PAGE = 1_000
+_KEPT = "10m"  # from one page to the next
 _TOMBSTONE = {"collection", "photo_id", "version", "deleted"}
 
 
@@ -60,9 +60,21 @@ def tombstones(client: OpenSearch, alias: str) -> Iterator[RawDocument]:
 
 
 def _scanned(client: OpenSearch, alias: str, query: dict[str, Any]) -> Iterator[RawDocument]:
+    """By pages of a point in time. Never by a scroll: at its end OpenSearch 3.5 closes the vectors of the segments that it went
+    through, and no document of theirs can be read with its vectors until they are merged."""
     with translated():
-        for hit in scan(client, query={**query, "version": True}, index=alias, size=_PAGE):
-            yield RawDocument(hit["_index"], hit["_id"], hit["_version"], hit["_source"])
+        point = {"id": client.create_pit(index=alias, params={"keep_alive": _KEPT})["pit_id"], "keep_alive": _KEPT}
+        try:
+            body = {**query, "version": True, "size": _PAGE, "pit": point, "sort": [{"_shard_doc": "asc"}]}
+            while True:
+                hits = client.search(body=body)["hits"]["hits"]
+                for hit in hits:
+                    yield RawDocument(hit["_index"], hit["_id"], hit["_version"], hit["_source"])
+                if len(hits) < _PAGE:
+                    return
+                body["search_after"] = hits[-1]["sort"]
+        finally:
+            client.delete_pit(body={"pit_id": [point["id"]]})
 
 
 def whole_source(client: OpenSearch, physical: str, document_id: str) -> dict[str, Any] | None:
