@@ -207,6 +207,18 @@ def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_pat
     assert max(gaps) <= LONGEST_GAP_S
 
 
+def test_a_setting_of_no_exact_vectors_is_kept_by_small_collections_too(tmp_path: Path) -> None:
+    """A thousand photos lie in the open tail, which has no graph, unless the setting says that they are too many for that."""
+    asked = vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0]
+    for tuning, exact in ((Tuning.with_exact(20_000), True), (Tuning.with_exact(0), False)):
+        with SqliteIndex.open(tmp_path / "data", writer=True, tuning=tuning) as index:
+            index.ensure_collection(COLLECTION, spaces=[WHOLE])
+            index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(1_000)])
+            assert index.settle(timeout_s=120)
+            answer = near(index, WHOLE, asked, limit=10)
+            assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 1_000, exact)
+
+
 def test_a_region_key_names_the_photo_and_its_box(tmp_path: Path) -> None:
     with SqliteIndex.open(tmp_path / "data", writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[PARTS])
