@@ -103,7 +103,7 @@ def _start(data: Path) -> Row:
 
     [ours] = take_turns(turn)
     holds = statistics.median(ours) <= START_GOAL_S
-    return _alone(
+    return alone(
         "miradouro up, from start to first answer, models cached",
         ours,
         goal=f"<= {START_GOAL_S:g} s",
@@ -184,7 +184,7 @@ def _while_indexing(server: _Server, photos: Path, many: Path) -> Iterator[Row]:
             memory.append(_anonymous_mib(server.pid))
         indexing.result()
     limit = _p95(quiet) + 2 * one_pass
-    yield _alone(
+    yield alone(
         f"example question while indexing, p95 of {len(busy)}",
         [_p95(busy)],
         goal=f"<= {limit:.0f} ms: {_p95(quiet):.0f} ms, the quiet p95, and 2 forward passes of {SLOWEST} of {one_pass:.0f} ms",
@@ -192,7 +192,7 @@ def _while_indexing(server: _Server, photos: Path, many: Path) -> Iterator[Row]:
         unit="ms",
         cause=f"median {statistics.median(busy):.0f}, worst {max(busy):.0f} ms: decoding and writing share the CPUs",
     )
-    yield _alone(
+    yield alone(
         "anonymous memory while indexing, highest",
         [max(memory)],
         goal=f"<= {MEMORY_GOAL_MIB:.0f} MiB",
@@ -242,7 +242,7 @@ def _anonymous_mib(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:"))
 
 
-def _alone(name: str, ours: list[float], *, holds: bool, cause: str, **rest: object) -> Row:
+def alone(name: str, ours: list[float], *, holds: bool, cause: str, **rest: object) -> Row:
     """A row without a peer; lower is better."""
     spread = f"{statistics.median(ours):.4g} ({min(ours):.4g} to {max(ours):.4g})"
     print(f"{name}: {spread}", file=sys.stderr, flush=True)
