@@ -1,1 +1,1 @@
-"""What every process needs once: settings, logs, metrics, the gRPC server, shutdown."""
+"""What every process needs once: settings, logs, traces, metrics, health, servers, who may call them, shutdown."""
