@@ -95,6 +95,7 @@ def test_photos_from_afar_are_found_or_dead_letters(kafka: str, opensearch: str,
         wanted = {name: reason for name, (reason, _) in bad.items()} | dict.fromkeys(refused, "invalid_argument")
         eventually("the rest are dead letters", lambda: letters(here) == wanted | {"words.jpg": "not_a_photo"})
         eventually("everything is committed", lambda: here.lag() == 0)
+        assert here.audit("--settled", "--sample", 0).json["photos"] == len(pictures), "the auditor finds nothing amiss"
         assert mute.connections == [], "no packet went to a forbidden host"
 
         sha256 = hashlib.sha256(pictures["inline.jpg"]).hexdigest()

@@ -115,6 +115,7 @@ def test_poison_among_photos_becomes_dead_letters_and_nothing_else(kafka: str, o
         eventually("everything is committed", lambda: here.lag() == 0)
         assert dict(letters_of(here)) == wanted
         assert len(letters_of(here)) == len(wanted), "each of them once"
+        assert here.audit("--settled", "--sample", 3).json["dead_letters"] == len(wanted), "the auditor finds nothing amiss"
         assert [one.name for one in here.index.stats()] == [COLLECTION]
         assert here.audit("--settled", "--sample", 3).json["counts"] == {}
         assert ingest.is_ready(), "it is the process that began"

@@ -16,7 +16,7 @@ from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
 from miradouro.core.ports import Embedder, PhotoStore
-from miradouro.ingest.audit.documents import count, documents, live_aliases, tombstones
+from miradouro.ingest.audit.documents import count, documents, live_aliases, patiently, tombstones
 from miradouro.ingest.audit.findings import Report, Violation
 from miradouro.ingest.audit.ledger import Ledger
 from miradouro.ingest.audit.vectors import VectorAudit
@@ -73,7 +73,7 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
         log = _Log(due, _letters_since_ms(kafka))
         _read_letters(dead, kafka.kafka_topic, ledger, report, progress)
         _read_log(_counted(topic.read({}, ends), "the log", sum(ends.values()), progress), log, ledger, report)
-        _read_documents(audited.client, audited.prefix, ledger, report, progress)
+        report.take_index(patiently(lambda: _read_documents(audited.client, audited.prefix, ledger, progress)))
         tail = topic.ends()
         _read_log(topic.read(ends, tail), log, ledger, report)
         ledger.add_partitions(committed, log.first_gap)
@@ -158,7 +158,10 @@ def _check_letter(record: SourceRecord, ledger: Ledger, report: Report) -> bool:
     return True
 
 
-def _read_documents(client: OpenSearch, prefix: str, ledger: Ledger, report: Report, progress: Progress) -> None:
+def _read_documents(client: OpenSearch, prefix: str, ledger: Ledger, progress: Progress) -> Report:
+    """Puts every document into the ledger, in place of those that are there; gives what it counted and found on the way."""
+    report = Report()
+    ledger.clear_documents()
     aliases = live_aliases(client, prefix)
     total = sum(count(client, alias) for alias in aliases.values())
     for collection, alias in aliases.items():
@@ -175,6 +178,7 @@ def _read_documents(client: OpenSearch, prefix: str, ledger: Ledger, report: Rep
         for raw in tombstones(client, alias):
             if raw.surplus:
                 report.found(Violation("tombstone_full", ", ".join(raw.surplus), *raw.photo))
+    return report
 
 
 def _counted(records: Iterable[LogRecord], what: str, total: int, progress: Progress) -> Iterator[LogRecord]:

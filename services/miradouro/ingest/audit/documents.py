@@ -1,16 +1,22 @@
 """Documents as the cluster holds them, not as our index reads them."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import tenacity
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from miradouro.adapters.opensearch.client import translated
+from miradouro.core.errors import MiradouroError, Unavailable
 
 _PAGE = 1_000
 _KEPT = "10m"  # from one page to the next
+_ATTEMPTS = 6
+T = TypeVar("T")
 _TOMBSTONE = {"collection", "photo_id", "version", "deleted"}
 
 
@@ -33,6 +39,26 @@ class RawDocument:
     def surplus(self) -> list[str]:
         """What a tombstone holds and should not."""
         return sorted(self.source.keys() - _TOMBSTONE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A vector to compare with the one stored in the field `path`, or in that field's nested object number `row`."""
+
+    path: str
+    row: int | None
+    vector: list[float]
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Calls again, after pauses, what fails for a passing reason: a long audit is not lost to a busy moment of the cluster."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=10),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+    return retrying(call)
 
 
 def live_aliases(client: OpenSearch, prefix: str) -> dict[str, str]:
@@ -62,29 +88,64 @@ def tombstones(client: OpenSearch, alias: str) -> Iterator[RawDocument]:
 def _scanned(client: OpenSearch, alias: str, query: dict[str, Any]) -> Iterator[RawDocument]:
     """By pages of a point in time. Never by a scroll: at its end OpenSearch 3.5 closes the vectors of the segments that it went
     through, and no document of theirs can be read with its vectors until they are merged."""
+    whole = {"allow_partial_search_results": "false"}  # a shard that does not answer is no shard without documents
     with translated():
         point = {"id": client.create_pit(index=alias, params={"keep_alive": _KEPT})["pit_id"], "keep_alive": _KEPT}
         try:
             body = {**query, "version": True, "size": _PAGE, "pit": point, "sort": [{"_shard_doc": "asc"}]}
             while True:
-                hits = client.search(body=body)["hits"]["hits"]
+                hits = client.search(body=body, params=whole)["hits"]["hits"]
                 for hit in hits:
                     yield RawDocument(hit["_index"], hit["_id"], hit["_version"], hit["_source"])
                 if len(hits) < _PAGE:
                     return
                 body["search_after"] = hits[-1]["sort"]
+        except NotFoundError as exc:
+            raise Unavailable(f"OpenSearch forgot where we were in {alias}: {exc}") from exc
         finally:
-            client.delete_pit(body={"pit_id": [point["id"]]})
+            with suppress(MiradouroError, NotFoundError), translated():  # it goes by itself
+                client.delete_pit(body={"pit_id": [point["id"]]})
 
 
-def whole_source(client: OpenSearch, physical: str, document_id: str) -> dict[str, Any] | None:
-    """Everything that one document holds, vectors too; None when it is there no more."""
+def source_without_vectors(client: OpenSearch, physical: str, document_id: str) -> dict[str, Any] | None:
+    """Version and SHA-256 that one document tells; None when it is there no more."""
+    body = {"query": {"ids": {"values": [document_id]}}, "_source": ["version", "sha256"]}
     with translated():
-        try:
-            source: dict[str, Any] = client.get(index=physical, id=document_id)["_source"]
-        except NotFoundError:
-            return None
-    return source
+        hits = client.search(index=physical, body=body)["hits"]["hits"]
+    return dict(hits[0]["_source"]) if hits else None
+
+
+def squared_distances(client: OpenSearch, physical: str, document_id: str, asked: Sequence[Asked]) -> list[float | None]:
+    """The squared Euclidean distance of each vector to the stored one, as searches see it; None where nothing is stored.
+
+    Vectors are not read from the document's source: OpenSearch 3.5 makes that of the vector files, and at times of files that it
+    has closed (issue 3458 of its k-NN plug-in).
+    """
+    lines: list[dict[str, Any]] = []
+    for one in asked:
+        lines += [{"index": physical}, {"size": 1, "_source": False, "query": _scored(document_id, one)}]
+    with translated():
+        answers = client.msearch(body="".join(json.dumps(line) + "\n" for line in lines))["responses"]
+    found: list[float | None] = []
+    for answer in answers:
+        if "error" in answer:
+            raise Unavailable(f"OpenSearch can't compare vectors now: {answer['error'].get('reason', '')}")
+        hits = answer["hits"]["hits"]
+        found.append(max(0.0, 1 / hits[0]["_score"] - 1) if hits else None)
+    return found
+
+
+def _scored(document_id: str, one: Asked) -> dict[str, Any]:
+    this: dict[str, Any] = {"ids": {"values": [document_id]}}
+    if one.row is None:
+        return _script({"bool": {"filter": [this, {"exists": {"field": one.path}}]}}, one.path, one.vector)
+    scored = _script({"term": {f"{one.path}.number": one.row}}, f"{one.path}.vector", one.vector)
+    return {"bool": {"must": [{"nested": {"path": one.path, "score_mode": "max", "query": scored}}], "filter": [this]}}
+
+
+def _script(query: dict[str, Any], field: str, vector: list[float]) -> dict[str, Any]:
+    params = {"field": field, "query_value": vector, "space_type": "l2"}
+    return {"script_score": {"query": query, "script": {"source": "knn_score", "lang": "knn", "params": params}}}
 
 
 def meta(client: OpenSearch, physical: str) -> dict[str, Any]:

@@ -92,3 +92,9 @@ class Report:
         """Notes many."""
         for violation in violations:
             self.found(violation)
+
+    def take_index(self, other: "Report") -> None:
+        """Adds what was counted and found in the index."""
+        self.photos, self.tombstones = other.photos, other.tombstones
+        self.violations += other.violations
+        self.counts += other.counts

@@ -116,6 +116,10 @@ class Ledger:
             (collection, photo_id, version, deleted, physical, document_id),
         )
 
+    def clear_documents(self) -> None:
+        """Forgets every document."""
+        self._db.execute("DELETE FROM documents")
+
     def add_partitions(self, committed: Mapping[int, int], first_gaps: Mapping[int, int]) -> None:
         """How far each partition is committed, and the first offset at which Kafka holds no record any more."""
         self._db.executemany(

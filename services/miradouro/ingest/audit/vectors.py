@@ -4,19 +4,17 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from opensearchpy import OpenSearch
 
 from miradouro.adapters.kafka.replay import Replay
-from miradouro.adapters.opensearch.documents import vectors_of
-from miradouro.adapters.opensearch.mapping import spaces_of
+from miradouro.adapters.opensearch.mapping import field_of, spaces_of
 from miradouro.core.decode import decode
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
 from miradouro.core.ports import Embedder, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
-from miradouro.ingest.audit.documents import meta, whole_source
+from miradouro.ingest.audit.documents import Asked, meta, patiently, source_without_vectors, squared_distances
 from miradouro.ingest.audit.findings import Report, Violation
 from miradouro.ingest.audit.ledger import Sampled
 from miradouro.ingest.cloud_event import event_of
@@ -40,7 +38,7 @@ class VectorAudit:
         """
         bundles = self._embedder.describe()
         for done, one in enumerate(sampled, 1):
-            source = whole_source(self._client, one.physical, one.document_id)
+            source = self._source_of(one)
             if source is None or source["version"] != one.version:
                 report.could_not_check(f"{one.collection}/{one.photo_id}: it was changed while the audit ran")
             else:
@@ -61,16 +59,24 @@ class VectorAudit:
                 report.could_not_check(f"{one.collection}/{one.photo_id}: the original is another file by now")
             return
         spaces = self._spaces_of(one.physical)
+        made = self._embed(data, spaces, bundles)
+        rows = [(space, row) for space in spaces for row in range(len(made[space.name]))]
+        asked = [Asked(field_of(space), row if space.regions else None, made[space.name][row].tolist()) for space, row in rows]
+        distances = patiently(lambda: squared_distances(self._client, one.physical, one.document_id, asked))
         report.sampled += 1
-        for space, row, cosine in _cosines(source, spaces, self._embed(data, spaces, bundles)):
+        for (space, row), distance in zip(rows, distances, strict=True):
             where = f"{space.name}[{row}]" if space.regions else space.name
-            if cosine is None:
+            if distance is None:
                 report.found(Violation("vector_missing", where, one.collection, one.photo_id, one.version))
                 continue
+            cosine = 1 - distance / 2  # of vectors of length 1; one of another length lies apart, too
             report.least_cosine = min(cosine, report.least_cosine if report.least_cosine is not None else 1.0)
-            if not cosine >= LEAST_COSINE:  # NaN is no cosine either
+            if not cosine >= LEAST_COSINE:
                 told = f"{where}: cosine {cosine:.6f} to the one made anew; least: {LEAST_COSINE}"
                 report.found(Violation("vector_differs", told, one.collection, one.photo_id, one.version))
+
+    def _source_of(self, one: Sampled) -> dict[str, Any] | None:
+        return patiently(lambda: source_without_vectors(self._client, one.physical, one.document_id))
 
     def _original(self, one: Sampled) -> tuple[bytes, bool]:
         """The photo's bytes, and whether the event carries them. Raises InvalidArgument, OriginalUnavailable."""
@@ -99,19 +105,5 @@ class VectorAudit:
 
     def _spaces_of(self, physical: str) -> tuple[Space, ...]:
         if physical not in self._spaces:
-            self._spaces[physical] = spaces_of(meta(self._client, physical))
+            self._spaces[physical] = spaces_of(patiently(lambda: meta(self._client, physical)))
         return self._spaces[physical]
-
-
-def _cosines(
-    source: Mapping[str, Any], spaces: Sequence[Space], made: Mapping[str, Float32]
-) -> Iterator[tuple[Space, int, float | None]]:
-    """Space, row, and the cosine of the stored to the new vector; None where nothing is stored."""
-    for space in spaces:
-        stored = vectors_of(dict(source), space)
-        for row, vector in enumerate(made[space.name]):
-            if stored is None or row >= len(stored):
-                yield space, row, None
-                continue
-            lengths = float(np.linalg.norm(stored[row]) * np.linalg.norm(vector))
-            yield space, row, float(stored[row] @ vector) / lengths if lengths else float("nan")
