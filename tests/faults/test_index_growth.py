@@ -207,6 +207,22 @@ def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_pat
     assert max(gaps) <= LONGEST_GAP_S
 
 
+def test_a_tail_that_was_made_anew_is_sealed_like_any_other_when_it_is_full(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
+        index.ensure_collection(COLLECTION, spaces=[WHOLE])
+        index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(40)])
+        for path in (folder / "segments").iterdir():
+            path.unlink()
+        assert index.settle(timeout_s=60)
+        assert list((folder / "segments").glob("*.vectors"))
+        index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(40, 80)])
+        assert index.settle(timeout_s=60)
+        answer = near(index, WHOLE, vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0])
+        assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 80, False)
+        assert len(list((folder / "segments").glob("*.graph"))) == 1
+
+
 def test_a_setting_of_no_exact_vectors_is_kept_by_small_collections_too(tmp_path: Path) -> None:
     """A thousand photos lie in the open tail, which has no graph, unless the setting says that they are too many for that."""
     asked = vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0]

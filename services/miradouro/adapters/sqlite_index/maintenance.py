@@ -171,7 +171,9 @@ class Maintenance:
     def _close_tail(self, space: StoredSpace, tail: Segment, through: int, photos: int) -> None:
         with self._connections.writing() as connection:
             connection.execute(
-                "UPDATE segments SET through_change = ?, photos = ? WHERE segment_id = ?", (through, photos, tail.segment_id)
+                # One that was made anew while it was the tail has no graph yet either.
+                "UPDATE segments SET through_change = ?, photos = ?, made_at = 0 WHERE segment_id = ?",
+                (through, photos, tail.segment_id),
             )
             connection.execute("INSERT INTO segments(space_id, after_change) VALUES (?, ?)", (space.space_id, through))
 
