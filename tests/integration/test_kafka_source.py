@@ -1,5 +1,6 @@
 """How much a consumer holds: no more than its settings say, and reading goes on when something is acknowledged."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -85,3 +86,13 @@ def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: Ka
             source.acknowledge()
         second = until_quiet(events)
         assert len(second) <= limit / size_bytes + 1, "now it knows how large they are"
+
+
+def test_every_consumer_gets_its_partitions_however_long_its_group_takes(settings: KafkaSettings) -> None:
+    """The client used to forget one rebalance in thirty, on a busy machine; many groups, for it can't be made to."""
+    for number in range(15):
+        with KafkaSource(settings.model_copy(update={"kafka_group": f"{settings.kafka_group}-{number}"}), as_it_is) as source:
+            deadline = time.monotonic() + 30
+            while not source.is_assigned:
+                assert time.monotonic() < deadline, f"group {number} has no partitions"
+                time.sleep(0.01)

@@ -161,6 +161,7 @@ class KafkaSource:
                 self._room.clear()
         if room == 0 and not self._stopping.is_set() and self._room.wait(_POLL_S):
             return
+        self._go_on_joining()
         assignment = self._consumer.assignment()
         if room == 0 or self._stopping.is_set():
             self._consumer.pause(*assignment)
@@ -171,6 +172,16 @@ class KafkaSource:
         )
         self._hand_over(found)
         self._commit_when_due()
+
+    def _go_on_joining(self) -> None:
+        """Has the client look again after the group that it is about to join.
+
+        kafka-python 3.0.12 forgets a rebalance that it began because metadata changed and that outlasts the call to `poll`: it
+        would stay without partitions for ever. One that it remembers is not begun anew by this.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way to it
+        if coordinator is not None and coordinator.rebalance_in_progress():
+            coordinator.request_rejoin()
 
     def _hand_over(self, found: Mapping[TopicPartition, list[Any]]) -> None:
         read = [record for records in found.values() for record in records]
