@@ -29,7 +29,7 @@ from opensearchpy.exceptions import TransportError
 
 from tests.bench import events_peers
 from tests.bench.bench_embedding import Row, make_photos, row, take_turns
-from tests.bench.bench_end_to_end import _alone, _anonymous_mib, _p95
+from tests.bench.bench_end_to_end import _anonymous_mib, _p95, alone
 from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
 
 EVENTS = int(os.environ.get("MIRADOURO_BENCH_EVENTS", "20000"))
@@ -184,7 +184,7 @@ def _found(here: Town, embedding: ServiceProcess, ingest: ServiceProcess, photos
             time.sleep(PAUSE_S)
     client.close()
     limit = _p95(embedded) + REFRESH_S + ADDED_S
-    return _alone(
+    return alone(
         f"from event to searchable, p95 of {FOUND}",
         [_p95(taken)],
         goal=f"<= {limit:.2f} s: {_p95(embedded):.2f} s to embed (p95), {REFRESH_S:g} s until refreshed, and {ADDED_S:g} s",
