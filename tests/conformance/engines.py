@@ -45,6 +45,7 @@ def opensearch_on_shards(shards: int) -> Iterator[OpenSearchIndex]:
         opensearch_prefix=f"t{uuid.uuid4().hex}",
         opensearch_refresh="true",
         opensearch_shards=shards,
+        opensearch_timeout_s=60,  # for a loaded machine
     )
     with OpenSearchIndex.open(settings) as index:
         try:

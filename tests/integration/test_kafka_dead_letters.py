@@ -17,7 +17,10 @@ from miradouro.core.event import SourceRecord
 from tests.kafka_records import records_of
 
 RECORD = SourceRecord("photos", 2, 41, b"c/a", b"\xff\x00", (("ce_id", b"7"),))
-FAILURE = Failure("c", "a", 3, "not_an_event", "value: it is no JSON", "", datetime(2024, 5, 1, tzinfo=UTC), record=RECORD)
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+FAILURE = Failure(
+    "c", "a", 3, "not_an_event", "value: it is no JSON", "", datetime(2024, 5, 1, tzinfo=UTC), record=RECORD, traceparent=TRACE
+)
 
 
 @pytest.fixture
@@ -51,6 +54,7 @@ def test_a_letter_holds_the_record_and_tells_why_and_where(letters: KafkaDeadLet
         "miradouro-version": b"3",
         "miradouro-uri": b"",
         "miradouro-failed-at": b"2024-05-01T00:00:00+00:00",
+        "miradouro-traceparent": TRACE.encode(),
         "miradouro-topic": b"photos",
         "miradouro-partition": b"2",
         "miradouro-offset": b"41",

@@ -28,6 +28,7 @@ def settings(opensearch: str) -> Iterator[OpenSearchSettings]:
         opensearch_refresh="true",
         opensearch_exact_vectors=0,
         opensearch_bulk_bytes=64 * 1024,
+        opensearch_timeout_s=60,  # for a loaded machine
     )
     yield made
     client = connect(made)

@@ -229,7 +229,7 @@ class TestWithAnIngestPipelineOfTheCluster:
 
         bad = {f"{i}.jpg" for i in (7, 37, 67, 50)}
         settings = IngestSettings(ingest_commit_photos=32)
-        run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5)
+        run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5, original_retry_s=5)
         with self.opened(narrow.url) as index, SqliteIndex.open(tmp_path, writer=True) as letters:
             runner = Runner(index=index, letters=letters, settings=settings)
             outcomes = {one.item.photo_id: one for one in runner.run([event(i) for i in range(80)], run)}  # type: ignore[union-attr] # events

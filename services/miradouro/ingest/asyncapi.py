@@ -96,6 +96,7 @@ _LETTER_HEADERS = (
     "version",
     "uri",
     "failed-at",
+    "traceparent",
     "topic",
     "partition",
     "offset",
