@@ -26,10 +26,12 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, EverythingClause, IndexQuery, TagIs, VectorClause
 from miradouro.development.engines import OpenSearch, start_opensearch
+from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.runner import Run, Runner, Status
 from miradouro.ingest.settings import IngestSettings
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import RequestError
+from prometheus_client import CollectorRegistry
 
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone, unit, user_tag
 
@@ -231,7 +233,7 @@ class TestWithAnIngestPipelineOfTheCluster:
         settings = IngestSettings(ingest_commit_photos=32)
         run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5, original_retry_s=5)
         with self.opened(narrow.url) as index, SqliteIndex.open(tmp_path, writer=True) as letters:
-            runner = Runner(index=index, letters=letters, settings=settings)
+            runner = Runner(index=index, letters=letters, settings=settings, metrics=IngestMetrics(CollectorRegistry()))
             outcomes = {one.item.photo_id: one for one in runner.run([event(i) for i in range(80)], run)}  # type: ignore[union-attr] # events
             runner.close()
             assert {name for name, one in outcomes.items() if one.status is Status.FAILED} == bad
