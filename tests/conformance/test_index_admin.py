@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Failure
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch
 from miradouro.core.ports import CollectionStats, DeadLetters, SpaceStats
 
-from tests.conformance.engines import Index
+from tests.conformance.engines import EMBEDDED, Index
 from tests.photo_documents import PARTS, POOLED, SPACES, WHOLE, photo, tombstone
 
 
@@ -36,9 +37,9 @@ def test_a_collection_counts_photos_tombstones_and_vectors(index: Index) -> None
     ]
 
 
+@pytest.mark.parametrize("index", EMBEDDED, indirect=True)  # OpenSearch's failures are in Kafka
 def test_failures_count_where_the_index_keeps_them(index: Index) -> None:
-    if not hasattr(index, "put"):
-        pytest.skip("this adapter keeps failures elsewhere")
+    assert isinstance(index, SqliteIndex)
     letters: DeadLetters = index
     index.ensure_collection("photos", spaces=SPACES)
     letters.put([Failure("photos", name, 1, "truncated", "", "", datetime.now(UTC)) for name in ("a", "b")])
