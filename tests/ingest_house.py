@@ -11,6 +11,7 @@ from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
+from miradouro.core.ports import Embedder
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.ingest.metrics import IngestMetrics
@@ -77,11 +78,12 @@ def open_house(
     networks_class: type[GatedNetworks] = GatedNetworks,
     photos: PhotoStoreSettings | None = None,
     store: WritableStore | None = None,
+    embedder: Embedder | None = None,
     **settings: object,
 ) -> Iterator[House]:
     """The service over a data folder and models made below `folder`; `settings` are those of ingest.
 
-    Photos go into `store` where there is one; failures stay in the data folder.
+    Photos go into `store` where there is one; failures stay in the data folder. `embedder` takes the place of the house's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     networks = networks_class(tiny_bundles(folder / "models"))
@@ -92,7 +94,7 @@ def open_house(
         service = IngestService(
             store=store or index,
             letters=index,
-            embedder=batcher,
+            embedder=embedder or batcher,
             photo_store=PhotoStores(photos or PhotoStoreSettings()),
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),

@@ -92,6 +92,12 @@ def test_vectors_and_labels_are_what_the_networks_gave(served):
     assert all(LABELS[label.index] == label.label for label in embedding.labels)
 
 
+def test_vectors_come_with_the_provenances_that_the_bundles_tell(embedder):
+    told = {space.name: space.provenance for bundle in embedder.describe() for space in bundle.spaces}
+    for embedding in embedder.embed([photo(1), photo(2)], spaces=["wee/features", "tiny/shallow"]):
+        assert embedding.provenances == {name: told[name] for name in ("wee/features", "tiny/shallow/avg")}
+
+
 def test_labels_below_a_thousandth_are_left_out(served):
     labels = served.networks.labels("tiny", np.array([0.0009, 0.5, 0.001, 0.4, 0.0981], np.float32))
     assert [label.label for label in labels] == ["dog", "teapot", "viaduct", "elkhound"]

@@ -5,7 +5,7 @@ from concurrent.futures import wait as wait_for
 import numpy as np
 import pytest
 from miradouro.core.embedding import Priority
-from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Overloaded, Unavailable
+from miradouro.core.errors import DeadlineExceeded, Internal, InvalidArgument, Overloaded, Unavailable
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import plan
@@ -177,7 +177,7 @@ def test_expired_photos_are_dropped_unrun_and_their_caller_is_told(make):
 def test_a_run_that_fails_fails_its_callers_and_not_the_runner(make):
     bench = make()
     bench.networks.broken = MemoryError("no memory left on the device")
-    with pytest.raises(MemoryError):
+    with pytest.raises(Internal, match="tiny: the forward pass failed: MemoryError: no memory left on the device"):
         bench.submit("tiny/deep").result(10)
     bench.networks.broken = None
     assert bench.batcher.ready

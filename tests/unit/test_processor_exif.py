@@ -36,7 +36,7 @@ def stored(event, options=None):
         processors=[
             Fetch(FetchOptions(), CONTEXT),
             Exif(options or ExifOptions(), CONTEXT),
-            lambda draft: replace(draft, embedding=Embedding({})),
+            lambda draft: replace(draft, embedding=Embedding({}, {})),
             TagPhoto(TagOptions(), CONTEXT),
             Caption(CaptionOptions(), CONTEXT),
         ],

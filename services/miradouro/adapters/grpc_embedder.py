@@ -125,6 +125,7 @@ def _tensor(bundle: str, tensor: Tensor, position: int) -> pb.Tensor:
 def _embedding(embedding: pb.PhotoEmbedding) -> Embedding:
     return Embedding(
         {row.space: np.frombuffer(row.values, "<f4").astype(np.float32).reshape(-1, row.dimension) for row in embedding.vectors},
+        {row.space: row.provenance for row in embedding.vectors},
         tuple(LabelProbability(row.label, row.probability, row.label_index) for row in embedding.labels),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.core.document import Float32
+from miradouro.core.errors import Unavailable
 
 Tensor = npt.NDArray[np.uint8]  # [height, width, 3], RGB
 
@@ -33,8 +34,24 @@ class Embedding:
     """One photo embedded.
 
     `vectors`: space name → float32 [vectors_per_photo, dimension], rows of length 1.
+    `provenances`: space name → provenance of these very vectors, which another replica of the embedder need not share.
     `labels`: classes with a probability of at least 0.001, most probable first; empty unless tags were asked for.
     """
 
     vectors: Mapping[str, Float32]
+    provenances: Mapping[str, str]
     labels: tuple[LabelProbability, ...] = ()
+
+
+def check_replicas(embedding: Embedding, *, held: Mapping[str, str], told: Mapping[str, str]) -> None:
+    """Raises Unavailable for vectors that were made by another replica than the one that `describe` asked, in another way.
+
+    All by space name: `held` are the provenances of the collection, which are good whoever tells them; `told` is what
+    `describe` gave. Vectors that are as told and not as held pass: that is no matter of replicas, and never passes.
+    """
+    for name, made in embedding.provenances.items():
+        if made not in (held[name], told.get(name)):
+            raise Unavailable(
+                f"space {name}: replicas of the embedding service differ: one tells provenance {told.get(name, 'none')}, another "
+                f"made vectors of {made or 'none'}; give all the same release, MIRADOURO_BUNDLES and MIRADOURO_PRECISION"
+            )

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits, decode
 from miradouro.core.document import Document, Tag
-from miradouro.core.embedding import Embedding, Priority
+from miradouro.core.embedding import Embedding, Priority, check_replicas
 from miradouro.core.errors import MiradouroError
 from miradouro.core.event import EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Embedder, PhotoIndex
@@ -156,14 +156,16 @@ def _look(
         return None
     space = searched_space(question, index.spaces(question.collection), default_space=default_space)
     if isinstance(sought, Like) and sought.region is None:
-        vectors = index.vector(question.collection, sought.photo_id, space.name)
+        vectors, provenance = index.vector(question.collection, sought.photo_id, space.name), space.provenance
     else:
         data = sought.data if isinstance(sought, Example) else original(index.get(question.collection, sought.photo_id))
-        bundle, space = offered_space(space, embedder.describe())
+        bundle, offered = offered_space(space, embedder.describe())
         tensor = decode(data, [bundle.geometry], limits=limits, region=sought.region).tensors[bundle.geometry]
         [embedding] = embedder.embed(
             [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
         )
         vectors = embedding.vectors[space.name]
+        check_replicas(embedding, held={space.name: space.provenance}, told={space.name: offered.provenance})
+        provenance = embedding.provenances[space.name]
     # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
-    return Look(space.name, space.provenance, vectors[0])
+    return Look(space.name, provenance, vectors[0])

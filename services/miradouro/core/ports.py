@@ -78,7 +78,8 @@ class Embedder(Protocol):
     ) -> list[Embedding]:
         """One Embedding per photo, in order; each photo is bundle name → uint8 [height, width, 3].
 
-        `spaces` are full names. Raises InvalidArgument (unknown space, missing tensor, wrong shape or dtype), Overloaded,
+        `spaces` are full names. Each tells the provenances of its own vectors: `describe` may have asked another replica.
+        Raises InvalidArgument (unknown space, missing tensor, wrong shape or dtype), Overloaded,
         DeadlineExceeded, Unavailable.
         """
         ...

@@ -15,7 +15,7 @@ import structlog
 from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs, Provider
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
-from miradouro.core.errors import DeadlineExceeded, Unavailable
+from miradouro.core.errors import DeadlineExceeded, Internal, MiradouroError, Unavailable
 from miradouro.core.spaces import BundleDescription
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import Plan, check_count, check_tensors, plan
@@ -131,8 +131,13 @@ class Batcher:
         except Exception as exc:  # noqa: BLE001 # the runner outlives whatever a run raises; the callers get it
             traces = sorted({job.ticket.trace.trace_id for job in batch if job.ticket.trace})
             _log.exception("forward pass failed", bundle=bundle, photos=len(batch), trace_ids=traces)
+            told = (
+                exc
+                if isinstance(exc, MiradouroError)
+                else Internal(f"{bundle}: the forward pass failed: {type(exc).__name__}: {exc}")
+            )
             for job in batch:
-                job.ticket.end(exc)
+                job.ticket.end(told)
             return
         self._metrics.run_seconds.labels(bundle).observe(time.monotonic() - started)
         self._metrics.batch_photos.labels(bundle).observe(len(batch))
@@ -169,4 +174,5 @@ class _Request(Ticket):
 
 def _embedding(vectors: Mapping[str, Float32], labels: Sequence[LabelProbability], asked: Plan) -> Embedding:
     in_order = {space.name: vectors[space.name] for space in asked.spaces}
-    return Embedding(in_order, tuple(sorted(labels, key=lambda label: -label.probability)))
+    provenances = {space.name: space.provenance for space in asked.spaces}
+    return Embedding(in_order, provenances, tuple(sorted(labels, key=lambda label: -label.probability)))

@@ -65,7 +65,12 @@ def embedding_to_wire(embedding: Embedding, *, width: int, height: int) -> pb.Ph
     """An embedding; `width` and `height` of the photo in pixels, 0 when the caller sent tensors."""
     return pb.PhotoEmbedding(
         vectors=[
-            pb.SpaceVectors(space=space, dimension=values.shape[-1], values=vector_bytes(values))
+            pb.SpaceVectors(
+                space=space,
+                dimension=values.shape[-1],
+                values=vector_bytes(values),
+                provenance=embedding.provenances[space],
+            )
             for space, values in embedding.vectors.items()
         ],
         labels=[

@@ -6,8 +6,9 @@ from dataclasses import replace
 import structlog
 from pydantic import Field
 
-from miradouro.core.embedding import Embedding
-from miradouro.core.errors import NotFound, Overloaded, Unavailable
+from miradouro.core.decode import Decoded, DecodeLimits, decode
+from miradouro.core.embedding import Embedding, Tensor, check_replicas
+from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.pipeline import Draft
 from miradouro.core.spaces import BundleDescription
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -27,7 +28,9 @@ class EmbedOptions(ProcessorOptions):
 
 
 class Embed:
-    """Fills `embedding` and `provenances`, for every space of the collection. Raises what the embedder raises.
+    """Fills `embedding` and `provenances`, for every space of the collection.
+
+    Raises the embedder's retriable errors, and Unavailable for its other ones and where its replicas differ.
 
     Of a photo that is stored with the same SHA-256 and the provenances that the embedder offers, vectors and tags are taken over.
     """
@@ -48,14 +51,33 @@ class Embed:
         reused = self._reused(draft, bundles, offered)
         if reused is not None:
             return reused
-        (embedding,) = self._context.embedder.embed(
-            [{bundle.name: decoded.tensors[bundle.geometry] for bundle in bundles}],
-            spaces=[space.name for space in draft.spaces],
-            tags=self._options.tags,
-            priority=self._context.priority,
-            timeout_s=self._context.embed_timeout_s,
-        )
-        return replace(draft, embedding=embedding, provenances={name: offered[name] for name in embedding.vectors})
+        try:
+            (embedding,) = self._context.embedder.embed(
+                [self._tensors(draft, decoded, bundles)],
+                spaces=[space.name for space in draft.spaces],
+                tags=self._options.tags,
+                priority=self._context.priority,
+                timeout_s=self._context.embed_timeout_s,
+            )
+        except (InvalidArgument, Internal) as exc:
+            # Never the photo's fault: a tensor is bytes of a size that `describe` told, and no such bytes fail a forward pass. So
+            # a replica has other bundles or is sick, every photo meets it, and waiting can't hold a partition up for one photo.
+            raise Unavailable(
+                f"a tensor as the embedding service asks for was not embedded: {exc.message}; see to its replicas"
+            ) from exc
+        check_replicas(embedding, held={space.name: space.provenance for space in draft.spaces}, told=offered)
+        return replace(draft, embedding=embedding, provenances=embedding.provenances)
+
+    def _tensors(self, draft: Draft, decoded: Decoded, bundles: Sequence[BundleDescription]) -> dict[str, Tensor]:
+        """By bundle; those of a bundle that was loaded after the photo was decoded are made now."""
+        known = decoded.tensors
+        if late := [bundle.geometry for bundle in bundles if bundle.geometry not in known]:
+            data = draft.data
+            need(data is not None, "embed", "the photo's bytes", "fetch")
+            assert data is not None
+            as_before = DecodeLimits(len(data), decoded.width * decoded.height, min_side=1)
+            known = {**known, **decode(data, late, limits=as_before).tensors}
+        return {bundle.name: known[bundle.geometry] for bundle in bundles}
 
     def _reused(self, draft: Draft, bundles: Sequence[BundleDescription], offered: Mapping[str, str]) -> Draft | None:
         """The draft with what is stored of the same bytes; None when they have to be embedded."""
@@ -74,4 +96,4 @@ class Embed:
         if self._options.tags and not keeps_tags(stored, event.tags, draft.spaces, bundles, self._context.labels):
             return None
         vectors = {name: stored.vectors[name] for name in wanted}
-        return replace(draft, embedding=Embedding(vectors), provenances=wanted, reused=stored)
+        return replace(draft, embedding=Embedding(vectors, wanted), provenances=wanted, reused=stored)

@@ -175,14 +175,16 @@ class PhotoEmbedding(_message.Message):
     def __init__(self, vectors: _Optional[_Iterable[_Union[SpaceVectors, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelProbability, _Mapping]]] = ..., photo_width: _Optional[int] = ..., photo_height: _Optional[int] = ...) -> None: ...
 
 class SpaceVectors(_message.Message):
-    __slots__ = ("space", "dimension", "values")
+    __slots__ = ("space", "dimension", "values", "provenance")
     SPACE_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     space: str
     dimension: int
     values: bytes
-    def __init__(self, space: _Optional[str] = ..., dimension: _Optional[int] = ..., values: _Optional[bytes] = ...) -> None: ...
+    provenance: str
+    def __init__(self, space: _Optional[str] = ..., dimension: _Optional[int] = ..., values: _Optional[bytes] = ..., provenance: _Optional[str] = ...) -> None: ...
 
 class LabelProbability(_message.Message):
     __slots__ = ("label", "probability", "label_index")

@@ -10,7 +10,7 @@ from miradouro.adapters.kafka.replay import Replay
 from miradouro.adapters.opensearch.mapping import field_of, spaces_of
 from miradouro.core.decode import decode
 from miradouro.core.document import Float32
-from miradouro.core.embedding import Priority
+from miradouro.core.embedding import Priority, check_replicas
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
 from miradouro.core.ports import Embedder, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
@@ -101,6 +101,7 @@ class VectorAudit:
             priority=Priority.BULK,
             timeout_s=_TIMEOUT_S,
         )
+        check_replicas(embedding, held={space.name: space.provenance for space in spaces}, told=offered)
         return embedding.vectors
 
     def _spaces_of(self, physical: str) -> tuple[Space, ...]:

@@ -1,0 +1,158 @@
+"""Replicas of the embedding service that differ, or one that is sick: no vector under a wrong name, no good photo given up."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
+from miradouro.bundles.registry import OpenBundle
+from miradouro.core.embedding import Embedding
+from miradouro.core.errors import ProvenanceMismatch, Unavailable
+from miradouro.core.event import EventKind
+from miradouro.core.event import PhotoEvent as Event
+from miradouro.core.pipeline import Draft
+from miradouro.core.spaces import BundleDescription
+from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.processors.decode import Decode, DecodeOptions
+from miradouro.processors.embed import Embed, EmbedOptions
+from miradouro.processors.plugin import Context
+from miradouro.query.service import SearchService
+from miradouro.runtime.call import Call
+from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED, EventResult
+from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
+from miradouro.v1.search_service_pb2 import ExampleQuery, SearchRequest
+from prometheus_client import CollectorRegistry
+
+from tests.ingest_house import LABEL_TABLE, House, open_house
+from tests.pictures import jpeg
+from tests.tiny_bundle import SPACES, GatedNetworks, tiny_bundles
+
+
+@dataclass
+class Replicas:
+    """Two embedders behind one name: which one answers a call is not the caller's choice."""
+
+    old: Batcher
+    new: Batcher
+    describes: Batcher
+    embeds: Batcher
+
+    def describe(self) -> Sequence[BundleDescription]:
+        return self.describes.describe()
+
+    def embed(self, photos: Sequence[dict[str, np.ndarray]], **options: Any) -> list[Embedding]:
+        return self.embeds.embed(photos, **options)
+
+
+def of_another_recipe(bundle: OpenBundle) -> OpenBundle:
+    spaces = tuple(replace(space, provenance="e" * 64) for space in bundle.description.spaces)
+    return replace(bundle, description=replace(bundle.description, spaces=spaces))
+
+
+@pytest.fixture
+def start() -> Iterator[Any]:
+    """Starts a replica with some bundles."""
+    with ExitStack() as stack:
+
+        def started(bundles: list[OpenBundle]) -> Batcher:
+            batcher = Batcher(GatedNetworks(bundles), metrics=EmbeddingMetrics(CollectorRegistry()))
+            stack.callback(batcher.stop)
+            return batcher
+
+        yield started
+
+
+@pytest.fixture
+def replicas(start: Any, tmp_path: Path) -> Replicas:
+    bundles = tiny_bundles(tmp_path / "replicas")
+    old, new = start(bundles), start([of_another_recipe(bundle) for bundle in bundles])
+    return Replicas(old, new, describes=old, embeds=old)
+
+
+@pytest.fixture
+def house(replicas: Replicas, tmp_path: Path) -> Iterator[House]:
+    """A house that holds one photo, made by the old replica."""
+    with open_house(tmp_path / "house", embedder=replicas, ingest_retry_s=0) as opened:
+        assert put(opened, "first").status == EVENT_STATUS_STORED
+        yield opened
+
+
+def put(house: House, photo_id: str) -> EventResult:
+    data = jpeg(seed=len(photo_id))
+    event = PhotoEvent(event_id=photo_id, kind=PHOTO_EVENT_KIND_UPLOADED, photo_id=photo_id, version=1, data=data)
+    [result] = house.put(event).results
+    return result
+
+
+def assert_waits(house: House, photo_id: str, told: str) -> None:
+    result = put(house, photo_id)
+    assert (result.status, result.reason, result.retriable) == (EVENT_STATUS_FAILED, "unavailable", True)
+    assert told in result.message
+    assert (house.photos(), house.failures()) == ({"first": 1}, {})
+
+
+def test_vectors_of_another_replica_than_the_one_that_was_asked_are_not_stored_under_its_name(
+    house: House, replicas: Replicas
+) -> None:
+    replicas.embeds = replicas.new
+    assert_waits(house, "second", "replicas of the embedding service differ")
+    replicas.embeds = replicas.old
+    assert put(house, "second").status == EVENT_STATUS_STORED
+
+
+def test_vectors_that_are_as_the_collections_are_stored_whichever_replica_was_asked(house: House, replicas: Replicas) -> None:
+    replicas.describes = replicas.new
+    assert put(house, "second").status == EVENT_STATUS_STORED
+    held = {space.name: space.provenance for space in house.index.spaces("photos")}
+    assert house.index.get_whole("photos", "second").provenances == held
+
+
+def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_photo(replicas: Replicas, tmp_path: Path) -> None:
+    with open_house(tmp_path / "house", embedder=replicas, ingest_retry_s=30) as house:  # longer than an answer is remembered
+        assert put(house, "first").status == EVENT_STATUS_STORED
+        replicas.describes = replicas.embeds = replicas.new
+        with pytest.raises(ProvenanceMismatch, match="e" * 64):
+            put(house, "second")
+
+
+def test_a_question_is_not_compared_with_a_vector_of_another_replica(house: House, replicas: Replicas) -> None:
+    search = SearchService(store=house.index, embedder=replicas, canonical=str, default_space="tiny/deep", page_key=b"k" * 32)
+    question = SearchRequest(photo=ExampleQuery(data=jpeg(seed=5)))
+    assert [hit.photo_id for hit in search.Search(question, Call()).hits] == ["first"]
+    replicas.embeds = replicas.new
+    with pytest.raises(Unavailable, match="replicas of the embedding service differ"):
+        search.Search(question, Call())
+    replicas.describes = replicas.new
+    with pytest.raises(ProvenanceMismatch, match="e" * 64):
+        search.Search(question, Call())
+
+
+def test_a_replica_with_other_bundles_makes_no_dead_letters(house: House, replicas: Replicas, start: Any, tmp_path: Path) -> None:
+    replicas.embeds = start(tiny_bundles(tmp_path / "fewer")[:1])
+    assert_waits(house, "second", "'wee/features' is not a known space")
+
+
+def test_a_forward_pass_that_fails_makes_no_dead_letters(tmp_path: Path) -> None:
+    with open_house(tmp_path / "house", ingest_retry_s=0) as house:
+        assert put(house, "first").status == EVENT_STATUS_STORED
+        house.networks.broken = RuntimeError("CUDA failure 2: out of memory")
+        assert_waits(house, "second", "CUDA failure 2: out of memory")
+
+
+def test_a_bundle_that_is_loaded_after_a_photo_was_decoded_gets_its_tensor(replicas: Replicas) -> None:
+    bundles = replicas.describe()
+    told = list(bundles[1:])
+    context = Context(replicas, lambda: told, PhotoStores(PhotoStoreSettings()), LABEL_TABLE)
+    spaces = tuple(space for bundle in bundles for space in bundle.spaces)
+    event = Event("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())
+    decoded = Decode(DecodeOptions(), context)(Draft(event, spaces, data=event.data))
+    told[:] = bundles
+
+    done = Embed(EmbedOptions(), context)(decoded)
+    assert done.embedding is not None
+    assert set(done.embedding.vectors) == set(SPACES)
