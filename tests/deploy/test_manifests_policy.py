@@ -1,7 +1,8 @@
 """What every container of ours keeps to, init containers too, in every overlay and with every component."""
 
+import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,68 @@ def test_nothing_listens_or_calls_but_along_a_named_edge() -> None:
         for direction in ("ingress", "egress"):
             for rule in policy["spec"].get(direction, []):
                 assert rule != {}, f"{name} allows everything"
+
+
+def edge(policies: Mapping[str, Resource], direction: str, pod: Mapping[str, str], peer: Mapping[str, str], port: int) -> bool:
+    """Whether policies let a pod talk to a peer in its namespace, or hear it; both are given by their labels."""
+    peers = "to" if direction == "egress" else "from"
+    return any(
+        policy["spec"]["podSelector"].get("matchLabels", {}).items() <= pod.items()
+        and any(port == one["port"] and one["protocol"] == "TCP" for one in rule.get("ports", []))
+        and any(
+            "podSelector" in one
+            and "namespaceSelector" not in one
+            and one["podSelector"].get("matchLabels", {}).items() <= peer.items()
+            for one in rule.get(peers, [])
+        )
+        for policy in policies.values()
+        for rule in policy["spec"].get(direction, [])
+    )
+
+
+def test_the_opensearch_operators_security_job_reaches_the_cluster() -> None:
+    rendered = render(DEPLOY / "overlays" / "prod")
+    policies = of_kind(rendered, "NetworkPolicy")
+    [(name, cluster)] = of_kind(rendered, "OpenSearchCluster").items()
+    assert cluster["spec"]["security"]["tls"]["transport"]["generate"] is True, "then the operator runs the job"
+    port = cluster["spec"]["general"]["httpPort"]
+    # The operator gives the job's pods no label; this one is Kubernetes' own.
+    job = {"batch.kubernetes.io/job-name": f"{name}-securityconfig-update"}
+    node = {"opensearch.org/opensearch-cluster": name}
+    assert edge(policies, "egress", job, node, port)
+    assert edge(policies, "ingress", node, job, port)
+    other = {"batch.kubernetes.io/job-name": "another"}
+    assert not edge(policies, "egress", other, node, port)
+    assert not edge(policies, "ingress", node, other, port)
+
+
+def test_the_policy_that_strimzi_makes_for_a_listener_lets_in_whom_ours_let_in() -> None:
+    rendered = render(DEPLOY / "overlays" / "prod")
+    [(name, kafka)] = of_kind(rendered, "Kafka").items()
+    brokers = {"strimzi.io/cluster": name}
+    for listener in kafka["spec"]["kafka"]["listeners"]:
+        ours = [
+            peer
+            for policy in of_kind(rendered, "NetworkPolicy").values()
+            if policy["spec"]["podSelector"].get("matchLabels") == brokers
+            for rule in policy["spec"].get("ingress", [])
+            if listener["port"] in {one["port"] for one in rule.get("ports", [])}
+            for peer in rule["from"]
+        ]
+        assert ours
+        assert sorted(map(str, listener["networkPolicyPeers"])) == sorted(map(str, ours))
+
+
+def test_names_are_resolved_whoever_answers_for_them_in_the_cluster() -> None:
+    policy = of_kind(render(DEPLOY / "overlays" / "prod"), "NetworkPolicy")["all-to-dns"]["spec"]
+    assert policy["podSelector"] == {}
+    [rule] = policy["egress"]
+    assert {(one["protocol"], one["port"]) for one in rule["ports"]} == {("UDP", 53), ("TCP", 53)}
+    assert {"namespaceSelector": {}} in rule["to"], "pods of any namespace"
+    blocks = [ipaddress.ip_network(one["ipBlock"]["cidr"]) for one in rule["to"] if "ipBlock" in one]
+    # A cache on the node, a cloud's resolver, a service's address; and nobody on the internet.
+    for address, reached in {"169.254.20.10": True, "169.254.169.254": True, "10.96.0.10": True, "8.8.8.8": False}.items():
+        assert any(ipaddress.ip_address(address) in block for block in blocks) is reached, address
 
 
 def test_manifests_are_written_once() -> None:
