@@ -253,6 +253,16 @@ def test_names_are_resolved_whoever_answers_for_them_in_the_cluster() -> None:
         assert any(ipaddress.ip_address(address) in block for block in blocks) is reached, address
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_opensearch_keeps_a_majority_when_the_pod_that_started_it_goes(overlay: str) -> None:
+    pools = of_kind(render(DEPLOY / "overlays" / overlay), "OpenSearchCluster")["opensearch"]["spec"]["nodePools"]
+    assert sum(pool["replicas"] for pool in pools if "cluster_manager" in pool["roles"]) >= 3, "its operator takes no fewer"
+    for pool in pools:
+        [heap] = re.findall(r"-Xmx(\d+)g", pool["jvm"])
+        assert pool["resources"]["limits"]["memory"] == pool["resources"]["requests"]["memory"]
+        assert int(pool["resources"]["limits"]["memory"].removesuffix("Gi")) >= 2 * int(heap), "room for graphs"
+
+
 def test_manifests_are_written_once() -> None:
     """One YAML per service in `base`; everything else are patches and resources of other kinds."""
     deployments = [
