@@ -2,8 +2,10 @@
 # Makes in DIR what the services keep secret: an authority, a certificate for each service, the token, the password of OpenSearch.
 #   usage: deploy/secrets.sh DIR [NAME ...]     NAMEs are further names of the query service, as photos.example.org
 #   then:  kubectl apply -k DIR                 (compose takes DIR as it is)
-# What is there stays. To replace something, delete its file, run this again and apply again. Keep DIR out of version control.
-set -eu
+# What is there stays, but for a certificate of another authority, without one of the NAMEs, or with less than 30 days to go: it is
+# made anew, and keeps its names. To replace something else, delete its file and run this again; then apply again. Keep DIR out of
+# version control.
+set -euf
 dir=$1
 shift
 umask 077
@@ -16,19 +18,36 @@ if [ ! -e "$dir/ca.crt" ]; then
         -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null
 fi
 
+# Whether the certificate of $service is there, of this authority, and good for 30 days more.
+good() {
+    [ -e "$dir/$service/tls.key" ] && openssl verify -CAfile "$dir/ca.crt" "$dir/$service/tls.crt" >/dev/null 2>&1 &&
+        openssl x509 -in "$dir/$service/tls.crt" -noout -checkend 2592000 >/dev/null
+}
+
 for service in embedding ingest query; do
     mkdir -p "$dir/$service"
-    [ ! -e "$dir/$service/tls.crt" ] || continue
-    names="DNS:$service,DNS:$service.miradouro,DNS:$service.miradouro.svc,DNS:$service.miradouro.svc.cluster.local"
-    names="$names,DNS:localhost,IP:127.0.0.1"
-    [ "$service" != query ] || for name in "$@"; do names="$names,DNS:$name"; done
-    # shellcheck disable=SC2086 # words
-    openssl req -new $key -subj "/CN=$service" -keyout "$dir/$service/tls.key" -out "$dir/$service/request" 2>/dev/null
-    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$names" >"$dir/$service/extensions"
-    openssl x509 -req -in "$dir/$service/request" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -days 365 \
-        -extfile "$dir/$service/extensions" -out "$dir/$service/tls.crt" 2>/dev/null
-    rm "$dir/$service/request" "$dir/$service/extensions"
     cp "$dir/ca.crt" "$dir/$service/ca.crt"
+    wanted="$service $service.miradouro $service.miradouro.svc $service.miradouro.svc.cluster.local localhost"
+    [ "$service" != query ] || wanted="$wanted $*"
+    names=IP:127.0.0.1
+    [ ! -e "$dir/$service/tls.crt" ] ||
+        names=$(openssl x509 -in "$dir/$service/tls.crt" -noout -ext subjectAltName | sed -n 's/IP Address:/IP:/; $s/ //gp')
+    names=${names:-IP:127.0.0.1}
+    lacking=
+    for name in $wanted; do
+        case ",$names," in *",DNS:$name,"*) ;; *) lacking="$lacking,DNS:$name" ;; esac
+    done
+    ! good || [ -n "$lacking" ] || continue
+    [ -e "$dir/ca.key" ] || { echo "$dir/ca.key is not there: put it back, or delete ca.crt for a new authority" >&2 && exit 1; }
+    # shellcheck disable=SC2086 # words
+    openssl req -new $key -subj "/CN=$service" -keyout "$dir/$service/key" -out "$dir/$service/request" 2>/dev/null
+    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$names$lacking" >"$dir/$service/extensions"
+    openssl x509 -req -in "$dir/$service/request" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -days 365 \
+        -extfile "$dir/$service/extensions" -out "$dir/$service/certificate" 2>/dev/null
+    mv "$dir/$service/key" "$dir/$service/tls.key"
+    mv "$dir/$service/certificate" "$dir/$service/tls.crt"
+    rm "$dir/$service/request" "$dir/$service/extensions"
+    echo "made a certificate for $service"
 done
 
 [ -e "$dir/token" ] || openssl rand -hex 32 >"$dir/token"
