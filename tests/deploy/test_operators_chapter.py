@@ -4,7 +4,10 @@ import re
 import shlex
 from itertools import pairwise
 
-from tests.deploy.rendering import COMPONENTS, DEPLOY, ROOT, SERVICES, of_kind, render
+import pytest
+import yaml
+
+from tests.deploy.rendering import COMPONENTS, DEPLOY, ROOT, SERVICES, Resource, containers, of_kind, render
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 [CHAPTER] = re.findall(r"^## Operating it\n(.*?)(?=^## )", README, re.M | re.S)
@@ -65,3 +68,63 @@ def test_metrics_and_settings_of_the_table_exist() -> None:
         assert f'"{name.removesuffix("_total")}"' in sources, name
     variables = set(re.findall(r"\b(MIRADOURO_[A-Z_]+[A-Z])\b", CHAPTER))
     assert {name for name in variables if f"| `{name}` |" not in README} == set()
+
+
+def test_what_others_have_to_bring_is_told() -> None:
+    rendered = render(DEPLOY / "overlays" / "prod")
+    assert of_kind(rendered, "HorizontalPodAutoscaler")
+    assert "metrics-server" in CHAPTER, "scaling by CPU asks it"
+    named = {tls["secretName"] for one in of_kind(rendered, "Ingress").values() for tls in one["spec"]["tls"]}
+    for container in containers(rendered):
+        named |= {volume["secret"]["secretName"] for volume in container.pod_spec["volumes"] if "secret" in volume}
+    script = (DEPLOY / "secrets.sh").read_text()
+    made = set(re.findall(r"^  - name: (\S+)$", script, re.M)) | set(of_kind(rendered, "KafkaUser"))
+    made |= {f"{name}-cluster-ca-cert" for name in of_kind(rendered, "Kafka")}
+    made |= {f"{name}-ca" for name in of_kind(rendered, "OpenSearchCluster")}
+    assert "query-tls" in made
+    assert {name for name in named - made if f"`{name}`" not in CHAPTER} == set()
+
+
+def test_the_first_photo_takes_the_image_that_the_overlay_is_told_of() -> None:
+    at = CHAPTER.index("kubectl apply -k deploy/first-photo")
+    [job] = containers(render(DEPLOY / "first-photo"))
+    image = job.spec["image"].partition(":")[0]
+    assert f"(cd deploy/first-photo && kustomize edit set image {image}=" in CHAPTER[:at]
+
+
+def test_compose_is_sent_an_event_by_a_container_that_knows_its_kafka() -> None:
+    [words] = [words for words in COMMANDS if "compose" in words and "run" in words]
+    service, *command = words[words.index("-T") + 1 : words.index("<")]
+    found = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][service]
+    assert "profiles" not in found
+    assert "MIRADOURO_KAFKA_BOOTSTRAP" in found["environment"]
+    assert found["image"].startswith("miradouro/")
+    assert "entrypoint" not in found
+    assert command == ["events", "publish", "-"]
+    assert (ROOT / words[-1]).read_bytes() == (DEPLOY / "first-photo" / "event.jsonl").read_bytes()
+
+
+UNITS = {"": 1.0, "m": 1e-3, "Mi": 1 / 1024, "Gi": 1.0}
+
+
+def asked(resources: list[Resource], what: str) -> float:
+    """The sum of requests: `cpu` in CPUs, `memory` in GiB."""
+
+    def of(resources: Resource, times: int = 1) -> float:
+        [(number, unit)] = re.findall(r"^([\d.]+)(\w*)$", str(resources["requests"][what]))
+        return float(number) * UNITS[unit] * times
+
+    total = sum(of(one.spec["resources"]) for one in containers(resources) if not one.runs_once)
+    total += sum(of(one["spec"]["resources"], one["spec"]["replicas"]) for one in of_kind(resources, "KafkaNodePool").values())
+    for one in of_kind(resources, "Kafka").values():
+        total += sum(of(one["spec"]["entityOperator"][name]["resources"]) for name in ("topicOperator", "userOperator"))
+    pools = [pool for one in of_kind(resources, "OpenSearchCluster").values() for pool in one["spec"]["nodePools"]]
+    return total + sum(of(pool["resources"], pool["replicas"]) for pool in pools)
+
+
+@pytest.mark.parametrize(("what", "unit"), [("cpu", "CPUs"), ("memory", "GiB")])
+def test_the_size_of_dev_is_told(what: str, unit: str) -> None:
+    [row] = re.findall(r"^\| `overlays/` \|.*$", CHAPTER, re.M)
+    told = float(re.findall(rf"(\d+) {unit}", row)[0])
+    needed = asked(render(DEPLOY / "overlays" / "dev"), what)
+    assert told - 1 < needed <= told
