@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.errors import NotFound, Unavailable
@@ -31,7 +32,8 @@ class LogRecord:
 
 
 class Replay:
-    """Reads one topic; a context manager. Memory does not grow with the topic. Raises Unavailable wherever Kafka is asked."""
+    """Reads one topic; a context manager. Memory does not grow with the topic. Raises Unavailable wherever Kafka is asked,
+    and Corrupt where a batch of records can't be read."""
 
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self._topic = topic
@@ -70,7 +72,7 @@ class Replay:
                     self._consumer.seek_to_beginning(partition)
             moved_at = time.monotonic()
             while waiting:
-                found: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
+                found = poll(self._consumer, timeout_ms=_POLL_MS)
                 for partition, records in found.items():
                     for one in records:
                         if one.offset < end[partition.partition]:

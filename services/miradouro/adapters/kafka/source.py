@@ -18,9 +18,10 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import CommitFailedError, KafkaError
 
+from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
-from miradouro.core.errors import Unavailable
+from miradouro.core.errors import Corrupt, Unavailable
 from miradouro.core.event import SourceRecord
 from miradouro.core.ports import NothingYet, SourceItem
 
@@ -104,12 +105,18 @@ class KafkaSource:
         return self._lag
 
     def events(self) -> Iterator[SourceItem | NothingYet]:
-        """Items as they come, until `close`. Raises Unavailable when polling ended for good."""
+        """Items as they come, until `close`.
+
+        Raises, after what was read, Corrupt (a batch of records can't be read) and Unavailable (polling ended for good).
+        """
         while True:
             try:
                 records = self._waiting.get(timeout=_IDLE_S)
             except queue.Empty:
-                if self._error is not None:
+                if self._error is not None and self._waiting.empty():
+                    yield NothingYet()  # what is under way is stored first: the next consumer meets the same batch
+                    if isinstance(self._error, Corrupt):
+                        raise Corrupt(self._error.message) from self._error
                     raise Unavailable(f"polling Kafka ended: {self._error!r}") from self._error
                 if self._stopping.is_set():
                     return
@@ -147,6 +154,9 @@ class KafkaSource:
                     # The client connects again by itself, with pauses that grow.
                     _log.warning("Kafka does not answer; trying again", error=str(exc) or type(exc).__name__)
                     self._drained.wait(_RETRY_S)
+                except Corrupt as exc:
+                    self._error = exc
+                    self._drained.wait()
             self._commit()
         except Exception as exc:  # noqa: BLE001 - told by `events`
             self._error = exc
@@ -167,10 +177,8 @@ class KafkaSource:
             self._consumer.pause(*assignment)
         else:
             self._consumer.resume(*assignment)
-        found: dict[TopicPartition, list[Any]] = self._consumer.poll(
-            timeout_ms=_POLL_S * 1_000 if room else 0, max_records=max(1, min(room, _POLL_RECORDS))
-        )
-        self._hand_over(found)
+        most = max(1, min(room, _POLL_RECORDS))
+        self._hand_over(poll(self._consumer, timeout_ms=_POLL_S * 1_000 if room else 0, max_records=most))
         self._commit_when_due()
 
     def _go_on_joining(self) -> None:

@@ -1,0 +1,115 @@
+"""Batches as producers may write them: with every compression, and such that nobody can read."""
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka.replay import Replay, committed_offsets
+from miradouro.core.errors import Corrupt
+from miradouro.core.event import SourceRecord
+from miradouro.core.ports import NothingYet
+
+COMPRESSIONS = ("gzip", "snappy", "lz4", "zstd")
+
+
+class NoUtf8(str):
+    """A header's name that is sent as bytes which are no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002 - as str has it
+        return b"\xff\xfe"
+
+
+@pytest.fixture
+def settings(kafka: str) -> KafkaSettings:
+    name = f"t{uuid.uuid4().hex}"
+    topics = KafkaSettings(
+        kafka_bootstrap=kafka, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_group=name, kafka_partitions=2
+    )
+    ensure_topics(topics)
+    return topics
+
+
+def publish(settings: KafkaSettings, values: list[bytes], *, headers: Any = (), compression: str | None = None) -> None:
+    """One batch, in partition 1."""
+    producer = KafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap, acks="all", linger_ms=200, compression_type=compression, api_version=(2, 8)
+    )
+    for value in values:
+        producer.send(settings.kafka_topic, key=b"key", value=value, headers=list(headers), partition=1)
+    producer.flush()
+    producer.close()
+
+
+def as_it_is(record: Any) -> Any:
+    return record
+
+
+def read(source: KafkaSource, count: int) -> list[SourceRecord]:
+    found: list[Any] = []
+    deadline = time.monotonic() + 60
+    for item in source.events():
+        found += [] if isinstance(item, NothingYet) else [item]
+        if len(found) == count:
+            break
+        assert time.monotonic() < deadline, f"{len(found)} of {count} records came"
+    return found
+
+
+def test_batches_of_every_compression_are_read(settings: KafkaSettings) -> None:
+    values = [name.encode() * 5_000 for name in COMPRESSIONS]
+    for name, value in zip(COMPRESSIONS, values, strict=True):
+        publish(settings, [value], compression=name)
+    with KafkaSource(settings, as_it_is) as source:
+        assert [one.value for one in read(source, len(values))] == values
+    with Replay(settings, settings.kafka_topic) as replay:
+        assert [one.record.value for one in replay.read({}, replay.ends())] == values
+
+
+def test_a_batch_that_cannot_be_read_ends_the_source_after_what_came_before_it(settings: KafkaSettings) -> None:
+    publish(settings, [b"0", b"1", b"2"])
+    publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
+    with KafkaSource(settings, as_it_is) as source:
+        found: list[Any] = []
+        deadline = time.monotonic() + 60
+        place = f"topic {settings.kafka_topic}, partition 1, position 3: a batch of records can't be read"
+        with pytest.raises(Corrupt, match=place):  # noqa: PT012 - it ends the loop
+            for item in source.events():
+                assert time.monotonic() < deadline, f"after {len(found)} records nothing more is told"
+                if isinstance(item, NothingYet):
+                    for _ in range(source.pending):
+                        source.acknowledge()
+                else:
+                    found.append(item)
+        assert [one.value for one in found] == [b"0", b"1", b"2"]
+    assert committed_offsets(settings) == {1: 3}, "what came before it is not read again"
+
+
+def test_a_batch_that_cannot_be_read_is_met_after_a_pause_too(settings: KafkaSettings) -> None:
+    """Its partition is paused between the records before it and the error: they fill what may be held."""
+    publish(settings, [bytes(1_000)] * 3)
+    publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
+    with KafkaSource(settings.model_copy(update={"kafka_pending_bytes": 2_000}), as_it_is) as source:
+        read(source, 3)
+        for _ in range(3):
+            source.acknowledge()
+        deadline = time.monotonic() + 60
+        with pytest.raises(Corrupt, match="partition 1, position 3"):  # noqa: PT012 - it ends the loop
+            for _ in source.events():
+                assert time.monotonic() < deadline, "nothing more is told"
+
+
+def test_a_replay_tells_the_batch_that_it_cannot_read_each_time(settings: KafkaSettings) -> None:
+    publish(settings, [b"0", b"1"])
+    publish(settings, [b"2"], headers=[(NoUtf8("x"), b"")])
+    with Replay(settings, settings.kafka_topic) as replay:
+        for _ in range(2):
+            with pytest.raises(Corrupt, match=f"topic {settings.kafka_topic}, partition 1, position 2"):
+                list(replay.read({}, replay.ends()))
+            found = replay.record(1, 1)
+            assert found is not None
+            assert found.value == b"1"
