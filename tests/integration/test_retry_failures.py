@@ -199,3 +199,14 @@ def test_pages_of_failures_are_tried_over_grpc(house):
 
     assert [one.photo_id for one in told] == [f"{i:04}" for i in range(1_001)]
     assert {one.status for one in told} == {RETRY_STATUS_IMPOSSIBLE}
+
+
+def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(house):
+    reasons = ("unreachable", "vanished", "bad_data")
+    house.index.put([Failure("sent", reason, 1, reason, "told", "https://host/a.jpg", datetime.now(UTC)) for reason in reasons])
+    told = retried(house, collection="sent")
+
+    assert {one.status for one in told.values()} == {RETRY_STATUS_IMPOSSIBLE}
+    assert "send it again, corrected" in told["bad_data"].message
+    for reason in ("unreachable", "vanished"):
+        assert "the event was not kept with its failure; mend what the failure tells" in told[reason].message

@@ -22,7 +22,10 @@ A message says what was wrong, with which value, and what to do. `retriable` say
 later; retry and dead-letter decisions read nothing else. `status` is the gRPC status name that the doors answer with.
 """
 
+import errno
 from typing import ClassVar
+
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class MiradouroError(Exception):
@@ -170,3 +173,8 @@ class ConfigurationError(MiradouroError):
     """A setting is wrong; the message names it."""
 
     status = "FAILED_PRECONDITION"
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether this process or machine is out of memory or of file handles: no fault of the photo that met it first."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)

@@ -11,10 +11,13 @@ from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.walk import photo_id_of
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.document import Failure
+from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, SourceItem
 from miradouro.ingest.event_wire import event_from_failure
 from miradouro.ingest.folder_run import path_of_item
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
+
+_OF_THE_EVENT = {*BadEvent.REASONS, InvalidArgument.status.lower()}
 
 
 class RetryStatus(StrEnum):
@@ -100,6 +103,8 @@ class Retry:
 
 
 def _why_not(failure: Failure) -> str:
-    if failure.uri:
+    if failure.uri and failure.reason in _OF_THE_EVENT:
         return "the event itself was refused; send it again, corrected"
+    if failure.uri:
+        return "the event was not kept with its failure; mend what the failure tells, then send the event again"
     return "the photo came inside its event and was not kept; send the event again"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
@@ -20,7 +20,17 @@ import structlog
 import tenacity
 
 from miradouro.core.document import Document, Failure, Origin
-from miradouro.core.errors import BadEvent, BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound, OriginalUnavailable
+from miradouro.core.errors import (
+    BadEvent,
+    BadPhoto,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    MiradouroError,
+    NotFound,
+    OriginalUnavailable,
+    is_shortage,
+)
 from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import Draft, Processor, ingest
 from miradouro.core.ports import (
@@ -109,31 +119,41 @@ class Runner:
     def run(self, items: Iterable[SourceItem | NothingYet], run: Run) -> Iterator[Outcome]:
         """One outcome per item, in order, each after it is stored durably.
 
-        Ends early when the run is cancelled; what was committed until then stays, what was finished is committed too.
+        Ends early when the run is cancelled; what was committed until then stays, what was finished is committed too if it can
+        be at once.
         Raises what stops every photo: a provenance mismatch, a wrong setting, a damaged store; and see `Run`.
         """
         flights: collections.deque[_Flight] = collections.deque()
         group = _Group(self._index, self._letters, self._settings, self._metrics, run)
         try:
-            for item in items:
-                if run.cancelled.is_set():
-                    return
-                if isinstance(item, NothingYet):
-                    while flights and not run.cancelled.is_set():
-                        yield from self._land(flights, group, run)
-                    yield from group.commit()
-                    continue
-                flights.append(self._launch(item, run))
-                while not run.cancelled.is_set() and flights and (_has_landed(flights[0]) or self._is_full(flights)):
-                    yield from self._land(flights, group, run)
-            while flights and not run.cancelled.is_set():
-                yield from self._land(flights, group, run)
-            yield from group.commit()
+            yield from self._committed(items, flights, group, run)
+        except MiradouroError as exc:
+            if not (exc.retriable and run.cancelled.is_set()):
+                raise
+            _log.warning("stopped while photos waited; they are left to the next run", error=exc.message)
         finally:
             for one in flights:
                 if one.document is not None:
                     one.document.cancel()
             group.save()
+
+    def _committed(
+        self, items: Iterable[SourceItem | NothingYet], flights: collections.deque[_Flight], group: "_Group", run: Run
+    ) -> Iterator[Outcome]:
+        for item in items:
+            if run.cancelled.is_set():
+                return
+            if isinstance(item, NothingYet):
+                while flights and not run.cancelled.is_set():
+                    yield from self._land(flights, group, run)
+                yield from group.commit()
+                continue
+            flights.append(self._launch(item, run))
+            while not run.cancelled.is_set() and flights and (_has_landed(flights[0]) or self._is_full(flights)):
+                yield from self._land(flights, group, run)
+        while flights and not run.cancelled.is_set():
+            yield from self._land(flights, group, run)
+        yield from group.commit()
 
     def _is_full(self, flights: collections.deque[_Flight]) -> bool:
         size_bytes = sum(flight.size_bytes for flight in flights)
@@ -208,9 +228,19 @@ class _Group:
         return outcomes
 
     def save(self) -> None:
-        """Stores what is finished when nobody asks for its outcomes any more."""
-        if self._finished:
+        """Tries once to store what is finished when nobody asks for its outcomes any more; what is not stored comes again.
+
+        It neither waits nor fails for what is away: the error that ended the run, or whoever stopped it, would wait for that.
+        """
+        if not self._finished:
+            return
+        self._run = replace(self._run, retry_s=0.0)
+        try:
             self.commit()
+        except MiradouroError as exc:
+            if not exc.retriable:
+                raise
+            _log.warning("finished photos could not be stored at the end; they come again", error=exc.message)
 
     def _result(self, item: SourceItem, done: Future[Document] | None) -> Document | MiradouroError | None:
         if done is None:
@@ -226,6 +256,11 @@ class _Group:
             if isinstance(error, OriginalUnavailable) and not self._run.cancelled.is_set():
                 return BadPhoto("unreachable", f"{error.message}; tried for {self._run.original_retry_s:g} s")
             raise error
+        if is_shortage(error):
+            raise FailedPrecondition(
+                f"ingest is out of memory or file handles: {type(error).__name__}: {error}; give it more, or fewer "
+                "MIRADOURO_INGEST_WORKERS, and start it again"
+            ) from error
         if isinstance(error, Exception):  # a fault of a processor: this photo's, as far as anybody can tell
             _log.error("a processor failed", photo_id=getattr(item, "photo_id", ""), exc_info=error)
             return Internal(f"a processor failed: {type(error).__name__}: {error}; the log tells where")

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import structlog
 
-from miradouro.core.errors import ConfigurationError, Internal, InvalidArgument, MiradouroError, NotFound
+from miradouro.core.errors import ConfigurationError, Internal, InvalidArgument, MiradouroError, NotFound, is_shortage
 from miradouro.core.pipeline import Draft, Processor
 from miradouro.processors.condition import Condition
 
@@ -62,7 +62,7 @@ class GuardedStep:
             done = self.processor(draft)
         except Exception as exc:
             error = self._error(draft, exc)
-            outcome = self._answer(error)
+            outcome = StepOutcome.FAILED if is_shortage(exc) else self._answer(error)
             self.observe(StepRun(self.name, outcome, _ms_since(began), error))
             if outcome is StepOutcome.FAILED:
                 if isinstance(exc, ConfigurationError) and error is not exc:

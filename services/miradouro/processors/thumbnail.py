@@ -7,7 +7,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import Field
 
-from miradouro.core.errors import ConfigurationError, Internal
+from miradouro.core.errors import ConfigurationError, Internal, is_shortage
 from miradouro.core.pipeline import Draft
 from miradouro.core.thumbnail import thumbnail, thumbnail_name
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -92,7 +92,9 @@ def _opened(place: str) -> tuple[Any, str]:
     return files, str(folder).rstrip("/")
 
 
-def _unwritable(path: str, error: OSError) -> Internal:
+def _unwritable(path: str, error: OSError) -> Exception:
+    if is_shortage(error):
+        return error
     return Internal(
         f"thumbnail {path} can't be written: {error.strerror or error}; mend the folder and retry, or let the step ignore_failure"
     )

@@ -1,0 +1,130 @@
+"""How a run ends when the index is away, or when the process itself is short of something."""
+
+import errno
+import math
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miradouro.core.errors import BadEvent, Corrupt, FailedPrecondition
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.pipeline import Draft
+from miradouro.core.ports import NothingYet, Refused, SourceItem
+from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.runner import Run, Runner
+from miradouro.ingest.settings import IngestSettings
+from miradouro.processors.guarded_step import GuardedStep, StepOutcome, StepRun
+from miradouro.runtime.call import Call
+from prometheus_client import CollectorRegistry
+
+from tests.e2e.many_machines import eventually
+from tests.ingest_house import House, open_house
+from tests.pictures import jpeg
+
+WAITS = {"step": "dead_letter"}
+SOON_S = 20.0  # far above what ending takes, far below for ever
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with open_house(tmp_path / "house") as opened:
+        yield opened
+
+
+def refused(photo_id: str) -> Refused:
+    """An item that is finished at once, and waits for its group to be committed."""
+    return Refused("photos", photo_id, 1, "", BadEvent("bad_data", "data", "is none"))
+
+
+def consumed(
+    house: House, items: Iterator[SourceItem | NothingYet], call: Call, *, meanwhile: Callable[[], object] = lambda: None
+) -> list[object]:
+    """What the house tells of a log; fails when that takes for ever."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(lambda: list(house.service.consume(items, call)))
+        try:
+            meanwhile()
+            return list(done.result(SOON_S))
+        finally:
+            call.cancelled.set()
+
+
+def test_an_error_that_ends_a_run_is_not_held_back_by_an_index_that_is_away(house: House) -> None:
+    def items() -> Iterator[SourceItem]:
+        yield refused("a")
+        house.index.close()
+        raise Corrupt("the log is damaged")
+
+    with pytest.raises(Corrupt, match="the log is damaged"):
+        consumed(house, items(), Call())
+
+
+def test_a_run_that_is_stopped_while_the_index_is_away_ends_in_order(house: House) -> None:
+    call = Call(cancelled=threading.Event())
+
+    def items() -> Iterator[SourceItem]:
+        yield refused("a")
+        house.index.close()
+        call.cancelled.set()
+        yield refused("b")
+
+    assert consumed(house, items(), call) == [], "neither is acknowledged, so both come again"
+
+
+def test_a_run_that_is_stopped_while_it_waits_for_the_index_ends_in_order(house: House) -> None:
+    call = Call(cancelled=threading.Event())
+
+    def items() -> Iterator[SourceItem | NothingYet]:
+        yield refused("a")
+        house.index.close()
+        yield NothingYet()
+
+    def stop() -> None:
+        eventually("it waits", lambda: bool(house.registry.get_sample_value("miradouro_ingest_retries_total", WAITS)))
+        call.cancelled.set()
+
+    assert consumed(house, items(), call, meanwhile=stop) == []
+
+
+def no_memory(draft: Draft) -> Draft:
+    np.empty(2**62, np.uint8)
+    return draft
+
+
+def no_handles(_draft: Draft) -> Draft:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+SHORTAGES = pytest.mark.parametrize("step", [no_memory, no_handles])
+
+
+@SHORTAGES
+def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(house: House, step: Callable[[Draft], Draft]) -> None:
+    metrics = IngestMetrics(CollectorRegistry())
+    runner = Runner(index=house.index, letters=house.index, settings=IngestSettings(), metrics=metrics)
+    run = Run(
+        processors=[step],
+        spaces=lambda _: (),
+        cancelled=threading.Event(),
+        retriable_stops=True,
+        retry_s=math.inf,
+        original_retry_s=0,
+    )
+    try:
+        with pytest.raises(FailedPrecondition, match="out of memory or file handles"):
+            list(runner.run([PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())], run))
+    finally:
+        runner.close()
+    assert house.failures() == {}
+
+
+@SHORTAGES
+def test_a_shortage_of_the_process_is_never_ignored(step: Callable[[Draft], Draft]) -> None:
+    told: list[StepRun] = []
+    guarded = GuardedStep("step", step, None, ignore_failure=True, on_failure=(), observe=told.append)
+    with pytest.raises((MemoryError, OSError)):
+        guarded(Draft(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))
+    assert [one.outcome for one in told] == [StepOutcome.FAILED]
