@@ -9,12 +9,12 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import structlog
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import CommitFailedError, KafkaError
 
@@ -31,13 +31,13 @@ _IDLE_S = 0.05
 _RETRY_S = 1.0
 
 _log = structlog.get_logger(__name__)
-_Note = Callable[[frozenset[TopicPartition]], None]
+_Note = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 
 class _Pending(NamedTuple):
-    """A record that was handed over, or waits to be."""
+    """A record that was handed over, or waits to be; no partition: it was taken from us meanwhile."""
 
-    partition: TopicPartition
+    partition: TopicPartition | None
     offset: int
     size_bytes: int
 
@@ -78,7 +78,7 @@ class KafkaSource:
         self._lag: Mapping[int, int] = {}
         self._last_commit = 0.0
         self._thread = threading.Thread(target=self._run, name="kafka poll", daemon=True)
-        self._consumer.subscribe([settings.kafka_topic], listener=_Rebalance(self._revoke, self._assign))
+        self._consumer.subscribe([settings.kafka_topic], listener=_Rebalance(self._revoke, self._lose, self._assign))
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -131,7 +131,8 @@ class KafkaSource:
         with self._lock:
             done = self._pending.popleft()
             self._pending_bytes -= done.size_bytes
-            self._done[done.partition] = done.offset + 1
+            if done.partition is not None:
+                self._done[done.partition] = done.offset + 1
             if not self._room.is_set() and 2 * len(self._pending) <= self._settings.kafka_pending_events:
                 self._room.set()
 
@@ -221,26 +222,31 @@ class KafkaSource:
             self._lag = self._lags()
 
     def _commit(self) -> None:
-        """Commits what is done of our partitions; one that was taken from us is somebody else's to commit."""
+        """Commits what is done; while the group settles who has what, nothing can be committed: it waits for the next time."""
+        if self._consumer._coordinator.generation_if_stable() is None:  # noqa: SLF001 - as above
+            return
         with self._lock:
             done, self._done = self._done, {}
-        ours = {partition: offset for partition, offset in done.items() if partition in self._consumer.assignment()}
-        if not ours:
+        if not done:
             return
         try:
-            self._consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in ours.items()})
+            self._consumer.commit(_committed(done))
         except CommitFailedError as exc:
-            # The group went on without us: what was not committed comes again, and is stale.
+            # The group went on without us, which is heard of when it is joined again: what it took from us is dropped then.
+            self._put_back(done)
             _log.warning("a commit was refused", error=str(exc))
-        except KafkaError:
-            with self._lock:
-                self._done = {**done, **self._done}
+        except BaseException:
+            self._put_back(done)
             raise
+
+    def _put_back(self, done: Mapping[TopicPartition, int]) -> None:
+        with self._lock:
+            self._done = {**done, **self._done}
 
     def _lags(self) -> dict[int, int]:
         lags = {}
         with self._lock:
-            oldest: dict[TopicPartition, int] = {}
+            oldest: dict[TopicPartition | None, int] = {}
             for pending in self._pending:
                 oldest.setdefault(pending.partition, pending.offset)
         for partition in self._consumer.assignment():
@@ -250,24 +256,52 @@ class KafkaSource:
                 lags[partition.partition] = max(0, end - position)
         return lags
 
-    def _revoke(self, partitions: frozenset[TopicPartition]) -> None:
-        self._commit()
-        self._assigned -= partitions
+    async def _revoke(self, partitions: frozenset[TopicPartition]) -> None:
+        """Commits, for the last time, what is done of partitions that go; `commit` itself must not be called here."""
+        done = self._drop(partitions)
+        if done:
+            try:
+                await self._consumer.commit_async(_committed(done))
+            except KafkaError as exc:
+                _log.warning("the last commit was refused: what is done comes again", error=str(exc) or type(exc).__name__)
         _log.info("partitions revoked", partitions=sorted(one.partition for one in partitions))
 
-    def _assign(self, partitions: frozenset[TopicPartition]) -> None:
+    async def _lose(self, partitions: frozenset[TopicPartition]) -> None:
+        self._drop(partitions)
+        _log.warning("partitions lost", partitions=sorted(one.partition for one in partitions))
+
+    async def _assign(self, partitions: frozenset[TopicPartition]) -> None:
         self._assigned |= partitions
         _log.info("partitions assigned", partitions=sorted(one.partition for one in partitions))
 
+    def _drop(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
+        """What is done of partitions that are ours no longer; what is under way of them is somebody else's to commit."""
+        with self._lock:
+            self._assigned -= partitions
+            self._pending = collections.deque(
+                one._replace(partition=None) if one.partition in partitions else one for one in self._pending
+            )
+            return {partition: self._done.pop(partition) for partition in partitions & self._done.keys()}
 
-class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
-    """Calls with the partitions that go, before they go, and with those that come. Called inside `poll`."""
 
-    def __init__(self, revoked: _Note, assigned: _Note) -> None:
-        self._revoked, self._assigned = revoked, assigned
+class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
+    """Calls with the partitions that go, while they are still ours; that are gone; and that come. Called inside `poll`.
 
-    def on_partitions_revoked(self, revoked: Any) -> None:
-        self._revoked(frozenset(revoked))
+    It is the client's thread for input and output that calls: whoever blocks there waits for himself.
+    """
 
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        self._assigned(frozenset(assigned))
+    def __init__(self, revoked: _Note, lost: _Note, assigned: _Note) -> None:
+        self._revoked, self._lost, self._assigned = revoked, lost, assigned
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        await self._revoked(frozenset(revoked))
+
+    async def on_partitions_lost(self, lost: Any) -> None:
+        await self._lost(frozenset(lost))
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        await self._assigned(frozenset(assigned))
+
+
+def _committed(done: Mapping[TopicPartition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in done.items()}

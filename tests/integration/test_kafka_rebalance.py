@@ -1,0 +1,120 @@
+"""Partitions that move from one consumer to another while both work."""
+
+import collections
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, Self
+
+import pytest
+from kafka import KafkaProducer
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka.replay import committed_offsets
+from miradouro.core.ports import NothingYet
+
+PARTITIONS = 4
+
+
+@pytest.fixture
+def settings(kafka: str) -> KafkaSettings:
+    name = f"t{uuid.uuid4().hex}"
+    topics = KafkaSettings(
+        kafka_bootstrap=kafka, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_group=name, kafka_partitions=PARTITIONS
+    )
+    ensure_topics(topics)
+    return topics
+
+
+class Publishing:
+    """Sends records, as many to each partition, and knows where each ends."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topic = settings.kafka_topic
+        self._producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all")
+        self.ends = dict.fromkeys(range(PARTITIONS), 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._producer.close()
+
+    def send(self, each: int) -> None:
+        for partition in self.ends:
+            for _ in range(each):
+                self._producer.send(self._topic, key=b"key", value=b"value", partition=partition)
+            self.ends[partition] += each
+        self._producer.flush()
+
+
+class Consuming:
+    """A consumer that acknowledges at once, and counts what came by partition and offset."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.source = KafkaSource(settings, lambda record: record)  # type: ignore[arg-type,return-value] # a record is told as it is
+        self.came: collections.Counter[tuple[int, int]] = collections.Counter()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.source.close()
+        self._thread.join()
+        self.source.leave()
+
+    def _run(self) -> None:
+        for item in self.source.events():
+            if not isinstance(item, NothingYet):
+                one: Any = item
+                self.came[one.partition, one.offset] += 1
+                self.source.acknowledge()
+
+
+def eventually(what: str, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+def test_what_was_acknowledged_is_committed_before_its_partition_goes(settings: KafkaSettings) -> None:
+    """Neither consumer would commit by itself in the time of this test."""
+    settings = settings.model_copy(update={"kafka_commit_interval_s": 3_600.0})
+    with Publishing(settings) as publishing:
+        with Consuming(settings) as first:
+            eventually("the first one reads", lambda: bool(first.source.is_assigned))
+            publishing.send(10)
+            eventually("everything is done", lambda: len(first.came) == 10 * PARTITIONS and first.source.pending == 0)
+            with Consuming(settings) as second:
+                eventually("it has its partitions", lambda: len(committed_offsets(settings)) == PARTITIONS // 2)
+                assert set(committed_offsets(settings).values()) == {10}
+                publishing.send(10)
+                eventually("both are done", lambda: first.came.total() + second.came.total() == 20 * PARTITIONS)
+                assert {partition for partition, _ in second.came} == set(committed_offsets(settings))
+        assert set((first.came + second.came).values()) == {1}, "nothing came twice"
+        assert committed_offsets(settings) == publishing.ends, "those that were kept are committed too"
+
+
+def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_and_goes(settings: KafkaSettings) -> None:
+    settings = settings.model_copy(update={"kafka_pending_events": 50, "kafka_commit_interval_s": 0.1})
+    with Publishing(settings) as publishing, Consuming(settings) as first:
+        publishing.send(200)
+        eventually("it works", lambda: len(first.came) >= 100)
+        with Consuming(settings) as second:
+
+            def second_reads() -> bool:
+                publishing.send(5)
+                return len(second.came) >= 100
+
+            eventually("the second one works", second_reads)
+            assert first.source.is_assigned
+            assert second.source.is_assigned
+            eventually("all of it is committed while both work", lambda: committed_offsets(settings) == publishing.ends)
+        publishing.send(20)
+        eventually("the first one has all of them again", lambda: committed_offsets(settings) == publishing.ends)
+        came = first.came + second.came
+        assert set(came) == {(partition, offset) for partition, end in publishing.ends.items() for offset in range(end)}
+        assert came.total() - len(came) <= 2 * settings.kafka_pending_events, "what was under way may come twice"
