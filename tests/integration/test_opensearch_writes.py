@@ -3,11 +3,12 @@
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +25,33 @@ from miradouro.core.document import Document, Origin, Place, TakenAt
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import WriteStatus
-from miradouro.core.query import AttributeIn, EverythingClause, IndexQuery, TagIs, VectorClause
+from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, TagIs, TextClause, VectorClause
+from miradouro.core.spaces import Space
 from miradouro.development.engines import OpenSearch, start_opensearch
+from miradouro.ingest.audit import documents as audited
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.runner import Run, Runner, Status
 from miradouro.ingest.settings import IngestSettings
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import RequestError
+from opensearchpy.helpers import scan
 from prometheus_client import CollectorRegistry
 
+from tests.e2e.many_machines import eventually
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone, unit, user_tag
 
 STORED, STALE = WriteStatus.STORED, WriteStatus.STALE
 
 
 @contextmanager
-def opened(url: str, **options: Any) -> Iterator[tuple[OpenSearchIndex, Client, str]]:
+def opened(url: str, *, spaces: Sequence[Space] = SPACES, **options: Any) -> Iterator[tuple[OpenSearchIndex, Client, str]]:
     """An index with the collection, the cluster itself, and the collection's alias; its indices go with the test."""
     options.setdefault("opensearch_refresh", "true")
     settings = OpenSearchSettings(opensearch_url=url, opensearch_prefix=f"t{uuid.uuid4().hex}", **options)
     client = connect(settings)
     try:
         with OpenSearchIndex.open(settings) as index:
-            index.ensure_collection(COLLECTION, spaces=SPACES)
+            index.ensure_collection(COLLECTION, spaces=spaces)
             yield index, client, f"{settings.opensearch_prefix}.{COLLECTION}"
     finally:
         client.indices.delete(index=f"{settings.opensearch_prefix}.*")
@@ -299,3 +304,74 @@ def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) 
         index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, 3, 4, "")})
         for name, vectors in before.items():
             assert (index.vector(COLLECTION, "a.jpg", name) == vectors).all()
+
+
+def test_a_photo_that_the_cluster_can_t_read_is_a_passing_fault_of_its_rewrite_and_not_a_photo_that_is_gone(
+    opensearch: str,
+) -> None:
+    with opened(opensearch, spaces=(WHOLE,)) as (index, client, alias):
+        names = [f"{i}.jpg" for i in range(20)]
+        index.write([photo(name, spaces=(WHOLE,)) for name in names])
+        list(scan(client, index=alias, size=1_000))  # OpenSearch 3.5 closes files that it still needs
+        with pytest.raises(Unavailable, match="already_closed"):
+            index.refresh_origins(COLLECTION, {"3.jpg": Origin(1, 2, 3, 4, "")})
+        assert [index.get(COLLECTION, name).photo_id for name in names] == names, "what needs no vector is told"
+        assert index.spaces_of(COLLECTION, "3.jpg") == [WHOLE.name]
+        with pytest.raises(Unavailable, match="close and open the index"):
+            index.vector(COLLECTION, "3.jpg", WHOLE.name)
+        with pytest.raises(NotFound):
+            index.get(COLLECTION, "unknown.jpg")
+
+
+def test_a_photo_that_the_cluster_tells_without_its_vectors_is_not_written_back_without_them(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.write([photo("a.jpg")])
+        document_id = hashlib.sha256(f"{COLLECTION}/a.jpg".encode()).hexdigest()
+        source = client.get(index=alias, id=document_id)["_source"]
+        torn = {name: value for name, value in source.items() if not name.startswith("vector__small_features")}
+        client.index(index=alias, id=document_id, body=torn, params={"version": 1, "version_type": "external_gte"})
+        with pytest.raises(Unavailable, match="small/features"):
+            index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, 3, 4, "")})
+        assert index.get(COLLECTION, "a.jpg").origin is None
+
+
+def test_a_shard_that_does_not_answer_is_a_passing_fault_and_not_a_smaller_collection(narrow: OpenSearch, tmp_path: Path) -> None:
+    with opened(narrow.url, opensearch_shards=2, opensearch_timeout_s=60) as (index, client, alias):
+        names = [f"{i}.jpg" for i in range(20)]
+        index.write([photo(name, owner=name) for name in names])
+        whole, words = VectorClause(WHOLE.name, WHOLE.provenance, unit("a", 1, 32)[0]), TextClause(("photo",), (), ())
+        clauses = (EverythingClause(), whole, replace(whole, exact=True), replace(whole, max_distance=1.3), words)
+        questions: list[Callable[[], object]] = [
+            *(partial(index.search, IndexQuery(COLLECTION, one, facets=(Facet(FacetField.OWNER),))) for one in clauses),
+            lambda: list(index.origins(COLLECTION)),
+            index.stats,
+            lambda: list(audited.documents(client, alias)),
+        ]
+        with lost_shard(client, f"{alias}.000001", tmp_path):
+            for ask in questions:
+                with pytest.raises(Unavailable):
+                    ask()
+            assert 0 < sum(_can_be_read(index, name) for name in names) < len(names), "the other shard tells its photos"
+
+
+@contextmanager
+def lost_shard(client: Client, physical: str, aside: Path) -> Iterator[None]:
+    """An open index of two shards of which one has no copy, as when the disk that held it is gone."""
+    [node] = client.nodes.stats(metric="fs")["nodes"].values()
+    identity = client.indices.get_settings(index=physical)[physical]["settings"]["index"]["uuid"]
+    client.indices.close(index=physical)
+    (Path(node["fs"]["data"][0]["path"]) / "indices" / identity / "1").rename(aside / "shard")
+    client.indices.open(index=physical, params={"wait_for_active_shards": "0"})
+
+    def are_settled() -> bool:
+        return sorted(row["state"] for row in client.cat.shards(index=physical, format="json")) == ["STARTED", "UNASSIGNED"]
+
+    eventually("one shard is there and the other is lost", are_settled)
+    yield
+
+
+def _can_be_read(index: OpenSearchIndex, name: str) -> bool:
+    try:
+        return index.get(COLLECTION, name).photo_id == name
+    except Unavailable:
+        return False

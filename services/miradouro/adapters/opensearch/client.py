@@ -96,7 +96,18 @@ def translated() -> Iterator[None]:
         raise Internal(f"OpenSearch answered what is no JSON: {exc}") from exc
 
 
+def is_closed_file(exc: TransportError) -> bool:
+    """Whether a document could not be read since OpenSearch had closed a file that it still needs.
+
+    OpenSearch 3.5 does so to the vectors of the segments that a scroll or a `_reindex` went through (issue 3458 of its k-NN
+    plug-in): until they are merged, their documents can't be read by id, with vectors or without.
+    """
+    return "already_closed_exception" in _reason(exc)
+
+
 def _error(exc: TransportError) -> MiradouroError:
+    if is_closed_file(exc):
+        return Unavailable(f"OpenSearch closed a file of vectors that it needs; close and open the index: {_reason(exc)}")
     if exc.status_code == 429:
         return Overloaded(f"OpenSearch has no room now: {_reason(exc)}")
     if isinstance(exc.status_code, int) and exc.status_code >= 500:
@@ -104,11 +115,16 @@ def _error(exc: TransportError) -> MiradouroError:
     return FailedPrecondition(f"OpenSearch refuses the request: {_reason(exc)}")
 
 
+def reason_of(error: dict[str, Any]) -> str:
+    """The first cause of an error that an answer tells."""
+    causes = error.get("root_cause") or [error]
+    return f"{causes[0].get('type', '')}: {causes[0].get('reason', '')}"
+
+
 def _reason(exc: TransportError) -> str:
     told: Any = exc.info
     if isinstance(told, dict) and isinstance(told.get("error"), dict):
-        causes = told["error"].get("root_cause") or [told["error"]]
-        return f"{exc.status_code} {causes[0].get('type', '')}: {causes[0].get('reason', '')}"
+        return f"{exc.status_code} {reason_of(told['error'])}"
     return f"{exc.status_code} {exc.error}"
 
 

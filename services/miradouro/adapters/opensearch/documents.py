@@ -1,6 +1,7 @@
 """Documents as the cluster stores them, and back."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from miradouro.adapters.opensearch.mapping import field_of
 from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
-from miradouro.core.errors import InvalidArgument
+from miradouro.core.errors import InvalidArgument, Unavailable
 from miradouro.core.query import CAMERA_ATTRIBUTE
 from miradouro.core.spaces import Space
 from miradouro.core.text import fold_tag, words
@@ -143,6 +144,16 @@ def document_of(source: dict[str, Any]) -> Document:
         else TakenAt(_EPOCH + timedelta(microseconds=taken_us), source.get("utc_offset_minutes")),
         origin=origin_of(source),
     )
+
+
+def check_is_whole(source: Mapping[str, Any], spaces: Sequence[Space]) -> None:
+    """Raises Unavailable unless a whole document that was read holds the vectors that it names.
+
+    OpenSearch makes them of its vector files, and at times it can't.
+    """
+    there = {space.name for space in spaces if field_of(space) in source}
+    if missing := sorted(set(source["spaces"]) - there):
+        raise Unavailable(f"OpenSearch tells {source['photo_id']!r} without its vectors of {', '.join(missing)} now")
 
 
 def vectors_of(source: dict[str, Any], space: Space) -> Float32 | None:

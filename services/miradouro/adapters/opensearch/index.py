@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError, SerializationError
+from opensearchpy.exceptions import NotFoundError, RequestError, SerializationError, TransportError
 
-from miradouro.adapters.opensearch.client import JSON, connect, translated
+from miradouro.adapters.opensearch.client import JSON, connect, is_closed_file, reason_of, translated
 from miradouro.adapters.opensearch.documents import (
+    check_is_whole,
     document_of,
     id_of,
     origin_of,
@@ -21,10 +22,11 @@ from miradouro.adapters.opensearch.documents import (
 )
 from miradouro.adapters.opensearch.mapping import alias_of, field_of, index_body, index_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
+from miradouro.adapters.opensearch.searches import count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
-from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
+from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus, Written
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
@@ -115,23 +117,23 @@ class OpenSearchIndex:
         return any(self._generation(name, is_fresh=True).index != index for name, index in before.items())
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
-        """See `PhotoIndex.refresh_origins`: read, changed, and written again at the same version."""
+        """See `PhotoIndex.refresh_origins`: read, changed, and written again at the same version, as a whole or not at all."""
         generation = self._generation(collection)
         names = list(origins)
         for start in range(0, len(names), _PAGE):
             part = names[start : start + _PAGE]
             with translated():
                 found = self._client.mget(index=generation.index, body={"ids": [id_of(collection, name) for name in part]})
-            writes = [
-                Write(
-                    alias_of(self._settings.opensearch_prefix, collection),
-                    one["_id"],
-                    one["_source"]["version"],
-                    JSON.dumps({**one["_source"], "origin": origin_source(origins[name])}),
-                )
-                for name, one in zip(part, found["docs"], strict=True)
-                if one.get("found") and not one["_source"]["deleted"]
-            ]
+            writes = []
+            for name, one in zip(part, found["docs"], strict=True):
+                if "error" in one:
+                    raise Unavailable(f"OpenSearch can't read {name!r} of {collection!r} now: {reason_of(one['error'])}")
+                if not one["found"] or one["_source"]["deleted"]:
+                    continue
+                check_is_whole(one["_source"], generation.spaces)
+                source = JSON.dumps({**one["_source"], "origin": origin_source(origins[name])})
+                alias = alias_of(self._settings.opensearch_prefix, collection)
+                writes.append(Write(alias, one["_id"], one["_source"]["version"], source))
             for result in self._bulk.write(writes, version_type="external_gte"):
                 if isinstance(result, InvalidArgument):
                     raise result
@@ -149,8 +151,7 @@ class OpenSearchIndex:
             "_source": ["photo_id", "version", "deleted", "sha256", "origin"],
         }
         while True:
-            with translated():
-                hits = self._client.search(index=generation.index, body=body)["hits"]["hits"]
+            hits = search(self._client, generation.index, body)["hits"]["hits"]
             for hit in hits:
                 told = hit["_source"]
                 yield OriginState(told["photo_id"], told["version"], told["deleted"], told.get("sha256", ""), origin_of(told))
@@ -182,9 +183,7 @@ class OpenSearchIndex:
             return None
         # Words weigh by how rare they are in the whole collection, not in the shard that a photo happens to lie in.
         options = {"search_type": "dfs_query_then_fetch"} if isinstance(planned.query.clause, TextClause) else {}
-        with translated():
-            answer: dict[str, Any] = self._client.search(index=generation.index, body=planned.body, params=options)
-        return answer
+        return search(self._client, generation.index, planned.body, **options)
 
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`; reads what was written last, refreshed or not."""
@@ -247,8 +246,7 @@ class OpenSearchIndex:
                     "spaces": {"terms": {"field": "spaces", "size": 1_000}},
                 },
             }
-            with translated():
-                told = self._client.search(index=generation.index, body=counts)
+            told = search(self._client, generation.index, counts)
             deleted = told["aggregations"]["deleted"]["doc_count"]
             photos = {bucket["key"]: bucket["doc_count"] for bucket in told["aggregations"]["spaces"]["buckets"]}
             found.append(
@@ -295,11 +293,18 @@ class OpenSearchIndex:
 
         def read_one(generation: Generation) -> dict[str, Any]:
             with translated():
-                told = self._client.transport.perform_request(
-                    "GET",
-                    f"/{generation.index}/_doc/{id_of(collection, photo_id)}",
-                    params={name: ",".join(fields) for name, fields in options.items()},
-                )
+                try:
+                    told = self._client.transport.perform_request(
+                        "GET",
+                        f"/{generation.index}/_doc/{id_of(collection, photo_id)}",
+                        params={name: ",".join(fields) for name, fields in options.items()},
+                    )
+                except TransportError as exc:
+                    if not is_closed_file(exc):
+                        raise
+                    told = self._searched(generation, id_of(collection, photo_id), include or {"excludes": exclude})
+                    if told is None:
+                        raise
             source: dict[str, Any] = told["_source"]
             return source
 
@@ -310,6 +315,15 @@ class OpenSearchIndex:
         if source["deleted"]:
             raise missing
         return source
+
+    def _searched(self, generation: Generation, document_id: str, source: object) -> dict[str, Any] | None:
+        """A document by a search, which reads no file of vectors unless it tells vectors; None when that can't be done either."""
+        body = {"query": {"ids": {"values": [document_id]}}, "_source": source}
+        try:
+            hits = search(self._client, generation.index, body)["hits"]["hits"]
+        except Unavailable:
+            return None
+        return dict(hits[0]) if hits else None
 
     def _create(self, collection: str, spaces: Sequence[Space], root: str) -> None:
         prefix = self._settings.opensearch_prefix
@@ -325,7 +339,7 @@ class OpenSearchIndex:
     def _holds_anything(self, generation: Generation) -> bool:
         with translated():
             self._client.indices.refresh(index=generation.index)
-            return bool(self._client.count(index=generation.index)["count"])
+        return count(self._client, generation.index) > 0
 
     def _on_generation(self, collection: str, call: Callable[[Generation], T]) -> T:
         """Calls with the known generation, and with the new one when that index is there no more."""
@@ -348,7 +362,7 @@ class OpenSearchIndex:
             except NotFoundError as exc:
                 self._forget(collection)
                 raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
-            photos = int(self._client.count(index=index)["count"])
+            photos = int(self._client.count(index=index)["count"])  # of the shards that answer: it chooses a plan, no more
         meta = told["mappings"]["_meta"]
         found = Generation(index, meta["root"], spaces_of(meta), photos)
         with self._lock:

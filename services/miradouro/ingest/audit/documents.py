@@ -10,6 +10,7 @@ import tenacity
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
+from miradouro.adapters.opensearch import searches
 from miradouro.adapters.opensearch.client import translated
 from miradouro.core.errors import MiradouroError, Unavailable
 
@@ -72,7 +73,7 @@ def count(client: OpenSearch, alias: str) -> int:
     """Documents and tombstones behind an alias, after a refresh: what is safe need not be searchable yet."""
     with translated():
         client.indices.refresh(index=alias)
-        return int(client.count(index=alias)["count"])
+    return searches.count(client, alias)
 
 
 def documents(client: OpenSearch, alias: str) -> Iterator[RawDocument]:
@@ -88,13 +89,13 @@ def tombstones(client: OpenSearch, alias: str) -> Iterator[RawDocument]:
 def _scanned(client: OpenSearch, alias: str, query: dict[str, Any]) -> Iterator[RawDocument]:
     """By pages of a point in time. Never by a scroll: at its end OpenSearch 3.5 closes the vectors of the segments that it went
     through, and no document of theirs can be read with its vectors until they are merged."""
-    whole = {"allow_partial_search_results": "false"}  # a shard that does not answer is no shard without documents
     with translated():
-        point = {"id": client.create_pit(index=alias, params={"keep_alive": _KEPT})["pit_id"], "keep_alive": _KEPT}
+        options = {"keep_alive": _KEPT, "allow_partial_pit_creation": "false"}
+        point = {"id": client.create_pit(index=alias, params=options)["pit_id"], "keep_alive": _KEPT}
         try:
             body = {**query, "version": True, "size": _PAGE, "pit": point, "sort": [{"_shard_doc": "asc"}]}
             while True:
-                hits = client.search(body=body, params=whole)["hits"]["hits"]
+                hits = searches.search(client, None, body)["hits"]["hits"]
                 for hit in hits:
                     yield RawDocument(hit["_index"], hit["_id"], hit["_version"], hit["_source"])
                 if len(hits) < _PAGE:
@@ -110,8 +111,7 @@ def _scanned(client: OpenSearch, alias: str, query: dict[str, Any]) -> Iterator[
 def source_without_vectors(client: OpenSearch, physical: str, document_id: str) -> dict[str, Any] | None:
     """Version and SHA-256 that one document tells; None when it is there no more."""
     body = {"query": {"ids": {"values": [document_id]}}, "_source": ["version", "sha256"]}
-    with translated():
-        hits = client.search(index=physical, body=body)["hits"]["hits"]
+    hits = searches.search(client, physical, body)["hits"]["hits"]
     return dict(hits[0]["_source"]) if hits else None
 
 
@@ -123,7 +123,8 @@ def squared_distances(client: OpenSearch, physical: str, document_id: str, asked
     """
     lines: list[dict[str, Any]] = []
     for one in asked:
-        lines += [{"index": physical}, {"size": 1, "_source": False, "query": _scored(document_id, one)}]
+        lines += [{"index": physical, "allow_partial_search_results": False}]
+        lines += [{"size": 1, "_source": False, "query": _scored(document_id, one)}]
     with translated():
         answers = client.msearch(body="".join(json.dumps(line) + "\n" for line in lines))["responses"]
     found: list[float | None] = []
