@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miradouro.adapters.folder.source import FolderSource
-from miradouro.adapters.folder.walk import File, file_of
+from miradouro.adapters.folder.walk import File
 from miradouro.adapters.location import Listed, Location, Unlisted
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import InvalidArgument
@@ -31,12 +31,16 @@ class Unpublished:
 def events_of_folder(folder: Path, collection: str, *, after: str = "") -> Iterator[PhotoEvent | Unpublished]:
     """An event for every photo below `folder` whose id comes after `after`, in order, by URI, with the sidecar's words.
 
-    The version is the sidecar's, or the time in ms at which the photo or its sidecar was last changed: publishing a folder again
-    changes nothing that did not change. Photos that went are not noticed. Raises InvalidArgument (no such folder).
+    The version is the sidecar's, or the time in ms at which the photo or its sidecar was last changed or put there: publishing a
+    folder again changes nothing that did not change. Photos and sidecars that went are not noticed. Raises InvalidArgument
+    (no such folder).
     """
-    root = os.path.realpath(folder)
     source = FolderSource(
-        root, collection=check_collection(collection), known=lambda: iter(()), file_uri=file_uri, excluded=[], prune=False
+        os.path.realpath(folder),
+        collection=check_collection(collection),
+        known=lambda: iter(()),
+        file_uri=file_uri,
+        first_version=_changed_at_ms,
     )
     for item in source.events():
         if isinstance(item, PhotoEvent | Refused) and item.photo_id.encode() <= after.encode():
@@ -44,12 +48,7 @@ def events_of_folder(folder: Path, collection: str, *, after: str = "") -> Itera
         if isinstance(item, Refused):
             yield Unpublished(item.photo_id, item.error)
         elif isinstance(item, PhotoEvent):
-            try:
-                version = item.version if item.version > 1 else _changed_at_ms(file_of(root, item.photo_id))
-            except OSError as exc:
-                yield Unpublished(item.photo_id, InvalidArgument("photo", f"it can't be read: {exc.strerror}"))
-                continue
-            yield replace(item, event_id=_event_id(item.collection, item.photo_id, version), version=version, origin=None)
+            yield replace(item, event_id=_event_id(item.collection, item.photo_id, item.version), origin=None)
 
 
 def events_of_location(location: Location, collection: str, *, after: str = "") -> Iterator[PhotoEvent | Unpublished]:
@@ -93,8 +92,9 @@ def _event_id(collection: str, photo_id: str, version: int) -> str:
 
 
 def _changed_at_ms(file: File) -> int:
-    times = [os.stat(path).st_mtime_ns for path in (file.path, file.sidecar) if path]
-    return max(1, max(times) // _NS_PER_MS)
+    """A file that is put in the place of another may bring an older time along; when that happened it can't."""
+    status = [os.stat(path) for path in (file.path, file.sidecar) if path]
+    return max(1, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in status) // _NS_PER_MS)
 
 
 def events_of_lines(lines: Iterable[bytes]) -> Iterator[PhotoEvent | Unpublished]:

@@ -42,6 +42,8 @@ class FolderSource:
 
     `within` looks below one of the folders alone (see `walk`), and `known` gives what is remembered of that one; more than half
     of its photos gone is as much a reason to stop, for then the whole folder is to be asked.
+
+    `first_version` is that of a photo of which nothing is remembered and whose sidecar doesn't count; it may raise OSError.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class FolderSource:
         excluded: Sequence[Path] = (),
         prune: bool = False,
         within: str = "",
+        first_version: Callable[[File], int] = lambda _: 1,
     ) -> None:
         self._root, self._collection, self._known, self._file_uri, self._prune = root, collection, known, file_uri, prune
-        self._excluded, self._within = frozenset(_inodes(excluded)), within
+        self._excluded, self._within, self._first_version = frozenset(_inodes(excluded)), within, first_version
 
     def count(self) -> FolderCount:
         """Looks through the folder's names without opening a file.
@@ -192,7 +195,7 @@ class FolderSource:
             if state and not state.deleted and self._has_same_content(file, state, origin):
                 return Unchanged(self._collection, file.photo_id, origin)
             sidecar = parse_sidecar(data, name=_shown(file.sidecar)) if file.sidecar else sidecar
-            version = _version(sidecar, state)
+            version = _version(sidecar, state, following=state.version + 1 if state else self._first_version(file))
             if state and version <= state.version:
                 return Unchanged(self._collection, file.photo_id, None)
             return self._changed(file, state, sidecar, version, origin)
@@ -241,9 +244,8 @@ class FolderSource:
         return str(uuid.uuid5(_NAMESPACE, f"{self._collection}\0{photo_id}\0{version}"))
 
 
-def _version(sidecar: Sidecar, state: OriginState | None) -> int:
-    """The sidecar's own count, or the stored one + 1; what comes back after it was deleted is always newer than the tombstone."""
-    following = state.version + 1 if state else 1
+def _version(sidecar: Sidecar, state: OriginState | None, *, following: int) -> int:
+    """The sidecar's own count, or the following one; what comes back after it was deleted is always newer than the tombstone."""
     if sidecar.version is None:
         return following
     return max(sidecar.version, following) if state and state.deleted else sidecar.version
