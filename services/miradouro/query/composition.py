@@ -68,7 +68,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
         watched(
             [
                 Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
-                Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.describe, is_needed=False),
+                Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.check, is_needed=False),
             ],
             registry=registry,
         ) as peers,

@@ -17,7 +17,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Peer:
-    """A service that this process calls. `check` returns when it answers and raises MiradouroError otherwise.
+    """A service that this process calls. `check` returns when it answers and raises otherwise: a MiradouroError, or what nobody
+    foresaw, which the log tells with its traceback.
 
     Without one that is not `needed`, this process can still do a part of its work, and is ready.
     """
@@ -68,11 +69,17 @@ class Peers:
         before = self._answering[peer.name]
         try:
             peer.check()
-        except MiradouroError as exc:
+        except Exception as exc:  # noqa: BLE001 # whatever it is, the peer did not answer as it should, and is asked again
             self._answering[peer.name] = False
             if before is not False:
+                is_ours = isinstance(exc, MiradouroError)
                 _log.warning(
-                    "a peer does not answer", peer=peer.name, setting=peer.setting, error=exc.message, ready=not peer.is_needed
+                    "a peer does not answer",
+                    peer=peer.name,
+                    setting=peer.setting,
+                    error=exc.message if isinstance(exc, MiradouroError) else repr(exc),
+                    ready=not peer.is_needed,
+                    exc_info=not is_ours,
                 )
         else:
             self._answering[peer.name] = True

@@ -1,0 +1,27 @@
+import socket
+
+from miradouro.adapters import grpc_embedder
+from miradouro.query.composition import open_query
+from miradouro.query.settings import QuerySettings
+from miradouro.runtime.security import server_security
+from miradouro.runtime.settings import load
+from prometheus_client import CollectorRegistry
+
+from tests.e2e.many_machines import eventually
+
+
+def test_an_embedding_service_that_hangs_is_told_as_down_before_a_question_would_have_given_it_up(monkeypatch):
+    monkeypatch.setattr(grpc_embedder, "CHECK_TIMEOUT_S", 0.2)
+    registry = CollectorRegistry()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host, port = silent.getsockname()
+        monkeypatch.setenv("MIRADOURO_EMBEDDING_ADDRESS", f"{host}:{port}")
+        monkeypatch.setenv("MIRADOURO_OPENSEARCH_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("MIRADOURO_OPENSEARCH_TIMEOUT_S", "1")
+        with open_query(load(QuerySettings), security=server_security(), registry=registry):
+
+            def told() -> float | None:
+                return registry.get_sample_value("miradouro_peer_up", {"peer": "embedding"})
+
+            eventually("it is known", lambda: told() is not None, within_s=grpc_embedder.DEFAULT_TIMEOUT_S / 4)
+            assert told() == 0
