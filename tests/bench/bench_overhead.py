@@ -143,10 +143,10 @@ def _start_s() -> float:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
         try:
             with grpc.insecure_channel(health, options=[("grpc.max_reconnect_backoff_ms", 100)]) as channel:
-                watched = health_pb2_grpc.HealthStub(channel).Watch(
-                    health_pb2.HealthCheckRequest(service="miradouro.v1.EmbeddingService"), timeout=120, wait_for_ready=True
-                )
-                next(one for one in watched if one.status == health_pb2.HealthCheckResponse.SERVING)
+                check = health_pb2_grpc.HealthStub(channel).Check
+                asked = health_pb2.HealthCheckRequest(service="miradouro.v1.EmbeddingService")
+                while check(asked, timeout=120, wait_for_ready=True).status != health_pb2.HealthCheckResponse.SERVING:
+                    time.sleep(0.005)
                 return time.perf_counter() - began
         finally:
             process.terminate()

@@ -1,5 +1,6 @@
 """Servers with a certificate and a token, and probes' own port, through the command."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.e2e.command import COMMAND, START_S, start
+from tests.e2e.many_machines import eventually
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -76,15 +78,23 @@ def test_probes_are_told_the_truth_from_the_first_moment_to_the_last() -> None:
     try:
         line = server.stdout.readline()
         assert line.startswith("health on "), line
+        asked = health_pb2.HealthCheckRequest(service="miradouro.v1.EmbeddingService")
         with grpc.insecure_channel(line.split()[-1]) as channel:
-            watched = health_pb2_grpc.HealthStub(channel).Watch(
-                health_pb2.HealthCheckRequest(service="miradouro.v1.EmbeddingService"), timeout=START_S
-            )
-            assert next(watched).status == status.NOT_SERVING
-            assert next(watched).status == status.SERVING
-            assert server.stdout.readline().startswith("embedding service ready on ")
-            server.send_signal(signal.SIGTERM)
-            assert next(watched).status == status.NOT_SERVING
+
+            def told() -> int:
+                return int(health_pb2_grpc.HealthStub(channel).Check(asked, timeout=START_S).status)
+
+            assert told() == status.NOT_SERVING
+            eventually("it would answer", lambda: told() == status.SERVING)
+            line = server.stdout.readline()
+            assert line.startswith("embedding service ready on ")
+            with grpc.insecure_channel(line.split()[4]) as calls:
+                watched = health_pb2_grpc.HealthStub(calls).Watch(asked, timeout=START_S)
+                assert next(watched).status == status.SERVING
+                server.send_signal(signal.SIGTERM)
+                assert next(watched).status == status.NOT_SERVING
+            with contextlib.suppress(grpc.RpcError):  # it has ended already
+                assert told() == status.NOT_SERVING
         _, err = server.communicate(timeout=START_S)
     finally:
         server.kill()

@@ -1,17 +1,16 @@
-"""Who may call over gRPC: with tokens set, everything but health needs one, reflection too."""
+"""Who may call over gRPC: with tokens set, everything but a check of health needs one, watching it and reflection too."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health
 from prometheus_client import Counter
 
+from miradouro.runtime.health_calls import CHECK
 from miradouro.runtime.tokens import Tokens
 
 AUTHORIZATION = "authorization"
 MESSAGE = "a token is needed: send `authorization: Bearer TOKEN`, as MIRADOURO_TOKEN_FILE makes our clients do"
-_OPEN = f"/{health.SERVICE_NAME}/"
 _Handler = Any  # grpc.RpcMethodHandler, which is generic in its stubs alone
 
 
@@ -27,7 +26,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
         """The method's own handler, or the refusal."""
-        if handler_call_details.method.startswith(_OPEN) or self._is_known(handler_call_details.invocation_metadata):
+        if handler_call_details.method == CHECK or self._is_known(handler_call_details.invocation_metadata):
             return await continuation(handler_call_details)
         self._refused.inc()
         return grpc.stream_stream_rpc_method_handler(_refuse)

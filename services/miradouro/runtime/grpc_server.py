@@ -16,7 +16,6 @@ from types import FrameType
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
@@ -27,6 +26,7 @@ from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_guard import TokenInterceptor
 from miradouro.runtime.health import Health, bind
 from miradouro.runtime.health import Service as Service
+from miradouro.runtime.health_calls import health_handler
 from miradouro.runtime.metrics import RpcMetrics
 from miradouro.runtime.rpc import Dispatcher
 from miradouro.runtime.security import ServerSecurity, server_security
@@ -36,6 +36,7 @@ INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
 FLUSH_GRACE_S = 0.2  # after the last handler: its answer may still be on the way out
 NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled and let go of what they use
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
+MAX_CHECKS, MAX_WATCHERS = HEALTH_CALLS // 2, HEALTH_CALLS // 4
 
 _log = structlog.get_logger()
 
@@ -220,7 +221,7 @@ async def _start(
     for service in services:
         methods = {method.name: dispatcher.method_handler(method, service.handlers) for method in service.descriptor.methods}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.descriptor.full_name, methods),))
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    server.add_generic_rpc_handlers((health_handler(health.statuses, max_checks=MAX_CHECKS, max_watchers=MAX_WATCHERS),))
     names = [service.descriptor.full_name for service in services]
     reflection.enable_server_reflection([*names, HEALTH_SERVICE, reflection.SERVICE_NAME], server)
     credentials = security.certificates.grpc_credentials() if security.certificates else None
@@ -229,7 +230,7 @@ async def _start(
     except ConfigurationError:
         dispatcher.close()
         raise
-    await health.follow(services)
+    health.follow(services)
     await server.start()
     return RunningServer(bound, server=server, health=health, dispatcher=dispatcher, loop=asyncio.get_running_loop())
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, open_address
 from miradouro.runtime.event_loop import event_loop
+from miradouro.runtime.health_calls import Statuses, health_handler
 
 READINESS_INTERVAL_S = 0.25
 MAX_PROBES = 64  # at a time: anybody may ask
@@ -44,23 +45,22 @@ class Health:
     """What the health service tells: of each service, and for the server ("") that of all of them; and LIVENESS, always.
 
     NOT_SERVING until `follow`, then as the services say, and NOT_SERVING for good from `drain` on. Used on the event loop.
+    Whoever asks and does not read the answer holds nobody up.
     """
 
     def __init__(self) -> None:
         self.address: Address | None = None  # of its own port, where it has one
-        self.servicer = health.aio.HealthServicer()
+        self.statuses = Statuses()
         self._following: asyncio.Task[None] | None = None
         self._is_draining = False
 
-    async def begin(self, names: Sequence[str]) -> None:
+    def begin(self, names: Sequence[str]) -> None:
         """Tells of services that are not there yet."""
-        for name in (*names, ""):
-            await self.servicer.set(name, _STATUS.NOT_SERVING)
-        await self.servicer.set(LIVENESS, _STATUS.SERVING)
+        self.statuses.set({**dict.fromkeys((*names, ""), _STATUS.NOT_SERVING), LIVENESS: _STATUS.SERVING})
 
-    async def follow(self, services: Sequence[Service]) -> None:
+    def follow(self, services: Sequence[Service]) -> None:
         """From now on tells what the services say."""
-        await self._publish(services)
+        self._publish(services)
         self._following = asyncio.ensure_future(self._keep_publishing(services))
 
     async def drain(self) -> None:
@@ -72,17 +72,17 @@ class Health:
             self._following.cancel()
             with suppress(asyncio.CancelledError):
                 await self._following
-        await self.servicer.enter_graceful_shutdown()
+        self.statuses.set(dict.fromkeys(self.statuses.names - {LIVENESS}, _STATUS.NOT_SERVING))
 
     async def _keep_publishing(self, services: Sequence[Service]) -> None:
         while True:
             await asyncio.sleep(READINESS_INTERVAL_S)
-            await self._publish(services)
+            self._publish(services)
 
-    async def _publish(self, services: Sequence[Service]) -> None:
+    def _publish(self, services: Sequence[Service]) -> None:
         ready = {service.descriptor.full_name: _is_ready(service) for service in services}
-        for name, is_ready in {**ready, "": all(ready.values())}.items():
-            await self.servicer.set(name, _STATUS.SERVING if is_ready else _STATUS.NOT_SERVING)
+        ready[""] = all(ready.values())
+        self.statuses.set({name: _STATUS.SERVING if is_ready else _STATUS.NOT_SERVING for name, is_ready in ready.items()})
 
 
 def _is_ready(service: Service) -> bool:
@@ -109,12 +109,12 @@ def health_endpoint(listen: str, names: Sequence[str]) -> Iterator[Health]:
 
 async def _start(listen: str, names: Sequence[str]) -> tuple[Health, grpc.aio.Server | None]:
     health = Health()
-    await health.begin(names)
+    health.begin(names)
     if not listen:
         return health, None
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4_096)]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_PROBES)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    server.add_generic_rpc_handlers((health_handler(health.statuses, max_checks=MAX_PROBES, max_watchers=0),))
     health.address = await bind(server, open_address(listen, setting=_SETTING), setting=_SETTING)
     await server.start()
     return health, server

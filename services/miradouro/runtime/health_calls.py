@@ -1,0 +1,125 @@
+"""The calls of the gRPC health protocol: anybody may make them, so they are few at a time, a question has to come soon, and
+nobody waits for one who does not read the answers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import SERVICE_NAME
+
+QUESTION_WITHIN_S = 5.0
+CHECK = f"/{SERVICE_NAME}/Check"
+_Context = Any  # grpc.aio.ServicerContext, which is generic in its stubs alone
+_RETRIABLE, _FINAL = (("retriable", "true"),), (("retriable", "false"),)
+
+
+class Statuses:
+    """Name → ServingStatus, and a turn of those who wait for a change. Used on the event loop."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def names(self) -> Set[str]:
+        """Those that there is a status of."""
+        return self._by_name.keys()
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set at the next change. Take it before the status that you compare with."""
+        return self._changed
+
+    def get(self, name: str) -> int | None:
+        """What was set last."""
+        return self._by_name.get(name)
+
+    def set(self, statuses: Mapping[str, int]) -> None:
+        """Sets them, and wakes whoever waits."""
+        self._by_name.update(statuses)
+        before, self._changed = self._changed, asyncio.Event()
+        before.set()
+
+
+class _Places:
+    """Room for so many calls at a time."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._taken = count, 0
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Whether there was one; it is taken while the block runs."""
+        found = self._taken < self._count
+        self._taken += found
+        try:
+            yield found
+        finally:
+            self._taken -= found
+
+
+def health_handler(statuses: Statuses, *, max_checks: int, max_watchers: int) -> grpc.GenericRpcHandler:
+    """Check for `max_checks` at a time, Watch for `max_watchers`: more are RESOURCE_EXHAUSTED; with 0, Watch is UNIMPLEMENTED."""
+    checks, watchers = _Places(max_checks), _Places(max_watchers)
+
+    async def check(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> health_pb2.HealthCheckResponse:
+        with checks.place() as found:
+            if not found:
+                await _refuse(context, "checks")
+            status = statuses.get(await _service(requests, context))
+            if status is None:
+                await context.abort(grpc.StatusCode.NOT_FOUND, "no service of that name is here", _FINAL)
+            return health_pb2.HealthCheckResponse(status=status)
+
+    async def watch(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> None:
+        if not max_watchers:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "nobody can watch here: call Check now and then", _FINAL)
+        with watchers.place() as found:
+            if not found:
+                await _refuse(context, "watchers")
+            name = await _service(requests, context)
+            told = None
+            while True:
+                changed, status = statuses.changed, statuses.get(name)
+                status = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN if status is None else status
+                if status != told:
+                    await context.write(health_pb2.HealthCheckResponse(status=status))
+                told = status
+                await changed.wait()
+
+    # Both take a stream of one request, which is the same to a client: grpc waits for a single one for ever.
+    return grpc.method_handlers_generic_handler(
+        SERVICE_NAME,
+        {
+            "Check": _method(grpc.stream_unary_rpc_method_handler, check),
+            "Watch": _method(grpc.stream_stream_rpc_method_handler, watch),
+        },
+    )
+
+
+def _method(make: Callable[..., Any], behavior: Callable[..., Any]) -> Any:
+    return make(
+        behavior,
+        request_deserializer=health_pb2.HealthCheckRequest.FromString,
+        response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
+    )
+
+
+async def _service(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> str:
+    """The name that is asked for."""
+    try:
+        async with asyncio.timeout(QUESTION_WITHIN_S):
+            return (await anext(requests)).service
+    except TimeoutError:
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no question came within {QUESTION_WITHIN_S:g} s", _RETRIABLE)
+    except StopAsyncIteration:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no question", _FINAL)
+    raise AssertionError("abort raises")
+
+
+async def _refuse(context: _Context, what: str) -> None:
+    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are too many {what} already; come back later", _RETRIABLE)

@@ -1,0 +1,174 @@
+"""Who may ask for health, how often, and that nobody is held up by it."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from miradouro.runtime import health_calls
+from miradouro.runtime.grpc_server import HEALTH_CALLS, MAX_CHECKS, MAX_WATCHERS, RunningServer, running
+from miradouro.runtime.health import LIVENESS, health_endpoint
+from miradouro.runtime.security import server_security
+from miradouro.runtime.settings import ServerSettings
+
+from tests.certificates import settings, token
+from tests.e2e.many_machines import eventually
+from tests.echo_service import ECHO, Echo, ask, service
+
+CALLS = 4
+EVERYTHING = health_pb2.HealthCheckRequest()
+STATUS = health_pb2.HealthCheckResponse
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    (tmp_path / "token").write_text(token())
+    return (tmp_path / "token").read_text()
+
+
+@pytest.fixture
+def server(tmp_path: Path, secret: str) -> Iterator[RunningServer]:  # noqa: ARG001 # it is in the file
+    limits, security = ServerSettings(max_concurrent_calls=CALLS), server_security(settings(tokens=tmp_path / "token"))
+    with running([service(Echo())], settings=limits, security=security) as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def channel(server: RunningServer) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.target) as channel:
+        yield channel
+
+
+def bearer(secret: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {secret}"),)
+
+
+def watch(channel: grpc.Channel, secret: str = "") -> grpc.Call:
+    return health_pb2_grpc.HealthStub(channel).Watch(EVERYTHING, timeout=60, metadata=bearer(secret) if secret else None)
+
+
+def check(channel: grpc.Channel, name: str = "") -> int:
+    return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name), timeout=20).status
+
+
+def code_of(call: Iterator[object]) -> grpc.StatusCode:
+    with pytest.raises(grpc.RpcError) as caught:
+        next(call)
+    return caught.value.code()
+
+
+def test_probes_check_on_their_own_port_and_nobody_watches_there():
+    with (
+        health_endpoint("127.0.0.1:0", [ECHO]) as health,
+        grpc.insecure_channel(str(health.address)) as channel,
+        running([service(Echo())], health=health) as server,
+    ):
+        assert code_of(watch(channel)) is grpc.StatusCode.UNIMPLEMENTED
+        assert (check(channel), check(channel, ECHO)) == (STATUS.SERVING, STATUS.SERVING)
+        server.drain()
+        told = [check(channel, name) for name in ("", ECHO, LIVENESS)]
+        assert told == [STATUS.NOT_SERVING, STATUS.NOT_SERVING, STATUS.SERVING], "a process that drains is alive"
+
+
+def test_to_check_needs_no_token_and_to_watch_needs_one(channel, secret):
+    assert check(channel) == STATUS.SERVING
+    assert code_of(watch(channel)) is grpc.StatusCode.UNAUTHENTICATED
+    assert next(watch(channel, secret)).status == STATUS.SERVING
+
+
+def test_watchers_are_few_and_leave_room_for_calls(channel, secret):
+    watchers = [watch(channel, secret) for _ in range(MAX_WATCHERS)]
+    assert {next(one).status for one in watchers} == {STATUS.SERVING}
+    assert code_of(watch(channel, secret)) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert check(channel) == STATUS.SERVING
+    assert ask(channel, "Shout", "a", metadata=bearer(secret)) == "A"
+    watchers[0].cancel()
+
+    def is_let_in() -> bool:
+        try:
+            return next(watch(channel, secret)).status == STATUS.SERVING
+        except grpc.RpcError:
+            return False
+
+    eventually("one that went makes room for another", is_let_in)
+
+
+def test_checks_that_never_ask_take_no_call_s_place_and_end(channel, secret, monkeypatch):
+    monkeypatch.setattr(health_calls, "QUESTION_WITHIN_S", 2.0)
+    silence, ended = threading.Event(), threading.Semaphore(0)
+
+    def nothing() -> Iterator[bytes]:
+        silence.wait(60)
+        yield from ()
+
+    method = channel.stream_unary("/grpc.health.v1.Health/Check")
+    try:
+        open_checks = [method.future(nothing(), timeout=60) for _ in range(CALLS + HEALTH_CALLS)]
+        for one in open_checks:
+            one.add_done_callback(lambda _: ended.release())
+        for _ in range(CALLS + HEALTH_CALLS - MAX_CHECKS):
+            assert ended.acquire(timeout=20), "those that are too many are refused"
+        assert ask(channel, "Shout", "a", metadata=bearer(secret)) == "A"
+        codes = [one.code() for one in open_checks]
+    finally:
+        silence.set()
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == CALLS + HEALTH_CALLS - MAX_CHECKS
+    assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == MAX_CHECKS
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def watching_without_reading(target: str, secret: str) -> socket.socket:
+    """A watcher whose windows are closed: not a byte of an answer can be sent to it."""
+    headers = {
+        ":method": "POST", ":scheme": "http", ":path": "/grpc.health.v1.Health/Watch", ":authority": target,
+        "te": "trailers", "content-type": "application/grpc", "authorization": f"Bearer {secret}",
+    }  # fmt: skip
+    # Literal fields without an index (RFC 7541, section 6.2.2).
+    block = b"".join(b"\x00" + b"".join(bytes([len(text)]) + text.encode() for text in field) for field in headers.items())
+    host, port = target.rsplit(":", 1)
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + frame(4, 0, 0, struct.pack(">HI", 4, 0))  # SETTINGS_INITIAL_WINDOW_SIZE = 0
+        + frame(1, 4, 1, block)  # HEADERS, END_HEADERS
+        + frame(0, 1, 1, bytes(5))  # DATA, END_STREAM: an empty message
+    )
+    return connection
+
+
+def test_a_watcher_that_does_not_read_holds_up_neither_the_others_nor_the_end(tmp_path, secret):
+    state = {"ready": False}
+    security = server_security(settings(tokens=tmp_path / "token"))
+    ready = service(Echo(), ready=lambda: state["ready"])
+    with running([ready], security=security) as server, grpc.insecure_channel(server.target) as channel:
+        deaf = [watching_without_reading(server.target, secret) for _ in range(MAX_WATCHERS)]
+        try:
+            eventually("they watch", lambda: _is_refused(channel, secret))
+            state["ready"] = True
+            eventually("the change is told", lambda: check(channel) == STATUS.SERVING, within_s=20)
+            drained = threading.Thread(target=server.drain)
+            drained.start()
+            drained.join(20)
+            assert not drained.is_alive()
+            assert check(channel) == STATUS.NOT_SERVING
+        finally:
+            for one in deaf:
+                one.close()
+
+
+def _is_refused(channel: grpc.Channel, secret: str) -> bool:
+    call = watch(channel, secret)
+    try:
+        next(call)
+    except grpc.RpcError as exc:
+        return exc.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    call.cancel()
+    return False
