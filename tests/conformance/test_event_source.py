@@ -112,7 +112,7 @@ class KafkaFeed:
         for item in self._source.events():
             if not isinstance(item, NothingYet):
                 found.append(item)
-            elif self._source.is_assigned and len(found) >= waiting:
+            elif self._source.partitions and len(found) >= waiting:
                 return found
             assert time.monotonic() < deadline, f"{len(found)} of {waiting} records came"
         raise AssertionError("it ended by itself")

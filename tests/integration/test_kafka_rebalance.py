@@ -85,7 +85,7 @@ def test_what_was_acknowledged_is_committed_before_its_partition_goes(settings: 
     settings = settings.model_copy(update={"kafka_commit_interval_s": 3_600.0})
     with Publishing(settings) as publishing:
         with Consuming(settings) as first:
-            eventually("the first one reads", lambda: bool(first.source.is_assigned))
+            eventually("the first one reads", lambda: bool(first.source.partitions))
             publishing.send(10)
             eventually("everything is done", lambda: len(first.came) == 10 * PARTITIONS and first.source.pending == 0)
             with Consuming(settings) as second:
@@ -110,8 +110,8 @@ def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_
                 return len(second.came) >= 100
 
             eventually("the second one works", second_reads)
-            assert first.source.is_assigned
-            assert second.source.is_assigned
+            assert first.source.partitions
+            assert second.source.partitions
             eventually("all of it is committed while both work", lambda: committed_offsets(settings) == publishing.ends)
         publishing.send(20)
         eventually("the first one has all of them again", lambda: committed_offsets(settings) == publishing.ends)

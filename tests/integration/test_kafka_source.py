@@ -3,12 +3,15 @@
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
 from miradouro.core.ports import NothingYet
+
+from tests.e2e.many_machines import eventually
 
 EVENTS = 60
 ENOUGH_NOTHINGS = 20  # a second without anything new
@@ -93,6 +96,23 @@ def test_every_consumer_gets_its_partitions_however_long_its_group_takes(setting
     for number in range(15):
         with KafkaSource(settings.model_copy(update={"kafka_group": f"{settings.kafka_group}-{number}"}), as_it_is) as source:
             deadline = time.monotonic() + 30
-            while not source.is_assigned:
+            while not source.partitions:
                 assert time.monotonic() < deadline, f"group {number} has no partitions"
                 time.sleep(0.01)
+
+
+def test_a_member_for_whom_there_is_no_partition_has_joined_all_the_same(settings: KafkaSettings) -> None:
+    """An idle replica has to become ready, or an update that waits for it never ends."""
+    with ExitStack() as stack:
+        members = [stack.enter_context(KafkaSource(settings, as_it_is)) for _ in range(settings.kafka_partitions + 1)]
+        assert not members[0].has_joined
+        eventually(
+            "each partition has a member",
+            lambda: sorted(number for one in members for number in one.partitions) == list(range(settings.kafka_partitions)),
+        )
+        eventually("every member has joined", lambda: all(one.has_joined for one in members))
+        idle = [one for one in members if not one.partitions]
+        assert len(idle) == 1
+        idle[0].close()
+        idle[0].leave()
+        assert not idle[0].has_joined, "nobody polls any more"

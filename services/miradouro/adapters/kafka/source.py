@@ -17,6 +17,7 @@ import structlog
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import CommitFailedError, KafkaError
+from kafka.structs import MemberState
 
 from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
@@ -73,6 +74,7 @@ class KafkaSource:
         self._room = threading.Event()
         self._done: dict[TopicPartition, int] = {}  # the offset to go on from
         self._assigned: frozenset[TopicPartition] = frozenset()
+        self._has_joined = False
         self._stopping, self._drained = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._lag: Mapping[int, int] = {}
@@ -89,9 +91,14 @@ class KafkaSource:
         self.leave()
 
     @property
-    def is_assigned(self) -> bool:
-        """Whether the group has given us partitions, and polling goes on."""
-        return bool(self._assigned) and self._thread.is_alive()
+    def has_joined(self) -> bool:
+        """Whether we are a member of the group that got its partitions, be it none of them, and polling goes on."""
+        return self._has_joined and self._error is None and self._thread.is_alive()
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """Those that the group has given us: none, where it has more members than partitions."""
+        return frozenset(one.partition for one in self._assigned)
 
     @property
     def pending(self) -> int:
@@ -179,7 +186,9 @@ class KafkaSource:
         else:
             self._consumer.resume(*assignment)
         most = max(1, min(room, _POLL_RECORDS))
-        self._hand_over(poll(self._consumer, timeout_ms=_POLL_S * 1_000 if room else 0, max_records=most))
+        found = poll(self._consumer, timeout_ms=_POLL_S * 1_000 if room else 0, max_records=most)
+        self._note_membership()
+        self._hand_over(found)
         self._commit_when_due()
 
     def _go_on_joining(self) -> None:
@@ -191,6 +200,14 @@ class KafkaSource:
         coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way to it
         if coordinator is not None and coordinator.rebalance_in_progress():
             coordinator.request_rejoin()
+
+    def _note_membership(self) -> None:
+        """The listener is not called for an assignment that brings nothing: one without partitions is known by this alone."""
+        member = self._consumer.group_metadata()
+        if member.generation_id < 0:
+            self._has_joined = False
+        elif member.state is MemberState.STABLE:
+            self._has_joined = True  # and stays so while the group moves partitions
 
     def _hand_over(self, found: Mapping[TopicPartition, list[Any]]) -> None:
         read = [record for records in found.values() for record in records]
