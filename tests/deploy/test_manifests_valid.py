@@ -102,6 +102,18 @@ def test_every_alert_is_promql() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}, rule["alert"]
 
 
+def test_a_consumer_that_stands_still_is_told_where_none_tells_its_lag_too() -> None:
+    groups = of_kind(render(DEPLOY / "overlays" / "prod"), "PrometheusRule")["miradouro"]["spec"]["groups"]
+    [rule] = [rule for group in groups for rule in group["rules"] if rule["alert"] == "MiradouroIngestStandsStill"]
+    whole = promql_parser.parse(rule["expr"])
+    either = whole.lhs.expr
+    assert (str(whole.op), str(either.op)) == ("unless", "or")
+    # `sum` takes the labels that `absent` makes of its matchers: `unless` compares all labels, and the other side has none.
+    gone = either.rhs
+    assert (str(gone.op), gone.modifier, gone.expr.func.name) == ("sum", None, "absent")
+    assert gone.expr.args[0].name == "miradouro_ingest_lag_events"
+
+
 @pytest.fixture(scope="module")
 def strimzi_says(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A function: resources → what Strimzi's own model does not know of them. Its jars come from Maven Central."""

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
-from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka import KafkaBrokers, KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
@@ -110,8 +110,10 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         OpenSearchIndex.open(opensearch) as index,
         KafkaDeadLetters(kafka) as letters,
         KafkaSource(kafka, item_of) as source,
+        KafkaBrokers(kafka) as brokers,
         watched(
             [
+                Peer("kafka", "MIRADOURO_KAFKA_BOOTSTRAP", brokers.check),
                 Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
                 Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.check),
             ],
@@ -135,7 +137,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
         try:
             yield IngestParts(
-                consumer, Service(descriptor, service, ready=lambda: source.is_assigned and consumer.is_running and peers.answer)
+                consumer, Service(descriptor, service, ready=lambda: source.has_joined and consumer.is_running and peers.answer)
             )
         finally:
             embedder.close()  # nobody waits for what is being embedded any more
