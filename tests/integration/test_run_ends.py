@@ -19,6 +19,7 @@ from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.guarded_step import GuardedStep, StepOutcome, StepRun
 from miradouro.runtime.call import Call
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from tests.e2e.many_machines import eventually
 from tests.ingest_house import House, open_house
@@ -87,6 +88,26 @@ def test_a_run_that_is_stopped_while_it_waits_for_the_index_ends_in_order(house:
         call.cancelled.set()
 
     assert consumed(house, items(), call, meanwhile=stop) == []
+
+
+def test_whoever_sees_photos_wait_is_told_for_what(house: House) -> None:
+    call = Call(cancelled=threading.Event())
+
+    def items() -> Iterator[SourceItem | NothingYet]:
+        yield refused("a")
+        house.index.close()
+        yield NothingYet()
+
+    with capture_logs() as told:
+
+        def stop() -> None:
+            eventually("it is told", lambda: any(entry["event"] == "still waiting" for entry in told))
+            call.cancelled.set()
+
+        consumed(house, items(), call, meanwhile=stop)
+    [entry] = [entry for entry in told if entry["event"] == "still waiting" and entry["tries"] == 4]
+    assert (entry["step"], entry["log_level"]) == ("dead_letter", "warning")
+    assert "closed" in entry["error"]
 
 
 def no_memory(draft: Draft) -> Draft:

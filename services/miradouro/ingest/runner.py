@@ -54,6 +54,7 @@ from miradouro.runtime.tracing import traced
 _log = structlog.get_logger(__name__)
 _POLL_S = 0.05  # how soon a cancelled run is noticed while it waits for a photo
 _FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.05, 5.0
+_TRIES_UNTIL_LOGGED = 4
 T = TypeVar("T")
 
 
@@ -315,10 +316,18 @@ def _until_it_passes(run: Run, what: str, metrics: IngestMetrics) -> tenacity.Re
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
         stop=functools.partial(_time_is_up, run),
-        before_sleep=lambda _: metrics.retries.labels(what).inc(),
+        before_sleep=functools.partial(_tell_retry, what, metrics),
         sleep=tenacity.sleep_using_event(run.cancelled),
         reraise=True,
     )
+
+
+def _tell_retry(what: str, metrics: IngestMetrics, state: tenacity.RetryCallState) -> None:
+    """Counts a retry; of those that go on it logs the 4th, 8th, 16th …: whoever sees photos wait is told for what."""
+    metrics.retries.labels(what).inc()
+    tries = state.attempt_number
+    if tries >= _TRIES_UNTIL_LOGGED and tries & (tries - 1) == 0 and state.outcome is not None:
+        _log.warning("still waiting", step=what, tries=tries, error=str(state.outcome.exception()))
 
 
 def _time_is_up(run: Run, state: tenacity.RetryCallState) -> bool:
