@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
 from miradouro.core.document import Failure
@@ -93,3 +93,24 @@ def test_keys_and_words_without_end_are_cut(letters: KafkaDeadLetters, settings:
     assert len(key) <= 4_096
     assert headers["miradouro-message"].decode() == "é" * 2_048
     assert headers["miradouro-offset"] == b"41"
+
+
+def test_records_that_others_put_there_are_passed_over(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+    good = {"miradouro-version": b"1", "miradouro-failed-at": b"2024-05-01T00:00:00+00:00", "miradouro-reason": b"x"}
+    letters.put([FAILURE])
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all")
+    for told in (
+        {},
+        {**good, "miradouro-version": b"x"},
+        {**good, "miradouro-version": b"-1"},
+        {**good, "miradouro-version": b"9" * 30},
+        {**good, "miradouro-version": b""},
+        {**good, "miradouro-failed-at": b"yesterday"},
+        {**good, "miradouro-failed-at": b"2024-05-01T00:00:00"},
+    ):
+        producer.send(settings.kafka_dead_topic, value=b"anything", headers=list(told.items()))
+    producer.flush()
+    producer.close()
+    letters.put([replace(FAILURE, photo_id="b")])
+    found, after = letters.list()
+    assert ([one.photo_id for one in found], after) == (["a", "b"], "")

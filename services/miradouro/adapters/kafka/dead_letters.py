@@ -6,12 +6,16 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+import structlog
+from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from miradouro.adapters.kafka.replay import Replay
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.document import Failure
+from miradouro.core.errors import NotFound
+from miradouro.core.event import MAX_VERSION, SourceRecord
 from miradouro.core.failure_page import check_limit, place_of, token_of
 
 _TIMEOUT_S = 30.0
@@ -19,6 +23,8 @@ _ENVELOPE_BYTES = 16 * 1024
 _LONGEST_BYTES = 4_096  # of a header of ours, and of a key: longer ones are of records that are no events, and are cut
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _Letter = dict[str, Any]
+
+_log = structlog.get_logger(__name__)
 
 
 class KafkaDeadLetters:
@@ -58,7 +64,7 @@ class KafkaDeadLetters:
         self._send([_letter(failure) for failure in failures])
 
     def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
-        """See `DeadLetters.list`. Takes time and memory that grow with the topic."""
+        """See `DeadLetters.list`. Takes time and memory that grow with the topic. Raises Unavailable and Corrupt."""
         check_limit(limit)
         start = place_of(after)
         found: dict[tuple[str, str], Failure] = {}
@@ -102,21 +108,20 @@ class KafkaDeadLetters:
         return refused
 
     def _read(self) -> Iterator[Failure]:
-        """Every letter, in order per photo."""
-        topic = self._settings.kafka_dead_topic
-        with translated():
-            consumer = KafkaConsumer(**self._settings.connection, enable_auto_commit=False, auto_offset_reset="earliest")
+        """Every letter, in order per photo; none when there is no topic. What others put into the topic is passed over."""
+        with Replay(self._settings, self._settings.kafka_dead_topic) as replay:
             try:
-                partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-                consumer.assign(partitions)
-                consumer.seek_to_beginning(*partitions)
-                ends = consumer.end_offsets(partitions) if partitions else {}
-                while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                    for records in consumer.poll(timeout_ms=500).values():
-                        for record in records:
-                            yield _failure(record)
-            finally:
-                consumer.close(autocommit=False)
+                ends = replay.ends()
+            except NotFound:
+                return
+            for one in replay.read({}, ends):
+                try:
+                    failure = _failure(one.record)
+                except ValueError as exc:
+                    place = {"partition": one.record.partition, "offset": one.record.offset}
+                    _log.warning("a record of the dead letters is none", error=str(exc), **place)
+                else:
+                    yield failure
 
 
 def _letter(failure: Failure) -> _Letter:
@@ -157,16 +162,22 @@ def _cut(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")[:_LONGEST_BYTES].decode("utf-8", "ignore").encode()
 
 
-def _failure(record: Any) -> Failure:
-    told = {name: value.decode(errors="replace") for name, value in record.headers if name.startswith("miradouro-")}
+def _failure(record: SourceRecord) -> Failure:
+    """Raises ValueError for a record that is no letter of ours."""
+    told = {name: (value or b"").decode(errors="replace") for name, value in record.headers if name.startswith("miradouro-")}
+    version, failed_at = int(told.get("miradouro-version", "")), datetime.fromisoformat(told.get("miradouro-failed-at", ""))
+    if not 0 <= version <= MAX_VERSION:
+        raise ValueError(f"miradouro-version: {version}; allowed: 0 to {MAX_VERSION:,}")
+    if failed_at.tzinfo is None:
+        raise ValueError(f"miradouro-failed-at: {failed_at.isoformat()} has no offset from UTC")
     return Failure(
         collection=told.get("miradouro-collection", ""),
         photo_id=told.get("miradouro-photo-id", ""),
-        version=int(told.get("miradouro-version", "0")),
+        version=version,
         reason=told.get("miradouro-reason", ""),
         message=told.get("miradouro-message", ""),
         uri=told.get("miradouro-uri", ""),
         traceparent=told.get("miradouro-traceparent", ""),
-        failed_at=datetime.fromisoformat(told["miradouro-failed-at"]) if "miradouro-failed-at" in told else datetime.now(UTC),
+        failed_at=failed_at,
         event=record.value or b"" if "miradouro-topic" not in told else b"",
     )

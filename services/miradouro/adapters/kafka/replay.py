@@ -35,8 +35,8 @@ class Replay:
     """Reads one topic; a context manager. Memory does not grow with the topic. Raises Unavailable wherever Kafka is asked,
     and Corrupt where a batch of records can't be read."""
 
-    def __init__(self, settings: KafkaSettings, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, settings: KafkaSettings, topic: str, *, stalled_s: float = _STALLED_S) -> None:
+        self._topic, self._stalled_s = topic, stalled_s
         with translated():
             self._consumer = KafkaConsumer(
                 **settings.connection,
@@ -78,14 +78,16 @@ class Replay:
                         if one.offset < end[partition.partition]:
                             yield _log_record(one)
                 # A compacted log may end in offsets that are no records any more: the position goes past them.
-                read = {one for one in waiting if self._consumer.position(one) >= end[one.partition]}
+                read = {one for one in waiting if self._position(one) >= end[one.partition]}
                 if read:
                     self._consumer.pause(*read)
                     waiting -= read
                 if found or read:
                     moved_at = time.monotonic()
-                elif time.monotonic() - moved_at > _STALLED_S:
-                    raise Unavailable(f"topic {self._topic}: no record came for {_STALLED_S:g} s; see MIRADOURO_KAFKA_BOOTSTRAP")
+                elif time.monotonic() - moved_at > self._stalled_s:
+                    raise Unavailable(
+                        f"topic {self._topic}: no record came for {self._stalled_s:g} s; see MIRADOURO_KAFKA_BOOTSTRAP"
+                    )
 
     def record(self, partition: int, offset: int) -> SourceRecord | None:
         """One record; None when it is there no more."""
@@ -93,6 +95,11 @@ class Replay:
             if found.record.offset == offset:
                 return found.record
         return None
+
+    def _position(self, partition: TopicPartition) -> int:
+        """The offset of the next record; -1 while nobody tells where the partition begins."""
+        position = self._consumer.position(partition, timeout_ms=0)
+        return -1 if position is None else int(position)
 
     def _partitions(self) -> list[TopicPartition]:
         numbers = self._consumer.partitions_for_topic(self._topic)
