@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,16 +17,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
-from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.opensearch.mapping import index_body
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document, Origin, Place, TakenAt
-from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
+from miradouro.core.errors import InvalidArgument, NotFound, Unavailable
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, TagIs, TextClause, VectorClause
-from miradouro.core.spaces import Space
 from miradouro.development.engines import OpenSearch, start_opensearch
 from miradouro.ingest.audit import documents as audited
 from miradouro.ingest.metrics import IngestMetrics
@@ -38,24 +36,10 @@ from opensearchpy.helpers import scan
 from prometheus_client import CollectorRegistry
 
 from tests.e2e.many_machines import eventually
+from tests.opensearch_collection import opened
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone, unit, user_tag
 
 STORED, STALE = WriteStatus.STORED, WriteStatus.STALE
-
-
-@contextmanager
-def opened(url: str, *, spaces: Sequence[Space] = SPACES, **options: Any) -> Iterator[tuple[OpenSearchIndex, Client, str]]:
-    """An index with the collection, the cluster itself, and the collection's alias; its indices go with the test."""
-    options.setdefault("opensearch_refresh", "true")
-    settings = OpenSearchSettings(opensearch_url=url, opensearch_prefix=f"t{uuid.uuid4().hex}", **options)
-    client = connect(settings)
-    try:
-        with OpenSearchIndex.open(settings) as index:
-            index.ensure_collection(COLLECTION, spaces=spaces)
-            yield index, client, f"{settings.opensearch_prefix}.{COLLECTION}"
-    finally:
-        client.indices.delete(index=f"{settings.opensearch_prefix}.*")
-        client.close()
 
 
 @pytest.fixture(scope="module")
@@ -247,54 +231,6 @@ class TestWithAnIngestPipelineOfTheCluster:
             assert sorted(one.photo_id for one in failures) == sorted(bad)
             assert {one.photo_id: "wrong" in one.message for one in failures} == {name: name != "50.jpg" for name in bad}
             assert {state.photo_id for state in index.origins(COLLECTION)} == {f"{i}.jpg" for i in range(80)} - bad
-
-
-class TestGenerations:
-    """A second physical index beside the live one, and the alias moved to it, by whoever rebuilds."""
-
-    OTHER = replace(WHOLE, provenance="f" * 64)
-
-    def move(self, client: Client, alias: str, *, spaces: tuple[Any, ...] = SPACES) -> None:
-        settings = OpenSearchSettings()
-        client.indices.create(index=f"{alias}.000002", body=index_body(spaces, root="", settings=settings))
-        remove, add = ({verb: {"index": f"{alias}.00000{n}", "alias": alias}} for verb, n in (("remove", 1), ("add", 2)))
-        client.indices.update_aliases(body={"actions": [remove, add]})
-
-    def test_writes_go_to_the_generation_that_the_alias_names_now_and_questions_follow(self, opensearch: str) -> None:
-        with opened(opensearch) as (index, client, alias):
-            index.write([photo("old.jpg")])
-            self.move(client, alias)
-            assert index.write([photo("new.jpg")]) == [STORED], "at once, though the index remembers the first generation"
-            assert client.count(index=f"{alias}.000002")["count"] == 1
-            client.indices.delete(index=f"{alias}.000001")
-            answer = index.search(IndexQuery(COLLECTION, EverythingClause()))
-            assert [match.photo_id for match in answer.matches] == ["new.jpg"]
-            assert index.get(COLLECTION, "new.jpg").version == 1
-            with pytest.raises(NotFound):
-                index.get(COLLECTION, "old.jpg")
-
-    def test_vectors_never_get_into_a_generation_that_was_made_in_another_way(self, opensearch: str) -> None:
-        with opened(opensearch) as (index, client, alias):
-            index.write([photo("old.jpg")])
-            self.move(client, alias, spaces=(self.OTHER, *SPACES[1:]))
-            with pytest.raises(ProvenanceMismatch, match="f" * 64):
-                index.write([photo("new.jpg"), photo("second.jpg")])
-            client.indices.refresh(index=f"{alias}.000002")
-            assert client.count(index=f"{alias}.000002")["count"] == 0
-            renewed = photo("new.jpg", provenances={space.name: space.provenance for space in SPACES} | {WHOLE.name: "f" * 64})
-            assert index.write([renewed]) == [STORED]
-            with pytest.raises(ProvenanceMismatch):
-                index.search(IndexQuery(COLLECTION, VectorClause(WHOLE.name, WHOLE.provenance, unit(1, 1, 32)[0])))
-
-    def test_a_collection_that_was_removed_is_not_made_again_by_a_write(self, opensearch: str) -> None:
-        with opened(opensearch) as (index, client, alias):
-            index.write([photo("a.jpg")])
-            client.indices.delete(index=f"{alias}.000001")
-            with pytest.raises(NotFound, match="'photos'"):
-                index.write([photo("b.jpg")])
-            assert not client.indices.exists(index=f"{alias}*", params={"allow_no_indices": "false"})
-            index.ensure_collection(COLLECTION, spaces=SPACES)
-            assert index.write([photo("b.jpg")]) == [STORED]
 
 
 def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) -> None:

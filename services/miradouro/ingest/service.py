@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -87,7 +87,7 @@ class IngestService:
         self._collections = settings.collection_names
         self._run_ended = threading.Condition()
         self._indexing: set[str] = set()
-        self._held: dict[str, tuple[Space, ...]] = {}  # a collection's spaces never change
+        self._checked: dict[str, tuple[Space, ...]] = {}  # spaces of collections, as they were found to be the embedder's
 
     def close(self) -> None:
         """Ends the worker threads."""
@@ -247,9 +247,14 @@ class IngestService:
         )
 
     def _spaces_of(self, collection: str) -> tuple[Space, ...]:
-        """The spaces of a collection, which is made where there is none. Raises BadEvent when it may not be named."""
-        if held := self._held.get(collection):
-            return held
+        """The spaces of a collection, which is made where there is none. Raises BadEvent when it may not be named.
+
+        They are asked of the store each time: a generation with others may take the collection's name at any moment.
+        """
+        if checked := self._checked.get(collection):
+            with suppress(NotFound):  # it is made again
+                if tuple(self._store.spaces(collection)) == checked:
+                    return checked
         if self._collections and collection not in self._collections:
             allowed = ", ".join(sorted(self._collections))
             raise BadEvent("unknown_collection", "collection", f"{collection!r}; MIRADOURO_COLLECTIONS allows {allowed}")
@@ -264,8 +269,8 @@ class IngestService:
         except NotFound:
             wanted = spaces_for_new(self._spaces, offered)
         self._store.ensure_collection(collection, spaces=wanted, root=root)
-        held = self._held[collection] = tuple(self._store.spaces(collection))
-        return held
+        checked = self._checked[collection] = tuple(self._store.spaces(collection))
+        return checked
 
     def _check_is_known(self, collection: str, root: str) -> None:
         """Raises InvalidArgument when a folder that isn't there is not the root of the collection either."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,6 +20,7 @@ from miradouro.adapters.opensearch.documents import (
     source_of,
     vectors_of,
 )
+from miradouro.adapters.opensearch.generation import Generation
 from miradouro.adapters.opensearch.mapping import alias_of, field_of, index_body, index_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.searches import count, search
@@ -37,16 +38,6 @@ _KNOWN_FOR_S = 5.0  # an alias that moves to another generation is noticed after
 _PAGE = 1_000
 _UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Generation:
-    """The physical index that a collection's alias names, what its mapping remembers, and about how many photos it holds."""
-
-    index: str
-    root: str
-    spaces: tuple[Space, ...]
-    photos: int
 
 
 class OpenSearchIndex:
@@ -84,23 +75,30 @@ class OpenSearchIndex:
 
     def write(self, documents: Sequence[Document]) -> list[Written]:
         """See `PhotoIndex.write`; what is written goes to the generation that the alias names at that moment."""
-        written = self._write(documents)
+        generations = self._generations(documents)
+        written = self._write(documents, generations)
         refused = [i for i, result in enumerate(written) if isinstance(result, InvalidArgument)]
-        if refused and self._has_moved({documents[i].collection for i in refused}):
-            again = self._write([documents[i] for i in refused])
-            for i, result in zip(refused, again, strict=True):
-                written[i] = result
+        if refused:
+            now = self._generations([documents[i] for i in refused], is_fresh=True)
+            if any(generations[name].index != generation.index for name, generation in now.items()):
+                again = self._write([documents[i] for i in refused], now)
+                for i, result in zip(refused, again, strict=True):
+                    written[i] = result
         for document, result in zip(documents, written, strict=True):
             if result is WriteStatus.STORED:
                 self._count_one(document.collection)
         return written
 
-    def _write(self, documents: Sequence[Document]) -> list[Written]:
-        spaces: dict[str, dict[str, Space]] = {}
+    def _generations(self, documents: Sequence[Document], *, is_fresh: bool = False) -> dict[str, Generation]:
+        """Those of the documents' collections, read again where the known one can't explain a document."""
+        found = {name: self._generation(name, is_fresh=is_fresh) for name in {document.collection for document in documents}}
+        unexplained = {document.collection for document in documents if not found[document.collection].explains(document)}
+        return found if is_fresh else {**found, **{name: self._generation(name, is_fresh=True) for name in unexplained}}
+
+    def _write(self, documents: Sequence[Document], generations: dict[str, Generation]) -> list[Written]:
+        spaces = {name: generation.names for name, generation in generations.items()}
+        documents = [generations[document.collection].fitted(document) for document in documents]
         for document in documents:
-            if document.collection not in spaces:
-                found = self._generation(document.collection).spaces
-                spaces[document.collection] = {space.name: space for space in found}
             check_storable(document, spaces[document.collection])
         writes = [self._write_of(document, spaces[document.collection]) for document in documents]
         try:
@@ -110,11 +108,6 @@ class OpenSearchIndex:
                 self._forget(collection)
                 self._generation(collection)  # tells which one is gone
             raise
-
-    def _has_moved(self, collections: set[str]) -> bool:
-        """Whether an alias names another generation than the one that was written for."""
-        before = {name: self._generation(name).index for name in collections}
-        return any(self._generation(name, is_fresh=True).index != index for name, index in before.items())
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
         """See `PhotoIndex.refresh_origins`: read, changed, and written again at the same version, as a whole or not at all."""
@@ -364,7 +357,7 @@ class OpenSearchIndex:
                 raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
             photos = int(self._client.count(index=index)["count"])  # of the shards that answer: it chooses a plan, no more
         meta = told["mappings"]["_meta"]
-        found = Generation(index, meta["root"], spaces_of(meta), photos)
+        found = Generation(index, meta["root"], spaces_of(meta), photos).after(known)
         with self._lock:
             self._known[collection] = (time.monotonic(), found)
         return found

@@ -1,0 +1,123 @@
+"""A second physical index beside the live one, and the alias moved to it, by whoever rebuilds."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from miradouro.adapters.opensearch import OpenSearchSettings
+from miradouro.adapters.opensearch.mapping import index_body
+from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
+from miradouro.core.ports import WriteStatus
+from miradouro.core.query import EverythingClause, IndexQuery, VectorClause
+from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_STORED
+from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED
+from miradouro.v1.photo_event_pb2 import PhotoEvent as PhotoEventMessage
+from opensearchpy import OpenSearch as Client
+
+from tests.e2e.many_machines import eventually
+from tests.ingest_house import open_house
+from tests.opensearch_collection import opened
+from tests.photo_documents import COLLECTION, SPACES, WHOLE, photo, unit
+from tests.pictures import jpeg
+
+STORED = WriteStatus.STORED
+
+
+OTHER = replace(WHOLE, provenance="f" * 64)
+
+
+def move(client: Client, alias: str, *, spaces: tuple[Any, ...] = SPACES, number: int = 2) -> None:
+    settings = OpenSearchSettings()
+    client.indices.create(index=f"{alias}.00000{number}", body=index_body(spaces, root="", settings=settings))
+    remove, add = (
+        {verb: {"index": f"{alias}.00000{n}", "alias": alias}} for verb, n in (("remove", number - 1), ("add", number))
+    )
+    client.indices.update_aliases(body={"actions": [remove, add]})
+
+
+def test_writes_go_to_the_generation_that_the_alias_names_now_and_questions_follow(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.write([photo("old.jpg")])
+        move(client, alias)
+        assert index.write([photo("new.jpg")]) == [STORED], "at once, though the index remembers the first generation"
+        assert client.count(index=f"{alias}.000002")["count"] == 1
+        client.indices.delete(index=f"{alias}.000001")
+        answer = index.search(IndexQuery(COLLECTION, EverythingClause()))
+        assert [match.photo_id for match in answer.matches] == ["new.jpg"]
+        assert index.get(COLLECTION, "new.jpg").version == 1
+        with pytest.raises(NotFound):
+            index.get(COLLECTION, "old.jpg")
+
+
+def test_vectors_never_get_into_a_generation_that_was_made_in_another_way(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.write([photo("old.jpg")])
+        move(client, alias, spaces=(OTHER, *SPACES[1:]))
+        with pytest.raises(ProvenanceMismatch, match="f" * 64):
+            index.write([photo("new.jpg"), photo("second.jpg")])
+        client.indices.refresh(index=f"{alias}.000002")
+        assert client.count(index=f"{alias}.000002")["count"] == 0
+        renewed = photo("new.jpg", provenances={space.name: space.provenance for space in SPACES} | {WHOLE.name: "f" * 64})
+        assert index.write([renewed]) == [STORED]
+        with pytest.raises(ProvenanceMismatch):
+            index.search(IndexQuery(COLLECTION, VectorClause(WHOLE.name, WHOLE.provenance, unit(1, 1, 32)[0])))
+
+
+def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces_and_then_with_more(
+    opensearch: str, tmp_path: Path
+) -> None:
+    with (
+        opened(opensearch, spaces=(), collection="other") as (index, client, other),
+        open_house(tmp_path, store=index) as house,
+    ):
+        alias = f"{other.partition('.')[0]}.{COLLECTION}"
+
+        def put(photo_id: str) -> Sequence[str]:
+            told = PhotoEventMessage(
+                event_id=photo_id,
+                kind=PHOTO_EVENT_KIND_UPLOADED,
+                photo_id=photo_id,
+                collection=COLLECTION,
+                version=1,
+                data=jpeg(60, 40),
+            )
+            [result] = house.put(told).results
+            assert (result.status, result.message) == (EVENT_STATUS_STORED, "")
+            document_id = hashlib.sha256(f"{COLLECTION}/{photo_id}".encode()).hexdigest()
+            return client.get(index=alias, id=document_id)["_source"]["spaces"]
+
+        first = put("first.jpg")
+        offered = [space for bundle in house.embedder.describe() for space in bundle.spaces]
+        few = tuple(space for space in offered if space.name in first[1:])
+        move(client, alias, spaces=few)
+        assert put("second.jpg") == first[1:], "at once, though both the service and the index remember the space"
+        eventually("the index knows the generation", lambda: index.spaces(COLLECTION) == few)
+        assert put("third.jpg") == first[1:]
+        move(client, alias, spaces=tuple(offered), number=3)
+        counted = iter(range(1_000))
+        eventually("photos get vectors of every space", lambda: put(f"{next(counted)}.jpg") == first, within_s=60)
+        assert not house.failures()
+
+
+def test_a_document_of_a_space_that_is_gone_is_stored_without_it_and_one_of_no_space_is_refused(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        move(client, alias, spaces=SPACES[1:])
+        assert index.write([photo("known.jpg")]) == [STORED]
+        assert index.spaces_of(COLLECTION, "known.jpg") == [space.name for space in SPACES[1:]]
+        strange = replace(WHOLE, layer="strange")
+        with pytest.raises(InvalidArgument, match="strange"):
+            index.write([photo("strange.jpg", spaces=(strange,))])
+
+
+def test_a_collection_that_was_removed_is_not_made_again_by_a_write(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.write([photo("a.jpg")])
+        client.indices.delete(index=f"{alias}.000001")
+        with pytest.raises(NotFound, match="'photos'"):
+            index.write([photo("b.jpg")])
+        assert not client.indices.exists(index=f"{alias}*", params={"allow_no_indices": "false"})
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        assert index.write([photo("b.jpg")]) == [STORED]
