@@ -16,8 +16,8 @@ from miradouro.core.document import Place
 from miradouro.core.event import PhotoEvent, SourceRecord
 from miradouro.ingest.backfill import Checkpoint, CheckpointFile, Job, backfill
 from miradouro.ingest.cloud_event import event_of
-from moto.server import ThreadedMotoServer
 
+from tests.cloud_storage import s3_service
 from tests.e2e.command import run
 from tests.kafka_records import records_of
 from tests.pictures import jpeg
@@ -36,17 +36,10 @@ def topic(kafka: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an S3 server with a bucket `photos`."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        endpoint = "http://{}:{}".format(*server.get_host_and_port())
-        monkeypatch.setenv("MIRADOURO_S3_ENDPOINT", endpoint)
-        yield endpoint
-    finally:
-        server.stop()
+    """The URL of an S3 server with an empty bucket `photos`."""
+    with s3_service() as cloud:
+        monkeypatch.setenv("MIRADOURO_S3_ENDPOINT", cloud.endpoint)
+        yield cloud.endpoint
 
 
 @pytest.fixture
@@ -83,7 +76,6 @@ def test_a_folder_is_published_as_events_publish_does(kafka: str, topic: str, tm
 
 def test_a_bucket_is_published_with_its_sidecars_and_ingest_finds_the_photos(kafka: str, topic: str, bucket: str) -> None:
     files = fsspec.filesystem("s3", endpoint_url=bucket, skip_instance_cache=True)
-    files.mkdir("photos")
     picture = jpeg()
     objects = {
         "2024/a b+é%20.jpg": picture,
