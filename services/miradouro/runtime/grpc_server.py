@@ -35,6 +35,7 @@ from miradouro.runtime.settings import ServerSettings
 INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
 FLUSH_GRACE_S = 0.2  # after the last handler: its answer may still be on the way out
 NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled and let go of what they use
+_ENDLESS_S = 24 * 3_600.0
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
 MAX_CHECKS, MAX_WATCHERS = HEALTH_CALLS // 2, HEALTH_CALLS // 4
 
@@ -79,10 +80,14 @@ class RunningServer:
     async def _stop(self, grace_s: float) -> None:
         until = time.monotonic() + grace_s
         await self._drain()
-        stopping = asyncio.ensure_future(self._server.stop(grace_s))
+        # Its own grace period never ends: where two of them do at the same moment, grpc.aio cancels the calls of a server that
+        # it has destroyed, and the process with them.
+        stopping = asyncio.ensure_future(self._server.stop(_ENDLESS_S))
         await self._wait_for_handlers(until)
         # Watchers of the health service never hang up by themselves: they get no longer than the last answer needs.
-        await self._server.stop(min(FLUSH_GRACE_S, max(0.0, until - time.monotonic())))
+        _, open_calls = await asyncio.wait({stopping}, timeout=min(FLUSH_GRACE_S, max(0.0, until - time.monotonic())))
+        if open_calls:
+            await self._server.stop(None)
         await stopping
         await self._wait_for_handlers(time.monotonic() + NOTICE_S)
         if self._dispatcher.active:
