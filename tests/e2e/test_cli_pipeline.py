@@ -57,6 +57,10 @@ def test_a_failure_is_told_with_its_step_and_where_the_photo_goes(photo, tmp_pat
     assert told["failure"]["reason"] == "not_a_photo"
     (tmp_path / "bad.json").write_text("{")
     assert run("pipeline", "simulate", photo, "--sidecar", tmp_path / "bad.json").out.splitlines() == ["goes to the failures"]
+    (tmp_path / "bad.json").write_text(json.dumps({"title": "t" * 2_000}))
+    failure = json.loads(run("pipeline", "simulate", photo, "--sidecar", tmp_path / "bad.json", "--json").out)["failure"]
+    assert failure["reason"] == "bad_sidecar"
+    assert "bad.json: title: 2,000 characters" in failure["message"]
 
 
 def test_what_a_step_skips_ignores_or_lacks_is_told(photo, tmp_path, monkeypatch):

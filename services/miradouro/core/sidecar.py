@@ -5,24 +5,26 @@
 Every key may be left out or null; other keys are left alone, for other programs may keep theirs there too.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import Origin, Place, TakenAt
 from miradouro.core.errors import BadPhoto, InvalidArgument
-from miradouro.core.event import MAX_VERSION, check_place
+from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, check_event, check_place
 
 MAX_SIDECAR_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a sidecar tells; `version` is None unless it counts versions itself."""
+    """What a sidecar tells; `version` is None unless it counts versions itself. `name` is that of its file, empty for none."""
 
+    name: str = ""
     title: str = ""
     caption: str = ""
     tags: tuple[str, ...] = ()
@@ -31,6 +33,9 @@ class Sidecar:
     place: Place | None = None
     taken_at: TakenAt | None = None
     version: int | None = None
+
+
+_TOLD = {one.name for one in fields(Sidecar)}
 
 
 class _PlaceJson(BaseModel):
@@ -64,6 +69,7 @@ def parse_sidecar(data: bytes, *, name: str) -> Sidecar:
         place = ".".join(str(part) for part in wrong["loc"])
         raise bad_sidecar(name, f"{place}: {wrong['msg']}" if place else wrong["msg"]) from exc
     return Sidecar(
+        name=name,
         title=told.title or "",
         caption=told.caption or "",
         tags=tuple(told.tags or ()),
@@ -73,6 +79,43 @@ def parse_sidecar(data: bytes, *, name: str) -> Sidecar:
         taken_at=_taken_at(told.taken_at, name) if told.taken_at else None,
         version=told.version,
     )
+
+
+def event_of_photo(
+    sidecar: Sidecar,
+    *,
+    event_id: str,
+    collection: str,
+    photo_id: str,
+    version: int,
+    uri: str,
+    kind: EventKind = EventKind.UPLOADED,
+    origin: Origin | None = None,
+) -> PhotoEvent:
+    """The event of a photo with `sidecar` beside it. Raises InvalidArgument, or BadPhoto where the sidecar is at fault."""
+    try:
+        return check_event(
+            PhotoEvent(
+                event_id=event_id,
+                kind=kind,
+                collection=collection,
+                photo_id=photo_id,
+                version=version,
+                uri=uri,
+                title=sidecar.title,
+                caption=sidecar.caption,
+                tags=sidecar.tags,
+                owner=sidecar.owner,
+                attributes=sidecar.attributes,
+                place=sidecar.place,
+                taken_at=sidecar.taken_at,
+                origin=origin,
+            )
+        )
+    except InvalidArgument as exc:
+        if sidecar.name and re.split(r"[.\[]", exc.field)[0] in _TOLD:
+            raise bad_sidecar(sidecar.name, exc.message) from exc
+        raise
 
 
 def bad_sidecar(name: str, what: str) -> BadPhoto:

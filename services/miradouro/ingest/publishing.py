@@ -12,9 +12,9 @@ from miradouro.adapters.folder.walk import File
 from miradouro.adapters.location import Listed, Location, Unlisted
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import DEFAULT_COLLECTION, EventKind, PhotoEvent, SourceRecord, check_collection, check_event
+from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, SourceRecord, check_collection, check_event
 from miradouro.core.ports import Refused
-from miradouro.core.sidecar import Sidecar, parse_sidecar
+from miradouro.core.sidecar import Sidecar, event_of_photo, parse_sidecar
 from miradouro.ingest.cloud_event import event_of
 
 _NS_PER_MS = 1_000_000
@@ -69,22 +69,14 @@ def _event_of_listed(listed: Listed, collection: str) -> PhotoEvent:
     version = told.version or listed.modified_ms
     if version is None:
         raise InvalidArgument("version", "nobody tells when it was changed last; write a version into its sidecar")
-    event = PhotoEvent(
-        _event_id(collection, listed.photo_id, version),
-        EventKind.UPLOADED,
-        collection,
-        listed.photo_id,
-        version,
+    return event_of_photo(
+        told,
+        event_id=_event_id(collection, listed.photo_id, version),
+        collection=collection,
+        photo_id=listed.photo_id,
+        version=version,
         uri=listed.uri,
-        title=told.title,
-        caption=told.caption,
-        tags=told.tags,
-        owner=told.owner,
-        attributes=told.attributes,
-        place=told.place,
-        taken_at=told.taken_at,
     )
-    return check_event(event)
 
 
 def _event_id(collection: str, photo_id: str, version: int) -> str:

@@ -10,10 +10,10 @@ from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
-from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import ingest
 from miradouro.core.ports import Embedder
-from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, parse_sidecar
+from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
 from miradouro.ingest.service import spaces_for_new
 from miradouro.processors.guarded_step import StepRun
 from miradouro.processors.pipeline_file import Pipeline
@@ -79,20 +79,13 @@ def _event(path: Path, sidecar: Path | None, collection: str) -> PhotoEvent:
     beside = path.with_suffix(".json")
     chosen = sidecar or (beside if beside.is_file() and beside != path else None)
     told = _sidecar(chosen) if chosen else Sidecar()
-    return PhotoEvent(
+    return event_of_photo(
+        told,
         event_id="simulated",
-        kind=EventKind.UPLOADED,
         collection=collection,
         photo_id=path.name,
         version=told.version or 1,
         uri=file_uri(os.path.abspath(path)),
-        title=told.title,
-        caption=told.caption,
-        tags=told.tags,
-        owner=told.owner,
-        attributes=told.attributes,
-        place=told.place,
-        taken_at=told.taken_at,
     )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, file_of, inode, is_photo, photo_id_of, sha256_of, walk
 from miradouro.core.document import Origin
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
-from miradouro.core.event import EventKind, PhotoEvent, check_event
+from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.fingerprint import sha256
 from miradouro.core.ports import Ignored, OriginState, Refused, SourceItem, Unchanged
-from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, parse_sidecar
+from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
 
 # A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
 # remembered with the time 0, so that the next run compares its contents instead of trusting its time.
@@ -209,28 +209,16 @@ class FolderSource:
         return beside == origin.sidecar_sha256 and sha256_of(file.path) == state.sha256
 
     def _changed(self, file: File, state: OriginState | None, sidecar: Sidecar, version: int, origin: Origin) -> PhotoEvent:
-        event = PhotoEvent(
+        return event_of_photo(
+            sidecar,
             event_id=self._event_id(file.photo_id, version),
             kind=EventKind.UPDATED if state and not state.deleted else EventKind.UPLOADED,
             collection=self._collection,
             photo_id=file.photo_id,
             version=version,
             uri=self._file_uri(file.path),
-            title=sidecar.title,
-            caption=sidecar.caption,
-            tags=sidecar.tags,
-            owner=sidecar.owner,
-            attributes=sidecar.attributes,
-            place=sidecar.place,
-            taken_at=sidecar.taken_at,
             origin=origin,
         )
-        try:
-            return check_event(event)
-        except InvalidArgument as exc:
-            if exc.field == "photo_id" or not file.sidecar:
-                raise
-            raise bad_sidecar(_shown(file.sidecar), exc.message) from exc
 
     def _deleted(self, state: OriginState) -> PhotoEvent:
         version = state.version + 1
