@@ -48,10 +48,10 @@ def demo(
     configuration = Configuration(standalone=settings_of(data=data))
     tour = _tour(place, photos, data)
     with (
-        open_all(configuration, registry=process_registry()) as (index, services),
-        running(services, listen=ANY_PORT, settings=load(ServerSettings)) as server,
+        open_all(configuration, registry=process_registry()) as parts,
+        running(parts.services, listen=ANY_PORT, settings=load(ServerSettings)) as server,
     ):
-        index.set_address(server.target)
+        parts.index.set_address(server.target)
         _take(tour, server.target)
     if serve:
         click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on.")

@@ -18,7 +18,7 @@ from miradouro.runtime.grpc_server import serve as serve_grpc
 from miradouro.runtime.health import Health, Service, health_endpoint
 from miradouro.runtime.metrics import metrics_endpoint, process_registry
 from miradouro.runtime.security import ServerSecurity, server_security
-from miradouro.runtime.settings import OFF, HttpSettings, LogSettings, MetricsSettings, ServerSettings, load
+from miradouro.runtime.settings import HttpSettings, LogSettings, MetricsSettings, ServerSettings, load
 
 
 @click.group()
@@ -120,20 +120,21 @@ def ingest(listen: str | None) -> None:
 @click.option("--http", metavar="HOST:PORT", help="Address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
 def query(listen: str | None, http: str | None) -> None:
     """Answer questions from OpenSearch, over gRPC and HTTP, and show the page."""
-    from miradouro.query.composition import open_query, open_query_door
-    from miradouro.query.http_door import check_http_address
+    from miradouro.query.composition import open_query
+    from miradouro.query.http_door import check_http_address, running_http_door
     from miradouro.query.settings import QuerySettings
 
     logs.configure(load(LogSettings))
     settings, door_settings = load(QuerySettings), load(HttpSettings)
     page, page_setting = (door_settings.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
-    if page not in OFF:
-        check_http_address(page, setting=page_setting, http=door_settings, security=server_security())
+    check_http_address(page, setting=page_setting, http=door_settings, security=server_security())
     with (
         _process("SearchService", option=listen, listen=settings.query_listen, setting="MIRADOURO_QUERY_LISTEN") as process,
         open_query(settings, security=process.security, registry=process.registry) as parts,
-        open_query_door(
-            parts,
+        running_http_door(
+            search=parts.search,
+            failures=parts.failures,
+            pictures=parts.pictures,
             listen=page,
             setting=page_setting,
             server=process.server,

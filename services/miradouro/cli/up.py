@@ -27,34 +27,31 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
     folders = _folders(photos)
     from miradouro.cli.progress import shown_watch
     from miradouro.ingest.folder_watch import watching
-    from miradouro.ingest.service import IngestService
-    from miradouro.query.http_door import check_http_address
+    from miradouro.query.http_door import check_http_address, running_http_door
     from miradouro.runtime.addresses import Address, guarded_address
     from miradouro.runtime.grpc_server import serve
     from miradouro.runtime.health import health_endpoint
     from miradouro.runtime.metrics import metrics_endpoint, process_registry
     from miradouro.runtime.security import server_security
-    from miradouro.runtime.settings import OFF, HttpSettings, MetricsSettings, ServerSettings, load
+    from miradouro.runtime.settings import HttpSettings, MetricsSettings, ServerSettings, load
     from miradouro.standalone.composition import open_all
     from miradouro.standalone.configuration import Configuration
-    from miradouro.standalone.http_door import open_http_door
 
     configuration = Configuration(standalone=settings_of(data=data, offline=offline))
     server, metrics, door_settings, security = load(ServerSettings), load(MetricsSettings), load(HttpSettings), server_security()
     where, setting = (configuration.standalone.listen, "MIRADOURO_LISTEN") if listen is None else (listen, "--listen")
     page, page_setting = (door_settings.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
     guarded_address(where, setting=setting, missing=security.missing)  # refused before any model is loaded
-    if page not in OFF:
-        check_http_address(page, setting=page_setting, http=door_settings, security=security)
+    check_http_address(page, setting=page_setting, http=door_settings, security=security)
     registry = process_registry()
     with (
         metrics_endpoint(registry, metrics.metrics_listen),
         health_endpoint(metrics.health_listen, SERVICES) as health,
-        open_all(configuration, registry=registry) as (index, services),
-        open_http_door(
-            index,
-            services,
-            configuration,
+        open_all(configuration, registry=registry) as parts,
+        running_http_door(
+            search=parts.search,
+            failures=parts.ingest,
+            pictures=parts.pictures,
             listen=page,
             setting=page_setting,
             server=server,
@@ -63,7 +60,7 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
             registry=registry,
         ) as door,
         watching(
-            next(service.handlers for service in services if isinstance(service.handlers, IngestService)),
+            parts.ingest,
             folders,
             settings=configuration.ingest,
             excluded=[configuration.standalone.data_folder],
@@ -72,7 +69,7 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
     ):
 
         def tell(address: Address) -> None:
-            index.set_address(str(address.here))
+            parts.index.set_address(str(address.here))
             click.echo(f"ready: {address}" + (f"\npage: {door.url}" if door else ""))
             watched.start()
 
@@ -82,7 +79,7 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
                 door.drain(grace_s)
 
         serve(
-            services,
+            parts.services,
             listen=where,
             setting=setting,
             settings=server,

@@ -16,7 +16,7 @@ from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import ConfigurationError, FailedPrecondition
-from miradouro.query.http_door import running_http_door
+from miradouro.query.http_door import Failures
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
 from miradouro.query.pictures import Pictures
@@ -25,10 +25,9 @@ from miradouro.query.settings import QuerySettings
 from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service
-from miradouro.runtime.http_server import RunningHttp
 from miradouro.runtime.peers import Peer, watched
 from miradouro.runtime.security import ServerSecurity
-from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings, load
+from miradouro.runtime.settings import load
 from miradouro.runtime.tokens import Tokens
 from miradouro.v1 import search_service_pb2
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
@@ -42,6 +41,7 @@ class QueryParts:
 
     service: Service
     search: SearchService
+    failures: Failures
     pictures: Pictures
 
 
@@ -88,37 +88,9 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
         yield QueryParts(
             Service(descriptor, handlers, ready=lambda: peers.answer),
             handlers,
+            FailuresElsewhere(),
             Pictures(index=index, originals=originals, cache=cache),
         )
-
-
-@contextmanager
-def open_query_door(
-    parts: QueryParts,
-    *,
-    listen: str,
-    setting: str,
-    server: ServerSettings,
-    http: HttpSettings,
-    security: ServerSecurity,
-    registry: CollectorRegistry,
-) -> Iterator[RunningHttp | None]:
-    """The page and the HTTP door on `listen` while the block runs; None where that is off. Raises ConfigurationError."""
-    if listen in OFF:
-        yield None
-        return
-    with running_http_door(
-        search=parts.search,
-        failures=FailuresElsewhere(),
-        pictures=parts.pictures,
-        listen=listen,
-        setting=setting,
-        registry=registry,
-        server=server,
-        http=http,
-        security=security,
-    ) as door:
-        yield door
 
 
 def page_key_of(path: str, tokens: Tokens | None) -> bytes:

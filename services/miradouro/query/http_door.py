@@ -32,7 +32,7 @@ from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_server import RunningHttp, running_http
 from miradouro.runtime.metrics import HttpMetrics
 from miradouro.runtime.security import ServerSecurity, server_security
-from miradouro.runtime.settings import HttpSettings, ServerSettings
+from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
@@ -68,12 +68,16 @@ def running_http_door(
     server: ServerSettings | None = None,
     http: HttpSettings | None = None,
     security: ServerSecurity | None = None,
-) -> Iterator[RunningHttp]:
-    """Serves the door on `listen` while the block runs; on leaving, requests get the grace period of `server` to end.
+) -> Iterator[RunningHttp | None]:
+    """Serves the door on `listen` while the block runs, None where that is off; on leaving, requests get the grace period of
+    `server` to end.
 
     `setting` is the name by which errors call `listen`; `security` is that of the environment unless given.
     Raises ConfigurationError: the address is taken, or reaches beyond loopback without TLS, tokens and names.
     """
+    if listen in OFF:
+        yield None
+        return
     server, http, security = server or ServerSettings(), http or HttpSettings(), security or server_security()
     check_http_address(listen, setting=setting, http=http, security=security)
     door = _Door(search, failures, pictures, HttpMetrics(registry), server, http, security)
@@ -93,6 +97,8 @@ def running_http_door(
 
 def check_http_address(listen: str, *, setting: str, http: HttpSettings, security: ServerSecurity) -> None:
     """Raises ConfigurationError where `running_http_door` would for the address, before anything is loaded."""
+    if listen in OFF:
+        return
     address = guarded_address(listen, setting=setting, missing=security.missing)
     if not address.is_loopback and not http.host_names:
         raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
@@ -13,11 +14,25 @@ from miradouro.core.thumbnail import FOLDER
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.service import IngestService
 from miradouro.processors.pipeline_file import load_pipeline
+from miradouro.query.pictures import Pictures
+from miradouro.query.service import SearchService
+from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.grpc_server import Service
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.embedder_on_demand import open_embedder
-from miradouro.standalone.searching import search_service
+from miradouro.standalone.searching import originals, search_service
 from miradouro.v1 import ingest_service_pb2, search_service_pb2
+
+
+@dataclass(frozen=True)
+class AllParts:
+    """The services, what their HTTP door needs beside them, and the index, to tell it the address."""
+
+    index: SqliteIndex
+    services: list[Service]
+    ingest: IngestService
+    search: SearchService
+    pictures: Pictures
 
 
 @contextmanager
@@ -64,8 +79,8 @@ def open_ingest(configuration: Configuration, *, writer: bool = True) -> Iterato
 
 
 @contextmanager
-def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> Iterator[tuple[SqliteIndex, list[Service]]]:
-    """Every service on one index and one embedder, its networks loaded and run once; and the index, to tell it the address.
+def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> Iterator[AllParts]:
+    """Every service on one index and one embedder, its networks loaded and run once.
 
     Raises StoreLocked, FailedPrecondition, Corrupt, BadBundle, ConfigurationError.
     """
@@ -78,15 +93,19 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
         parts = embedder.start()
         with ingest_service(index, parts.embedder, configuration, registry=registry) as ingest:
             search = search_service(index, parts.embedder, configuration, registry=registry)
+            pictures = Pictures(
+                index=index,
+                originals=originals(index, configuration),
+                cache=ThumbnailCache(configuration.standalone.data_folder / FOLDER),
+                limits=configuration.limits,
+            )
             ingest_wire, search_wire = ingest_service_pb2.DESCRIPTOR, search_service_pb2.DESCRIPTOR
+            services = [
+                parts.service,
+                Service(ingest_wire.services_by_name["IngestService"], ingest, ready=parts.service.ready),
+                Service(search_wire.services_by_name["SearchService"], search),
+            ]
             try:
-                yield (
-                    index,
-                    [
-                        parts.service,
-                        Service(ingest_wire.services_by_name["IngestService"], ingest, ready=parts.service.ready),
-                        Service(search_wire.services_by_name["SearchService"], search),
-                    ],
-                )
+                yield AllParts(index, services, ingest, search, pictures)
             finally:
                 embedder.abandon()  # what still waits to be embedded is dropped: nobody waits for it any more
