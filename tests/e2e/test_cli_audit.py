@@ -304,12 +304,13 @@ def test_letters_that_are_not_those_of_their_records_are_told(deserted: Town) ->
 def test_a_person_reads_which_invariant_is_broken_and_by_what(deserted: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in deserted.environment.items():
         monkeypatch.setenv(name, value)
-    done = run("audit", "events", "--settled")
+    done = run("audit", "events", "--settled", "--seed", 7)
     assert done.code == 1
     lines = done.out.splitlines()
     assert lines[0].startswith("I1 event_lost: ")
     assert {line.split(" version 1 at ")[0] for line in lines[1:3]} == {f"    {COLLECTION}/{name}.jpg" for name in "ab"}
     assert lines[-1] == "broken: I1, I4"
+    assert lines[-2].endswith("(seed 7)")
     monkeypatch.setenv("MIRADOURO_KAFKA_TOPIC", "no-such-topic")
     done = run("audit", "events")
     assert done.code == 1

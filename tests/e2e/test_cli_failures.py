@@ -47,6 +47,16 @@ def test_failures_are_listed_with_their_reasons_and_tried_again_with_and_without
         assert [one["photo_id"] for one in run("failures", "--data", data, "--json").json["failures"]] == ["c.jpg"]
 
 
+def test_nothing_is_pulled_offline(tmp_path, monkeypatch):
+    photos, data = make_photos(tmp_path / "photos", ["good.jpg"]), tmp_path / "data"
+    (photos / "a.jpg").write_bytes(b"broken")
+    run("index", photos, "--data", data)
+    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path / "models"))
+    done = run("retry", "--data", data, "--offline")
+    assert (done.code, done.out) == (1, "")
+    assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
+
+
 def test_without_an_index_there_is_nothing_to_list(tmp_path):
     done = run("failures", "--data", tmp_path / "data")
     assert (done.code, "index" in done.err) == (1, True)

@@ -47,6 +47,20 @@ def test_another_sidecar_may_be_tried_and_lines_are_printed_for_people(photo, tm
     assert "  efficientnet-lite0/features: 1 x 1280, begins " in done.out
 
 
+def test_the_collection_is_that_of_the_document_and_has_to_be_a_legal_name(photo):
+    assert run("pipeline", "simulate", photo, "--collection", "other", "--json").json["document"]["collection"] == "other"
+    refused = run("pipeline", "simulate", photo, "--collection", "Other")
+    assert (refused.code, refused.out) == (1, "")
+    assert "'Other' is not a collection name" in refused.err
+
+
+def test_nothing_is_pulled_offline(photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path / "models"))
+    done = run("pipeline", "simulate", photo, "--offline")
+    assert (done.code, done.out) == (1, "")
+    assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
+
+
 def test_a_failure_is_told_with_its_step_and_where_the_photo_goes(photo, tmp_path):
     photo.write_bytes(b"broken")
     done = run("pipeline", "simulate", photo, "--json")

@@ -30,7 +30,8 @@ def test_every_figure_has_its_formula_and_a_source_that_is_told():
 
 
 def test_regions_and_spaces_are_chosen():
-    all_of_them, whole = figures(), figures("--no-regions")
+    all_of_them, whole = figures("--regions"), figures("--no-regions")
+    assert all_of_them == figures()
     vectors = "one photo, in each copy: vectors"
     assert all_of_them[vectors] == 4 * (1_280 + 64 + 128 + 256 + 512 + 512 + 14 * 512)
     assert whole[vectors] == 4 * (1_280 + 64 + 128 + 256 + 512 + 512)
@@ -46,6 +47,12 @@ def test_replicas_engine_and_machines_change_the_cluster():
     assert figures("--in-memory", 0.5)["OpenSearch: page cache"] == pytest.approx(once["OpenSearch: page cache"] / 2)
     assert "OpenSearch: native memory" in figures("--engine", "faiss")
     assert "faiss was never run by the makers" in run(*SMALL, "--engine", "faiss").out
+
+
+def test_cores_of_a_node_and_the_precision_change_what_is_needed():
+    busy = ("--queries", 1_000)
+    assert figures(*busy, "--node-cores", 2)["OpenSearch: data nodes"] > figures(*busy)["OpenSearch: data nodes"]
+    assert figures("--precision", "fp32")["embedding: cores"] > figures("--precision", "int8")["embedding: cores"]
 
 
 def test_a_gpu_without_a_rate_is_told_as_unknown():
@@ -86,6 +93,8 @@ def test_more_shards_than_a_collection_may_have_are_told():
         (["--cpu-rate", "-2"], "--cpu-rate: -2 makes no plan"),
         (["--shard-size", "0"], "--shard-size: 0 makes no plan; allowed: 1 GB to"),
         (["--node-memory", "1"], "--node-memory: 1e+09 makes no plan; allowed: 4 GB"),
+        (["--node-cores", "0"], "--node-cores: 0 makes no plan; allowed: 1 to"),
+        (["--precision", "fp16"], "'fp16' is not one of 'int8', 'fp32'"),
         (["--node-disk", "nan"], "--node-disk: nan makes no plan"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

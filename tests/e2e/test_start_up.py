@@ -54,6 +54,7 @@ def refused(*words: object, **environment: str) -> str:
         (QUERY, {"MIRADOURO_OPENSEARCH_USERNAME": "ana"}, "MIRADOURO_OPENSEARCH_PASSWORD_FILE is not set"),
         (QUERY, {"MIRADOURO_PAGE_KEY_FILE": "/nowhere"}, "MIRADOURO_PAGE_KEY_FILE='/nowhere'"),
         (QUERY, {"MIRADOURO_HTTP_LISTEN": "0.0.0.0:0"}, "MIRADOURO_HTTP_LISTEN='0.0.0.0:0' reaches beyond this machine"),
+        ((*QUERY, "--http", "0.0.0.0:0"), {}, "--http='0.0.0.0:0' reaches beyond this machine"),
         (("serve", "query", "--listen", "0.0.0.0:0"), {}, "MIRADOURO_TLS_KEY_FILE, MIRADOURO_TOKEN_FILE"),
         (("up", "--listen", "127.0.0.1:0", "--data", "/proc/nowhere"), {}, "MIRADOURO_DATA_DIR"),
     ],

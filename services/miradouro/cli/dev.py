@@ -32,6 +32,8 @@ def engines(*, kafka: bool, opensearch: bool, brokers: int, folder: Path) -> Non
     """
     from miradouro.development.engines import start_kafka, start_opensearch
 
+    if not (kafka or opensearch):
+        raise click.UsageError("nothing is left to run; leave out --no-kafka or --no-opensearch")
     stop = {signal.SIGINT, signal.SIGTERM}
     with ExitStack() as running:
         if kafka:
