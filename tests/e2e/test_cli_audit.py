@@ -278,7 +278,7 @@ def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Town
 
 
 def test_letters_that_are_not_those_of_their_records_are_told(deserted: Town) -> None:
-    def letter(value: bytes, partition: int, offset: int, reason: str = "not_an_event") -> None:
+    def letter(value: bytes, partition: object, offset: object, reason: str = "not_an_event") -> None:
         told = {"topic": deserted.kafka.kafka_topic, "partition": str(partition), "offset": str(offset), "reason": reason}
         headers = [(f"miradouro-{name}", text.encode()) for name, text in told.items()]
         deserted.producer.send(deserted.kafka.kafka_dead_topic, key=b"x", value=value, headers=headers).get(timeout=30)
@@ -299,6 +299,13 @@ def test_letters_that_are_not_those_of_their_records_are_told(deserted: Town) ->
     letter(b"?", 0, 10_000)
     told = json.loads(deserted.audit("--sample", 0, "--settled").out)
     assert told["counts"] == {"event_lost": 2, "dead_letter_altered": 1, "dead_letter_unfounded": 1}
+    for place in ((0, 2**63), (2**31, 0), (-1, 0), ("9" * 5_000, "x" * 5_000)):
+        letter(b"?", *place)
+    told = json.loads(deserted.audit("--sample", 0, "--settled").out)
+    assert told["counts"] == {"event_lost": 2, "dead_letter_altered": 1, "dead_letter_unfounded": 5}
+    unfounded = [one for one in told["violations"] if one["name"] == "dead_letter_unfounded"]
+    assert sum("names partition '0', offset '9223372036854775808'" in one["message"] for one in unfounded) == 1
+    assert max(len(one["message"]) for one in unfounded) < 400
 
 
 def test_a_person_reads_which_invariant_is_broken_and_by_what(deserted: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,7 @@ def _lines(report: "Report") -> Iterator[str]:
         shown = [one for one in report.violations if one.name == name]
         yield f"{NAMES[name][0]} {name}: {NAMES[name][1]}"
         for one in shown:
-            yield printable(f"    {_subject(one)}: {one.message}")
+            yield printable(f"    {_subject(one)}{one.message}")
         if (more := report.counts[name] - len(shown)) > 0:
             yield f"    and {more:,} more"
     for what in report.unproven:
@@ -142,4 +142,5 @@ def _lines(report: "Report") -> Iterator[str]:
 def _subject(one: "Violation") -> str:
     photo = f"{one.collection}/{one.photo_id} version {one.version}" if one.photo_id else ""
     record = f"partition {one.partition}, offset {one.offset}" if one.offset >= 0 else ""
-    return " at ".join(part for part in (photo, record) if part)
+    subject = " at ".join(part for part in (photo, record) if part)
+    return f"{subject}: " if subject else ""

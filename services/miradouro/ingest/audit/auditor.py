@@ -22,6 +22,7 @@ from miradouro.ingest.audit.ledger import Ledger
 from miradouro.ingest.audit.vectors import VectorAudit
 from miradouro.ingest.cloud_event import item_of
 
+_MAX_DIGITS = 18  # a number of more may not fit into 64 bits
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
 
@@ -101,13 +102,14 @@ def _read_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, prog
             continue  # of a call, or a note that older letters are settled
         report.letters += 1
         digest = headers.get("miradouro-value-sha256") or hashlib.sha256(one.record.value or b"").hexdigest()
-        place = _number(headers.get("miradouro-partition")), _number(headers.get("miradouro-offset"))
-        ledger.add_letter(*place, headers.get("miradouro-reason", ""), digest)
-
-
-def _number(text: str | None) -> int:
-    """What a header tells; a number that no record has when it tells none."""
-    return int(text) if text and text.isdecimal() else 2**62
+        place = [headers.get("miradouro-partition", ""), headers.get("miradouro-offset", "")]
+        if not all(told.isdecimal() and len(told) <= _MAX_DIGITS for told in place):
+            letter = f"the letter at offset {one.record.offset} of partition {one.record.partition}"
+            told = f"{letter} names partition {place[0]!r:.100}, offset {place[1]!r:.100}: no record can have these"
+            report.found(Violation("dead_letter_unfounded", told))
+            continue
+        partition, offset = map(int, place)
+        ledger.add_letter(partition, offset, headers.get("miradouro-reason", ""), digest)
 
 
 def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: Report) -> None:
