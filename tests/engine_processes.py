@@ -11,15 +11,15 @@ import shutil
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from miradouro.development.engines import start_kafka, start_opensearch
+from miradouro.development.engines import Kafka, OpenSearch, start_kafka, start_opensearch
 
 _FOLDER = "MIRADOURO_TEST_ENGINES_FOLDER"  # from pytest's first process to its workers
 _END_TIMEOUT_S = 30.0
-_held: list[object] = []  # a process object that goes while its process runs is a warning
+_started_here: list[Kafka | OpenSearch] = []
 
 
 def begin() -> None:
@@ -30,11 +30,20 @@ def begin() -> None:
 
 def end() -> None:
     """Ends what was started; called by pytest's first process, after its workers."""
+    for engine in _started_here:
+        engine.stop()
     folder = Path(os.environ.pop(_FOLDER))
     for told in folder.glob("*.json"):
         for pid in json.loads(told.read_text())["pids"]:
             _end_process(pid)
     shutil.rmtree(folder)
+
+
+def leave() -> None:
+    """Called by pytest's workers as they end: what they started goes on for the others, and is ended by the first process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # that processes still run
+        _started_here.clear()
 
 
 def kafka() -> str:
@@ -49,13 +58,13 @@ def opensearch() -> str:
 
 def _start_kafka(folder: Path) -> tuple[str, list[int]]:
     cluster = start_kafka(folder)
-    _held.append(cluster)
+    _started_here.append(cluster)
     return cluster.bootstrap, [broker.pid for broker in cluster.brokers]
 
 
 def _start_opensearch(folder: Path) -> tuple[str, list[int]]:
     node = start_opensearch(folder)
-    _held.append(node)
+    _started_here.append(node)
     return node.url, [node.pid]
 
 
@@ -71,13 +80,11 @@ def _started(name: str, start: Callable[[Path], tuple[str, list[int]]]) -> str:
 
 
 def _end_process(pid: int) -> None:
-    """Ends a process that a worker started, which may have ended since; it is nobody's child any more, or ours."""
+    """Ends a process that a worker started, which may have ended since; it is nobody's child any more."""
     deadline = time.monotonic() + _END_TIMEOUT_S
     try:
         os.kill(pid, signal.SIGTERM)
         while time.monotonic() < deadline:
-            with suppress(ChildProcessError):  # a worker's child: init takes care of it
-                os.waitpid(pid, os.WNOHANG)
             os.kill(pid, 0)
             time.sleep(0.1)
         os.kill(pid, signal.SIGKILL)
