@@ -22,13 +22,16 @@ START_S = 60.0
 ANSWER_S = 60.0
 STOP_S = 30.0
 POLL_S = 0.1
+SOME_PHOTOS_FAILED = 3  # exit status
 MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 COMMAND = str(Path(sys.executable).with_name("miradouro"))
 
 
 def command(*words: str, **environment: str) -> Any:
     """What `miradouro WORDS --json` prints, parsed. Raises CalledProcessError when it fails; its log goes to standard error."""
-    done = subprocess.run([COMMAND, *words, "--json"], stdout=subprocess.PIPE, check=True, env={**os.environ, **environment})
+    done = subprocess.run([COMMAND, *words, "--json"], stdout=subprocess.PIPE, check=False, env={**os.environ, **environment})
+    if done.returncode not in (0, SOME_PHOTOS_FAILED):
+        done.check_returncode()
     return json.loads(done.stdout)
 
 

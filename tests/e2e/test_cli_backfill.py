@@ -96,7 +96,7 @@ def test_a_bucket_is_published_with_its_sidecars_and_ingest_finds_the_photos(kaf
         files.pipe_file(f"photos/{name}", data)
     for _ in range(2):
         done = run("backfill", "s3://photos")
-        assert (done.code, done.out) == (1, "published 4, refused 2\n"), done.err
+        assert (done.code, done.out) == (3, "published 4, refused 2\n"), done.err
         assert "nameless//: " in done.err
         assert "2024/c.jpg: photo: sidecar 2024/c.json: " in done.err
     events = published(kafka, topic)

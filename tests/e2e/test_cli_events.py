@@ -71,7 +71,7 @@ def test_written_events_are_published_and_wrong_ones_are_told_by_their_line(kafk
     ]
     (tmp_path / "events.jsonl").write_text("\n".join(lines))
     done = run("events", "publish", tmp_path / "events.jsonl")
-    assert (done.code, done.out) == (1, "published 1, refused 3\n")
+    assert (done.code, done.out) == (3, "published 1, refused 3\n")
     for told in ("line 3: ", "line 4: photoversion", "line 5: source"):
         assert told in done.err
     assert published(kafka, topic) == [PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg")]

@@ -40,11 +40,15 @@ def test_failures_are_listed_with_their_reasons_and_tried_again_with_and_without
         assert run("failures", "--data", data, "--json").json["failures"] == listed[1:]
         (photos / "b\n.jpg").write_bytes(jpeg(240, 200, seed=6))
         done = run("retry", "--data", data, "--collection", "photos")
-        assert done.code == 0
+        assert done.code == 3
         assert done.out.splitlines()[0] == "stored: photos: b\\n.jpg"
         assert done.out.splitlines()[1].startswith("failed: photos: c.jpg: ")
         assert done.out.splitlines()[-1] == "1 stored, 0 settled, 1 failed, 0 impossible"
         assert [one["photo_id"] for one in run("failures", "--data", data, "--json").json["failures"]] == ["c.jpg"]
+        done = run("retry", "--data", data)
+        assert (done.code, done.err) == (1, "error: none of the 1 photos could be indexed\n")
+    (photos / "c.jpg").write_bytes(jpeg(240, 200, seed=7))
+    assert [run("retry", "--data", data).code for _ in range(2)] == [0, 0]
 
 
 def test_nothing_is_pulled_offline(tmp_path, monkeypatch):

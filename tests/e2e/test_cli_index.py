@@ -60,6 +60,14 @@ def test_a_second_run_changes_nothing_and_later_ones_only_what_differs(tmp_path)
     assert (collection["photos"], collection["deleted"], collection["failed"]) == (3, 0, 0)
 
 
+def test_the_exit_status_tells_that_some_photos_failed_until_they_are_mended_or_gone(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
+    (photos / "b.jpg").write_bytes(b"broken")
+    assert [run("index", photos, "--data", data).code for _ in range(2)] == [3, 3]
+    (photos / "b.jpg").unlink()
+    assert run("index", photos, "--data", data).code == 0
+
+
 def test_most_of_a_folder_vanishing_needs_prune(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "data"
     assert _index(photos, data) == (3, 0, 0, 0, 0)

@@ -153,6 +153,7 @@ def test_embedding_prints_unit_vectors_and_tags_and_what_is_wrong_with_a_file(in
     missing, good, bad = indexed.photos / "nowhere.jpg", indexed.photos / "one.jpg", indexed.photos / "broken.jpg"
     done = run("embed", missing, good, bad, "--json")
     rows = done.json
+    assert done.code == 3
     assert [set(row) for row in rows] == [{"path", "error", "vectors", "tags"}] * 3
     assert [row["path"] for row in rows] == [str(missing), str(good), str(bad)]
     assert "No such file" in rows[0]["error"]

@@ -1,6 +1,5 @@
 """`miradouro backfill`: tells Kafka of photos that were there before anybody told it."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
 
     Photos are named by URI, so ingest has to be allowed to read them. Sidecars count as in a folder. A photo's version is its
     sidecar's, or the time in ms at which the photo or its sidecar was changed last: to run it again changes nothing that did not
-    change. When it is interrupted the next run goes on. Exits with 1 when something could not be published; everything else
+    change. When it is interrupted the next run goes on. Exits with 3 when some of it could not be published; everything else
     is then.
     """
     import platformdirs
@@ -45,6 +44,7 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
     from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
     from miradouro.adapters.location import Location
     from miradouro.adapters.photo_store import PhotoStoreSettings
+    from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.cli.progress import shown_progress
     from miradouro.core.event import check_collection
     from miradouro.ingest.backfill import CheckpointFile, Job
@@ -74,5 +74,4 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
         for done in publish(location, collection=collection, publisher=publisher, checkpoints=checkpoints, refused=tell):
             show(_Published(done))
     click.echo(f"published {done:,}, refused {refused:,}")
-    if refused:
-        sys.exit(1)
+    end_when_any_failed(refused, done=done, what="events could be published")

@@ -25,7 +25,11 @@ _SHOWN_TAGS = 3
 @offline_option
 @json_option
 def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as_json: bool) -> None:
-    """Print the vectors and tags of photos. What is wrong with a file stands in its place; the others are embedded."""
+    """Print the vectors and tags of photos. What is wrong with a file stands in its place; the others are embedded.
+
+    Exits with 3 when some files could not be.
+    """
+    from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.standalone.configuration import Configuration
     from miradouro.standalone.embedder_on_demand import open_embedder
 
@@ -41,8 +45,7 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
                 click.echo(_line(row))
     if as_json:
         click.echo("]")
-    if not good:
-        raise click.ClickException(f"none of the {len(files):,} files could be embedded")
+    end_when_any_failed(len(files) - good, done=good, what="files could be embedded")
 
 
 def _embedded(

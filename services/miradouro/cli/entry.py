@@ -17,7 +17,7 @@ def main() -> None:
     is_caught = handler is signal.default_int_handler
     if is_caught:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from miradouro.cli.main import EXIT_INTERRUPTED
+    from miradouro.cli.exit_status import EXIT_INTERRUPTED
     from miradouro.cli.main import main as run
 
     try:

@@ -28,9 +28,10 @@ def publish(*, source: Path, collection: str) -> None:
     """Publish the photos below DIR, or the events of FILE or of standard input: a CloudEvent in JSON on each line.
 
     The photos of a folder are named by file URI, so ingest has to see the same folder (MIRADOURO_PHOTO_ROOTS). Publishing
-    again changes nothing that did not change. Exits with 1 when something could not be published; everything else is then.
+    again changes nothing that did not change. Exits with 3 when some of it could not be published; everything else is then.
     """
     from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
+    from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.core.errors import InvalidArgument
     from miradouro.ingest.publishing import events_of_folder, events_of_lines
     from miradouro.runtime.settings import load
@@ -53,8 +54,7 @@ def publish(*, source: Path, collection: str) -> None:
     for one in wrong:
         click.echo(one, err=True)
     click.echo(f"published {published:,}, refused {len(wrong):,}")
-    if wrong:
-        sys.exit(1)
+    end_when_any_failed(len(wrong), done=published, what="events could be published")
 
 
 @events.command()

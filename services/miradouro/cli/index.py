@@ -21,10 +21,11 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
     """Bring a collection in line with the photos below DIR: new, changed and vanished ones. May be interrupted and repeated.
 
     A photo's id is its path relative to DIR. A file STEM.json beside it tells caption, title, tags, owner, attributes, place,
-    taken_at and version.
+    taken_at and version. Exits with 3 when some photos could not be indexed; all others are then.
     """
     from miradouro.adapters.sqlite_index import holds_index
     from miradouro.cli.doors import open_ingest
+    from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
     from miradouro.core.errors import InvalidArgument
@@ -54,5 +55,5 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
     else:
         for line in report_lines(report):
             click.echo(line)
-    if report.failed and not (report.indexed or report.unchanged or report.deleted):
-        raise click.ClickException(f"none of the {len(report.failed):,} photos in {path} could be indexed")
+    done = report.indexed + report.unchanged + report.deleted
+    end_when_any_failed(len(report.failed), done=done, what=f"photos in {path} could be indexed")

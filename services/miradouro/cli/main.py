@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from miradouro.cli.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from miradouro.core.errors import MiradouroError
 
 # Name → (module with a click command or group of that name, what it does in a few words).
@@ -36,7 +37,6 @@ COMMANDS = {
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),
 }
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class _Commands(click.Group):
@@ -66,7 +66,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command and ends the process: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Runs the command and ends the process: 0 done, 1 failed, 2 wrong usage, 3 some of it failed, 130 interrupted."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on standard error; what they tell, our errors tell
     try:
         code = cli.main(arguments, prog_name="miradouro", standalone_mode=False)

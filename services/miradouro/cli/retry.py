@@ -27,9 +27,10 @@ def retry(*, photo_ids: tuple[str, ...], collection: str, data: Path | None, off
     """Try again to index what failed: these photos, or every one.
 
     Photos of a folder are read again from there, others from the URI of their event; those that came inside an event have to
-    be sent again.
+    be sent again. Exits with 3 when some fail still.
     """
     from miradouro.cli.doors import open_ingest
+    from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.cli.output import printable, write_json
 
     request = ingest_service_pb2.RetryFailuresRequest(
@@ -54,5 +55,7 @@ def retry(*, photo_ids: tuple[str, ...], collection: str, data: Path | None, off
                 click.echo(printable(f"{status}: {one.collection}: {one.photo_id}" + (f": {one.message}" if one.message else "")))
     if as_json:
         write_json({"photos": told, **counts})
-        return
-    click.echo(", ".join(f"{number:,} {status}" for status, number in counts.items()))
+    else:
+        click.echo(", ".join(f"{number:,} {status}" for status, number in counts.items()))
+    failed = counts["failed"] + counts["impossible"]
+    end_when_any_failed(failed, done=len(told) - failed, what="photos could be indexed")

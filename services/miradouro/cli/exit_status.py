@@ -1,0 +1,15 @@
+"""With what a command ends, for scripts."""
+
+import sys
+
+import click
+
+EXIT_FAILED, EXIT_USAGE, EXIT_PARTLY, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+def end_when_any_failed(failed: int, *, done: int, what: str) -> None:
+    """Ends the command with 3 when something failed, and with 1 when nothing was done then: "none of the 3 `what`"."""
+    if failed and not done:
+        raise click.ClickException(f"none of the {failed:,} {what}")
+    if failed:
+        sys.exit(EXIT_PARTLY)
