@@ -65,6 +65,7 @@ class Replay:
         with translated():
             waiting = {TopicPartition(self._topic, number) for number in end if start.get(number, 0) < end[number]}
             self._consumer.assign(list(waiting))
+            self._consumer.resume(*waiting)  # assigned once more, a partition is still paused from when it was read before
             for partition in waiting:
                 if start.get(partition.partition):
                     self._consumer.seek(partition, start[partition.partition])
