@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from miradouro.cli.options import collection_option, utf8
+from miradouro.cli.options import collection_option, json_option, utf8
 
 if TYPE_CHECKING:
     from miradouro.adapters.kafka.publisher import Record
@@ -83,6 +83,61 @@ def topics() -> None:
     made = ensure_topics(settings)
     for name in (settings.kafka_topic, settings.kafka_dead_topic):
         click.echo(f"{name}: {'made' if name in made else 'was there'}")
+
+
+@events.command()
+@click.option("--collection", default="", metavar="NAME", help="Dead letters of one collection. Default: of every one.")
+@click.option("--reason", "reasons", multiple=True, metavar="NAME", help="Dead letters of this reason; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be sent, and what would not and why.")
+@json_option
+def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Send dead letters to the topic of events again, once what they died of is mended.
+
+    Each is sent once, as it first came: run it again after an interruption, or whenever. Of a photo only the newest state is
+    sent, and none where the topic holds a newer one: those are superseded. One that is no event stays dead, whatever else is
+    mended. What dies again is a new dead letter, left to the next run. Reads the topic of events once; may run beside the
+    services. Exits with 3 when some can't be sent; everything else is then.
+    """
+    from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings
+    from miradouro.cli.exit_status import end_when_any_failed
+    from miradouro.cli.output import printable, write_json
+    from miradouro.cli.progress import shown_steps
+    from miradouro.core.event import check_collection
+    from miradouro.ingest.resend import Resend, Status
+    from miradouro.runtime import logs
+    from miradouro.runtime.settings import LogSettings, load
+
+    logs.configure(load(LogSettings))
+    settings = load(KafkaSettings)
+    if collection:
+        check_collection(utf8(collection, "collection"))
+    counts = dict.fromkeys((status.value for status in Status), 0)
+    told: list[dict[str, object]] = []
+    with KafkaDeadLetters(settings) as letters, shown_steps() as show:
+        for one in Resend(settings, letters, collection, frozenset(reasons), is_dry=dry_run).run(show):
+            failure = one.failure
+            counts[one.status] += 1
+            if as_json:
+                told.append(
+                    {
+                        "collection": failure.collection,
+                        "photo_id": failure.photo_id,
+                        "version": failure.version,
+                        "reason": failure.reason,
+                        "failure": failure.message,
+                        "status": one.status.value,
+                        "message": one.message,
+                    }
+                )
+            else:
+                why = one.message or failure.message
+                click.echo(printable(f"{one.status}: {failure.collection}: {failure.photo_id}: {failure.reason}: {why}"))
+    if as_json:
+        write_json({"dry_run": dry_run, "letters": told, **counts})
+    else:
+        click.echo(("would be: " if dry_run else "") + ", ".join(f"{number:,} {status}" for status, number in counts.items()))
+    impossible = counts[Status.IMPOSSIBLE]
+    end_when_any_failed(impossible, done=sum(counts.values()) - impossible, what="dead letters could be sent")
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

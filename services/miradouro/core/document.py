@@ -115,7 +115,7 @@ class Failure:
     """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC.
 
     `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others. `record` is where it
-    came from, when that was a log, and `traceparent` the trace that it belongs to; an index keeps neither.
+    came from, when that was a log, listed without its value; `traceparent` the trace that it belongs to. An index keeps neither.
     """
 
     collection: str

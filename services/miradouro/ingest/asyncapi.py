@@ -75,7 +75,8 @@ def asyncapi(settings: KafkaSettings) -> dict[str, Any]:
                 },
                 "deadLetter": {
                     "title": "Dead letter",
-                    "summary": "The value of the record that failed, and as headers why it failed and where it stands.",
+                    "summary": "The value of the record that failed, and as headers why it failed and where it stands. One "
+                    "without reason is a note: the letter that it names, or each before it of the photo, needs nothing any more.",
                     "contentType": "application/octet-stream",
                     "headers": {
                         "type": "object",
@@ -101,6 +102,8 @@ _LETTER_HEADERS = (
     "partition",
     "offset",
     "value-sha256",
+    "letter-partition",
+    "letter-offset",
 )
 
 

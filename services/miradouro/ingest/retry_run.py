@@ -103,6 +103,8 @@ class Retry:
 
 
 def _why_not(failure: Failure) -> str:
+    if failure.record is not None:
+        return "it is a dead letter of Kafka; `miradouro events retry` sends those again"
     if failure.uri and failure.reason in _OF_THE_EVENT:
         return "the event itself was refused; send it again, corrected"
     if failure.uri:

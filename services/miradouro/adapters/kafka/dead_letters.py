@@ -1,28 +1,24 @@
-"""Dead letters in a topic: the record as it came, and as headers what was wrong with it."""
+"""Dead letters in a topic."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from miradouro.adapters.kafka.letter import Letter, Place, Sendable, Settled, read_letter, sendable, settling, without_record
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.document import Failure
-from miradouro.core.errors import NotFound
-from miradouro.core.event import MAX_VERSION, SourceRecord
+from miradouro.core.errors import InvalidArgument, NotFound
+from miradouro.core.event import SourceRecord
 from miradouro.core.failure_page import check_limit, place_of, token_of
 
 _TIMEOUT_S = 30.0
-_ENVELOPE_BYTES = 16 * 1024
-_LONGEST_BYTES = 4_096  # of a header of ours, and of a key: longer ones are of records that are no events, and are cut
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-_Letter = dict[str, Any]
 
 _log = structlog.get_logger(__name__)
 
@@ -61,123 +57,110 @@ class KafkaDeadLetters:
 
     def put(self, failures: Sequence[Failure]) -> None:
         """See `DeadLetters.put`: every one is a letter; `list` tells the highest version. Raises Unavailable."""
-        self._send([_letter(failure) for failure in failures])
+        self._put([sendable(failure) for failure in failures])
 
     def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
         """See `DeadLetters.list`. Takes time and memory that grow with the topic. Raises Unavailable and Corrupt."""
         check_limit(limit)
         start = place_of(after)
-        found: dict[tuple[str, str], Failure] = {}
-        for failure in self._read():
-            key = (failure.collection, failure.photo_id)
-            if failure.reason == "":
-                found.pop(key, None)
-            elif key not in found or found[key].version <= failure.version:
-                found[key] = failure
-        chosen = sorted(key for key in found if (start is None or key > start) and (not collection or key[0] == collection))
-        page = [found[key] for key in chosen[:limit]]
+        found: dict[tuple[str, str], Letter] = {}
+        settled: set[Place | None] = set()
+        for told in self.read(self.ends()):
+            if isinstance(told, Letter):
+                failure = told.failure
+                key = (failure.collection, failure.photo_id)
+                if key not in found or found[key].failure.version <= failure.version:
+                    found[key] = told
+            elif told.letter is None:
+                found.pop((told.collection, told.photo_id), None)
+            else:
+                settled.add(told.letter)
+        waiting = (key for key, letter in found.items() if letter.place not in settled)
+        chosen = sorted(key for key in waiting if (start is None or key > start) and (not collection or key[0] == collection))
+        page = [found[key].failure for key in chosen[:limit]]
         return page, token_of(*chosen[limit - 1]) if len(chosen) > limit else ""
 
     def forget(self, collection: str, photo_ids: Sequence[str]) -> None:
-        """See `DeadLetters.forget`: a letter that says that what came before is settled."""
-        now = datetime.now(UTC)
-        self._send([_letter(Failure(collection, photo_id, 0, "", "", "", now)) for photo_id in photo_ids])
+        """See `DeadLetters.forget`: a note that what came before is settled."""
+        self._put([settling(collection, photo_id) for photo_id in photo_ids])
 
-    def _send(self, letters: Sequence[_Letter]) -> None:
-        with translated():
-            for letter, error in self._sent(letters):
-                if not isinstance(error, _TOO_LARGE):
-                    raise error
-                for _, still in self._sent([_without_record(letter)]):
-                    raise still
-
-    def _sent(self, letters: Sequence[_Letter]) -> Sequence[tuple[_Letter, KafkaError]]:
-        """Sends letters and waits for every copy; gives those that were refused."""
-        refused, under_way = [], []
-        for letter in letters:
-            try:
-                under_way.append((letter, self._producer.send(self._settings.kafka_dead_topic, **letter)))
-            except _TOO_LARGE as exc:
-                refused.append((letter, exc))
-        self._producer.flush(timeout=_TIMEOUT_S)
-        for letter, sent in under_way:
-            try:
-                sent.get(timeout=_TIMEOUT_S)
-            except KafkaError as exc:
-                refused.append((letter, exc))
-        return refused
-
-    def _read(self) -> Iterator[Failure]:
-        """Every letter, in order per photo; none when there is no topic. What others put into the topic is passed over."""
+    def ends(self) -> dict[int, int]:
+        """By partition, the offset that the next letter will get; nothing when there is no topic. Raises Unavailable."""
         with Replay(self._settings, self._settings.kafka_dead_topic) as replay:
             try:
-                ends = replay.ends()
+                return replay.ends()
             except NotFound:
-                return
+                return {}
+
+    def read(self, ends: Mapping[int, int]) -> Iterator[Letter | Settled]:
+        """Every letter and note before `ends`, in order per photo. What others put into the topic is passed over.
+
+        Raises Unavailable and Corrupt.
+        """
+        if not ends:
+            return
+        with Replay(self._settings, self._settings.kafka_dead_topic) as replay:
             for one in replay.read({}, ends):
                 try:
-                    failure = _failure(one.record)
+                    told = read_letter(one.record)
                 except ValueError as exc:
                     place = {"partition": one.record.partition, "offset": one.record.offset}
                     _log.warning("a record of the dead letters is none", error=str(exc), **place)
                 else:
-                    yield failure
+                    yield told
 
+    def settle(self, letters: Sequence[Letter]) -> None:
+        """Notes of each, and of no other one, that it needs nothing any more. Raises Unavailable."""
+        self._put([settling(one.failure.collection, one.failure.photo_id, one.place) for one in letters])
 
-def _letter(failure: Failure) -> _Letter:
-    record = failure.record
-    value = record.value if record is not None else failure.event or None
-    headers = {
-        "miradouro-reason": failure.reason,
-        "miradouro-message": failure.message,
-        "miradouro-collection": failure.collection,
-        "miradouro-photo-id": failure.photo_id,
-        "miradouro-version": str(failure.version),
-        "miradouro-uri": failure.uri,
-        "miradouro-failed-at": failure.failed_at.isoformat(),
-        "miradouro-traceparent": failure.traceparent,
-    }
-    if record is not None:
-        headers |= {
-            "miradouro-topic": record.topic,
-            "miradouro-partition": str(record.partition),
-            "miradouro-offset": str(record.offset),
-        }
-    encoded = [(name, _cut(text)) for name, text in headers.items()]
-    if record is not None:
-        encoded += [(f"original-{name}", told) for name, told in record.headers if told is not None]
-    letter = {"key": _cut(f"{failure.collection}/{failure.photo_id}"), "value": value, "headers": encoded}
-    size = len(value or b"") + sum(len(name) + len(told) for name, told in encoded)
-    return letter if size <= MAX_DEAD_LETTER_BYTES - _ENVELOPE_BYTES else _without_record(letter)
+    def publish(self, records: Sequence[SourceRecord]) -> Sequence[InvalidArgument | None]:
+        """Sends records to the topic of events, into their own partitions (-1: where their keys belong), in this order.
 
+        Gives, for each, None when every copy has it, or why the topic does not take it. Raises Unavailable.
+        """
+        sendables = [
+            {
+                "key": one.key,
+                "value": one.value,
+                "headers": list(one.headers),
+                "partition": one.partition if one.partition >= 0 else None,
+            }
+            for one in records
+        ]
+        answers: list[InvalidArgument | None] = []
+        with translated():
+            for error, record in zip(self._sent(self._settings.kafka_topic, sendables), records, strict=True):
+                if error is not None and not isinstance(error, _TOO_LARGE):
+                    raise error
+                size = len(record.value or b"")
+                answers.append(error and InvalidArgument("value", f"{size:,} bytes are more than the topic of events takes"))
+        return answers
 
-def _without_record(letter: _Letter) -> _Letter:
-    """The letter with the hash of the value instead of the value, and without the headers of the record."""
-    digest = hashlib.sha256(letter["value"] or b"").hexdigest().encode()
-    ours = [(name, told) for name, told in letter["headers"] if name.startswith("miradouro-")]
-    return {**letter, "value": None, "headers": [*ours, ("miradouro-value-sha256", digest)]}
+    def _put(self, letters: Sequence[Sendable]) -> None:
+        topic = self._settings.kafka_dead_topic
+        with translated():
+            for letter, error in zip(letters, self._sent(topic, letters), strict=True):
+                if error is None:
+                    continue
+                if not isinstance(error, _TOO_LARGE):
+                    raise error
+                for still in self._sent(topic, [without_record(letter)]):
+                    if still is not None:
+                        raise still
 
-
-def _cut(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")[:_LONGEST_BYTES].decode("utf-8", "ignore").encode()
-
-
-def _failure(record: SourceRecord) -> Failure:
-    """Raises ValueError for a record that is no letter of ours."""
-    told = {name: (value or b"").decode(errors="replace") for name, value in record.headers if name.startswith("miradouro-")}
-    version, failed_at = int(told.get("miradouro-version", "")), datetime.fromisoformat(told.get("miradouro-failed-at", ""))
-    if not 0 <= version <= MAX_VERSION:
-        raise ValueError(f"miradouro-version: {version}; allowed: 0 to {MAX_VERSION:,}")
-    if failed_at.tzinfo is None:
-        raise ValueError(f"miradouro-failed-at: {failed_at.isoformat()} has no offset from UTC")
-    return Failure(
-        collection=told.get("miradouro-collection", ""),
-        photo_id=told.get("miradouro-photo-id", ""),
-        version=version,
-        reason=told.get("miradouro-reason", ""),
-        message=told.get("miradouro-message", ""),
-        uri=told.get("miradouro-uri", ""),
-        traceparent=told.get("miradouro-traceparent", ""),
-        failed_at=failed_at,
-        event=record.value or b"" if "miradouro-topic" not in told else b"",
-    )
+    def _sent(self, topic: str, letters: Sequence[Sendable]) -> Sequence[KafkaError | None]:
+        """Sends and waits for every copy; gives, for each, None or why it was refused."""
+        errors: dict[int, KafkaError] = {}
+        under_way = {}
+        for number, letter in enumerate(letters):
+            try:
+                under_way[number] = self._producer.send(topic, **letter)
+            except _TOO_LARGE as exc:
+                errors[number] = exc
+        self._producer.flush(timeout=_TIMEOUT_S)
+        for number, sent in under_way.items():
+            try:
+                sent.get(timeout=_TIMEOUT_S)
+            except KafkaError as exc:
+                errors[number] = exc
+        return [errors.get(number) for number in range(len(letters))]

@@ -1,0 +1,227 @@
+"""Sends dead letters to the topic of events again, once what they died of is mended.
+
+Of each photo only the newest state is sent, and none that the topic holds a newer one of: Kafka keeps the last record of a
+photo when it compacts, so that has to be its newest state. A note beside each letter tells that it was sent: none is sent twice.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from hashlib import sha256
+
+from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings
+from miradouro.adapters.kafka.letter import Letter, Place
+from miradouro.adapters.kafka.replay import Replay
+from miradouro.core.document import Failure
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.ports import Refused
+from miradouro.ingest.cloud_event import item_of, record_of
+from miradouro.ingest.event_wire import event_from_failure
+
+_BATCH, _BATCH_BYTES = 100, 8 * 1024 * 1024
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+
+
+class Status(StrEnum):
+    """What became of a dead letter."""
+
+    SENT = "sent"
+    SUPERSEDED = "superseded"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True)
+class Resent:
+    """A dead letter that was looked at; `message` tells why it was not sent."""
+
+    failure: Failure
+    status: Status
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A letter without its record, which may be large. `origin`: where that stands in the topic of events, (-1, -1) nowhere.
+
+    `wrong` tells why it can't be sent; then there are no key and version.
+    """
+
+    letter: Letter
+    origin: Place = (-1, -1)
+    key: bytes = b""
+    version: int = 0
+    wrong: str = ""
+
+    @property
+    def rank(self) -> tuple[int, Place, Place]:
+        """Of the letters of a photo the one with the highest is the newest state."""
+        return self.version, self.origin, self.letter.place
+
+    def is_superseded_by(self, event: PhotoEvent, record: SourceRecord) -> bool:
+        """Whether an event of the same photo makes ours needless: a newer state, or the same one that came later."""
+        partition, offset = self.origin
+        is_later = partition < 0 or (record.partition == partition and record.offset > offset)
+        return event.version > self.version or (event.version == self.version and is_later)
+
+
+@dataclass(frozen=True)
+class Resend:
+    """One run over the letters that stand in the topic when it begins; those that come meanwhile are left to the next one.
+
+    `collection` and `reasons` choose, empty for all. `is_dry`: nothing is sent and nothing noted.
+    """
+
+    settings: KafkaSettings
+    letters: KafkaDeadLetters
+    collection: str = ""
+    reasons: Collection[str] = field(default_factory=frozenset)
+    is_dry: bool = False
+
+    def run(self, progress: Progress) -> Iterator[Resent]:
+        """One answer for each letter that is chosen, once it is sent and noted.
+
+        Interrupted at any point, the next run goes on; what was sent and not noted is superseded by itself then. Memory grows
+        with the number of letters, not with their size. Raises NotFound (no topic of events), Unavailable, Corrupt.
+        """
+        with Replay(self.settings, self.settings.kafka_topic) as log:
+            log_ends, ends = log.ends(), self.letters.ends()
+            waiting = self._waiting(ends, log, log_ends, progress)
+            yield from (Resent(one.letter.failure, Status.IMPOSSIBLE, one.wrong) for one in waiting if one.wrong)
+            good = sorted((one for one in waiting if not one.wrong), key=lambda one: one.rank)
+            newest = {one.key: one for one in good}
+            for key in _superseded(newest, log, log_ends, progress):
+                del newest[key]
+            places = {one.letter.place for one in newest.values()}
+            yield from self._pass_over([one.letter for one in good if one.letter.place not in places])
+            if self.is_dry:
+                yield from (Resent(one.letter.failure, Status.SENT) for one in newest.values())
+            else:
+                yield from self._send(places, ends, log, log_ends, progress)
+                self._keep_newest_last(newest, log, log_ends)
+
+    def _waiting(self, ends: Mapping[int, int], log: Replay, log_ends: Mapping[int, int], progress: Progress) -> list[_Waiting]:
+        """What is chosen and not settled."""
+        found: dict[tuple[str, str], list[_Waiting]] = {}
+        settled: set[Place | None] = set()
+        total = sum(ends.values())
+        for done, told in enumerate(self.letters.read(ends), 1):
+            if isinstance(told, Letter):
+                if self._is_chosen(told):
+                    photo = (told.failure.collection, told.failure.photo_id)
+                    found.setdefault(photo, []).append(_looked_at(told, log, log_ends))
+            elif told.letter is None:
+                found.pop((told.collection, told.photo_id), None)
+            else:
+                settled.add(told.letter)
+            progress("dead letters", done, total)
+        return [one for of_photo in found.values() for one in of_photo if one.letter.place not in settled]
+
+    def _is_chosen(self, letter: Letter) -> bool:
+        failure, record = letter.failure, letter.record
+        return (
+            self.collection in ("", failure.collection)
+            and (not self.reasons or failure.reason in self.reasons)
+            and (record is None or record.topic == self.settings.kafka_topic)
+        )
+
+    def _pass_over(self, letters: Sequence[Letter]) -> Iterator[Resent]:
+        if letters and not self.is_dry:
+            self.letters.settle(letters)
+        yield from (Resent(one.failure, Status.SUPERSEDED, "the topic holds a newer state of the photo") for one in letters)
+
+    def _send(
+        self, places: Collection[Place], ends: Mapping[int, int], log: Replay, log_ends: Mapping[int, int], progress: Progress
+    ) -> Iterator[Resent]:
+        batch: list[tuple[Letter, SourceRecord]] = []
+        done = size_bytes = 0
+        for told in self.letters.read(ends if places else {}):
+            if not isinstance(told, Letter) or told.place not in places:
+                continue
+            try:
+                record = _record_of(told, log, log_ends)
+            except InvalidArgument as exc:  # it went in the meantime
+                yield Resent(told.failure, Status.IMPOSSIBLE, exc.message)
+                continue
+            # A topic that was made anew may have fewer partitions.
+            batch.append((told, record if record.partition in log_ends else replace(record, partition=-1)))
+            size_bytes += len(record.value or b"")
+            if len(batch) == _BATCH or size_bytes >= _BATCH_BYTES:
+                yield from self._send_batch(batch)
+                done, size_bytes = done + len(batch), 0
+                batch.clear()
+            progress("sending", done, len(places))
+        yield from self._send_batch(batch)
+        progress("sending", len(places), len(places))
+
+    def _send_batch(self, batch: Sequence[tuple[Letter, SourceRecord]]) -> Iterator[Resent]:
+        errors = self.letters.publish([record for _, record in batch])
+        self.letters.settle([letter for (letter, _), error in zip(batch, errors, strict=True) if error is None])
+        for (letter, _), error in zip(batch, errors, strict=True):
+            yield Resent(letter.failure, Status.IMPOSSIBLE if error else Status.SENT, error.message if error else "")
+
+    def _keep_newest_last(self, sent: Mapping[bytes, _Waiting], log: Replay, start: Mapping[int, int]) -> None:
+        """Publishes once more a newer state that came between our look at the topic and our older one."""
+        while sent:
+            ends = log.ends()
+            newest: dict[bytes, tuple[int, SourceRecord]] = {}
+            last: dict[bytes, int] = {}
+            for one in log.read(start, ends):
+                record, key = one.record, one.record.key or b""
+                if key in sent and isinstance(event := item_of(record), PhotoEvent):
+                    last[key] = event.version
+                    if event.version >= newest.get(key, (0, record))[0]:
+                        newest[key] = event.version, record
+            overtaken = [record for key, (version, record) in newest.items() if last[key] < version]
+            if not overtaken:
+                return
+            self.letters.publish(overtaken)
+            start = ends
+
+
+def _looked_at(letter: Letter, log: Replay, log_ends: Mapping[int, int]) -> _Waiting:
+    slim = replace(letter, record=None)
+    try:
+        record = _record_of(letter, log, log_ends)
+        item = item_of(record)
+        if isinstance(item, Refused):
+            raise item.error
+    except InvalidArgument as exc:
+        return _Waiting(slim, wrong=f"{exc.message}; publish the photo's event anew, corrected")
+    assert isinstance(item, PhotoEvent)
+    origin = (record.partition, record.offset)
+    return _Waiting(slim, origin, record.key or b"", item.version)
+
+
+def _record_of(letter: Letter, log: Replay, log_ends: Mapping[int, int]) -> SourceRecord:
+    """What is to be sent; partition -1 where nobody tells. Raises InvalidArgument when there is nothing to send."""
+    record = letter.record
+    if record is None:
+        if not letter.failure.event:
+            raise InvalidArgument("event", "it was not kept with its failure")
+        key, value, headers = record_of(event_from_failure(letter.failure.event))
+        return SourceRecord("", -1, -1, key, value, tuple(headers))
+    if letter.failure.reason == "bad_key":
+        raise InvalidArgument("key", "it names no photo")
+    if not letter.value_sha256:
+        return record
+    there = log.record(record.partition, record.offset) if record.offset < log_ends.get(record.partition, 0) else None
+    if there is None or sha256(there.value or b"").hexdigest() != letter.value_sha256:
+        where = f"partition {record.partition}, offset {record.offset} of topic {record.topic}"
+        raise InvalidArgument("record", f"it was too large for its dead letter, and {where} does not hold it any more")
+    return there
+
+
+def _superseded(
+    newest: Mapping[bytes, _Waiting], log: Replay, log_ends: Mapping[int, int], progress: Progress
+) -> Collection[bytes]:
+    """The keys of letters of which the topic holds a newer state."""
+    found: set[bytes] = set()
+    total = sum(log_ends.values())
+    for done, one in enumerate(log.read({}, log_ends if newest else {}), 1):
+        waiting = newest.get(one.record.key or b"")
+        event = item_of(one.record) if waiting is not None else None
+        if waiting is not None and isinstance(event, PhotoEvent) and waiting.is_superseded_by(event, one.record):
+            found.add(waiting.key)
+        progress("the log", done, total)
+    return found
