@@ -105,6 +105,8 @@ def test_a_folder_that_is_not_there_is_an_error_and_makes_neither_collection_nor
     expected = f"error: path: there is no folder {tmp_path / 'nowhere'}\n"
     done = run("index", tmp_path / "nowhere", "--data", data)
     assert (done.code, done.err) == (1, expected)
+    done = run("index", photos / "a.jpg", "--data", data)
+    assert (done.code, done.err) == (1, f"error: path: {photos / 'a.jpg'} is a file; name the folder that it lies in\n")
     assert not data.exists()
     assert _index(photos, data)[0] == 1
     done = run("index", tmp_path / "nowhere", "--data", data, "--collection", "trips")

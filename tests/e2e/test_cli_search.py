@@ -258,6 +258,7 @@ def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_pat
     [
         ([], "ask one of --keyword, --text, --photo, --like; none given, and nothing to list by: --filter, --sort or --facet"),
         (["--keyword", "a", "--text", "b"], "--keyword and --text given"),
+        (["dog"], "'dog' belongs to no option; do you mean --keyword, or --text? see `miradouro search --help`"),
         (["--text", "a", "b"], "'b' belongs to no option; words for --text go into one pair of quotes"),
         (["--keyword", "a", "--server", "127.0.0.1:1", "--data", "x"], "--server and --data exclude each other"),
         (["--keyword", "a", "--server", ""], "'--server': '' is not host:port; for example 127.0.0.1:7350"),
@@ -288,6 +289,16 @@ def test_a_folder_without_an_index_says_what_to_do(tmp_path):
         assert done.code == 1
         assert "holds no index; index some photos into it first" in done.err
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_command_that_is_none_is_told_with_the_one_that_was_meant():
+    done = run("sarch", "--keyword", "dog")
+    assert (done.code, done.err) == (2, "error: No such command 'sarch'. Did you mean 'search'? see `miradouro --help`\n")
+    assert run("xyzzy").err == "error: No such command 'xyzzy'; see `miradouro --help`\n"
+
+
+def test_that_nothing_was_found_is_told(indexed):
+    assert run("search", "--text", "unheardof", "--data", indexed.data).out.startswith("no such photos, ")
 
 
 def test_a_server_that_does_not_answer_is_named():

@@ -24,7 +24,7 @@ def health(service: str) -> None:
 
     listen = load(MetricsSettings).health_listen
     if not listen:
-        raise ConfigurationError(f"{_SETTING} is not set, so no service tells its health there")
+        raise ConfigurationError(f"{_SETTING} is not set; set it to the address that the service was given by it")
     target = str(open_address(listen, setting=_SETTING).here)
     status = _status(target, service)
     click.echo(f"{target} {service or 'all services'}: {status}")

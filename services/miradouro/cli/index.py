@@ -33,6 +33,8 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
 
     path = utf8(os.path.abspath(folder), "path")
     settings = settings_of(data=data, offline=offline)
+    if os.path.isfile(path):
+        raise InvalidArgument("path", f"{path} is a file; name the folder that it lies in")
     if not os.path.isdir(path) and not holds_index(settings.data_folder):  # an index may keep what was in a folder that went
         raise InvalidArgument("path", f"there is no folder {path}")
     request = IndexFolderRequest(path=path, collection=utf8(collection, "collection"), prune=prune)

@@ -3,6 +3,7 @@
 Subcommands are imported when they run: most of them need no network library, and the list of commands needs none.
 """
 
+import difflib
 import importlib
 import os
 import sys
@@ -51,6 +52,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if not near:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from exc
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click calls it so
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -75,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = EXIT_USAGE
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx else _named_command(arguments)
-        code = _failed(f"{exc.format_message().rstrip('.')}; see `{command} --help`", EXIT_USAGE)
+        message = exc.format_message().rstrip(".")
+        code = _failed(f"{message}{'' if message.endswith('?') else ';'} see `{command} --help`", EXIT_USAGE)
     except click.ClickException as exc:
         code = _failed(exc.format_message())
     except (KeyboardInterrupt, click.Abort) as exc:  # click makes the one into the other

@@ -95,6 +95,9 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
     space = f" in {answer.hits[0].space}" if answer.hits and answer.hits[0].space else ""
     about = "" if answer.total_is_exact else "about "
     cut = "; more lie within the distance than can be paged to" if answer.truncated else ""
+    if not answer.total and answer.total_is_exact:
+        yield f"no such photos, {answer.took_ms:.1f} ms"
+        return
     yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
 
 

@@ -91,13 +91,15 @@ def search(
     """
     asked = {"--keyword": keywords or None, "--text": text, "--photo": photo, "--like": like}
     kinds = [name for name, value in asked.items() if value is not None]
+    if more_keywords and not keywords:
+        wanted = "do you mean --keyword, or --text?"
+        if kinds or filters:
+            wanted = f"{f'words for {kinds[0]} go' if kinds else 'a value of --filter goes'} into one pair of quotes"
+        raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; {wanted}")
     if len(kinds) > 1 or not (kinds or filters or sort or facets):
         given = " and ".join(kinds) or "none"
         listing = "" if kinds else ", and nothing to list by: --filter, --sort or --facet"
         raise click.UsageError(f"ask one of {', '.join(asked)}; {given} given{listing}")
-    if more_keywords and not keywords:
-        whose = f"words for {kinds[0]} go" if kinds else "a value of --filter goes"
-        raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; {whose} into one pair of quotes")
     check_one_place(server=server, data=data)
     if every and limit is not None:
         raise click.UsageError("--all and --limit exclude each other")
