@@ -7,17 +7,17 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.moment import Piece
 from miradouro.adapters.sqlite_index.rows import are_in
-from miradouro.adapters.sqlite_index.scan import Scan, Scanned, distances_at
+from miradouro.adapters.sqlite_index.scan import Measured, Scan, Scanned
 from miradouro.adapters.sqlite_index.segment_graph import Graph
 
-# Places of a ranking that a graph may fill, and the vectors fetched for them. Pages within one step come from the same
-# candidates, so that they fit together; deeper ones are scanned.
-_STEPS = ((32, 64), (128, 256))
+# Places of a ranking that a graph may fill, and the vectors fetched for them at least; for the first ones those that its
+# searches keep anyway. Pages within one step come from the same candidates, so that they fit together; deeper ones are scanned.
+_STEPS = ((10, 0), (32, 64), (128, 256))
 _GROWTH = 4
 _MOST_FETCHED = 4_096  # a graph search for more takes as long as a scan
 
 
-def nearest_by_graph(scan: Scan, end: int, share: float) -> Scanned | None:
+def nearest_by_graph(scan: Scan, end: int, share: float) -> Measured | None:
     """Candidates for places 0 to `end` of the ranking, all that may stand there as far as the graphs know; None when graphs
     are of no use for this question and everything has to be scanned.
 
@@ -29,6 +29,7 @@ def nearest_by_graph(scan: Scan, end: int, share: float) -> Scanned | None:
     ]
     if fetched is None or not searches or not share:
         return None
+    fetched = max(fetched, *(search.graph.expansion for search in searches))
     per_photo = scan.moment.space.space.vectors_per_photo
     fetched = int(fetched / share * (_GROWTH if per_photo > 1 else 1))
     if fetched > _MOST_FETCHED:
@@ -39,10 +40,10 @@ def nearest_by_graph(scan: Scan, end: int, share: float) -> Scanned | None:
     while True:
         for search in growing:
             search.fetch(fetched)
-        found = Scanned.joined([search.found for search in searches])
-        near = scanned.distances <= _edge(found, end) + 2 * scan.asked.error
-        if near.any():
-            found = _once(Scanned.joined([found, Scanned(scanned.row_ids[near], scanned.distances[near])]))
+        found = Measured.joined([search.found for search in searches])
+        if len(scanned.row_ids):
+            near = scanned.distances <= _edge(found, end) + scan.asked.error
+            found = _once(Measured.joined([found, scan.measure(scanned.row_ids[near])]))
         edge = _edge(found, end)
         growing = [search for search in searches if search.frontier <= edge]
         if not growing:
@@ -52,7 +53,7 @@ def nearest_by_graph(scan: Scan, end: int, share: float) -> Scanned | None:
             return None
 
 
-def _edge(found: Scanned, end: int) -> float:
+def _edge(found: Measured, end: int) -> float:
     """The distance at the last of `end` places; infinite where there are fewer."""
     return float(np.partition(found.distances, end - 1)[end - 1]) if len(found.distances) >= end else np.inf
 
@@ -61,14 +62,14 @@ class _GraphSearch:
     """What one graph gave so far: photos that live and pass the conditions, each once, measured."""
 
     def __init__(self, scan: Scan, piece: Piece, graph: Graph) -> None:
-        self._scan, self.piece, self._graph = scan, piece, graph
-        self.found = Scanned.joined([])
+        self._scan, self.piece, self.graph = scan, piece, graph
+        self.found: Measured
         self.frontier = 0.0  # everything nearer than this was given
 
     def fetch(self, count: int) -> None:
         """Takes the nearest `count` vectors."""
-        row_ids, told = self._graph.nearest(self._scan.asked.vector, count)
-        last = float(told[-1]) if len(row_ids) == count < len(self._graph) else np.inf
+        row_ids, told = self.graph.nearest(self._scan.asked.vector, count)
+        last = float(told[-1]) if len(row_ids) == count < len(self.graph) else np.inf
         if self._scan.moment.space.space.vectors_per_photo > 1:
             row_ids, firsts = np.unique(row_ids, return_index=True)  # a photo's first vector is its nearest
             told = told[firsts]
@@ -79,15 +80,14 @@ class _GraphSearch:
             kept &= are_in(self._scan.wanted, row_ids)
         if not kept.all():
             row_ids, told, positions = row_ids[kept], told[kept], positions[kept]
-        distances = distances_at(self.piece.part.vectors, positions, self._scan.asked)
-        self.found = Scanned(row_ids, distances)
+        self.found = Measured(row_ids, *self._scan.asked.measure(self.piece.part.vectors[positions]))
         # What was not given may be as much nearer than the graph believes as what was given is.
-        self.frontier = last - (float(np.maximum(told - distances, 0).max()) if len(told) else 0.0)
+        self.frontier = last - float((told - self.found.distances).max(initial=0))
 
 
-def _once(found: Scanned) -> Scanned:
+def _once(found: Measured) -> Measured:
     """Every photo once, at its smallest distance: strays may be found by a graph as well."""
     order = np.argsort(found.distances, kind="stable")
     _, firsts = np.unique(found.row_ids[order], return_index=True)
     kept = order[firsts]
-    return Scanned(found.row_ids[kept], found.distances[kept])
+    return Measured(found.row_ids[kept], found.distances[kept], found.regions[kept])

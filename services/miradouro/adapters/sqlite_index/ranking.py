@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 import numpy as np
@@ -13,8 +13,7 @@ from miradouro.core.query import FacetCounts, Match, Matches
 from miradouro.core.spaces import Region
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One photo of a ranking."""
 
     row_id: int

@@ -84,7 +84,7 @@ class Rewriter:
             )
         most = max(1, self._tuning.segment_bytes // identity.photo_bytes)
         is_large = min(photos, most) * identity.vectors_per_photo >= self._tuning.graph_vectors
-        graph = GraphBuilder(identity.dimension) if is_large else None
+        graph = GraphBuilder(identity.dimension, min(photos, most)) if is_large else None
         remove_segment(self._folder, name)
         writer = SegmentWriter.create(self._folder, name, identity, after_change=after)
         try:
@@ -105,8 +105,10 @@ class Rewriter:
                 if writer.photos >= most:
                     break
             if graph is not None and writer.photos:
+                view = SegmentReader(self._folder, name, identity).view()
+                expansion = graph.finish(view.row_ids, view.vectors, breathe=self._breathe)
                 graph.save(paths(self._folder, name)[2])
-                writer.set_graph(np.empty(0, np.int64))
+                writer.set_graph(np.empty(0, np.int64), expansion)
         except BaseException:
             writer.close()
             remove_segment(self._folder, name)
@@ -134,7 +136,11 @@ class Rewriter:
             paths(self._folder, draft.name)[2].unlink()
             draft.has_graph = False
         else:
-            draft.writer.set_graph(strays)
+            draft.writer.set_graph(strays, view.graph.expansion)
+            _log.info(
+                "the graph of a segment of %s keeps %d candidates, and loses %d of %d photos",
+                space.space.name, view.graph.expansion, len(strays), len(view.keys),
+            )  # fmt: skip
 
     def _commit(
         self, collection: Collection, space: StoredSpace, draft: Draft, segments: Sequence[Segment], through: int

@@ -6,7 +6,7 @@ database, the collection, the space, its provenance and shape, the changes cover
 the files up to there. Bytes beyond what the header counts are an append that did not end: the next one writes over them.
 
 A sealed segment may have a graph in `ID.graph`; int64 positions of the photos that can't be found through it then stand in
-`ID.keys` after the pairs.
+`ID.keys` after the pairs, and the header tells how many candidates its searches keep.
 """
 
 import json
@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index.segment_graph import Float16, Graph, Int64
+from miradouro.adapters.sqlite_index.segment_graph import EXPANSIONS, Float16, Graph, Int64
 from miradouro.core.spaces import Space
 
-FORMAT = 3
+FORMAT = 4
 HEADER_BYTES = 4_096
 _HEADER_READS = 3  # one read may fall into a write
 KEY = np.dtype("<i8")
@@ -71,6 +71,7 @@ class State:
     strays_crc: int = 0
     graph_bytes: int = 0
     graph_crc: int = 0
+    expansion: int = EXPANSIONS[-1]
 
     def sizes(self, identity: Identity) -> tuple[int, int, int]:
         """Bytes that keys, vectors and graph take at least."""
@@ -219,7 +220,9 @@ def _map(files: list[int], identity: Identity, state: State) -> View:
         state.through_change,
         np.frombuffer(keys, KEY, count=2 * state.photos, offset=HEADER_BYTES).reshape(-1, 2),
         np.frombuffer(vectors, VECTOR).reshape(shape),
-        Graph(mmap.mmap(files[2], graph_bytes, access=mmap.ACCESS_READ), identity.dimension) if graph_bytes else None,
+        Graph(mmap.mmap(files[2], graph_bytes, access=mmap.ACCESS_READ), identity.dimension, state.expansion)
+        if graph_bytes
+        else None,
         np.frombuffer(keys, KEY, offset=HEADER_BYTES + state.photos * KEY_BYTES),
     )
 

@@ -20,7 +20,7 @@ from miradouro.adapters.sqlite_index.segment_file import (
     paths,
     read_state,
 )
-from miradouro.adapters.sqlite_index.segment_graph import Int64
+from miradouro.adapters.sqlite_index.segment_graph import EXPANSIONS, Int64
 
 
 class SegmentWriter:
@@ -100,9 +100,9 @@ class SegmentWriter:
         )
         self._write_header()
 
-    def set_graph(self, strays: Int64 | None) -> None:
-        """Takes the graph that stands beside the files, which leads to all photos but `strays`, positions int64 [n]; or, with
-        None, leaves it out again. Nothing may be appended after it."""
+    def set_graph(self, strays: Int64 | None, expansion: int = EXPANSIONS[-1]) -> None:
+        """Takes the graph that stands beside the files, which leads to all photos but `strays`, positions int64 [n], while it
+        keeps `expansion` candidates; or, with None, leaves it out again. Nothing may be appended after it."""
         if strays is None:
             self._state = replace(self._state, strays=0, strays_crc=0, graph_bytes=0, graph_crc=0)
         else:
@@ -120,6 +120,7 @@ class SegmentWriter:
                 strays_crc=zlib.crc32(positions),
                 graph_bytes=size,
                 graph_crc=checksum,
+                expansion=expansion,
             )
         self._write_header()
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import apsw
 import numpy as np
-import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.conditions import where
 from miradouro.adapters.sqlite_index.graph_search import nearest_by_graph
@@ -14,15 +13,13 @@ from miradouro.adapters.sqlite_index.ordering import ordering
 from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import NOTHING, Members, Ranked, Ranking
 from miradouro.adapters.sqlite_index.rows import array_binding
-from miradouro.adapters.sqlite_index.scan import SCANNED_AT_ONCE_BYTES, Asked, Scan, Scanned
+from miradouro.adapters.sqlite_index.scan import Asked, Measured, Scan, Scanned
 from miradouro.adapters.sqlite_index.segment_graph import Int64
 from miradouro.adapters.sqlite_index.tuning import Tuning
 from miradouro.core.document import Float32
 from miradouro.core.errors import ProvenanceMismatch
 from miradouro.core.query import MAX_RANKED, IndexQuery, Order, VectorClause
 from miradouro.core.spaces import Region
-
-Float64 = npt.NDArray[np.float64]
 
 
 def by_vector(
@@ -38,11 +35,12 @@ def by_vector(
     wanted = passing.row_ids(connection, moment.collection, query.conditions) if query.conditions else None
     scan = Scan(connection, moment, asked, wanted)
     by_graph = _by_graph(scan, query, clause, tuning)
-    if by_graph is None:
-        scanned = Scanned.joined([*scan.of_pieces(moment.pieces), *scan.of_gaps()])
-        total = len(scanned.row_ids)
-    else:
-        scanned, total = by_graph
+    if by_graph is not None:
+        measured, total = by_graph
+        window = _window(scan, measured, query.offset, min(query.offset + query.limit, total))
+        return Ranking(window, total, members=_members(scan, query, None) if query.facets else None, exact=False)
+    scanned = Scanned.joined([*scan.of_pieces(moment.pieces), *scan.of_gaps()])
+    total = len(scanned.row_ids)
     if clause.max_distance is not None:
         scanned, total = _within(scan, scanned, clause.max_distance)
     members = _members(scan, query, None if clause.max_distance is None else scanned.row_ids) if query.facets else None
@@ -60,15 +58,15 @@ def by_vector(
         before = scanned.distances < _nth(scanned.distances, query.offset) - 2 * asked.error
         skipped = int(before.sum())
         kept &= ~before
-    window = _window(scan, scanned.row_ids[kept], query.offset - skipped, end - skipped)
-    return Ranking(window, total, truncated, members, exact=by_graph is None)
+    window = _window(scan, scan.measure(scanned.row_ids[kept]), query.offset - skipped, end - skipped)
+    return Ranking(window, total, truncated, members)
 
 
 def _nth(distances: Float32, place: int) -> float:
     return float(np.partition(distances, place)[place])
 
 
-def _by_graph(scan: Scan, query: IndexQuery, clause: VectorClause, tuning: Tuning) -> tuple[Scanned, int] | None:
+def _by_graph(scan: Scan, query: IndexQuery, clause: VectorClause, tuning: Tuning) -> tuple[Measured, int] | None:
     """Candidates for the window and the number of photos in the ranking; None when everything is to be scanned.
 
     A radius is answered by a scan alone, and so is an order by time: a graph can't tell that no more photos belong to it.
@@ -83,8 +81,8 @@ def _by_graph(scan: Scan, query: IndexQuery, clause: VectorClause, tuning: Tunin
             total = _count_held(scan, scan.wanted)
     if total * moment.space.space.vectors_per_photo <= tuning.exact_vectors or query.offset >= total:
         return None
-    scanned = nearest_by_graph(scan, min(query.offset + query.limit, total), total / moment.held)
-    return None if scanned is None else (scanned, total)
+    measured = nearest_by_graph(scan, min(query.offset + query.limit, total), total / moment.held)
+    return None if measured is None else (measured, total)
 
 
 def _count_held(scan: Scan, row_ids: Int64) -> int:
@@ -121,11 +119,11 @@ def _newest(scan: Scan, row_ids: Int64, query: IndexQuery) -> list[Ranked]:
         f"WHERE {order.begins} ORDER BY {order.by} LIMIT ? OFFSET ?",
         (array_binding(row_ids), *order.bindings, query.limit, query.offset),
     ).fetchall()
-    distances, regions = _measure(scan, np.array([row_id for row_id, _ in rows], np.int64))
+    measured = scan.measure(np.array([row_id for row_id, _ in rows], np.int64))
     boxes = scan.moment.space.space.regions
     return [
         _ranked(boxes, row_id, photo_id, distance, region)
-        for (row_id, photo_id), distance, region in zip(rows, distances.tolist(), regions.tolist(), strict=True)
+        for (row_id, photo_id), distance, region in zip(rows, measured.distances.tolist(), measured.regions.tolist(), strict=True)
     ]
 
 
@@ -137,48 +135,28 @@ def _within(scan: Scan, scanned: Scanned, radius: float) -> tuple[Scanned, int]:
     """The photos within the radius, and how many: those at its edge are measured."""
     keep = scanned.distances <= radius + scan.asked.error
     edge = np.flatnonzero(keep & (scanned.distances >= radius - scan.asked.error))
-    distances, _ = _measure(scan, scanned.row_ids[edge])
-    keep[edge[distances > radius]] = False
+    keep[edge[scan.measure(scanned.row_ids[edge]).distances > radius]] = False
     return Scanned(scanned.row_ids[keep], scanned.distances[keep]), int(keep.sum())
 
 
-def _measure(scan: Scan, row_ids: Int64) -> tuple[Float64, Int64]:
-    """Distances float64 [n] and the number of the nearest vector int64 [n], from the stored vectors.
-
-    A photo's distance is the same bit for bit whatever else is measured with it: pages of one ranking fit together.
-    """
-    space = scan.moment.space.space
-    distances, regions = np.empty(len(row_ids), np.float64), np.empty(len(row_ids), np.int64)
-    at_once = max(1, SCANNED_AT_ONCE_BYTES // (8 * space.vectors_per_photo * space.dimension))
-    for start in range(0, len(row_ids), at_once):
-        vectors = scan.moment.vectors(scan.connection, row_ids[start : start + at_once])
-        difference = vectors.astype(np.float64) - scan.asked.vector
-        squares = np.square(difference, out=difference).sum(axis=2)
-        regions[start : start + at_once] = squares.argmin(axis=1)
-        distances[start : start + at_once] = np.sqrt(squares.min(axis=1))
-    return distances, regions
-
-
-def _window(scan: Scan, row_ids: Int64, start: int, end: int) -> list[Ranked]:
+def _window(scan: Scan, measured: Measured, start: int, end: int) -> list[Ranked]:
     """Places `start` to `end` by distance, equal ones by photo id."""
-    distances, regions = _measure(scan, row_ids)
-    order = np.argsort(distances, kind="stable")
-    sorted_distances = distances[order]
+    order = np.argsort(measured.distances, kind="stable")
+    distances = measured.distances[order]
     # Whole groups of equals, so that the photo id decides which of them are inside.
-    first = int(np.searchsorted(sorted_distances, sorted_distances[start], "left"))
-    last = int(np.searchsorted(sorted_distances, sorted_distances[end - 1], "right"))
+    first = int(np.searchsorted(distances, distances[start], "left"))
+    last = int(np.searchsorted(distances, distances[end - 1], "right"))
     chosen = order[first:last]
-    photo_ids = dict(
-        scan.connection.execute(
-            "SELECT d.row_id, d.photo_id FROM carray(?) c CROSS JOIN documents d ON d.row_id = c.value",
-            (array_binding(row_ids[chosen]),),
-        )
-    )
+    row_ids = measured.row_ids[chosen]
+    rows: list[Any] = scan.connection.execute(
+        "SELECT d.row_id, d.photo_id FROM carray(?) c CROSS JOIN documents d ON d.row_id = c.value", (array_binding(row_ids),)
+    ).fetchall()
+    photo_ids = dict(rows)
     boxes = scan.moment.space.space.regions
     ranked = [
         _ranked(boxes, row_id, photo_ids[row_id], distance, region)
         for row_id, distance, region in zip(
-            row_ids[chosen].tolist(), sorted_distances[first:last].tolist(), regions[chosen].tolist(), strict=True
+            row_ids.tolist(), distances[first:last].tolist(), measured.regions[chosen].tolist(), strict=True
         )
     ]
     ranked.sort(key=lambda one: (one.distance, one.photo_id))
