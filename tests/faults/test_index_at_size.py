@@ -22,9 +22,15 @@ LEAST_SHARE = 0.98
 SETTLED_S = 7_200
 
 
+CENTRES = np.random.default_rng(0).standard_normal((5_000, SPACE.dimension), dtype=np.float32)
+
+
 def vectors(batch: int) -> Float32:
-    """float32 [BATCH, d], length 1."""
-    drawn = np.random.default_rng(batch).standard_normal((BATCH, SPACE.dimension), dtype=np.float32)
+    """float32 [BATCH, d], length 1, around centres, as photos of alike things are."""
+    draw = np.random.default_rng(batch)
+    drawn = CENTRES[draw.integers(0, len(CENTRES), BATCH)] + 0.5 * draw.standard_normal(
+        (BATCH, SPACE.dimension), dtype=np.float32
+    )
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     return drawn
 
