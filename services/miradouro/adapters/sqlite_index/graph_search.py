@@ -41,8 +41,7 @@ def nearest_by_graph(scan: Scan, end: int, share: float) -> Measured | None:
         for search in growing:
             search.fetch(fetched)
         found = Measured.joined([search.found for search in searches])
-        if len(scanned.row_ids):
-            near = scanned.distances <= _edge(found, end) + scan.asked.error
+        if len(scanned.row_ids) and (near := scanned.distances <= _edge(found, end) + scan.asked.error).any():
             found = _once(Measured.joined([found, scan.measure(scanned.row_ids[near])]))
         edge = _edge(found, end)
         growing = [search for search in searches if search.frontier <= edge]

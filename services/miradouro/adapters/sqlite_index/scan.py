@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.moment import Moment, Piece
-from miradouro.adapters.sqlite_index.rows import are_in, array_binding, numbers_of
+from miradouro.adapters.sqlite_index.rows import Bool, are_in, array_binding, numbers_of
 from miradouro.adapters.sqlite_index.segment_graph import Float16, Int64
 from miradouro.adapters.sqlite_index.segments import vectors_between
 from miradouro.core.document import Float32
@@ -72,6 +72,10 @@ class Scanned:
 
     row_ids: Int64
     distances: Float32
+
+    def only(self, kept: Bool) -> "Scanned":
+        """Those of which bool [n] says so."""
+        return Scanned(self.row_ids[kept], self.distances[kept])
 
     @classmethod
     def joined(cls, parts: Sequence["Scanned"]) -> "Scanned":
@@ -147,11 +151,12 @@ class Scan:
             part = piece.part
             if not len(part.strays):
                 continue
-            row_ids, distances = part.row_ids[part.strays], _distances(part.stray_vectors, self.asked)
-            kept = np.ones(len(row_ids), bool) if piece.living is None else piece.living[part.strays]
+            scanned = Scanned(part.row_ids[part.strays], _distances(part.stray_vectors, self.asked))
+            if piece.living is not None:
+                scanned = scanned.only(piece.living[part.strays])
             if self.wanted is not None:
-                kept &= are_in(self.wanted, row_ids)
-            found.append(Scanned(row_ids[kept], distances[kept]))
+                scanned = scanned.only(are_in(self.wanted, scanned.row_ids))
+            found.append(scanned)
         return found
 
     def of_gaps(self) -> list[Scanned]:
