@@ -47,6 +47,26 @@ with SqliteIndex.open(Path(sys.argv[1]), writer=True, tuning=TUNING) as index:
         index.write(batch)
         print(step, flush=True)
 """
+# Makes a graph while no file may grow beyond what everything else takes, and again when it may.
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
+from tests.faults.test_index_growth import near
+from tests.photo_documents import COLLECTION, WHOLE, photo, vectors_of
+
+with SqliteIndex.open(Path(sys.argv[1]), writer=True) as index:
+    index.ensure_collection(COLLECTION, spaces=[WHOLE])
+    index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(1_000)])
+    assert index.settle(60)
+asked = vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0]
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+with SqliteIndex.open(Path(sys.argv[1]), writer=True, tuning=Tuning.with_exact(0)) as index:
+    print("looked after:", index.settle(20), "by graph:", not near(index, WHOLE, asked).exact, flush=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    print("looked after:", index.settle(20), "by graph:", not near(index, WHOLE, asked).exact, flush=True)
+"""
 
 
 def near(index: SqliteIndex, space: Space, vector: "np.ndarray", *, exact: bool = False, limit: int = 1) -> Matches:
@@ -205,6 +225,19 @@ def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_pat
         assert near(index, space, asked).total == 1_632
     assert kinds == {True, False}, "graphs came into use"
     assert max(gaps) <= LONGEST_GAP_S
+
+
+def test_a_graph_that_does_not_fit_on_the_disk_is_made_when_there_is_room(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / "data")],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    told = ["looked after: True by graph: False", "looked after: True by graph: True"]
+    assert (done.returncode, done.stdout.splitlines()) == (0, told), done.stderr
 
 
 def test_a_tail_that_was_made_anew_is_sealed_like_any_other_when_it_is_full(tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ class Maintenance:
                 return
             except (MiradouroError, OSError, Unusable) as exc:
                 _log.warning("segments stay as they are for now: %s", exc)
+            except Exception:  # noqa: BLE001 # a fault of ours, or memory is short: tried again with the next photos
+                _log.exception("segments stay as they are for now")
             with self._condition:
                 self._answered = asked
                 self._condition.notify_all()

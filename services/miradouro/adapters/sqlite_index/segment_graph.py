@@ -92,8 +92,11 @@ class GraphBuilder:
         return expansion
 
     def save(self, path: Path) -> None:
-        """Writes the graph to `path`."""
-        self._index.save(str(path))
+        """Writes the graph to `path`. Raises OSError: the disk is full."""
+        try:
+            self._index.save(str(path))
+        except RuntimeError as exc:  # all that usearch tells of a disk
+            raise OSError(f"{path} can't be written: {exc}; check the space left on the disk") from exc
 
     def _add(self, row_ids: Int64, vectors: Float16, breathe: Callable[[], None]) -> None:
         keys, flat = _keys(row_ids, vectors.shape[1]), codes(vectors.reshape(-1, vectors.shape[2]))
