@@ -215,6 +215,14 @@ def test_keywords_find_tags_of_every_kind_by_the_sum_of_their_probabilities(inde
     assert ids(ask(index, KeywordClause(("elkhound",)))) == []
 
 
+@pytest.mark.parametrize("tag", ["dr. dog", "1.5", ".", "a..b", ".net", "etc."])
+def test_a_tag_with_dots_is_a_keyword_as_any_other(index: Index, tag: str) -> None:
+    index.write([photo("dotted.jpg", tags=(label(tag, 0.5),)), photo("other.jpg", tags=(label("dr", 0.5), label("5", 0.5)))])
+    assert [(one.photo_id, one.score) for one in ask(index, KeywordClause((tag,))).matches] == [
+        ("dotted.jpg", pytest.approx(0.5, abs=SCORE_ERROR))
+    ]
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case["text"] for case in CASES])
 @pytest.mark.parametrize("field", ["caption", "title", "tag"])
 def test_text_is_found_by_its_words_however_they_are_written(index: Index, case: dict[str, list[str]], field: str) -> None:

@@ -194,6 +194,9 @@ class TestWithAnIngestPipelineOfTheCluster:
         {"uppercase": {"field": "owner", "ignore_missing": True}},
         {"convert": {"field": "attributes.iso", "type": "integer", "ignore_missing": True}},
         {"drop": {"if": "ctx.owner == 'NOBODY'"}},
+        {"fail": {"if": "ctx.owner == 'REFUSED'", "message": "wrong owner"}},
+        {"set": {"if": "ctx.owner == 'MIXED'", "field": "tags", "value": ["a", 1]}},
+        {"sort": {"if": "ctx.owner == 'MIXED'", "field": "tags"}},
     )
 
     @contextmanager
@@ -213,12 +216,12 @@ class TestWithAnIngestPipelineOfTheCluster:
     ) -> None:
         def event(i: int) -> PhotoEvent:
             attributes = {"iso": "wrong" if i % 30 == 7 else "100"}
-            owner = "nobody" if i == 50 else "ana"
+            owner = {50: "nobody", 60: "refused", 70: "mixed"}.get(i, "ana")
             return PhotoEvent(
                 f"e{i}", EventKind.UPLOADED, COLLECTION, f"{i}.jpg", 1, data=b"x", attributes=attributes, owner=owner
             )
 
-        bad = {f"{i}.jpg" for i in (7, 37, 67, 50)}
+        bad = {f"{i}.jpg" for i in (7, 37, 67, 50, 60, 70)}
         settings = IngestSettings(ingest_commit_photos=32)
         run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5, original_retry_s=5)
         with self.opened(narrow.url) as index, SqliteIndex.open(tmp_path, writer=True) as letters:
@@ -229,8 +232,20 @@ class TestWithAnIngestPipelineOfTheCluster:
             assert {one.status for name, one in outcomes.items() if name not in bad} == {Status.STORED}
             failures = letters.list(limit=1_000)[0]
             assert sorted(one.photo_id for one in failures) == sorted(bad)
-            assert {one.photo_id: "wrong" in one.message for one in failures} == {name: name != "50.jpg" for name in bad}
+            said = {"50.jpg": "drops", "60.jpg": "wrong owner", "70.jpg": "class_cast_exception"}
+            assert [one.photo_id for one in failures if said.get(one.photo_id, "[wrong]") not in one.message] == []
             assert {state.photo_id for state in index.origins(COLLECTION)} == {f"{i}.jpg" for i in range(80)} - bad
+
+    def test_while_there_is_no_such_pipeline_documents_wait_and_none_is_refused(self, narrow: OpenSearch) -> None:
+        name = f"t{uuid.uuid4().hex}"
+        with opened(narrow.url, opensearch_pipeline=name) as (index, client, _):
+            for processors in (None, [{"pipeline": {"name": f"{name}.inner"}}]):
+                if processors:
+                    client.ingest.put_pipeline(id=name, body={"processors": processors})
+                with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_PIPELINE"):
+                    index.write([photo("a.jpg"), photo("b.jpg")])
+            client.ingest.put_pipeline(id=f"{name}.inner", body={"processors": self.PROCESSORS[:1]})
+            assert index.write([photo("a.jpg"), photo("b.jpg")]) == [STORED, STORED]
 
 
 def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) -> None:

@@ -29,6 +29,11 @@ def pair(name: str, value: str) -> str:
     return f"{len(name)}:{name}={value}"
 
 
+def feature_of(tag: str) -> str:
+    """A folded tag as a feature of `tag_scores`: a question for one with a dot finds nothing. No folded tag has a U+2024."""
+    return tag.replace(".", "\u2024")
+
+
 def analysed(text: str) -> str:
     """The words of `text` that count, folded, as the field `words` takes them; "" when there are none."""
     return " ".join(word.folded for word in words(text))
@@ -67,7 +72,7 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
         "caption_is_generated": document.caption_is_generated,
         "words": [part for part in map(analysed, searched) if part],
         "tags": list(scores),
-        "tag_scores": {label: max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
+        "tag_scores": {feature_of(label): max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
         "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value] for tag in tags]},
         "owner": document.owner,
         "attributes": dict(document.attributes),

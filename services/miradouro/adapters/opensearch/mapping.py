@@ -109,7 +109,7 @@ _PLAIN: dict[str, Any] = {
     "caption_is_generated": {"type": "boolean"},
     "words": {"type": "text", "analyzer": ANALYZER, "position_increment_gap": _GAP},
     "tags": _KEYWORD,  # folded, for conditions and facets
-    "tag_scores": {"type": "rank_features"},  # folded tag → probability
+    "tag_scores": {"type": "rank_features"},  # see `documents.feature_of`; → probability
     "tags_stored": _STORED,
     "owner": _KEYWORD,
     "attributes": {"type": "flat_object"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from miradouro.adapters.opensearch.documents import analysed, document_of, microseconds, pair
+from miradouro.adapters.opensearch.documents import analysed, document_of, feature_of, microseconds, pair
 from miradouro.adapters.opensearch.mapping import field_of, vector_field
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import (
@@ -75,7 +75,8 @@ def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
             assert space is not None
             return _vector_plan(query, query.clause, space, filters, scans=scans)
         case KeywordClause(words):
-            should = [{"rank_feature": {"field": f"tag_scores.{word}", "linear": {}}} for word in dict.fromkeys(words) if word]
+            features = [f"tag_scores.{feature_of(word)}" for word in dict.fromkeys(words) if word]
+            should = [{"rank_feature": {"field": feature, "linear": {}}} for feature in features]
             found: Body | None = {"should": should, "minimum_should_match": 1} if should else None
         case TextClause():
             found = _text(query.clause)

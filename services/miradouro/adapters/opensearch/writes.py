@@ -3,6 +3,7 @@
 import collections
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from miradouro.core.ports import WriteStatus, Written
 VersionType = Literal["external", "external_gte"]
 _FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _PASSING = {429, 502, 503, 504}
+_PIPELINE_FAULTS = {"fail_processor_exception", "class_cast_exception"}  # of a document, told with status 500
+_NO_PIPELINE = re.compile(
+    r"pipeline with id \[.*\] does not exist|Pipeline processor configured for non-existent pipeline \[.*\]", re.DOTALL
+)
 _LANE_BYTES = 128 * 1024  # less than two of these are not worth a second request
 
 
@@ -137,12 +142,16 @@ def _result(item: dict[str, Any]) -> Written | None:
     told = f"{error.get('type', '')}: {error.get('reason', '')} {cause}".strip()
     if error.get("type") == "cluster_block_exception":
         raise Unavailable(f"OpenSearch takes no writes now: {told}; free its disk")
+    if _NO_PIPELINE.fullmatch(error.get("reason", "")):  # as every document is told: it is no fault of this one
+        raise Unavailable(f"OpenSearch takes no documents: {told}; see MIRADOURO_OPENSEARCH_PIPELINE")
     if code in _PASSING:
         return None
-    if code == 400:
+    if code == 400 or error.get("type") in _PIPELINE_FAULTS:
         return InvalidArgument("document", f"OpenSearch does not take it: {told}")
     if code == 404:
         raise NotFound(f"the collection is gone: {told}")
+    if code >= 500:
+        raise Unavailable(f"OpenSearch can't take a document now: {code} {told}")
     raise Internal(f"OpenSearch answers {code} for a document: {told}")
 
 
