@@ -1,16 +1,20 @@
 """`miradouro events publish`: folders and written events, into a real Kafka."""
 
+import base64
 import json
 import os
+import subprocess
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
-from miradouro.ingest.cloud_event import event_of
+from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, event_of
 
-from tests.e2e.command import run
+from tests.e2e.command import COMMAND, run
 from tests.pictures import jpeg
 
 
@@ -85,3 +89,41 @@ def test_a_source_that_is_not_there_is_told_before_kafka_is_asked(tmp_path: Path
         missing.err
         == f"error: source: there is no {tmp_path / 'missing'}; name a folder, a file of events, or - for standard input\n"
     )
+
+
+def test_a_topic_takes_the_largest_event_and_a_larger_one_is_told_by_its_name(kafka: str, topic: str) -> None:
+    picture, wide = jpeg(), "\N{GRINNING FACE}"
+    largest = picture + bytes(MAX_INLINE_BYTES - len(picture))
+    event = PhotoEvent("1", EventKind.UPLOADED, "photos", "a.jpg", 1, data=largest, caption=wide * 16_384)
+    huge = replace(event, photo_id="b.jpg", attributes={f"{i}": wide * 1_024 for i in range(128)}, tags=(wide * 128,) * 256)
+    last = replace(event, photo_id="c.jpg")
+    lines = "".join(f"{line_of(one)}\n" for one in (event, huge, last))
+    done = subprocess.run([COMMAND, "events", "publish", "-"], input=lines, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "published 2, refused 1\n"), done.stderr
+    assert "b.jpg: event: " in done.stderr
+    assert published(kafka, topic) == [event, last]
+
+
+def line_of(event: PhotoEvent) -> str:
+    """The event as a person writes it down."""
+    state = {"data_base64": base64.b64encode(event.data or b"").decode(), "caption": event.caption}
+    state |= {"attributes": dict(event.attributes), "tags": list(event.tags)}
+    told = {"specversion": "1.0", "id": event.event_id, "type": event.kind, "subject": event.photo_id}
+    return json.dumps({**told, "photoversion": str(event.version), "data": state}, ensure_ascii=False)
+
+
+def test_topics_are_made_as_events_and_dead_letters_need_them(kafka: str, topic: str) -> None:
+    assert run("events", "topics").out == f"{topic}: made\n{topic}.dead: made\n"
+    assert run("events", "topics").out == f"{topic}: was there\n{topic}.dead: was there\n"
+    day_ms = 24 * 3_600 * 1_000
+    wanted = {
+        topic: {"cleanup.policy": "compact", "retention.ms": "-1", "max.message.bytes": str(2 * 2**20)},
+        f"{topic}.dead": {"cleanup.policy": "delete", "retention.ms": str(30 * day_ms), "max.message.bytes": str(3 * 2**20)},
+    }
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(told)) for name, told in wanted.items()]
+        [found] = admin.describe_configs(asked, config_filter="all").values()
+    finally:
+        admin.close()
+    assert {name: {key: one["value"] for key, one in told.items()} for name, told in found.items()} == wanted

@@ -66,16 +66,21 @@ def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_orig
 
 
 def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_every_space(opensearch: str) -> None:
-    with opened(opensearch, opensearch_shards=2) as (_, client, alias):
+    layout = {"opensearch_shards": 2, "opensearch_replicas": 1, "opensearch_refresh_interval": "7s"}
+    with opened(opensearch, **layout) as (_, client, alias):
         [(name, told)] = client.indices.get(index=alias).items()
         assert name == f"{alias}.000001"
         mapping, kept = told["mappings"], told["settings"]["index"]
-        assert (kept["number_of_shards"], kept["number_of_replicas"], kept["refresh_interval"]) == ("2", "0", "1s")
+        assert (kept["number_of_shards"], kept["number_of_replicas"], kept["refresh_interval"]) == ("2", "1", "7s")
         assert [space["provenance"] for space in mapping["_meta"]["spaces"]] == [space.provenance for space in SPACES]
         vectors = {field: one for field, one in mapping["properties"].items() if field.startswith(("vector__", "regions__"))}
         methods = [one.get("method") or one["properties"]["vector"]["method"] for one in vectors.values()]
         assert len(methods) == len(SPACES)
         assert {method["engine"] for method in methods} == {"lucene"}
+        wanted = {"photo_id": "keyword", "tag_scores": "rank_features", "attributes": "flat_object", "place": "geo_point",
+                  "taken_at": "date"}  # fmt: skip
+        assert {name: mapping["properties"][name]["type"] for name in wanted} == wanted
+        assert mapping["properties"]["words"]["analyzer"] in kept["analysis"]["analyzer"]
         with pytest.raises(RequestError, match="strict_dynamic_mapping_exception"):
             client.index(index=alias, body={"photo_id": "a.jpg", "unknown": 1})
 

@@ -26,6 +26,7 @@ from typing import Any
 import orjson
 from google.protobuf.message import DecodeError
 
+from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.event import COLLECTION, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
@@ -37,6 +38,7 @@ from miradouro.v1 import photo_event_pb2
 SCHEMA = "urn:miradouro:photo-event:1"
 SOURCE = "urn:miradouro"
 MAX_INLINE_BYTES = 1024 * 1024
+_BATCH_OVERHEAD_BYTES = 1_024  # what Kafka adds to one record, generously
 _STRUCTURED = "application/cloudevents+json"
 _PROTOBUF = {"application/protobuf", "application/x-protobuf"}
 _VERSION = re.compile(r"[1-9][0-9]{0,18}")
@@ -116,7 +118,10 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
 
 
 def record_of(event: PhotoEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-    """Key, value and headers of an event, in binary mode. Raises InvalidArgument (inline bytes beyond MAX_INLINE_BYTES)."""
+    """Key, value and headers of an event, in binary mode.
+
+    Raises InvalidArgument (inline bytes beyond MAX_INLINE_BYTES, or a record that no topic of ours takes).
+    """
     if event.data is not None and len(event.data) > MAX_INLINE_BYTES:
         size = len(event.data)
         raise InvalidArgument("data", f"{size:,} bytes; allowed: 1 to {MAX_INLINE_BYTES:,} inline; name the photo by uri instead")
@@ -143,8 +148,12 @@ def record_of(event: PhotoEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]
         "ce_photoversion": str(event.version),
         "content-type": "application/json",
     } | ({f"ce_{TRACEPARENT}": event.traceparent} if event.traceparent else {})
-    key = f"{event.collection}/{event.photo_id}".encode()
-    return key, json.dumps(state, ensure_ascii=False).encode(), [(name, told.encode()) for name, told in headers.items()]
+    key, value = f"{event.collection}/{event.photo_id}".encode(), json.dumps(state, ensure_ascii=False).encode()
+    encoded = [(name, told.encode()) for name, told in headers.items()]
+    size = len(key) + len(value) + sum(len(name) + len(told) for name, told in encoded)
+    if size > MAX_EVENT_BYTES - _BATCH_OVERHEAD_BYTES:
+        raise InvalidArgument("event", f"{size:,} bytes; a record has at most {MAX_EVENT_BYTES:,}: name the photo by uri instead")
+    return key, value, encoded
 
 
 def _names(key: bytes | None) -> tuple[str, str]:
