@@ -20,6 +20,7 @@ from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, to
 from tests.pictures import jpeg
 
 COLLECTION = "load"
+PENDING = 16  # events that a consumer has read and not stored, at most
 UPDATED_EVERY, DELETED_EVERY, POISON_EVERY, NO_PHOTO_EVERY = 10, 20, 50, 40
 
 
@@ -82,7 +83,7 @@ def town_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterato
         here.environment |= {
             "MIRADOURO_EMBEDDING_ADDRESS": embedding,
             "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
-            "MIRADOURO_KAFKA_PENDING_EVENTS": "16",
+            "MIRADOURO_KAFKA_PENDING_EVENTS": str(PENDING),
             "MIRADOURO_KAFKA_COMMIT_INTERVAL_S": "0.2",
             "MIRADOURO_KAFKA_SESSION_TIMEOUT_S": "6",
         }
@@ -127,8 +128,8 @@ def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, w
 class Counted:
     """An ingest service whose counts can be read while it runs."""
 
-    def __init__(self, here: Town) -> None:
-        self.service: ServiceProcess = here.start("ingest", MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
+    def __init__(self, here: Town, **environment: str) -> None:
+        self.service: ServiceProcess = here.start("ingest", MIRADOURO_METRICS_LISTEN="127.0.0.1:0", **environment)
 
     def outcomes(self) -> dict[str, int]:
         """Status → events, so far."""

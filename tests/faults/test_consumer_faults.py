@@ -15,7 +15,20 @@ from opensearchpy.exceptions import ConflictError
 
 from tests.e2e.many_machines import Town, eventually
 from tests.e2e.tiny_embedding import tiny_embedding
-from tests.faults.load import COLLECTION, FULL, SIZES, SMALL, Counted, Load, Size, audited, in_the_middle, prove, town_for
+from tests.faults.load import (
+    COLLECTION,
+    FULL,
+    PENDING,
+    SIZES,
+    SMALL,
+    Counted,
+    Load,
+    Size,
+    audited,
+    in_the_middle,
+    prove,
+    town_for,
+)
 from tests.pictures import jpeg
 from tests.tiny_bundle import tiny_bundles
 
@@ -32,12 +45,13 @@ def embedding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
     kafka: str, opensearch: str, embedding: str, size: Size
 ) -> None:
+    """What comes again is bounded by numbers alone: no time passes until a commit that would bound it, too."""
     load, chance = Load(size), random.Random(size.seed)
     with town_for(size, kafka, opensearch, embedding) as here:
         stale = []
         for records in load.slices(size.times):
             here.send(*records)
-            ingest = Counted(here)
+            ingest = Counted(here, MIRADOURO_KAFKA_COMMIT_INTERVAL_S="60")
             in_the_middle(here, size)
             time.sleep(chance.uniform(0, 0.2))  # any moment of a batch; nothing below depends on it
             stale.append(ingest.outcomes().get("stale", 0))
@@ -48,6 +62,7 @@ def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
         told = prove(here, load, repeated=True)
         stale.append(last.outcomes().get("stale", 0))
         assert last.service.end() == 0
+        assert max(stale) <= PENDING * size.partitions, f"a kill makes no more come again: {stale}"
         print({"kills": len(stale) - 1, "came again and were stale": stale, "audit": told})  # with -s
 
 

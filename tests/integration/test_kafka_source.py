@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
 
 from tests.e2e.many_machines import eventually
@@ -75,6 +76,19 @@ def test_no_more_events_are_read_than_may_be_pending_and_all_come_once_when_they
     committed = [consumer.committed(TopicPartition(settings.kafka_topic, partition)) for partition in (0, 1)]
     consumer.close()
     assert committed == [30, 30], "what was acknowledged is committed when the consumer leaves"
+
+
+def test_what_is_not_committed_is_bounded_by_the_number_of_events_however_long_the_interval(settings: KafkaSettings) -> None:
+    publish(settings, size_bytes=10)
+    patient = settings.model_copy(update={"kafka_pending_events": 7, "kafka_commit_interval_s": 60.0})
+    with KafkaSource(patient, as_it_is) as source:
+        events = source.events()
+        done = 0
+        while done < EVENTS:
+            if not isinstance(next(events), NothingYet):
+                source.acknowledge()
+                done += 1
+        eventually("all but seven are committed", lambda: sum(committed_offsets(settings).values()) > EVENTS - 7, within_s=30)
 
 
 def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: KafkaSettings) -> None:

@@ -34,7 +34,9 @@ class KafkaSettings(Settings):
     kafka_pending_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most, and of one fetch of 16 MiB more."
     )
-    kafka_commit_interval_s: float = Field(1.0, gt=0, le=60, description="Seconds between commits of what is stored.")
+    kafka_commit_interval_s: float = Field(
+        1.0, gt=0, le=60, description="Seconds between commits of what is stored, at most; many events are a reason, too."
+    )
     kafka_session_timeout_s: float = Field(
         10.0, ge=6, le=300, description="Seconds after which the partitions of a consumer that fell silent go to others."
     )

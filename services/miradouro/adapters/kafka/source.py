@@ -73,6 +73,7 @@ class KafkaSource:
         self._pending_bytes, self._mean_bytes = 0, 1.0
         self._room = threading.Event()
         self._done: dict[TopicPartition, int] = {}  # the offset to go on from
+        self._done_events = 0  # since the last commit
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._has_joined = False
         self._stopping, self._drained = threading.Event(), threading.Event()
@@ -140,6 +141,7 @@ class KafkaSource:
             self._pending_bytes -= done.size_bytes
             if done.partition is not None:
                 self._done[done.partition] = done.offset + 1
+                self._done_events += 1
             if not self._room.is_set() and 2 * len(self._pending) <= self._settings.kafka_pending_events:
                 self._room.set()
 
@@ -173,6 +175,7 @@ class KafkaSource:
             self._consumer.close(autocommit=False)
 
     def _poll(self) -> None:
+        self._commit_when_due()  # first: what is read below adds to what is not committed
         with self._lock:
             room = self._room_left()
             if room == 0:
@@ -189,7 +192,6 @@ class KafkaSource:
         found = poll(self._consumer, timeout_ms=_POLL_S * 1_000 if room else 0, max_records=most)
         self._note_membership()
         self._hand_over(found)
-        self._commit_when_due()
 
     def _go_on_joining(self) -> None:
         """Has the client look again after the group that it is about to join.
@@ -232,8 +234,11 @@ class KafkaSource:
         return 0 if events <= 0 or size_bytes <= 0 else min(events, math.ceil(size_bytes / self._mean_bytes))
 
     def _commit_when_due(self) -> None:
+        """After an interval, or after so many events that a crash makes at most `kafka_pending_events` for each partition of ours
+        come again, or for two: those that are pending may be stored as well."""
         now = time.monotonic()
-        if now - self._last_commit >= self._settings.kafka_commit_interval_s:
+        is_time = now - self._last_commit >= self._settings.kafka_commit_interval_s
+        if is_time or self._done_events >= self._settings.kafka_pending_events * max(1, len(self._assigned) - 1):
             self._last_commit = now
             self._commit()
             self._lag = self._lags()
@@ -243,7 +248,7 @@ class KafkaSource:
         if self._consumer._coordinator.generation_if_stable() is None:  # noqa: SLF001 - as above
             return
         with self._lock:
-            done, self._done = self._done, {}
+            done, self._done, self._done_events = self._done, {}, 0
         if not done:
             return
         try:
