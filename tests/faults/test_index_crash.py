@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -212,16 +213,26 @@ def test_segments_that_were_harmed_are_not_believed_and_come_back(tmp_path: Path
         check(index, acknowledged)
 
 
-def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Path) -> None:
+def empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("remove", [empty, shutil.rmtree])
+def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Path, remove: Callable[[Path], None]) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True) as index, SqliteIndex.open(folder, writer=False) as reader:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i}.jpg", caption="version1", tags=(label("pier", 0.5),)) for i in range(20)])
         check(reader, {"19.jpg": 1})
-        for path in (folder / "segments").iterdir():
-            path.unlink()
+        remove(folder / "segments")
         check(index, {"19.jpg": 1})
         index.write([photo("20.jpg", caption="version1", tags=(label("pier", 0.5),))])
+        check(reader, {"20.jpg": 1})
+        deadline = time.monotonic() + 60
+        while len(list((folder / "segments").glob("[0-9]*"))) < 2 * len(SPACES):  # the next write is all that it takes
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert index.settle(timeout_s=60)
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)
         check(reader, {"20.jpg": 1})

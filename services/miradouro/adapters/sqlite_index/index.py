@@ -129,9 +129,8 @@ class SqliteIndex:
         with self._connections.writing() as connection:
             statuses = writes.write(connection, self._catalogue, documents)
         if self._tails is not None and self._maintenance is not None:
-            for collection in sorted({document.collection for document in documents}):
-                self._tails.catch_up(collection)
-            self._maintenance.note(len(documents))
+            are_usable = [self._tails.catch_up(name) for name in sorted({document.collection for document in documents})]
+            self._maintenance.note(len(documents), at_once=not all(are_usable))
         return statuses
 
     def settle(self, timeout_s: float | None = None) -> bool:

@@ -67,11 +67,11 @@ class Maintenance:
         self._thread.start()
         self._ask()
 
-    def note(self, photos: int) -> None:
-        """Tells that so many were written."""
+    def note(self, photos: int, *, at_once: bool = False) -> None:
+        """Tells that so many were written; looks after everything once they are many, or `at_once`."""
         with self._condition:
             self._noted += photos
-            if self._noted < _NOTED_PHOTOS:
+            if self._noted < _NOTED_PHOTOS and not at_once:
                 return
             self._noted = 0
         self._ask()
@@ -126,6 +126,7 @@ class Maintenance:
 
     def _work(self) -> bool:
         """Does one thing that is due, for every space; whether there was any."""
+        self._folder.mkdir(exist_ok=True)  # somebody may have removed it: all in it is derived
         with self._connections.reading() as connection:
             names = [str(name) for (name,) in connection.execute("SELECT name FROM collections ORDER BY name").fetchall()]
         done = [self._work_on(name, number) for name in names for number in range(self._space_count(name))]

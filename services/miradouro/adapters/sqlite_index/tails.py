@@ -31,11 +31,12 @@ class Tails:
         self._writers: dict[int, tuple[int, SegmentWriter]] = {}
         self._lock = threading.Lock()
 
-    def catch_up(self, name: str) -> None:
+    def catch_up(self, name: str) -> bool:
         """Appends what the database has committed since to every tail of the collection called `name`, some megabytes at most.
 
-        What fails is logged, and left to the maintenance and to the next commit.
+        What fails is logged, and left to the maintenance and to the next commit. False when a tail has to be made anew.
         """
+        is_usable = True
         with self._lock:
             try:
                 with self._connections.reading() as connection:
@@ -46,8 +47,10 @@ class Tails:
                             append(connection, collection, space, self._writer(connection, collection, space), at_most=1)
                         except Unusable as exc:
                             _log.info("the tail of %s has to be made anew: %s", space.space.name, exc)
+                            is_usable = False
             except (MiradouroError, OSError) as exc:
                 _log.warning("segments of collection %s stay behind: %s", name, exc)
+        return is_usable
 
     @contextmanager
     def held(self) -> Iterator[None]:
