@@ -99,6 +99,7 @@ def open_house(
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,
+            spaces=chosen.space_names,
             excluded=[folder / "data"],
             metrics=IngestMetrics(registry),
         )

@@ -301,6 +301,13 @@ def test_where_collections_are_named_no_event_makes_another(tmp_path):
         assert house.index_folder(folder, collection="own").indexed == 1, "whoever has the folder may name its collection"
 
 
+def test_spaces_that_nobody_offers_stop_everything_and_are_no_photos_fault(tmp_path):
+    with open_house(tmp_path / "house", spaces="tiny/deep, tiny/nothing") as house:
+        with pytest.raises(FailedPrecondition, match=r"MIRADOURO_SPACES: 'tiny/nothing' .* allowed: tiny/shallow"):
+            house.put(event("a"), event("b"))
+        assert house.failures() == {}
+
+
 def test_a_wrong_name_among_the_collections_stops_the_program(tmp_path):
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_COLLECTIONS.*'Photos'"), open_house(tmp_path, collections="Photos"):
         pass

@@ -1,9 +1,11 @@
 """What only the OpenSearch index does: graphs beyond its exact size, bulk requests in parts, and a cluster that is not there."""
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -120,6 +122,43 @@ def test_a_cluster_that_does_not_answer_is_a_passing_fault_that_names_the_settin
         assert caught.value.retriable
         with pytest.raises(Unavailable):
             index.check()
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type", "page"),
+    [
+        (200, "text/html", b"<html>Back soon</html>"),
+        (404, "text/html", b"<html>No such page</html>"),
+        (200, "application/json", b"{"),
+    ],
+)
+def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: int, media_type: str, page: bytes) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.end_headers()
+            self.wfile.write(page)
+
+        do_PUT = do_POST = do_GET  # noqa: N815 # named so by http.server
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with OpenSearchIndex.open(OpenSearchSettings(opensearch_url=f"http://127.0.0.1:{server.server_port}")) as index:
+            for ask in (
+                index.check,
+                lambda: index.spaces(COLLECTION),
+                lambda: index.ensure_collection(COLLECTION, spaces=SPACES),
+                lambda: index.write([photo("a.jpg")]),
+                lambda: index.search(IndexQuery(COLLECTION, EverythingClause())),
+                index.stats,
+            ):
+                with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_URL"):
+                    ask()
+        server.shutdown()
 
 
 def test_a_password_that_cannot_be_read_is_named() -> None:

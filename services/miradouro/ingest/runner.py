@@ -306,8 +306,17 @@ def _document_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Documen
 
     processors = [functools.partial(step, process) for process in run.processors]
     with traced(trace_of(event), **names_of(event)):
-        spaces = _until_it_passes(run, "collection", metrics)(run.spaces, event.collection)
-        return ingest(event, processors=processors, spaces=spaces)
+        return ingest(event, processors=processors, spaces=_spaces_of(event, run, metrics))
+
+
+def _spaces_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Sequence[Space]:
+    """Those of the event's collection. Raises BadEvent when it may not be named: nothing else here is the fault of a photo."""
+    try:
+        return _until_it_passes(run, "collection", metrics)(run.spaces, event.collection)
+    except BadEvent:
+        raise
+    except (InvalidArgument, NotFound, Internal) as exc:
+        raise FailedPrecondition(f"collection {event.collection!r} can't take photos: {exc.message}") from exc
 
 
 def _until_it_passes(run: Run, what: str, metrics: IngestMetrics) -> tenacity.Retrying:

@@ -296,7 +296,9 @@ class IngestService:
 
 def spaces_for_new(names: Sequence[str], offered: Sequence[Space]) -> list[Space]:
     """The spaces that a new collection gets: those named, all default ones when none is. Raises InvalidArgument."""
-    return [resolve_space(name, offered, field="spaces") for name in names] or [space for space in offered if space.is_default]
+    return [resolve_space(name, offered, field="MIRADOURO_SPACES") for name in names] or [
+        space for space in offered if space.is_default
+    ]
 
 
 def _root(path: str) -> str:

@@ -21,7 +21,6 @@ from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.core.errors import (
     ConfigurationError,
     FailedPrecondition,
-    Internal,
     MiradouroError,
     Overloaded,
     Unauthenticated,
@@ -79,11 +78,18 @@ def connect(settings: OpenSearchSettings) -> OpenSearch:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises the cluster's errors as ours: what may pass as Unavailable or Overloaded."""
+    """Raises the cluster's errors as ours: what may pass as Unavailable or Overloaded.
+
+    So may what the cluster never says: a page of a proxy that stands before it.
+    """
     try:
         yield
-    except NotFoundError:
-        raise  # callers know what was not found
+    except NotFoundError as exc:
+        if isinstance(exc.info, dict):
+            raise  # callers know what was not found
+        raise Unavailable(
+            f"OpenSearch does not answer: 404 without JSON, {exc.error!r:.200}; see MIRADOURO_OPENSEARCH_URL"
+        ) from exc
     except (AuthenticationException, AuthorizationException) as exc:
         if _BLOCKED in str(exc):
             raise Unavailable(f"OpenSearch takes no writes now: {_reason(exc)}; free its disk") from exc
@@ -93,7 +99,7 @@ def translated() -> Iterator[None]:
     except TransportError as exc:
         raise _error(exc) from exc
     except SerializationError as exc:
-        raise Internal(f"OpenSearch answered what is no JSON: {exc}") from exc
+        raise Unavailable(f"OpenSearch does not answer: no JSON, {exc!s:.200}; see MIRADOURO_OPENSEARCH_URL") from exc
 
 
 def is_closed_file(exc: TransportError) -> bool:

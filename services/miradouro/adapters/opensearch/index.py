@@ -349,12 +349,13 @@ class OpenSearchIndex:
         if known is not None and not is_fresh and time.monotonic() - known_at < _KNOWN_FOR_S:
             return known
         alias = alias_of(self._settings.opensearch_prefix, collection)
-        with translated():
-            try:
+        try:
+            with translated():
                 [(index, told)] = self._client.indices.get_mapping(index=alias).items()
-            except NotFoundError as exc:
-                self._forget(collection)
-                raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
+        except NotFoundError as exc:
+            self._forget(collection)
+            raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
+        with translated():
             photos = int(self._client.count(index=index)["count"])  # of the shards that answer: it chooses a plan, no more
         meta = told["mappings"]["_meta"]
         found = Generation(index, meta["root"], spaces_of(meta), photos).after(known)
