@@ -8,17 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.page import read_page, sign_page
-from miradouro.core.query import After
+from miradouro.core.query import After, Behind
 
 KEY = b"k" * 32
 REFUSAL = "page_token: not a token of this question"
 
 
-PAGES = st.integers(0, 2**32 - 1) | st.builds(
-    After,
-    photo_id=st.text(min_size=1, max_size=20),
-    score=st.floats(allow_nan=False, allow_infinity=False),
-    taken_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+PHOTO_IDS = st.text(min_size=1, max_size=20)
+PAGES = (
+    st.integers(0, 2**32 - 1)
+    | st.builds(
+        After,
+        photo_id=PHOTO_IDS,
+        score=st.floats(allow_nan=False, allow_infinity=False),
+        taken_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    )
+    | st.builds(Behind, offset=st.integers(0, 10_000), photo_id=PHOTO_IDS, distance=st.floats(0, 2))
 )
 
 

@@ -233,7 +233,7 @@ def test_following_the_pages_of_a_ranking_shows_every_hit_that_can_be_reached_on
         query = plan(question, None, canonical=str)
         assert query.clause == TextClause(("dog",), (), ())
         found = max(0, min(query.limit, total - page))
-        shown, page = page_of(question, query, Matches((None,) * found, total, True, False, True))
+        shown, page = page_of(question, query, Matches((Match("a", 1.0, None, None, None),) * found, total, True, False, True))
         seen += len(shown.matches)
     assert seen == min(total, 10_000)
 

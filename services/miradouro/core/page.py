@@ -8,12 +8,12 @@ import json
 from datetime import datetime
 
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.query import After
+from miradouro.core.query import After, Behind
 
 _MAC_BYTES = 16
 MIN_KEY_BYTES = 16
 
-Page = int | After  # the number of its first hit, from 0; or the hit before it
+Page = int | After | Behind  # the number of its first hit, from 0; or the hit before it
 
 
 def sign_page(page: Page, *, question: bytes, key: bytes) -> str:
@@ -50,6 +50,8 @@ def _written(page: Page) -> bytes:
     if isinstance(page, After):
         taken = page.taken_at.isoformat() if page.taken_at else None
         return json.dumps([page.photo_id, page.score, taken], separators=(",", ":")).encode("ascii")
+    if isinstance(page, Behind):
+        return json.dumps([page.offset, page.photo_id, page.distance], separators=(",", ":")).encode("ascii")
     return str(page).encode("ascii")
 
 
@@ -57,6 +59,8 @@ def _read(head: bytes) -> Page:
     told = json.loads(head)
     if isinstance(told, int):
         return told
+    if isinstance(told[0], int):
+        return Behind(*told)
     photo_id, score, taken = told
     return After(photo_id, score, datetime.fromisoformat(taken) if taken else None)
 

@@ -152,6 +152,15 @@ class After:
 
 
 @dataclass(frozen=True)
+class Behind:
+    """The end of a page of a ranking by distance: `offset` hits were shown, the last of them `photo_id` at `distance`."""
+
+    offset: int
+    photo_id: str
+    distance: float
+
+
+@dataclass(frozen=True)
 class Facet:
     """A field to count by, and how many of its values to tell, 1 to MAX_FACET_SIZE."""
 
@@ -183,8 +192,10 @@ class FacetCounts:
 class IndexQuery:
     """What an index is asked: one clause, conditions that all hold, an order, and a window into it.
 
-    `offset` + `limit` is at most MAX_RANKED. `after` takes the place of `offset`, where `pages_by_key`. `facets` are counted
-    over every photo that the clause (its max_distance included) and the conditions let pass, whatever the window.
+    `offset` + `limit` is at most MAX_RANKED. `after` takes the place of `offset`, where `pages_by_key`. `behind` is the end of
+    the page before, for an index that may know more of what is near now than it knew then: what is no farther is left out.
+    `facets` are counted over every photo that the clause (its max_distance included) and the conditions let pass, whatever the
+    window.
     """
 
     collection: str
@@ -195,6 +206,7 @@ class IndexQuery:
     with_documents: bool = True
     order: Order = Order.RELEVANCE
     after: After | None = None
+    behind: Behind | None = None
     facets: tuple[Facet, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from miradouro.core.query import (
     DEFAULT_LIMIT,
     MAX_RANKED,
     After,
+    Behind,
     Clause,
     Condition,
     EverythingClause,
@@ -101,14 +102,26 @@ def plan(question: Question, look: Look | None, *, canonical: Callable[[str], st
         clause=_clause(question, look, canonical),
         conditions=question.conditions,
         limit=question.limit,
-        offset=0 if isinstance(question.page, After) else question.page,
+        offset=offset_of(question.page),
         order=question.order,
         after=question.page if isinstance(question.page, After) else None,
+        behind=question.page if isinstance(question.page, Behind) else None,
         facets=question.facets,
     )
     if query.pages_by_key:
         return replace(query, limit=question.limit + 1)  # the one too many tells whether there is a next page
     return replace(query, limit=min(question.limit, MAX_RANKED - query.offset))
+
+
+def offset_of(page: Page) -> int:
+    """How many hits of a ranking were shown before the page; 0 for one that begins after a hit of a listing."""
+    match page:
+        case After():
+            return 0
+        case Behind(offset):
+            return offset
+        case offset:
+            return offset
 
 
 def page_of(question: Question, query: IndexQuery, matches: Matches) -> tuple[Matches, Page | None]:
@@ -122,7 +135,10 @@ def page_of(question: Question, query: IndexQuery, matches: Matches) -> tuple[Ma
         return replace(matches, matches=shown), After(last.photo_id, last.score, taken_at)
     after = query.offset + len(matches.matches)
     is_last = len(matches.matches) < query.limit or (matches.total_is_exact and after >= matches.total)
-    return matches, None if is_last or after >= MAX_RANKED else after
+    if is_last or after >= MAX_RANKED:
+        return matches, None
+    last = matches.matches[-1]
+    return matches, after if last.distance is None else Behind(after, last.photo_id, last.distance)
 
 
 def searched_space(question: Question, spaces: Sequence[Space], *, default_space: str) -> Space:

@@ -22,7 +22,7 @@ from miradouro.core.query import (
     Match,
     Order,
 )
-from miradouro.core.question import Answer, Everything, Example, Keywords, Like, Question, Text
+from miradouro.core.question import Answer, Everything, Example, Keywords, Like, Question, Text, offset_of
 from miradouro.core.region import check_region
 from miradouro.core.spaces import Region
 from miradouro.core.text import fold_tag
@@ -74,7 +74,7 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
             "sort", "every photo has some distance, so all would be listed; set max_distance too, or ask without an example"
         )
     page = read_page(request.page_token)
-    if isinstance(page, int) and page >= MAX_RANKED:
+    if offset_of(page) >= MAX_RANKED:
         raise InvalidArgument("page_token", f"answers can be paged up to hit {MAX_RANKED:,}; narrow the question with filters")
     return Question(
         collection=collection,

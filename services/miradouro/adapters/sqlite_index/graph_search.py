@@ -11,7 +11,7 @@ from miradouro.adapters.sqlite_index.scan import Measured, Scan, Scanned
 from miradouro.adapters.sqlite_index.segment_graph import Graph
 
 # Places of a ranking that a graph may fill, and the vectors fetched for them at least; for the first ones those that its
-# searches keep anyway. Pages within one step come from the same candidates, so that they fit together; deeper ones are scanned.
+# searches keep anyway; deeper ones are scanned. Pages come from other candidates, and fit together by the query's `behind`.
 _STEPS = ((10, 0), (32, 64), (128, 256))
 _GROWTH = 4
 _MOST_FETCHED = 4_096  # a graph search for more takes as long as a scan

@@ -18,7 +18,7 @@ from miradouro.adapters.sqlite_index.segment_graph import Int64
 from miradouro.adapters.sqlite_index.tuning import Tuning
 from miradouro.core.document import Float32
 from miradouro.core.errors import ProvenanceMismatch
-from miradouro.core.query import MAX_RANKED, IndexQuery, Order, VectorClause
+from miradouro.core.query import MAX_RANKED, Behind, IndexQuery, Order, VectorClause
 from miradouro.core.spaces import Region
 
 
@@ -36,8 +36,8 @@ def by_vector(
     scan = Scan(connection, moment, asked, wanted)
     by_graph = _by_graph(scan, query, clause, tuning)
     if by_graph is not None:
-        measured, total = by_graph
-        window = _window(scan, measured, query.offset, min(query.offset + query.limit, total))
+        measured, start, total = by_graph
+        window = _window(scan, measured, start, min(start + query.limit, total))
         return Ranking(window, total, members=_members(scan, query, None) if query.facets else None, exact=False)
     scanned = Scanned.joined([*scan.of_pieces(moment.pieces), *scan.of_gaps()])
     total = len(scanned.row_ids)
@@ -46,19 +46,24 @@ def by_vector(
     members = _members(scan, query, None if clause.max_distance is None else scanned.row_ids) if query.facets else None
     if query.order is Order.TAKEN:
         return Ranking(_newest(scan, scanned.row_ids, query), total, members=members)
-    end = min(query.offset + query.limit, MAX_RANKED, total)
+    start = query.offset
+    if query.behind is not None:
+        around = np.abs(scanned.distances - query.behind.distance) <= asked.error
+        nearer = scanned.distances < query.behind.distance - asked.error
+        start = int(nearer.sum()) + _no_farther(scan, scan.measure(scanned.row_ids[around]), query.behind)
+    end = min(start + query.limit, MAX_RANKED, total)
     truncated = clause.max_distance is not None and total > MAX_RANKED
-    if query.offset >= end:
+    if start >= end:
         return Ranking((), total, truncated, members)
     # Only what may stand inside the window is measured, with all that may equal its edges; the rest surely stands before or
     # behind it, for no distance is off by more than the scan's error.
     kept = scanned.distances <= _nth(scanned.distances, end - 1) + 2 * asked.error
     skipped = 0
-    if query.offset:
-        before = scanned.distances < _nth(scanned.distances, query.offset) - 2 * asked.error
+    if start:
+        before = scanned.distances < _nth(scanned.distances, start) - 2 * asked.error
         skipped = int(before.sum())
         kept &= ~before
-    window = _window(scan, scan.measure(scanned.row_ids[kept]), query.offset - skipped, end - skipped)
+    window = _window(scan, scan.measure(scanned.row_ids[kept]), start - skipped, end - skipped)
     return Ranking(window, total, truncated, members)
 
 
@@ -66,8 +71,9 @@ def _nth(distances: Float32, place: int) -> float:
     return float(np.partition(distances, place)[place])
 
 
-def _by_graph(scan: Scan, query: IndexQuery, clause: VectorClause, tuning: Tuning) -> tuple[Measured, int] | None:
-    """Candidates for the window and the number of photos in the ranking; None when everything is to be scanned.
+def _by_graph(scan: Scan, query: IndexQuery, clause: VectorClause, tuning: Tuning) -> tuple[Measured, int, int] | None:
+    """Candidates for the window, the place where it starts among them, and the number of photos in the ranking; None when
+    everything is to be scanned.
 
     A radius is answered by a scan alone, and so is an order by time: a graph can't tell that no more photos belong to it.
     """
@@ -81,8 +87,20 @@ def _by_graph(scan: Scan, query: IndexQuery, clause: VectorClause, tuning: Tunin
             total = _count_held(scan, scan.wanted)
     if total * moment.space.space.vectors_per_photo <= tuning.exact_vectors or query.offset >= total:
         return None
-    measured = nearest_by_graph(scan, min(query.offset + query.limit, total), total / moment.held)
-    return None if measured is None else (measured, total)
+    start = query.offset
+    while (measured := nearest_by_graph(scan, end := min(start + query.limit, total), total / moment.held)) is not None:
+        # The candidates of this page may be others than those of the page before, and nearer ones among them.
+        start = query.offset if query.behind is None else _no_farther(scan, measured, query.behind)
+        if min(start + query.limit, total) <= end:
+            return None if start >= total else (measured, start, total)
+    return None
+
+
+def _no_farther(scan: Scan, measured: Measured, behind: Behind) -> int:
+    """How many of the photos do not stand behind the end of the page before."""
+    equal = _photo_ids(scan, measured.row_ids[measured.distances == behind.distance])
+    nearer = int((measured.distances < behind.distance).sum())
+    return nearer + sum(photo_id <= behind.photo_id for photo_id in equal.values())
 
 
 def _count_held(scan: Scan, row_ids: Int64) -> int:
@@ -94,6 +112,16 @@ def _count_held(scan: Scan, row_ids: Int64) -> int:
         (array_binding(row_ids),),
     ).get
     return int(found)
+
+
+def _photo_ids(scan: Scan, row_ids: Int64) -> dict[int, str]:
+    """Row id → photo id."""
+    if not len(row_ids):
+        return {}
+    rows: list[Any] = scan.connection.execute(
+        "SELECT d.row_id, d.photo_id FROM carray(?) c CROSS JOIN documents d ON d.row_id = c.value", (array_binding(row_ids),)
+    ).fetchall()
+    return dict(rows)
 
 
 def _members(scan: Scan, query: IndexQuery, within: Int64 | None) -> Members | None:
@@ -148,10 +176,7 @@ def _window(scan: Scan, measured: Measured, start: int, end: int) -> list[Ranked
     last = int(np.searchsorted(distances, distances[end - 1], "right"))
     chosen = order[first:last]
     row_ids = measured.row_ids[chosen]
-    rows: list[Any] = scan.connection.execute(
-        "SELECT d.row_id, d.photo_id FROM carray(?) c CROSS JOIN documents d ON d.row_id = c.value", (array_binding(row_ids),)
-    ).fetchall()
-    photo_ids = dict(rows)
+    photo_ids = _photo_ids(scan, row_ids)
     boxes = scan.moment.space.space.regions
     ranked = [
         _ranked(boxes, row_id, photo_ids[row_id], distance, region)
