@@ -5,7 +5,9 @@ import importlib
 import pkgutil
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import miradouro
@@ -15,6 +17,7 @@ from miradouro.cli.main import cli
 from miradouro.core.filter_grammar import FORMS, parse_filter
 from miradouro.runtime.known_settings import KNOWN
 from miradouro.runtime.settings import SettingRow, Settings, table
+from miradouro.v1 import embedding_service_pb2, ingest_service_pb2, search_service_pb2
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -131,14 +134,27 @@ def test_every_filter_in_the_readme_is_one_and_every_field_is_told() -> None:
     assert [len(parse_filter(text)) for text in options] == [2, 1]
 
 
-def test_every_option_of_search_is_told() -> None:
-    search = cli.get_command(click.Context(cli), "search")
-    assert search is not None
-    told = section("Ask")
-    options = {name for option in search.params if isinstance(option, click.Option) for name in option.opts}
-    assert {
-        name for name in options - {"--limit", "--exact", "--server", "--collection", "--offline"} if name not in told
-    } == set()
+def options(command: click.Command) -> Iterator[tuple[str, ...]]:
+    """The names of every option, of a pair like --x/--no-x both."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            below = command.get_command(click.Context(command), name)
+            assert below is not None
+            yield from options(below)
+    yield from ((*one.opts, *one.secondary_opts) for one in command.params if isinstance(one, click.Option))
+
+
+def test_every_option_is_told() -> None:
+    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", README))
+    every = set(options(cli))
+    assert len(every) > 50
+    assert sorted(names for names in every if not told & set(names)) == []
+
+
+@pytest.mark.parametrize("module", [embedding_service_pb2, ingest_service_pb2, search_service_pb2])
+def test_every_rpc_is_told(module: ModuleType) -> None:
+    [service] = module.DESCRIPTOR.services_by_name.values()
+    assert sorted(method.name for method in service.methods if f"`{method.name}`" not in section("The services")) == []
 
 
 def test_an_option_that_does_not_exist_would_be_seen() -> None:
