@@ -1,5 +1,6 @@
 """Fixtures that several kinds of tests share."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,12 @@ def opensearch() -> str:
 
 @pytest.fixture(autouse=True)
 def _logging_of_its_own() -> None:
-    """A command that ran in an earlier test left its log level and its stream."""
+    """A command that ran in an earlier test left its log level and its stream.
+
+    Lines go where commands send them: a service in this process must not write into what a command prints.
+    """
     structlog.reset_defaults()
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session")

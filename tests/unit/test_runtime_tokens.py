@@ -66,7 +66,7 @@ def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
     path.unlink()
     assert tokens.accepts(TWO)
     told = capsys.readouterr()
-    assert "stays in force" in told.out
+    assert "stays in force" in told.err
     assert ONE[:-1] not in told.out + told.err
     swap(path, THREE)
     assert tokens.first == THREE
