@@ -1,10 +1,12 @@
-"""Events from Kafka into OpenSearch: consuming against kafka-python's own loop, how soon an event is found, memory in an outage.
+"""Events from Kafka into OpenSearch: consuming against kafka-python's own loop, what bad records cost the good ones, how soon an
+event is found, memory in an outage.
 
 `python -m tests.bench.bench_events` prints the rows. Uses the Kafka of MIRADOURO_TEST_KAFKA, or one of its own; the OpenSearch is
 always one of its own, for it is killed. MIRADOURO_BENCH_EVENTS events are consumed; the outage lasts MIRADOURO_BENCH_OUTAGE_S
 seconds.
 """
 
+import itertools
 import json
 import os
 import statistics
@@ -30,7 +32,7 @@ from opensearchpy.exceptions import TransportError
 from tests.bench import events_peers
 from tests.bench.bench_embedding import Row, make_photos, row, take_turns
 from tests.bench.bench_end_to_end import _anonymous_mib, _p95, alone
-from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
+from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, town
 
 EVENTS = int(os.environ.get("MIRADOURO_BENCH_EVENTS", "20000"))
 OUTAGE_S = float(os.environ.get("MIRADOURO_BENCH_OUTAGE_S", "300"))
@@ -39,6 +41,16 @@ REFRESH_S, ADDED_S = 1.0, 0.5
 FOUND = min(40, max(5, EVENTS // 200))  # photos of which is measured how soon they are found
 HELD = min(512, EVENTS // 20)  # as by default; fewer in a try
 PAUSE_S, ASKED_EVERY_S = 0.3, 0.01
+GOOD = max(5, EVENTS // 400)  # photos among which there is bad
+BAD_GOAL = 0.95
+BAD_HEADERS = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"photo.uploaded"), ("ce_photoversion", b"1")]
+BAD = (  # value and headers of records of which each becomes a dead letter
+    (bytes(range(256)), [("ce_id", b"\xff")]),
+    (b'{"colour": "red"}', BAD_HEADERS),
+    (b'{"uri": "file:///etc/passwd"}', BAD_HEADERS),
+    (b'{"data_base64": "AAAAAAAAAAAAAAAAAAAAAAAA"}', BAD_HEADERS),
+    (b"{}", [*BAD_HEADERS, ("ce_dataschema", b"urn:miradouro:photo-event:2")]),
+)
 WAITING = HELD * 3 // 2  # events that wait when the outage begins
 EVERY_S = 0.2  # between events of the outage
 GROWTH_GOAL = 1.05
@@ -57,10 +69,12 @@ def rows() -> Iterator[Row]:
         here = stack.enter_context(town(kafka, opensearch.url))
         here.environment["MIRADOURO_KAFKA_PENDING_EVENTS"] = str(HELD)
         here.environment["MIRADOURO_OPENSEARCH_REFRESH_INTERVAL"] = f"{REFRESH_S:g}s"
+        here.environment["MIRADOURO_KAFKA_COMMIT_INTERVAL_S"] = "0.05"  # what is stored is seen by what is committed
         embedding = here.start("embedding")
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
         ingest = here.start("ingest")
         yield _found(here, embedding, ingest, photos)
+        yield _among_bad(here, photos)
         yield _outage(here, ingest, opensearch, photos)
 
 
@@ -191,6 +205,41 @@ def _found(here: Town, embedding: ServiceProcess, ingest: ServiceProcess, photos
         holds=_p95(taken) <= limit,
         unit="s",
         cause=f"median {statistics.median(taken):.2f}, worst {max(taken):.2f} s",
+    )
+
+
+def _among_bad(here: Town, photos: list[bytes]) -> Row:
+    """Photos per second with one bad record among them, of another kind each time, and without."""
+    runs = itertools.count()
+
+    def speed(bad: Iterator[tuple[bytes, list[tuple[str, bytes]]]]) -> float:
+        run = next(runs)
+        records: list[Record] = []
+        for number in range(GOOD):
+            name = f"among/{run}/{number}.jpg"
+            records.append(
+                record_of(PhotoEvent(name, EventKind.UPLOADED, COLLECTION, name, 1, data=photos[number % len(photos)]))
+            )
+            if number == GOOD // 2:
+                records += [(f"{COLLECTION}/bad/{run}/{number}".encode(), *one) for one in itertools.islice(bad, 1)]
+        started = time.perf_counter()
+        here.send(*records)
+        while here.lag():
+            time.sleep(ASKED_EVERY_S)
+        return GOOD / (time.perf_counter() - started)
+
+    bad = itertools.cycle(BAD)
+    with_bad, without = take_turns(lambda: speed(bad), lambda: speed(iter(())))
+    letters = len(here.letters.list(limit=1_000)[0])
+    return row(
+        f"{GOOD:,} photos from event to stored, one bad record among them, peer: none",
+        with_bad,
+        without,
+        goal=f">= {BAD_GOAL} of the peer",
+        holds=statistics.median(with_bad) >= BAD_GOAL * statistics.median(without) and letters > 0,
+        cause=f"{letters} dead letters",
+        unit="photos/s",
+        better="higher",
     )
 
 
