@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
+from miradouro.adapters.photo_store import FileStore, PhotoStores, PhotoStoreSettings
 from miradouro.adapters.photo_store.http_store import HttpLimits
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, Unavailable
 
@@ -195,3 +195,21 @@ def test_a_folder_of_inline_photos_that_can_not_be_written_may_be_later(tmp_path
     with pytest.raises(Unavailable, match="MIRADOURO_INLINE_STORE") as caught:
         PhotoStores(PhotoStoreSettings(inline_store=str(tmp_path / "file"))).keep(b"x", sha256="ab" * 32)
     assert not isinstance(caught.value, OriginalUnavailable)
+
+
+def test_a_folder_that_is_not_mounted_is_no_photos_fault(tmp_path):
+    store = FileStore([tmp_path / "mounted", tmp_path])
+    (tmp_path / "mounted").mkdir()
+    uri = (tmp_path / "mounted/a.jpg").as_uri()
+    with pytest.raises(BadPhoto) as caught:
+        store.read(uri, limit_bytes=1_000)
+    assert caught.value.reason == "vanished"
+    (tmp_path / "mounted").rmdir()
+    with pytest.raises(Unavailable, match="mount it"):
+        store.read(uri, limit_bytes=1_000)
+
+
+def test_a_disk_that_does_not_answer_may_do_so_later():
+    """The memory of a process is a file that can't be read from its beginning: EIO, as a lost disk tells."""
+    with pytest.raises(OriginalUnavailable, match="file:///proc/self/mem"):
+        FileStore([Path("/proc/self")]).read("file:///proc/self/mem", limit_bytes=1_000)

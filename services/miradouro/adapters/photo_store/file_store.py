@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
-from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, Unavailable
+from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, OriginalUnavailable, Unavailable
 from miradouro.runtime.whole_file import write_whole
 
 _GONE = {errno.ENOENT, errno.ENOTDIR}
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN}
+# What a disk says that lies elsewhere and does not answer; of a disk here, that it is broken.
+_UNREACHED = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 
 
 def file_uri(path: str) -> str:
@@ -27,7 +29,9 @@ class FileStore:
 
     def __init__(self, roots: Sequence[Path], *, kept_in: Path | None = None) -> None:
         self._kept_in = kept_in
-        self._roots = [os.path.normpath(os.path.abspath(root)) for root in (*roots, *([kept_in] if kept_in else []))]
+        self._mounted = [os.path.normpath(os.path.abspath(root)) for root in roots]
+        # The folder of inline photos comes with the first of them.
+        self._roots = [*self._mounted, *([os.path.normpath(os.path.abspath(kept_in))] if kept_in else [])]
 
     @property
     def roots(self) -> list[Path]:
@@ -43,6 +47,7 @@ class FileStore:
             with open(path, "rb") as file:
                 data = file.read(limit_bytes + 1)
         except OSError as exc:
+            self._check_root_of(path)
             raise _translated(exc, uri) from exc
         if len(data) > limit_bytes:
             raise BadPhoto("too_many_bytes", f"{uri} has more than {limit_bytes:,} bytes; scale the photo down")
@@ -70,10 +75,19 @@ class FileStore:
         if not (plain and path.startswith("/")) or "\0" in path:
             raise InvalidArgument("uri", f"{uri!r} is not taken; allowed: file:///absolute/path, percent-encoded")
         path = os.path.normpath(path)
-        if not any(path == root or path.startswith(root.rstrip("/") + "/") for root in self._roots):
+        if not _above(path, self._roots):
             allowed = ", ".join(self._roots) or "none; set MIRADOURO_PHOTO_ROOTS"
             raise InvalidArgument("uri", f"{uri!r} does not lie below an allowed folder; allowed: {allowed}")
         return path
+
+    def _check_root_of(self, path: str) -> None:
+        """Raises Unavailable when it is no photo that is missing, but the disk with all of them."""
+        if missing := [root for root in _above(path, self._mounted) if not os.path.isdir(root)]:
+            raise Unavailable(f"the folder of photos {missing[0]} is not there; mount it, or correct MIRADOURO_PHOTO_ROOTS")
+
+
+def _above(path: str, roots: Sequence[str]) -> list[str]:
+    return [root for root in roots if path == root or path.startswith(root.rstrip("/") + "/")]
 
 
 def _translated(exc: OSError, uri: str) -> MiradouroError:
@@ -81,4 +95,6 @@ def _translated(exc: OSError, uri: str) -> MiradouroError:
         return BadPhoto("vanished", f"{uri} is not there (any more)")
     if exc.errno in _PASSING:
         return Unavailable(f"{uri} can't be read now: {exc.strerror}; try again")
+    if exc.errno in _UNREACHED:
+        return OriginalUnavailable(f"{uri} can't be read now: {exc.strerror}")
     return BadPhoto("unreadable", f"{uri} can't be read: {exc.strerror}")
