@@ -1,11 +1,15 @@
 """`miradouro index`: what changes, what stays, what is refused, and what an end at any moment leaves behind."""
 
+import fcntl
 import json
 import os
+import pty
 import resource
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +18,7 @@ import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.errors import NotFound
 
-from tests.e2e.command import START_S, run, start
+from tests.e2e.command import COMMAND, START_S, run, start
 from tests.e2e.conftest import make_photos
 from tests.ingest_house import not_root
 from tests.pictures import jpeg
@@ -58,6 +62,33 @@ def test_a_second_run_changes_nothing_and_later_ones_only_what_differs(tmp_path)
     assert _found(data, "--like", "b.jpg", "--limit", 1) == ["b.jpg"]
     [collection] = run("stats", "--data", data, "--json").json["collections"]
     assert (collection["photos"], collection["deleted"], collection["failed"]) == (3, 0, 0)
+
+
+def _on_a_terminal(*words: object) -> str:
+    """What `miradouro WORDS` shows on standard error, where that is a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    with subprocess.Popen([COMMAND, *map(str, words)], stdout=subprocess.DEVNULL, stderr=theirs) as command:
+        os.close(theirs)
+        told = b""
+        try:
+            while part := os.read(ours, 4_096):
+                told += part
+        except OSError:  # how Linux tells that nobody writes any more
+            pass
+        os.close(ours)
+    assert command.returncode == 0
+    return told.decode()
+
+
+def test_a_bar_on_a_terminal_and_lines_elsewhere_tell_how_far_it_is(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg"]), tmp_path / "data"
+    bar = _on_a_terminal("index", photos, "--data", data)
+    assert "2/2 [" in bar
+    assert '"event"' not in bar
+    assert "pages/s" in _on_a_terminal("snapshot", tmp_path / "copy.db", "--data", data)
+    lines = [json.loads(line) for line in run("index", photos, "--data", data).err.splitlines()]
+    assert {"event": "indexing", "done": 2, "total": 2}.items() <= lines[-1].items()
 
 
 def test_the_exit_status_tells_that_some_photos_failed_until_they_are_mended_or_gone(tmp_path):
