@@ -13,6 +13,8 @@ from kafka.admin import NewTopic
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
 from miradouro.core.document import Failure
 from miradouro.core.event import SourceRecord
+from miradouro.core.ports import Refused
+from miradouro.ingest.cloud_event import item_of
 
 from tests.kafka_records import records_of
 
@@ -60,6 +62,15 @@ def test_a_letter_holds_the_record_and_tells_why_and_where(letters: KafkaDeadLet
         "miradouro-offset": b"41",
         "original-ce_id": b"7",
     }
+
+
+@pytest.mark.parametrize("key", [None, b"/", b"", b"noslash", b"noslash/", b"c/\xff", b"c/a", b"c/a/b"])
+def test_whatever_the_key_of_the_record_was_its_letter_tells_it(letters: KafkaDeadLetters, key: bytes | None) -> None:
+    refused = item_of(SourceRecord("photos", 2, 41, key, b"\xff"))
+    assert isinstance(refused, Refused)
+    letters.put([replace(FAILURE, collection=refused.collection, photo_id=refused.photo_id, record=refused.record)])
+    [failure] = letters.list()[0]
+    assert failure.record == SourceRecord("photos", 2, 41, key, None)
 
 
 def test_of_a_record_beyond_our_limit_the_hash_stands_there(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:

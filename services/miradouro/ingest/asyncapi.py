@@ -101,6 +101,7 @@ _LETTER_HEADERS = (
     "topic",
     "partition",
     "offset",
+    "key",
     "value-sha256",
     "letter-partition",
     "letter-offset",

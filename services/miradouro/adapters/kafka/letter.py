@@ -12,6 +12,7 @@ from miradouro.core.event import MAX_VERSION, SourceRecord
 _ENVELOPE_BYTES = 16 * 1024
 _LONGEST_BYTES = 4_096  # of a header of ours, and of a key: longer ones are of records that are no events, and are cut
 _ORIGINAL = "original-"
+_KEY, _NO_KEY = "miradouro-key", b"/"  # a record's key where the letter's own does not tell it; that of a letter without names
 Place = tuple[int, int]  # partition and offset in the topic of the dead letters
 Sendable = dict[str, Any]  # what a producer takes: key, value, headers
 
@@ -62,7 +63,10 @@ def sendable(failure: Failure) -> Sendable:
     encoded = [(name, _cut(text)) for name, text in headers.items()]
     if record is not None:
         encoded += [(f"{_ORIGINAL}{name}", told) for name, told in record.headers if told is not None]
-    letter = {"key": _cut(f"{failure.collection}/{failure.photo_id}"), "value": value, "headers": encoded}
+    key = _cut(f"{failure.collection}/{failure.photo_id}")
+    if record is not None and record.key is not None and (record.key != key or key == _NO_KEY):
+        encoded.append((_KEY, record.key[:_LONGEST_BYTES]))
+    letter = {"key": key, "value": value, "headers": encoded}
     size = len(value or b"") + sum(len(name) + len(told) for name, told in encoded)
     return letter if size <= MAX_DEAD_LETTER_BYTES - _ENVELOPE_BYTES else without_record(letter)
 
@@ -100,7 +104,8 @@ def read_letter(stored: SourceRecord) -> Letter | Settled:
     if topic := told.get("miradouro-topic"):
         partition, offset = int(told.get("miradouro-partition", "")), int(told.get("miradouro-offset", ""))
         headers = tuple((name.removeprefix(_ORIGINAL), text) for name, text in stored.headers if name.startswith(_ORIGINAL))
-        key = f"{collection}/{photo_id}".encode()
+        told_by_letter = f"{collection}/{photo_id}".encode()
+        key = dict(stored.headers).get(_KEY, None if told_by_letter == _NO_KEY else told_by_letter)
         record = SourceRecord(topic, partition, offset, key, stored.value, headers)
         where = SourceRecord(topic, partition, offset, key, None)  # without the value: failures are held in memory
     failure = Failure(
