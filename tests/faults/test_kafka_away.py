@@ -1,13 +1,16 @@
-"""Whoever reads a topic to its end is told when the broker that has the rest does not answer any more."""
+"""A broker falls silent: whoever reads a topic to its end is told, and a consumer that is to stop does not wait for it."""
 
+import time
 import uuid
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource, Publisher, ensure_topics
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.errors import Unavailable
 from miradouro.development.engines import start_kafka
+
+LEAVES_WITHIN_S = 25.0
 
 
 def test_a_replay_ends_when_its_broker_falls_silent(tmp_path: Path) -> None:
@@ -25,3 +28,25 @@ def test_a_replay_ends_when_its_broker_falls_silent(tmp_path: Path) -> None:
             cluster.freeze()
             with pytest.raises(Unavailable, match="no record came for 3 s"):
                 list(replay.read({}, ends))
+
+
+def test_a_consumer_leaves_although_its_broker_takes_no_commit(tmp_path: Path) -> None:
+    name = f"t{uuid.uuid4().hex}"
+    with start_kafka(tmp_path) as cluster:
+        settings = KafkaSettings(
+            kafka_bootstrap=cluster.bootstrap, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_partitions=1
+        )
+        ensure_topics(settings)
+        with Publisher(settings) as publisher:
+            list(publisher.publish([(b"key", b"value", [])] * 2))
+        with KafkaSource(settings, lambda record: record) as source:  # type: ignore[arg-type, return-value] # nobody looks at it
+            events = source.events()
+            while source.pending < 2:
+                next(events)
+            cluster.freeze()
+            source.acknowledge()
+            began = time.monotonic()
+            source.close()
+            source.leave()
+            assert time.monotonic() - began < LEAVES_WITHIN_S
+            assert source.pending == 1

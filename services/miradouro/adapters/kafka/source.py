@@ -30,6 +30,7 @@ _POLL_S = 0.1
 _POLL_RECORDS = 500
 _IDLE_S = 0.05
 _RETRY_S = 1.0
+_ANSWER_WITHIN_MS = 5_000  # of a commit, and of leaving the group
 
 _log = structlog.get_logger(__name__)
 _Note = Callable[[frozenset[TopicPartition]], Awaitable[None]]
@@ -167,12 +168,12 @@ class KafkaSource:
                 except Corrupt as exc:
                     self._error = exc
                     self._drained.wait()
-            self._commit()
+            self._commit_last()
         except Exception as exc:  # noqa: BLE001 - told by `events`
             self._error = exc
             _log.exception("polling Kafka ended")
         finally:
-            self._consumer.close(autocommit=False)
+            self._consumer.close(autocommit=False, timeout_ms=_ANSWER_WITHIN_MS)
 
     def _poll(self) -> None:
         self._commit_when_due()  # first: what is read below adds to what is not committed
@@ -252,7 +253,7 @@ class KafkaSource:
         if not done:
             return
         try:
-            self._consumer.commit(_committed(done))
+            self._consumer.commit(_committed(done), timeout_ms=_ANSWER_WITHIN_MS)
         except CommitFailedError as exc:
             # The group went on without us, which is heard of when it is joined again: what it took from us is dropped then.
             self._put_back(done)
@@ -260,6 +261,15 @@ class KafkaSource:
         except BaseException:
             self._put_back(done)
             raise
+
+    def _commit_last(self) -> None:
+        """Tries once: whoever stops us does not wait for a Kafka that is away."""
+        try:
+            self._commit()
+        except KafkaError as exc:
+            _log.warning("the last commit was refused: what is done comes again", error=str(exc) or type(exc).__name__)
+            with self._lock:
+                self._done.clear()
 
     def _put_back(self, done: Mapping[TopicPartition, int]) -> None:
         with self._lock:
