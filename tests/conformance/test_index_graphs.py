@@ -6,7 +6,7 @@ An index without such structures passes as well: then every answer is exact.
 import numpy as np
 import pytest
 from miradouro.core.document import Float32
-from miradouro.core.query import AttributeIn, Condition, IndexQuery, Matches, Order, VectorClause
+from miradouro.core.query import AttributeIn, Condition, Facet, FacetField, IndexQuery, Matches, Order, VectorClause
 from miradouro.core.spaces import Space
 
 from tests.conformance.engines import Index
@@ -73,6 +73,23 @@ def test_every_photo_finds_itself_first_by_each_of_its_vectors(index: Index) -> 
                 (first,) = near(index, space, vector, limit=1).matches
                 assert first.photo_id == name
                 assert first.region == (space.regions[number] if space.regions else None)
+
+
+@pytest.mark.parametrize("conditions", [(), (AttributeIn("half", ("1",)),)], ids=len)
+def test_facets_and_total_count_every_photo_with_vectors_that_passes(index: Index, conditions: tuple[Condition, ...]) -> None:
+    some = [photo(f"some {i}.jpg", owner="eva" if i % 3 else "ana", attributes={"half": "1"}) for i in range(30)]
+    bare = [photo(f"bare {i}.jpg", owner="eva", attributes={"half": "1"}, vectors={}) for i in range(30)]
+    index.write([*some, *bare])
+    counted = []
+    for exact in (True, False):
+        clause = VectorClause(WHOLE.name, WHOLE.provenance, asked(4, WHOLE), exact=exact)
+        facet = Facet(FacetField.OWNER)
+        answer = index.search(IndexQuery(COLLECTION, clause, conditions, limit=5, facets=(facet,)))
+        [owners] = answer.facets
+        counted.append((answer.total, {one.value: one.photos for one in owners.counts}))
+    assert counted[0] == counted[1]
+    assert counted[0][0] == (PHOTOS // 2 if conditions else PHOTOS) + 30
+    assert (counted[0][1]["ana"], counted[0][1]["eva"]) == (10, 20)
 
 
 def test_pages_of_a_ranking_fit_together(index: Index) -> None:
