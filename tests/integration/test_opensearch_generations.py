@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from miradouro.adapters.opensearch import OpenSearchSettings
 from miradouro.adapters.opensearch.mapping import index_body
-from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import EverythingClause, IndexQuery, VectorClause
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_STORED
@@ -50,6 +50,42 @@ def test_writes_go_to_the_generation_that_the_alias_names_now_and_questions_foll
         assert index.get(COLLECTION, "new.jpg").version == 1
         with pytest.raises(NotFound):
             index.get(COLLECTION, "old.jpg")
+
+
+def test_while_an_alias_names_two_generations_or_a_closed_one_photos_wait(opensearch: str) -> None:
+    with opened(opensearch) as (index, client, alias):
+        index.ensure_collection("other", spaces=SPACES)
+        both = [photo("a.jpg"), photo("b.jpg", collection="other")]
+        client.indices.close(index=alias)
+        with pytest.raises(Unavailable, match="closed"):
+            index.write(both)
+        with pytest.raises(Unavailable, match="closed"):
+            index.search(IndexQuery(COLLECTION, EverythingClause()))
+        client.indices.open(index=alias)
+        second = f"{alias}.000002"
+        client.indices.create(index=second, body=index_body(SPACES, root="", settings=OpenSearchSettings()))
+        client.indices.put_alias(index=second, name=alias)
+        with pytest.raises(Unavailable, match="in one step"):
+            index.write(both)
+        client.indices.delete_alias(index=f"{alias}.000001", name=alias)
+        assert index.write([photo("a.jpg")]) == [STORED]
+        assert client.count(index=second)["count"] == 1
+
+
+@pytest.mark.parametrize("meta", [{}, {"_meta": {}}, {"_meta": {"format": 2, "root": "", "spaces": []}}])
+def test_an_index_that_others_made_is_not_written_to_and_no_photo_is_blamed(
+    opensearch: str, tmp_path: Path, meta: dict[str, Any]
+) -> None:
+    with opened(opensearch) as (index, client, alias), open_house(tmp_path, store=index) as house:
+        foreign = f"{alias}.000002"
+        client.indices.create(index=foreign, body={"mappings": meta})
+        actions = [{verb: {"index": f"{alias}.00000{n}", "alias": alias}} for verb, n in (("remove", 1), ("add", 2))]
+        client.indices.update_aliases(body={"actions": actions})
+        uploaded = PhotoEventMessage(event_id="1", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="a.jpg", version=1, data=jpeg())
+        with pytest.raises(FailedPrecondition, match=rf"{foreign} is none of this version's"):
+            house.put(uploaded)
+        assert house.failures() == {}
+        assert client.count(index=foreign)["count"] == 0
 
 
 def test_vectors_never_get_into_a_generation_that_was_made_in_another_way(opensearch: str) -> None:

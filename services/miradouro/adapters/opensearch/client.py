@@ -27,6 +27,7 @@ from miradouro.core.errors import (
     Unavailable,
 )
 
+CLOSED = "index_closed_exception"  # the type of an error, by which no document is at fault
 _BLOCKED = "cluster_block_exception"  # a full disk above all
 
 
@@ -114,6 +115,8 @@ def is_closed_file(exc: TransportError) -> bool:
 def _error(exc: TransportError) -> MiradouroError:
     if is_closed_file(exc):
         return Unavailable(f"OpenSearch closed a file of vectors that it needs; close and open the index: {_reason(exc)}")
+    if CLOSED in _reason(exc):
+        return Unavailable(f"OpenSearch keeps the index closed: {_reason(exc)}; open it")
     if exc.status_code == 429:
         return Overloaded(f"OpenSearch has no room now: {_reason(exc)}")
     if isinstance(exc.status_code, int) and exc.status_code >= 500:

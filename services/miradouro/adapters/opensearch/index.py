@@ -21,13 +21,13 @@ from miradouro.adapters.opensearch.documents import (
     vectors_of,
 )
 from miradouro.adapters.opensearch.generation import Generation
-from miradouro.adapters.opensearch.mapping import alias_of, field_of, index_body, index_of, meta_of, spaces_of
+from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, index_body, index_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.searches import count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
-from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus, Written
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
@@ -351,13 +351,23 @@ class OpenSearchIndex:
         alias = alias_of(self._settings.opensearch_prefix, collection)
         try:
             with translated():
-                [(index, told)] = self._client.indices.get_mapping(index=alias).items()
+                indices = self._client.indices.get_mapping(index=alias)
         except NotFoundError as exc:
             self._forget(collection)
             raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
+        if len(indices) != 1:
+            raise Unavailable(
+                f"alias {alias!r} names {', '.join(indices) or 'nothing'}; let it name one index, moved in one step"
+            )
+        [(index, told)] = indices.items()
         with translated():
             photos = int(self._client.count(index=index)["count"])  # of the shards that answer: it chooses a plan, no more
-        meta = told["mappings"]["_meta"]
+        meta = told["mappings"].get("_meta", {})
+        if meta.get("format") != FORMAT:
+            raise FailedPrecondition(
+                f"index {index} is none of this version's: its _meta has format {meta.get('format')!r}, not {FORMAT}; "
+                f"let alias {alias} name another"
+            )
         found = Generation(index, meta["root"], spaces_of(meta), photos).after(known)
         with self._lock:
             self._known[collection] = (time.monotonic(), found)

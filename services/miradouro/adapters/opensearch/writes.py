@@ -12,7 +12,7 @@ from typing import Any, Literal
 import tenacity
 from opensearchpy import OpenSearch
 
-from miradouro.adapters.opensearch.client import translated
+from miradouro.adapters.opensearch.client import CLOSED, translated
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.ports import WriteStatus, Written
@@ -140,6 +140,8 @@ def _result(item: dict[str, Any]) -> Written | None:
     error = item.get("error", {})
     cause = error.get("caused_by", {}).get("reason", "")
     told = f"{error.get('type', '')}: {error.get('reason', '')} {cause}".strip()
+    if error.get("type") == CLOSED:
+        raise Unavailable(f"OpenSearch keeps the index closed: {told}; open it")
     if error.get("type") == "cluster_block_exception":
         raise Unavailable(f"OpenSearch takes no writes now: {told}; free its disk")
     if _NO_PIPELINE.fullmatch(error.get("reason", "")):  # as every document is told: it is no fault of this one
