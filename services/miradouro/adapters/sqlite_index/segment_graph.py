@@ -163,6 +163,11 @@ class Graph:
             return self._index.search(asked, count, threads=1)
 
 
+def _let_others_run(_done: int, _total: int) -> bool:
+    """usearch holds the interpreter's lock while it writes; here, between two vectors, it can change hands."""
+    return True
+
+
 def codes(vectors: npt.NDArray[np.floating[Any]]) -> Int8:
     """Vectors [..., d] in 255 steps between their own largest number and its opposite, int8 [..., d]."""
     wide = vectors.astype(np.float32)
