@@ -156,6 +156,21 @@ def test_sealed_segments_that_were_harmed_are_not_believed_and_come_back(tmp_pat
     assert not set(remade) & set(graphs)
 
 
+@pytest.mark.parametrize("suffix", ["graph", "keys", "vectors"])
+def test_a_file_of_a_sealed_segment_that_goes_while_the_writer_runs_comes_back(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "data"
+    with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
+        index.ensure_collection(COLLECTION, spaces=[WHOLE])
+        index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(120)])
+        assert index.settle(timeout_s=60)
+        [gone] = [graph.with_suffix(f".{suffix}") for graph in (folder / "segments").glob("*.graph")]
+        gone.unlink()
+        assert index.settle(timeout_s=60)
+        with SqliteIndex.open(folder, writer=False, tuning=TUNING) as reader:
+            answer = near(reader, WHOLE, vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0])
+        assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 120, False)
+
+
 def test_segments_of_a_restored_older_database_are_not_believed(tmp_path: Path) -> None:
     """The database goes back in time, its segments do not: the same numbers then mean other photos."""
     folder = tmp_path / "data"

@@ -15,7 +15,7 @@ import apsw
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.rewrite import Rewriter, forget_replaced
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, Unusable, paths
+from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, Unusable, paths, stamp_of
 from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter, remove_segment
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, segments_of
 from miradouro.adapters.sqlite_index.tails import Tails, append
@@ -232,7 +232,7 @@ class Maintenance:
 
     def _is_usable(self, collection: Collection, space: StoredSpace, segment: Segment) -> bool:
         """Whether the files are there and whole; read through once, unless they have the stamp."""
-        if segment.segment_id in self._checked and all(path.exists() for path in paths(self._folder, segment.segment_id)[:2]):
+        if segment.segment_id in self._checked and stamp_of(self._folder, segment.segment_id) == segment.stamp:
             return True
         try:
             with self._connections.reading() as connection:

@@ -14,6 +14,7 @@ import mmap
 import os
 import threading
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,13 +158,21 @@ class SegmentReader:
 
     def stamp(self) -> str:
         """What changes with every write to the files, and when they are moved or copied."""
-        told = [os.fstat(file) for file in self._files]
-        return " ".join(f"{one.st_ino}:{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in told)
+        return _stamp(os.fstat(file) for file in self._files)
 
     def _is_whole(self, state: State) -> bool:
         """Whether the files are as long as what is mapped: to read a map beyond its file's end ends the process."""
         sizes = state.sizes(self._identity)
         return all(os.fstat(file).st_size >= size for file, size in zip(self._files, sizes, strict=False))
+
+
+def stamp_of(folder: Path, segment_id: int) -> str:
+    """The stamp of the files that are in the folder, as of `SegmentReader.stamp`."""
+    return _stamp(path.stat() for path in paths(folder, segment_id) if path.exists())
+
+
+def _stamp(told: Iterable[os.stat_result]) -> str:
+    return " ".join(f"{one.st_ino}:{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in told)
 
 
 def open_file(path: Path, flags: int) -> int:
