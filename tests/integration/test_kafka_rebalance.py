@@ -5,10 +5,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Self
 
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
 from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
@@ -112,6 +113,9 @@ def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_
             eventually("the second one works", second_reads)
             assert first.source.partitions
             assert second.source.partitions
+            with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)) as admin:
+                [group] = admin.describe_groups([settings.kafka_group]).values()
+            assert group["protocol_data"] == "cooperative-sticky", "what stays is not taken away in between"
             eventually("all of it is committed while both work", lambda: committed_offsets(settings) == publishing.ends)
         publishing.send(20)
         eventually("the first one has all of them again", lambda: committed_offsets(settings) == publishing.ends)

@@ -1,5 +1,6 @@
 """What only the OpenSearch index does: graphs beyond its exact size, bulk requests in parts, and a cluster that is not there."""
 
+import itertools
 import threading
 import uuid
 from collections.abc import Iterator
@@ -13,10 +14,21 @@ from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import ConfigurationError, Unavailable
 from miradouro.core.ports import WriteStatus
-from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, VectorClause
+from miradouro.core.query import (
+    AttributeIn,
+    Clause,
+    EverythingClause,
+    Facet,
+    FacetField,
+    IndexQuery,
+    KeywordClause,
+    OwnerIs,
+    TextClause,
+    VectorClause,
+)
 from miradouro.ingest.audit import documents as audited
 
-from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit
+from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, label, photo, tombstone, unit
 
 PHOTOS = 400
 
@@ -122,6 +134,22 @@ def test_a_cluster_that_does_not_answer_is_a_passing_fault_that_names_the_settin
         assert caught.value.retriable
         with pytest.raises(Unavailable):
             index.check()
+
+
+def test_a_question_is_one_request(settings: OpenSearchSettings, caplog: pytest.LogCaptureFixture) -> None:
+    clauses: list[Clause] = [EverythingClause(), KeywordClause(("word",)), TextClause(("word",), (), ())]
+    for space, radius, exact in itertools.product(SPACES, (None, 1.99), (False, True)):
+        clauses.append(VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0], radius, exact=exact))
+    with OpenSearchIndex.open(settings) as index, caplog.at_level("INFO", logger="opensearch"):
+        index.ensure_collection(COLLECTION, spaces=SPACES)
+        index.write([photo(f"{i}.jpg", caption="word", tags=(label("word", 0.5),)) for i in range(20)])
+        for clause in clauses:
+            facets = tuple(Facet(field) for field in FacetField)
+            query = IndexQuery(COLLECTION, clause, (OwnerIs(""),), limit=5, facets=facets)
+            index.spaces(COLLECTION)  # which are asked for every few seconds, whatever else is
+            caplog.clear()
+            assert len(index.search(query).matches) == 5
+            assert len([told for told in caplog.messages if "_search" in told]) == len(caplog.messages) == 1, clause
 
 
 @pytest.mark.parametrize(
