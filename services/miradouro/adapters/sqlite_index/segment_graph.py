@@ -94,7 +94,7 @@ class GraphBuilder:
     def save(self, path: Path) -> None:
         """Writes the graph to `path`. Raises OSError: the disk is full."""
         try:
-            self._index.save(str(path))
+            self._index.save(str(path), _let_others_run)
         except RuntimeError as exc:  # all that usearch tells of a disk
             raise OSError(f"{path} can't be written: {exc}; check the space left on the disk") from exc
 
