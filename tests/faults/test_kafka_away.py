@@ -2,11 +2,13 @@
 
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource, Publisher, ensure_topics
+from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, KafkaSource, Publisher, ensure_topics
 from miradouro.adapters.kafka.replay import Replay
+from miradouro.core.document import Failure
 from miradouro.core.errors import Unavailable
 from miradouro.development.engines import start_kafka
 
@@ -50,3 +52,19 @@ def test_a_consumer_leaves_although_its_broker_takes_no_commit(tmp_path: Path) -
             source.leave()
             assert time.monotonic() - began < LEAVES_WITHIN_S
             assert source.pending == 1
+
+
+def test_dead_letters_that_nobody_takes_are_told_and_closed_all_the_same(tmp_path: Path) -> None:
+    name = f"t{uuid.uuid4().hex}"
+    with start_kafka(tmp_path) as cluster:
+        settings = KafkaSettings(kafka_bootstrap=cluster.bootstrap, kafka_topic=name, kafka_dead_topic=f"{name}.dead")
+        ensure_topics(settings)
+        failure = Failure("c", "a", 1, "not_a_photo", "", "", datetime(2024, 5, 1, tzinfo=UTC))
+        with KafkaDeadLetters(settings) as letters:
+            letters.put([failure])
+            cluster.freeze()
+            began = time.monotonic()
+            with pytest.raises(Unavailable, match="MIRADOURO_KAFKA_BOOTSTRAP"):
+                letters.put([failure])
+        assert time.monotonic() - began < LEAVES_WITHIN_S
+        cluster.thaw()

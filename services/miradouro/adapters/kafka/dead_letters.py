@@ -9,6 +9,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from miradouro.adapters.kafka.letter import Letter, Place, Sendable, Settled, read_letter, sendable, settling, without_record
+from miradouro.adapters.kafka.publisher import close_producer
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettings
 from miradouro.adapters.kafka.topics import translated
@@ -17,7 +18,7 @@ from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.event import SourceRecord
 from miradouro.core.failure_page import check_limit, place_of, token_of
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 10.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 _log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class KafkaDeadLetters:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._producer.close(timeout=_TIMEOUT_S)
+        close_producer(self._producer)
 
     def put(self, failures: Sequence[Failure]) -> None:
         """See `DeadLetters.put`: every one is a letter; `list` tells the highest version. Raises Unavailable."""

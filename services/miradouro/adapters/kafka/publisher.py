@@ -8,11 +8,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES, KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 
 _TIMEOUT_S = 60.0
+_CLOSED_WITHIN_S = 5.0
 _UNDER_WAY = 1_000
 _TOLD_EVERY_S = 1.0
 Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
@@ -32,7 +34,7 @@ class Publisher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._producer.close(timeout=_TIMEOUT_S)
+        close_producer(self._producer)
 
     def publish(self, records: Iterable[Record]) -> Iterator[int]:
         """Sends key, value and headers of each; gives how many are acknowledged so far, now and then and at the end.
@@ -61,3 +63,16 @@ class Publisher:
             for _ in range(count):
                 under_way.popleft().get(timeout=_TIMEOUT_S)
         return count
+
+
+def close_producer(producer: KafkaProducer) -> None:
+    """Closes it, be Kafka there or not: whoever sent something was told whether it is acknowledged, or did not wait for that.
+
+    kafka-python 3.0.12 stays open with its thread when something can't be sent in time.
+    """
+    try:
+        producer.close(timeout=_CLOSED_WITHIN_S)
+    except KafkaTimeoutError:
+        producer._sender.force_close()  # noqa: SLF001 - there is no other way to it
+        producer._sender.join(_CLOSED_WITHIN_S)  # noqa: SLF001 - as above
+        producer.close(timeout=0)
