@@ -15,7 +15,7 @@ import apsw
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.rewrite import Rewriter, forget_replaced
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, Unusable, paths, stamp_of
+from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, Unusable, paths, stamp_of, sync
 from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter, remove_segment
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, segments_of
 from miradouro.adapters.sqlite_index.tails import Tails, append
@@ -246,6 +246,7 @@ class Maintenance:
             _log.warning("a segment of %s is made anew from the database: %s", space.space.name, exc)
             return False
         if reader.stamp() != segment.stamp:
+            sync(self._folder, segment.segment_id)
             with self._connections.writing() as connection:
                 connection.execute("UPDATE segments SET stamp = ? WHERE segment_id = ?", (reader.stamp(), segment.segment_id))
         self._checked.add(segment.segment_id)

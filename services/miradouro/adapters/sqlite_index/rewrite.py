@@ -12,7 +12,7 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, paths
+from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, paths, sync
 from miradouro.adapters.sqlite_index.segment_graph import GraphBuilder
 from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter, remove_segment
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, vectors_between
@@ -61,6 +61,7 @@ class Rewriter:
             through = draft.writer.through_change
             if draft.has_graph:
                 self._check_graph(collection, space, draft)
+            sync(self._folder, draft.name)
             self._commit(collection, space, draft, segments, through)
         finally:
             draft.writer.close()

@@ -171,6 +171,17 @@ def stamp_of(folder: Path, segment_id: int) -> str:
     return _stamp(path.stat() for path in paths(folder, segment_id) if path.exists())
 
 
+def sync(folder: Path, segment_id: int | str) -> None:
+    """Waits until the files are on the disk: a stamp that outlived a power failure would vouch for what did not."""
+    for path in paths(folder, segment_id):
+        if path.exists():
+            file = open_file(path, os.O_RDONLY)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+
 def _stamp(told: Iterable[os.stat_result]) -> str:
     return " ".join(f"{one.st_ino}:{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in told)
 

@@ -12,7 +12,7 @@ class Tuning:
     `exact_vectors`: up to so many candidate vectors are compared one by one, without a graph: some milliseconds.
     `tail_vectors`: a tail of so many is sealed. It is scanned with every question until then.
     `segment_bytes`: float16 vectors in a sealed segment at most. A graph is built in memory, of about 1.4 times as much;
-    while its codes, half as much, are written, no question is answered: a tenth of a second.
+    while its codes, half as much, are written, no question is answered: a tenth of a second, some on a busy machine.
     `passing_bytes`: row numbers of photos that passed the latest conditions, kept for the next question with the same ones.
     """
 
