@@ -53,7 +53,7 @@ def test_structured_mode_and_protobuf_say_the_same() -> None:
     told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "subject": "a/b.jpg", "source": "x"}
     message = photo_event_pb2.PhotoEvent(uri="file:///b.jpg", title="T").SerializeToString()
     state = {"uri": "file:///b.jpg", "title": "T"}
-    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
+    structured = {"content-type": "Application/CloudEvents+JSON; charset=utf-8"}
     protobuf = {**binary(), "content-type": "application/protobuf"}
     for one in (
         record(b"c/a/b.jpg", json.dumps(state).encode(), binary()),

@@ -48,7 +48,8 @@ class SourceRecord:
 class PhotoEvent:
     """A photo was uploaded, changed or deleted; carries the photo's whole state.
 
-    `uri` or `data` (encoded bytes), not both; neither when deleted. `version` is 1 … 2^63 - 1, growing per photo.
+    `uri` or `data` (encoded bytes), neither when deleted; of both, `data` is what is looked at and `uri` names the original.
+    `version` is 1 … 2^63 - 1, growing per photo.
     `traceparent` is the trace that it belongs to (W3C Trace Context), empty for none. `origin` is set by the folder source alone,
     `record` by sources that read a log.
     """

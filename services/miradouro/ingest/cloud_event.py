@@ -82,7 +82,7 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
     attributes = _told_by_headers(record)
     if record.value is None:
         return _deleted_by_null(record, attributes, collection, photo_id, kept)
-    content_type = attributes.get("content-type", "").split(";")[0].strip()
+    content_type = attributes.get("content-type", "").split(";")[0].strip().lower()  # media types know no case (RFC 9110)
     data: Any  # a PhotoEvent message as bytes, or what JSON told
     if content_type == _STRUCTURED:
         attributes, data = _structured(record.value)

@@ -249,17 +249,18 @@ class KafkaSource:
         if self._consumer._coordinator.generation_if_stable() is None:  # noqa: SLF001 - as above
             return
         with self._lock:
-            done, self._done, self._done_events = self._done, {}, 0
+            done, self._done = self._done, {}
+            events, self._done_events = self._done_events, 0
         if not done:
             return
         try:
             self._consumer.commit(_committed(done), timeout_ms=_ANSWER_WITHIN_MS)
         except CommitFailedError as exc:
             # The group went on without us, which is heard of when it is joined again: what it took from us is dropped then.
-            self._put_back(done)
+            self._put_back(done, events)
             _log.warning("a commit was refused", error=str(exc))
         except BaseException:
-            self._put_back(done)
+            self._put_back(done, events)
             raise
 
     def _commit_last(self) -> None:
@@ -271,9 +272,10 @@ class KafkaSource:
             with self._lock:
                 self._done.clear()
 
-    def _put_back(self, done: Mapping[TopicPartition, int]) -> None:
+    def _put_back(self, done: Mapping[TopicPartition, int], events: int) -> None:
         with self._lock:
             self._done = {**done, **self._done}
+            self._done_events += events
 
     def _lags(self) -> dict[int, int]:
         lags = {}
