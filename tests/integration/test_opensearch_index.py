@@ -4,7 +4,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
-from miradouro.core.errors import ConfigurationError, Unavailable
+from miradouro.core.errors import ConfigurationError, FailedPrecondition, Unavailable
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import (
     AttributeIn,
@@ -152,15 +152,10 @@ def test_a_question_is_one_request(settings: OpenSearchSettings, caplog: pytest.
             assert len([told for told in caplog.messages if "_search" in told]) == len(caplog.messages) == 1, clause
 
 
-@pytest.mark.parametrize(
-    ("status", "media_type", "page"),
-    [
-        (200, "text/html", b"<html>Back soon</html>"),
-        (404, "text/html", b"<html>No such page</html>"),
-        (200, "application/json", b"{"),
-    ],
-)
-def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: int, media_type: str, page: bytes) -> None:
+@contextmanager
+def proxy(status: int, media_type: str, page: bytes) -> Iterator[OpenSearchIndex]:
+    """An index behind something that answers every request alike."""
+
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -175,18 +170,41 @@ def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: i
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever).start()
-        with OpenSearchIndex.open(OpenSearchSettings(opensearch_url=f"http://127.0.0.1:{server.server_port}")) as index:
-            for ask in (
-                index.check,
-                lambda: index.spaces(COLLECTION),
-                lambda: index.ensure_collection(COLLECTION, spaces=SPACES),
-                lambda: index.write([photo("a.jpg")]),
-                lambda: index.search(IndexQuery(COLLECTION, EverythingClause())),
-                index.stats,
-            ):
-                with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_URL"):
-                    ask()
-        server.shutdown()
+        try:
+            with OpenSearchIndex.open(OpenSearchSettings(opensearch_url=f"http://127.0.0.1:{server.server_port}")) as index:
+                yield index
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type", "page"),
+    [
+        (200, "text/html", b"<html>Back soon</html>"),
+        (404, "text/html", b"<html>No such page</html>"),
+        (200, "application/json", b"{"),
+    ],
+)
+def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: int, media_type: str, page: bytes) -> None:
+    with proxy(status, media_type, page) as index:
+        for ask in (
+            index.check,
+            lambda: index.spaces(COLLECTION),
+            lambda: index.ensure_collection(COLLECTION, spaces=SPACES),
+            lambda: index.write([photo("a.jpg")]),
+            lambda: index.search(IndexQuery(COLLECTION, EverythingClause())),
+            index.stats,
+        ):
+            with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_URL"):
+                ask()
+
+
+def test_a_request_that_a_proxy_finds_too_large_names_the_setting_of_its_size() -> None:
+    with (
+        proxy(413, "text/html", b"<html>Too large</html>") as index,
+        pytest.raises(FailedPrecondition, match=r"413.*lower MIRADOURO_OPENSEARCH_BULK_BYTES"),
+    ):
+        index.write([photo("a.jpg")])
 
 
 def test_a_password_that_cannot_be_read_is_named() -> None:

@@ -119,6 +119,11 @@ def _error(exc: TransportError) -> MiradouroError:
         return Unavailable(f"OpenSearch keeps the index closed: {_reason(exc)}; open it")
     if exc.status_code == 429:
         return Overloaded(f"OpenSearch has no room now: {_reason(exc)}")
+    if exc.status_code == 413:
+        return FailedPrecondition(
+            f"OpenSearch, or a proxy before it, takes no request of that size: {_reason(exc)}; allow it there, or lower "
+            "MIRADOURO_OPENSEARCH_BULK_BYTES"
+        )
     if isinstance(exc.status_code, int) and exc.status_code >= 500:
         return Unavailable(f"OpenSearch can't answer now: {_reason(exc)}")
     return FailedPrecondition(f"OpenSearch refuses the request: {_reason(exc)}")
