@@ -128,7 +128,8 @@ def array_binding(numbers: Int64) -> Any:
 def numbers_of(connection: apsw.Connection, sql: str, bindings: Sequence[Any]) -> Int64:
     """The whole numbers that `sql` gives as one text, sorted: less than half the time of as many rows."""
     text = str(connection.execute(sql, bindings).get or "")
-    return np.sort(np.fromstring(text, np.int64, sep=","))
+    # An index gives them in growing runs, which the stable sort (timsort) merges as they are.
+    return np.sort(np.fromstring(text, np.int64, sep=","), kind="stable")
 
 
 def are_in(sorted_numbers: Int64, numbers: Int64) -> Bool:
