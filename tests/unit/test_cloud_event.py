@@ -48,6 +48,10 @@ def test_whatever_json_the_state_is_it_is_an_event_or_refused(value: object) -> 
         assert isinstance(item_of(record(b"c/a", one, binary())), PhotoEvent | Refused)
 
 
+def base64_of(data: bytes) -> dict[str, str]:
+    return {"datacontenttype": "application/json", "data_base64": base64.b64encode(data).decode()}
+
+
 def test_structured_mode_and_protobuf_say_the_same() -> None:
     wanted = PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg", title="T")
     told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "subject": "a/b.jpg", "source": "x"}
@@ -59,6 +63,7 @@ def test_structured_mode_and_protobuf_say_the_same() -> None:
         record(b"c/a/b.jpg", json.dumps(state).encode(), binary()),
         record(b"c/a/b.jpg", json.dumps({**told, "data": state}).encode(), structured),
         record(b"c/a/b.jpg", json.dumps({**told, "data_base64": base64.b64encode(message).decode()}).encode(), structured),
+        record(b"c/a/b.jpg", json.dumps({**told, **base64_of(json.dumps(state).encode())}).encode(), structured),
         record(b"c/a/b.jpg", message, protobuf),
     ):
         assert event_of(one) == wanted

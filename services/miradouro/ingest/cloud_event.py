@@ -82,7 +82,7 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
     attributes = _told_by_headers(record)
     if record.value is None:
         return _deleted_by_null(record, attributes, collection, photo_id, kept)
-    content_type = attributes.get("content-type", "").split(";")[0].strip().lower()  # media types know no case (RFC 9110)
+    content_type = _media_type(attributes.get("content-type", ""))
     data: Any  # a PhotoEvent message as bytes, or what JSON told
     if content_type == _STRUCTURED:
         attributes, data = _structured(record.value)
@@ -199,7 +199,14 @@ def _structured(value: bytes) -> tuple[dict[str, str], Any]:
         return attributes, told.get("data", {})
     if "data" in told:
         raise BadEvent("not_an_event", "data", "it stands beside data_base64; an event has one of them")
-    return attributes, _base64(_typed(told, "data_base64", str, within=""), "data_base64")
+    data = _base64(_typed(told, "data_base64", str, within=""), "data_base64")
+    is_json = _media_type(attributes.get("datacontenttype", "")) == "application/json"  # some libraries write JSON so
+    return attributes, _json(data) if is_json else data
+
+
+def _media_type(text: str) -> str:
+    """Without parameters; media types know no case (RFC 9110)."""
+    return text.split(";")[0].strip().lower()
 
 
 def _json(value: bytes) -> Any:
