@@ -31,6 +31,7 @@ from tests.pictures import encode, jpeg
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
+    (tmp_path / "allowed").mkdir()
     with open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
         yield opened
 
