@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
+from miradouro.adapters.kafka import KafkaDeadLetters
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
@@ -14,6 +14,7 @@ from miradouro.core.document import Document
 from miradouro.core.ports import DeadLetters, IndexAdmin, PhotoIndex, WriteStatus
 
 from tests import engine_processes
+from tests.kafka_topics import own_topics
 
 
 class Index(PhotoIndex, IndexAdmin, Protocol):
@@ -72,15 +73,7 @@ EMBEDDED = ("sqlite", "sqlite with graphs")
 @contextmanager
 def kafka(folder: Path) -> Iterator[KafkaDeadLetters]:  # noqa: ARG001 # it is elsewhere
     """A topic of its own."""
-    name = f"t{uuid.uuid4().hex}"
-    settings = KafkaSettings(
-        kafka_bootstrap=engine_processes.kafka(),
-        kafka_topic=f"{name}.photos",
-        kafka_dead_topic=f"{name}.dead",
-        kafka_partitions=2,
-    )
-    ensure_topics(settings)
-    with KafkaDeadLetters(settings) as letters:
+    with KafkaDeadLetters(own_topics(engine_processes.kafka(), partitions=2)) as letters:
         yield letters
 
 

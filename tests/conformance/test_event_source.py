@@ -1,14 +1,13 @@
 """What every EventSource promises."""
 
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 from miradouro.adapters.folder.source import FolderSource
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource, Publisher, ensure_topics
+from miradouro.adapters.kafka import KafkaSource, Publisher
 from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.adapters.photo_store import file_uri
 from miradouro.adapters.sqlite_index import SqliteIndex
@@ -20,6 +19,7 @@ from miradouro.ingest.cloud_event import item_of, record_of
 
 from tests import engine_processes
 from tests.ingest_house import age
+from tests.kafka_topics import own_topics
 from tests.photo_documents import SPACES, photo, tombstone
 from tests.pictures import jpeg
 
@@ -89,15 +89,7 @@ class KafkaFeed:
     """Records of a topic of its own, in one partition; the uploader counts versions."""
 
     def __init__(self, place: Path, index: SqliteIndex) -> None:  # noqa: ARG002 # it is elsewhere
-        name = f"t{uuid.uuid4().hex}"
-        self._settings = KafkaSettings(
-            kafka_bootstrap=engine_processes.kafka(),
-            kafka_topic=f"{name}.photos",
-            kafka_dead_topic=f"{name}.dead",
-            kafka_group=name,
-            kafka_partitions=1,
-        )
-        ensure_topics(self._settings)
+        self._settings = own_topics(engine_processes.kafka(), partitions=1)
         self._index, self._source = index, None
         self._versions: dict[str, int] = {}
         self._live: set[str] = set()

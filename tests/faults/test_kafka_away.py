@@ -1,30 +1,27 @@
 """A broker falls silent: whoever reads a topic to its end is told, and a consumer that is to stop does not wait for it."""
 
 import time
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, KafkaSource, Publisher, ensure_topics
+from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSource, Publisher
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.document import Failure
 from miradouro.core.errors import Unavailable
 from miradouro.development.engines import start_kafka
 
+from tests.kafka_topics import own_topics
+
 LEAVES_WITHIN_S = 25.0
 
 
 def test_a_replay_ends_when_its_broker_falls_silent(tmp_path: Path) -> None:
-    name = f"t{uuid.uuid4().hex}"
     with start_kafka(tmp_path) as cluster:
-        settings = KafkaSettings(
-            kafka_bootstrap=cluster.bootstrap, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_partitions=1
-        )
-        ensure_topics(settings)
+        settings = own_topics(cluster.bootstrap, partitions=1)
         with Publisher(settings) as publisher:
             list(publisher.publish([(b"key", b"value", [])] * 2))
-        with Replay(settings, name, stalled_s=3.0) as replay:
+        with Replay(settings, settings.kafka_topic, stalled_s=3.0) as replay:
             ends = replay.ends()
             assert ends == {0: 2}
             cluster.freeze()
@@ -33,12 +30,8 @@ def test_a_replay_ends_when_its_broker_falls_silent(tmp_path: Path) -> None:
 
 
 def test_a_consumer_leaves_although_its_broker_takes_no_commit(tmp_path: Path) -> None:
-    name = f"t{uuid.uuid4().hex}"
     with start_kafka(tmp_path) as cluster:
-        settings = KafkaSettings(
-            kafka_bootstrap=cluster.bootstrap, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_partitions=1
-        )
-        ensure_topics(settings)
+        settings = own_topics(cluster.bootstrap, partitions=1)
         with Publisher(settings) as publisher:
             list(publisher.publish([(b"key", b"value", [])] * 2))
         with KafkaSource(settings, lambda record: record) as source:  # type: ignore[arg-type, return-value] # nobody looks at it
@@ -55,10 +48,8 @@ def test_a_consumer_leaves_although_its_broker_takes_no_commit(tmp_path: Path) -
 
 
 def test_dead_letters_that_nobody_takes_are_told_and_closed_all_the_same(tmp_path: Path) -> None:
-    name = f"t{uuid.uuid4().hex}"
     with start_kafka(tmp_path) as cluster:
-        settings = KafkaSettings(kafka_bootstrap=cluster.bootstrap, kafka_topic=name, kafka_dead_topic=f"{name}.dead")
-        ensure_topics(settings)
+        settings = own_topics(cluster.bootstrap, partitions=1)
         failure = Failure("c", "a", 1, "not_a_photo", "", "", datetime(2024, 5, 1, tzinfo=UTC))
         with KafkaDeadLetters(settings) as letters:
             letters.put([failure])

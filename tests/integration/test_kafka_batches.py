@@ -1,16 +1,17 @@
 """Batches as producers may write them: with every compression, and such that nobody can read."""
 
 import time
-import uuid
 from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.core.errors import Corrupt
 from miradouro.core.event import SourceRecord
 from miradouro.core.ports import NothingYet
+
+from tests.kafka_topics import own_topics
 
 COMPRESSIONS = ("gzip", "snappy", "lz4", "zstd")
 
@@ -26,12 +27,7 @@ class NoUtf8(str):
 
 @pytest.fixture
 def settings(kafka: str) -> KafkaSettings:
-    name = f"t{uuid.uuid4().hex}"
-    topics = KafkaSettings(
-        kafka_bootstrap=kafka, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_group=name, kafka_partitions=2
-    )
-    ensure_topics(topics)
-    return topics
+    return own_topics(kafka, partitions=2)
 
 
 def publish(settings: KafkaSettings, values: list[bytes], *, headers: Any = (), compression: str | None = None) -> None:

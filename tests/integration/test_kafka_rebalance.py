@@ -3,28 +3,24 @@
 import collections
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Self
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
+
+from tests.kafka_topics import own_topics
 
 PARTITIONS = 4
 
 
 @pytest.fixture
 def settings(kafka: str) -> KafkaSettings:
-    name = f"t{uuid.uuid4().hex}"
-    topics = KafkaSettings(
-        kafka_bootstrap=kafka, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_group=name, kafka_partitions=PARTITIONS
-    )
-    ensure_topics(topics)
-    return topics
+    return own_topics(kafka, partitions=PARTITIONS)
 
 
 class Publishing:

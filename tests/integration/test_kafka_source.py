@@ -1,18 +1,18 @@
 """How much a consumer holds: no more than its settings say, and reading goes on when something is acknowledged."""
 
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka import KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
 
 from tests.e2e.many_machines import eventually
+from tests.kafka_topics import own_topics
 
 EVENTS = 60
 ENOUGH_NOTHINGS = 20  # a second without anything new
@@ -20,12 +20,7 @@ ENOUGH_NOTHINGS = 20  # a second without anything new
 
 @pytest.fixture
 def settings(kafka: str) -> KafkaSettings:
-    name = f"t{uuid.uuid4().hex}"
-    topics = KafkaSettings(
-        kafka_bootstrap=kafka, kafka_topic=name, kafka_dead_topic=f"{name}.dead", kafka_group=name, kafka_partitions=2
-    )
-    ensure_topics(topics)
-    return topics
+    return own_topics(kafka, partitions=2)
 
 
 def publish(settings: KafkaSettings, *, size_bytes: int) -> None:
