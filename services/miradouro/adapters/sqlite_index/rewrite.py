@@ -12,7 +12,7 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, paths, sync
+from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, paths, stamp_of, sync
 from miradouro.adapters.sqlite_index.segment_graph import GraphBuilder
 from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter, remove_segment
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, vectors_between
@@ -106,7 +106,8 @@ class Rewriter:
                 if writer.photos >= most:
                     break
             if graph is not None and writer.photos:
-                view = SegmentReader(self._folder, name, identity).view()
+                # What was just written is not read through: its checksums are looked at with the graph's, when that is there.
+                view = SegmentReader(self._folder, name, identity, stamp=stamp_of(self._folder, name)).view()
                 expansion = graph.finish(view.row_ids, view.vectors, breathe=self._breathe)
                 graph.save(paths(self._folder, name)[2])
                 writer.set_graph(np.empty(0, np.int64), expansion)
@@ -161,7 +162,7 @@ class Rewriter:
                 )
                 segment_id = connection.last_insert_rowid()
                 draft.writer.rename(segment_id)
-                stamp = SegmentReader(self._folder, segment_id, draft.writer.identity).stamp()
+                stamp = stamp_of(self._folder, segment_id)
                 connection.execute("UPDATE segments SET stamp = ? WHERE segment_id = ?", (stamp, segment_id))
             forget_replaced(connection, collection)
         for segment in gone:

@@ -166,7 +166,7 @@ class SegmentReader:
         return all(os.fstat(file).st_size >= size for file, size in zip(self._files, sizes, strict=False))
 
 
-def stamp_of(folder: Path, segment_id: int) -> str:
+def stamp_of(folder: Path, segment_id: int | str) -> str:
     """The stamp of the files that are in the folder, as of `SegmentReader.stamp`."""
     return _stamp(path.stat() for path in paths(folder, segment_id) if path.exists())
 

@@ -128,6 +128,7 @@ class Graph:
         self._index = _index(dimension)
         self._mapped = mapped  # the index looks into it as long as it lives
         self._index.view(memoryview(mapped))
+        self._index.expansion_search = expansion  # type: ignore[misc] # its types forget the setter
         self._lock = threading.Lock()  # its searches share their working memory
 
     def __len__(self) -> int:
@@ -137,7 +138,7 @@ class Graph:
         """About the nearest `count` vectors to `asked`, float32 [d]: row ids of their photos int64 [m], distances float32 [m],
         nearest first; m below `count` only where there are no more. Keeps `expansion` candidates, or `count` if more."""
         code = codes(asked)
-        found = self._search(code, count, self.expansion)
+        found = self._search(code, count)
         keys = np.asarray(found.keys).astype(np.int64)
         # Of vectors of length 1: the squared distance is twice 1 - the cosine.
         return keys // VECTORS_PER_KEY, np.sqrt(np.maximum(2 * np.asarray(found.distances, np.float32), 0))
@@ -150,16 +151,15 @@ class Graph:
         for start in range(0, len(keys), _ADDED_AT_ONCE):
             breathe()
             own = keys[start : start + _ADDED_AT_ONCE]
-            found = self._search(codes(flat[start : start + len(own)]), _OWN_NEIGHBOURS, self.expansion)
+            found = self._search(codes(flat[start : start + len(own)]), _OWN_NEIGHBOURS)
             near = np.asarray(found.keys).reshape(len(own), -1)
             given = np.arange(near.shape[1]) < np.asarray(found.counts)[:, None] if hasattr(found, "counts") else True
             lost[start : start + len(own)] = ~((near == own[:, None]) & given).any(axis=1)
         positions: Int64 = np.flatnonzero(lost.reshape(-1, per_photo).any(axis=1))
         return positions
 
-    def _search(self, asked: Int8, count: int, expansion: int) -> Any:
+    def _search(self, asked: Int8, count: int) -> Any:
         with self._lock:
-            self._index.expansion_search = expansion  # type: ignore[misc] # its types forget the setter
             return self._index.search(asked, count, threads=1)
 
 

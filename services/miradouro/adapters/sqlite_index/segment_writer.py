@@ -53,11 +53,6 @@ class SegmentWriter:
         return cls(folder, segment_id, identity, state, flags=os.O_RDWR)
 
     @property
-    def identity(self) -> Identity:
-        """What the segment is about."""
-        return self._identity
-
-    @property
     def after_change(self) -> int:
         """Changes up to this one are none of this segment's."""
         return self._state.after_change
