@@ -64,21 +64,21 @@ class KafkaDeadLetters:
         """See `DeadLetters.list`. Takes time and memory that grow with the topic. Raises Unavailable and Corrupt."""
         check_limit(limit)
         start = place_of(after)
-        found: dict[tuple[str, str], Letter] = {}
+        found: dict[tuple[str, str], tuple[Place, Failure]] = {}  # without the records, which may be large
         settled: set[Place | None] = set()
         for told in self.read(self.ends()):
             if isinstance(told, Letter):
                 failure = told.failure
                 key = (failure.collection, failure.photo_id)
-                if key not in found or found[key].failure.version <= failure.version:
-                    found[key] = told
+                if key not in found or found[key][1].version <= failure.version:
+                    found[key] = told.place, failure
             elif told.letter is None:
                 found.pop((told.collection, told.photo_id), None)
             else:
                 settled.add(told.letter)
-        waiting = (key for key, letter in found.items() if letter.place not in settled)
+        waiting = (key for key, (place, _) in found.items() if place not in settled)
         chosen = sorted(key for key in waiting if (start is None or key > start) and (not collection or key[0] == collection))
-        page = [found[key].failure for key in chosen[:limit]]
+        page = [found[key][1] for key in chosen[:limit]]
         return page, token_of(*chosen[limit - 1]) if len(chosen) > limit else ""
 
     def forget(self, collection: str, photo_ids: Sequence[str]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
-from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, OriginalUnavailable, Unavailable
+from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, OriginalUnavailable, Unavailable, is_shortage
 from miradouro.runtime.whole_file import write_whole
 
 _GONE = {errno.ENOENT, errno.ENOTDIR}
-_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN}
+_PASSING = {errno.EINTR, errno.EAGAIN}
 # What a disk says that lies elsewhere and does not answer; of a disk here, that it is broken.
 _UNREACHED = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 
@@ -93,7 +93,7 @@ def _above(path: str, roots: Sequence[str]) -> list[str]:
 def _translated(exc: OSError, uri: str) -> MiradouroError:
     if exc.errno in _GONE:
         return BadPhoto("vanished", f"{uri} is not there (any more)")
-    if exc.errno in _PASSING:
+    if exc.errno in _PASSING or is_shortage(exc):
         return Unavailable(f"{uri} can't be read now: {exc.strerror}; try again")
     if exc.errno in _UNREACHED:
         return OriginalUnavailable(f"{uri} can't be read now: {exc.strerror}")
