@@ -1,5 +1,6 @@
 """Fixtures that several kinds of tests share."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # nohup and background shells start their children with SIGINT ignored; processes that tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         engine_processes.begin()
 
