@@ -1,6 +1,7 @@
 """Every kind of photo has one answer: a tensor of the right look, or a reason."""
 
 import concurrent.futures
+import contextlib
 import struct
 
 import numpy as np
@@ -237,6 +238,22 @@ def test_the_same_bytes_give_the_same_tensors_on_every_thread():
         together = list(pool.map(lambda data: pixels_of(data, CROP), photos))
 
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_memory_is_reserved_once_while_pixels_are_held(file_format):
+    calls = []
+
+    @contextlib.contextmanager
+    def reserve(peak_bytes):
+        calls.append(peak_bytes)
+        yield
+        calls.append("freed")
+
+    decode(encode(blocks(640, 480), file_format), [SQUASH, CROP], reserve=reserve)
+
+    assert calls[0] >= 640 * 480 * 4
+    assert calls[1:] == ["freed"]
 
 
 def test_pillows_own_limit_stays_as_it_was():

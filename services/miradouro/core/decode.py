@@ -9,16 +9,17 @@ What is done with odd photos:
 - Transparent pixels lie on white. 16-bit samples are scaled to 8 bits. CMYK JPEGs are read as Adobe writes them, inverted.
 - A photo with a side of one pixel is refused: it shows nothing.
 - A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves twice the pixels that every tensor needs (of the region, if any).
-- Memory: photos that take more than LARGE_BYTES are decoded one at a time, and brought down to that factor in strips.
+- Memory: before any pixel is decompressed, `reserve` is called with the estimated peak in bytes; photos above LARGE_BYTES are
+  shrunk in strips.
 """
 
 import contextlib
 import io
 import math
 import struct
-import threading
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +47,15 @@ _ORIENTATION = 0x0112
 _STRIP_ROWS = 256
 # What Pillow's readers raise on damaged files; programming errors in this module are not among them.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, OverflowError)
-_one_large_photo = threading.Lock()
+
+
+# Called with a number of bytes before they are allocated; the context is held while they are in use.
+Reserve = Callable[[int], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What is taken: encoded size in bytes, width x height in pixels, and the shortest side in pixels."""
+    """The accepted photos: encoded size in bytes, width x height in pixels, and the shortest side in pixels."""
 
     max_bytes: int = 32 * 2**20
     max_pixels: int = 100_000_000
@@ -72,10 +76,17 @@ class Decoded:
 
 
 def decode(
-    data: bytes, geometries: Iterable[Geometry], *, limits: DecodeLimits = DEFAULT_LIMITS, region: Region | None = None
+    data: bytes,
+    geometries: Iterable[Geometry],
+    *,
+    limits: DecodeLimits = DEFAULT_LIMITS,
+    region: Region | None = None,
+    reserve: Reserve = nullcontext,
 ) -> Decoded:
     """Decodes `data` once and fits it, or the `region` of it, into every distinct geometry: uint8 [height, width, 3], RGB.
 
+    `reserve` is called once, with the estimated peak in bytes, before the pixels are allocated; its context is held until they
+    are freed.
     Raises BadPhoto (empty, too_many_bytes, not_a_photo, unsupported_format, too_many_pixels, too_small, truncated) and
     InvalidArgument (a box or a geometry that makes no sense). Thread-safe; Pillow's global state is neither read nor changed.
     """
@@ -91,11 +102,12 @@ def decode(
         box = stored_box(pixel_box(region, *upright_size), width, height, orientation)
     stored = [_turned(geometry) if orientation in SWAPS_AXES else geometry for geometry in wanted]
     shrink = _shrink_factor(box, stored)
-    images = _fit_all(image, box, stored, shrink)
     tensors = {}
-    for geometry, fitted in zip(wanted, images, strict=True):
-        upright = fitted.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else fitted
-        tensors[geometry] = np.array(upright, dtype=np.uint8)
+    with reserve(_estimated_peak_bytes(width, height)):
+        images = _fit_all(image, box, stored, shrink)
+        for geometry, fitted in zip(wanted, images, strict=True):
+            upright = fitted.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else fitted
+            tensors[geometry] = np.array(upright, dtype=np.uint8)
     return Decoded(*upright_size, media_type, tensors)
 
 
@@ -208,15 +220,18 @@ def _fit_all(image: ImageFile.ImageFile, box: Box, geometries: Iterable[Geometry
     # A progressive JPEG holds all its coefficients whatever the scale.
     pixels = width * height if image.info.get("progressive") else image.size[0] * image.size[1]
     large = pixels * 4 > LARGE_BYTES
-    with _one_large_photo if large else contextlib.nullcontext():
-        _load(image)
-        cut = _scaled(box, scale, image.size)
-        factor = shrink // scale if large else 1
-        part = _shrink_in_strips(image, cut, factor) if factor > 1 else _plain(_cut(image, cut))
-        scale *= factor
-        # The last column and row of a scaled photo may stand for less than a whole pixel.
-        extent = (min((box[2] - box[0]) / scale, part.width), min((box[3] - box[1]) / scale, part.height))
-        return [_fit(part, extent, geometry) for geometry in geometries]
+    _load(image)
+    cut = _scaled(box, scale, image.size)
+    factor = shrink // scale if large else 1
+    part = _shrink_in_strips(image, cut, factor) if factor > 1 else _plain(_cut(image, cut))
+    scale *= factor
+    # The last column and row of a scaled photo may stand for less than a whole pixel.
+    extent = (min((box[2] - box[0]) / scale, part.width), min((box[3] - box[1]) / scale, part.height))
+    return [_fit(part, extent, geometry) for geometry in geometries]
+
+
+def _estimated_peak_bytes(width: int, height: int) -> int:
+    return 2 * width * height * 4  # the canvas and one conversion of it
 
 
 def _load(image: ImageFile.ImageFile) -> None:

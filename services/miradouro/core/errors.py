@@ -59,6 +59,7 @@ class BadPhoto(InvalidArgument):
         "truncated",
         "too_many_bytes",
         "too_many_pixels",
+        "too_expensive",
         "too_small",
         "animated",
         "unreadable",
