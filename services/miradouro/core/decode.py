@@ -50,7 +50,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 
 
 # Called with a number of bytes before they are allocated; the context is held while they are in use.
-Reserve = Callable[[int], AbstractContextManager[None]]
+Reserve = Callable[[int], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
