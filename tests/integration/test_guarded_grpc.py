@@ -1,5 +1,6 @@
 """What guards a gRPC server: tokens and certificates, and how they are replaced while calls go on."""
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from miradouro.core.errors import Unauthenticated, Unavailable
+from miradouro.runtime.call import Caller
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import ClientSecurity, client_security, server_security
@@ -55,6 +57,24 @@ def test_without_a_token_nothing_is_answered_but_health(tokens):
         assert echo.calls == []
         assert registry.get_sample_value("miradouro_rpc_refused_callers_total") == 9
         assert ask(channel, "Shout", "a", metadata=bearer(first)) == ask(channel, "Shout", "a", metadata=bearer(second)) == "A"
+
+
+def test_a_handler_learns_the_token_and_the_peer(tokens):
+    callers: list[Caller] = []
+
+    class Noting(Echo):
+        def Shout(self, request, call):  # noqa: N802 # named as the RPC
+            callers.append(call.caller)
+            return super().Shout(request, call)
+
+    with (
+        running([service(Noting())], security=server_security(settings(tokens=tokens))) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        for shown in tokens.read_text().split():
+            ask(channel, "Shout", "a", metadata=bearer(shown))
+            told = hashlib.sha256(shown.encode()).hexdigest()[:12]
+            assert callers.pop() == Caller(peer="127.0.0.1", token_id=told, is_owner=False)
 
 
 def test_our_clients_show_the_first_token(tokens):

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import Address, guarded_address, is_loopback_target
+from miradouro.runtime.addresses import Address, guarded_address, is_loopback_target, peer_host
 from miradouro.runtime.grpc_server import running
 
 from tests.echo_service import Echo, service
@@ -42,6 +42,14 @@ def test_a_host_name_is_no_address_to_listen_at():
 )
 def test_what_is_on_this_machine_for_certain(target, is_here):
     assert is_loopback_target(target) is is_here
+
+
+@pytest.mark.parametrize(
+    ("peer", "host"),
+    [("ipv4:127.0.0.1:50051", "127.0.0.1"), ("ipv6:%5B::1%5D:50051", "::1"), ("ipv6:[fe80::1%25eth0]:1", "fe80::1%eth0")],
+)
+def test_a_peer_is_an_address_without_its_port(peer, host):
+    assert peer_host(peer) == host
 
 
 @pytest.mark.parametrize("listen", ["", "127.0.0.1", "127.0.0.1:", ":50051", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:²"])

@@ -4,7 +4,7 @@ import os
 import pytest
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.security import client_security, server_security
-from miradouro.runtime.tokens import Tokens
+from miradouro.runtime.tokens import Tokens, token_in
 
 from tests.certificates import self_signed, settings, swap, token
 
@@ -25,10 +25,10 @@ def path(tmp_path):
 def test_every_line_is_accepted_and_the_first_is_shown(path):
     tokens = Tokens(path)
     assert tokens.first == ONE
-    assert tokens.accepts_header(f"Bearer {ONE}")
-    assert tokens.accepts_header(f"bearer  {TWO}")
-    assert tokens.accepts_header(basic(ONE))
-    assert tokens.accepts_header(basic(TWO, user=""))
+    assert tokens.find(token_in(f"Bearer {ONE}"))
+    assert tokens.find(token_in(f"bearer  {TWO}"))
+    assert tokens.find(token_in(basic(ONE)))
+    assert tokens.find(token_in(basic(TWO, user="")))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_every_line_is_accepted_and_the_first_is_shown(path):
      f"Bearer {ONE}\n{TWO}", "Bearer \udcff"],
 )  # fmt: skip
 def test_anything_else_is_not(path, header):
-    assert not Tokens(path).accepts_header(header)
+    assert not Tokens(path).find(token_in(header))
 
 
 def test_a_swapped_file_is_in_force_at_the_next_call(tmp_path):
@@ -50,27 +50,27 @@ def test_a_swapped_file_is_in_force_at_the_next_call(tmp_path):
     (tmp_path / "data").symlink_to("old")
     (tmp_path / "mounted").symlink_to("data/token")
     tokens = Tokens(tmp_path / "mounted")
-    assert not tokens.accepts(THREE)
+    assert not tokens.find(THREE)
     (tmp_path / "next").symlink_to("new")
     os.replace(tmp_path / "next", tmp_path / "data")
     assert tokens.first == THREE
-    assert tokens.accepts(ONE)
+    assert tokens.find(ONE)
 
 
 def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
     tokens = Tokens(path)
     for bad in ("", "too short", ONE[:-1]):
         swap(path, bad)
-        assert tokens.accepts(ONE)
+        assert tokens.find(ONE)
         assert tokens.first == ONE
     path.unlink()
-    assert tokens.accepts(TWO)
+    assert tokens.find(TWO)
     told = capsys.readouterr()
     assert "stays in force" in told.err
     assert ONE[:-1] not in told.out + told.err
     swap(path, THREE)
     assert tokens.first == THREE
-    assert not tokens.accepts(ONE)
+    assert not tokens.find(ONE)
 
 
 @pytest.mark.parametrize(

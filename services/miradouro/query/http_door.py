@@ -120,7 +120,7 @@ class _Door:
     ) -> None:
         self._search, self._failures, self._pictures = search, failures, pictures
         self._metrics, self._timeout_s = metrics, http.http_call_timeout_s
-        self._names, self._tokens = http.host_names, security.tokens
+        self._names, self._security = http.host_names, security
         self._scheme = "https" if security.certificates else "http"
         self._questions = CallPool(
             threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
@@ -139,7 +139,7 @@ class _Door:
         application = Starlette(routes=self.routes(), exception_handlers={HTTPException: _no_such_route})
         application.router.redirect_slashes = False
         hosts = own_hosts(address, self._names, scheme=self._scheme)
-        return Guard(application, hosts=hosts, tokens=self._tokens, refused=self._metrics.refused.inc)
+        return Guard(application, hosts=hosts, security=self._security, refused=self._metrics.refused.inc)
 
     def routes(self) -> list[Route]:
         return [
@@ -169,26 +169,26 @@ class _Door:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
             return error_response("INVALID_ARGUMENT", f"Content-Type: send {_JSON}", code=415)
         async with self._bodies.read(request) as body:
-            return await self._json(lambda call: self._search.Search(from_json(SearchRequest, body), call))
+            return await self._json(request, lambda call: self._search.Search(from_json(SearchRequest, body), call))
 
     async def search_by_photo(self, request: Request) -> Response:
         question = from_parameters(SearchRequest, request.query_params.multi_items())
         async with self._bodies.read(request) as body:
             question.photo.data = body
-            return await self._json(lambda call: self._search.Search(question, call))
+            return await self._json(request, lambda call: self._search.Search(question, call))
 
     async def photo(self, request: Request) -> Response:
         question = from_parameters(GetPhotoRequest, request.query_params.multi_items(), but=_IN_THE_PATH)
         question.collection, question.photo_id = request.path_params["collection"], request.path_params["photo_id"]
-        return await self._json(lambda call: self._search.GetPhoto(question, call))
+        return await self._json(request, lambda call: self._search.GetPhoto(question, call))
 
     async def stats(self, request: Request) -> Response:
         question = from_parameters(StatsRequest, request.query_params.multi_items())
-        return await self._json(lambda call: self._search.Stats(question, call))
+        return await self._json(request, lambda call: self._search.Stats(question, call))
 
     async def failures(self, request: Request) -> Response:
         question = from_parameters(ListFailuresRequest, request.query_params.multi_items())
-        return await self._json(lambda call: self._failures.ListFailures(question, call))
+        return await self._json(request, lambda call: self._failures.ListFailures(question, call))
 
     async def original(self, request: Request) -> Response:
         return await self._picture(request, mark=lambda document: document.sha256, get=self._pictures.original)
@@ -201,8 +201,8 @@ class _Door:
             get=lambda document: self._pictures.thumbnail(document, size),
         )
 
-    async def _json(self, ask: Callable[[Call], Message]) -> Response:
-        data = await self._call(self._questions, lambda call: to_json(ask(call)))
+    async def _json(self, request: Request, ask: Callable[[Call], Message]) -> Response:
+        data = await self._call(request, self._questions, lambda call: to_json(ask(call)))
         return Response(data, headers={"Cache-Control": "no-store"}, media_type=_JSON)
 
     async def _picture(
@@ -215,11 +215,11 @@ class _Door:
             picture = get(document)
             return Response(picture.data, headers=_kept(picture.mark), media_type=picture.media_type)
 
-        return await self._call(self._views, lambda _: find())
+        return await self._call(request, self._views, lambda _: find())
 
-    async def _call(self, pool: CallPool, work: Callable[[Call], T]) -> T:
+    async def _call(self, request: Request, pool: CallPool, work: Callable[[Call], T]) -> T:
         """What `work` gives, in a thread of `pool`, within the time that a request has."""
-        call = Call(deadline=time.monotonic() + self._timeout_s)
+        call = Call(time.monotonic() + self._timeout_s, caller=request.scope["caller"])
 
         def in_time() -> T:
             call.remaining_s()  # expired while it waited for a thread: not worth starting

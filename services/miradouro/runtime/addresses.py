@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from miradouro.core.errors import ConfigurationError
 
@@ -71,3 +72,8 @@ def is_loopback_target(target: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def peer_host(peer: str) -> str:
+    """The IP address in grpc's name of a connection's other end, as ipv4:127.0.0.1:50051 or ipv6:%5B::1%5D:50051."""
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")

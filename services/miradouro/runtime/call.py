@@ -8,11 +8,34 @@ from miradouro.core.errors import DeadlineExceeded
 
 
 @dataclass(frozen=True)
+class Caller:
+    """The origin of a call.
+
+    `peer` is the IP address at the other end of the connection, without its port. `token_id` is the first TOKEN_ID_CHARS
+    hexadecimal digits of the SHA-256 of the token in the call, empty without one: it names a token in logs and limits, and does
+    not reveal it. `is_owner` is true for the token of the data folder, and for this process itself.
+    """
+
+    peer: str
+    token_id: str
+    is_owner: bool
+
+
+TOKEN_ID_CHARS = 12
+NOBODY = Caller(peer="", token_id="", is_owner=False)
+THIS_PROCESS = Caller(peer="", token_id="", is_owner=True)
+
+
+@dataclass(frozen=True)
 class Call:
-    """`deadline` is on the clock of time.monotonic, None for no limit; `cancelled` is set when nobody waits any more."""
+    """`deadline` is on the clock of time.monotonic, None for no limit; `cancelled` is set when nobody waits any more.
+
+    Every door sets `caller`; the default is for calls that this process makes by itself.
+    """
 
     deadline: float | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    caller: Caller = THIS_PROCESS
 
     def remaining_s(self) -> float | None:
         """Seconds left, None for no limit. Raises DeadlineExceeded when none are."""

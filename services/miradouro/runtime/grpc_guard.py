@@ -6,19 +6,27 @@ from typing import Any
 import grpc
 from prometheus_client import Counter
 
+from miradouro.runtime.call import Caller
 from miradouro.runtime.health_calls import CHECK
-from miradouro.runtime.tokens import Tokens
+from miradouro.runtime.security import ServerSecurity
 
 AUTHORIZATION = "authorization"
 MESSAGE = "a token is needed: send `authorization: Bearer TOKEN`, as MIRADOURO_TOKEN_FILE makes our clients do"
 _Handler = Any  # grpc.RpcMethodHandler, which is generic in its stubs alone
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Answers UNAUTHENTICATED to calls without one of `tokens`, before a byte of their request is read."""
+def caller_of(metadata: Any, *, peer: str, security: ServerSecurity) -> Caller | None:
+    """The caller of a call with this metadata from the IP address `peer`; None: refuse the call."""
+    shown = [value for name, value in metadata or () if name == AUTHORIZATION]
+    is_one = len(shown) == 1 and isinstance(shown[0], str)
+    return security.identify(shown[0] if is_one else "", peer=peer)
 
-    def __init__(self, tokens: Tokens, refused: Counter) -> None:
-        self._tokens, self._refused = tokens, refused
+
+class TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Answers UNAUTHENTICATED to calls that `security` refuses, before a byte of their request is read."""
+
+    def __init__(self, security: ServerSecurity, refused: Counter) -> None:
+        self._security, self._refused = security, refused
 
     async def intercept_service(
         self,
@@ -26,14 +34,12 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
         """The method's own handler, or the refusal."""
-        if handler_call_details.method == CHECK or self._is_known(handler_call_details.invocation_metadata):
+        if handler_call_details.method == CHECK:
+            return await continuation(handler_call_details)
+        if caller_of(handler_call_details.invocation_metadata, peer="", security=self._security) is not None:
             return await continuation(handler_call_details)
         self._refused.inc()
         return grpc.stream_stream_rpc_method_handler(_refuse)
-
-    def _is_known(self, metadata: Any) -> bool:
-        shown = [value for name, value in metadata or () if name == AUTHORIZATION]
-        return len(shown) == 1 and isinstance(shown[0], str) and self._tokens.accepts_header(shown[0])
 
 
 async def _refuse(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:

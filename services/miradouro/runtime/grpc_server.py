@@ -216,11 +216,14 @@ async def _start(
 ) -> RunningServer:
     metrics = RpcMetrics(registry)
     dispatcher = Dispatcher(
-        handler_threads=settings.handler_threads, max_concurrent_calls=settings.max_concurrent_calls, metrics=metrics
+        handler_threads=settings.handler_threads,
+        max_concurrent_calls=settings.max_concurrent_calls,
+        metrics=metrics,
+        security=security,
     )
     server = grpc.aio.server(
         options=_options(settings),
-        interceptors=[TokenInterceptor(security.tokens, metrics.refused)] if security.tokens else [],
+        interceptors=[TokenInterceptor(security, metrics.refused)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls + HEALTH_CALLS,
     )
     for service in services:

@@ -12,9 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miradouro.runtime.addresses import Address
+from miradouro.runtime.call import Caller
 from miradouro.runtime.http_body import Refusal
 from miradouro.runtime.http_errors import error_response
-from miradouro.runtime.tokens import Tokens
+from miradouro.runtime.security import ServerSecurity
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -83,13 +84,13 @@ def own_hosts(address: Address, named: Iterable[str] = (), *, scheme: str = "htt
 class Guard:
     """Refuses requests for another host (421), without a token (401), and changes asked by another origin's page (403).
 
-    Adds the security headers to every answer.
+    Adds the security headers to every answer. What the application gets has its Caller in `scope["caller"]`.
     """
 
     def __init__(
-        self, application: ASGIApp, *, hosts: Hosts, tokens: Tokens | None = None, refused: Callable[[], None] = lambda: None
+        self, application: ASGIApp, *, hosts: Hosts, security: ServerSecurity, refused: Callable[[], None] = lambda: None
     ) -> None:
-        self._application, self._hosts, self._tokens, self._refused = application, hosts, tokens, refused
+        self._application, self._hosts, self._security, self._refused = application, hosts, security, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -99,15 +100,17 @@ class Guard:
                 MutableHeaders(scope=message).update(_SECURITY_HEADERS)
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        headers = Headers(scope=scope)
+        scope["caller"] = self._security.identify(headers.get("authorization", ""), peer=(scope.get("client") or ("", 0))[0])
+        refusal = self._refusal(scope["method"], headers, scope["caller"])
         await (refusal or self._application)(scope, receive, send_guarded)
 
-    def _refusal(self, method: str, headers: Headers) -> ASGIApp | None:
+    def _refusal(self, method: str, headers: Headers, caller: Caller | None) -> ASGIApp | None:
         host = headers.get("host", "")
         if not self._hosts.means_us(host):
             message = f"Host: {host!r} is not this server; allowed: {self._hosts}, and what MIRADOURO_HTTP_HOSTS names"
             return error_response("INVALID_ARGUMENT", message, code=421)
-        if self._tokens is not None and not self._tokens.accepts_header(headers.get("authorization", "")):
+        if caller is None:
             self._refused()
             refusal = error_response("UNAUTHENTICATED", _UNKNOWN_CALLER)
             for challenge in _CHALLENGES:  # a header for each: browsers read one challenge from a header

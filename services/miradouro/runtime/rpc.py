@@ -20,10 +20,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from miradouro.core.errors import InvalidArgument, MiradouroError
-from miradouro.runtime.call import Call
+from miradouro.core.errors import InvalidArgument, MiradouroError, Unauthenticated
+from miradouro.runtime.addresses import peer_host
+from miradouro.runtime.call import NOBODY, Call, Caller
 from miradouro.runtime.call_pool import CallPool
+from miradouro.runtime.grpc_guard import MESSAGE, caller_of
 from miradouro.runtime.metrics import RpcMetrics
+from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 
 MAX_DETAILS_BYTES = 6_000  # percent-encoded; headers past 8 kB are refused at random, past 16 kB always
@@ -46,10 +49,13 @@ _END: Any = object()
 
 
 class Dispatcher:
-    """Runs the handlers of one server: at most `max_concurrent_calls` at a time, blocking ones in `handler_threads` threads."""
+    """Runs the handlers of one server: at most `max_concurrent_calls` at a time, blocking ones in `handler_threads` threads.
 
-    def __init__(self, *, handler_threads: int, max_concurrent_calls: int, metrics: RpcMetrics) -> None:
-        self._metrics = metrics
+    Calls that `security` refuses are UNAUTHENTICATED.
+    """
+
+    def __init__(self, *, handler_threads: int, max_concurrent_calls: int, metrics: RpcMetrics, security: ServerSecurity) -> None:
+        self._metrics, self._security = metrics, security
         self._calls = CallPool(threads=handler_threads, max_calls=max_concurrent_calls, gauge=metrics.active)
 
     @property
@@ -95,13 +101,15 @@ class Dispatcher:
     async def _call(self, method: MethodDescriptor, context: Context) -> AsyncIterator[Call]:
         started = time.monotonic()
         remaining = context.time_remaining()
-        call = Call(deadline=None if remaining is None else started + remaining)
+        caller = caller_of(context.invocation_metadata(), peer=peer_host(context.peer()), security=self._security)
+        call = Call(None if remaining is None else started + remaining, caller=caller or NOBODY)
         service = method.containing_service.full_name
         status = "OK"
         sent = next((value for key, value in context.invocation_metadata() or () if key == TRACEPARENT), None)
         trace = read_trace(sent if isinstance(sent, str) else None)
         try:
             with traced(trace.child() if trace else new_trace()):
+                _check_admitted(caller)
                 yield call
                 _log.debug(
                     "answered", service=service, method=method.name, took_ms=round(1_000 * (time.monotonic() - started), 3)
@@ -149,6 +157,12 @@ class Dispatcher:
             future.add_done_callback(
                 lambda _: self._calls.submit(lambda: _close(responses)).add_done_callback(lambda _: self._calls.release())
             )
+
+
+def _check_admitted(caller: Caller | None) -> None:
+    """The interceptor admitted the call; its token may have been removed from the file since. Raises Unauthenticated."""
+    if caller is None:
+        raise Unauthenticated(MESSAGE)
 
 
 def _run(handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import is_loopback_target
+from miradouro.runtime.call import Caller
 from miradouro.runtime.certificates import CERT_FILE, KEY_FILE, ServerCertificates, read_authorities, read_pem
 from miradouro.runtime.settings import Settings, load
-from miradouro.runtime.tokens import TOKEN_FILE, Tokens
+from miradouro.runtime.tokens import TOKEN_FILE, Tokens, token_in
 
 CA_FILE = "MIRADOURO_TLS_CA_FILE"
 
@@ -47,6 +48,13 @@ class ServerSecurity:
         """The settings that a door beyond loopback would need and that are not set."""
         absent = [] if self.certificates else [CERT_FILE, KEY_FILE]
         return absent if self.tokens else [*absent, TOKEN_FILE]
+
+    def identify(self, authorization: str, *, peer: str) -> Caller | None:
+        """The caller at the IP address `peer` that sends this Authorization header, empty for none; None: refuse the call."""
+        if self.tokens is None:
+            return Caller(peer, "", is_owner=False)
+        token_id = self.tokens.find(token_in(authorization))
+        return Caller(peer, token_id, is_owner=False) if token_id else None
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ import binascii
 import hashlib
 import hmac
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.call import TOKEN_ID_CHARS
 from miradouro.runtime.swapped_files import SwappedFiles
 
 MIN_TOKEN_CHARS = 32
@@ -23,33 +25,45 @@ class Tokens:
     """The tokens of a file. Raises ConfigurationError naming the setting and the line, never the token."""
 
     def __init__(self, path: Path) -> None:
-        self._file = SwappedFiles([path], lambda: _read(path))
+        self._file = SwappedFiles([path], lambda: tuple(_Token(text, _digest(text)) for text in _read(path)))
 
     @property
     def first(self) -> str:
-        """The one that our clients show."""
-        return self._file.current()[0]
+        """The token that our clients send."""
+        return self._file.current()[0].text
 
-    def accepts(self, shown: str) -> bool:
-        """Whether `shown` is one of them; takes as long whichever it resembles."""
-        digest = hashlib.sha256(shown.encode("utf-8", "surrogateescape")).digest()
-        found = False
+    def find(self, shown: str) -> str:
+        """The id (see `Caller.token_id`) of the token that equals `shown`, empty if none does; in constant time."""
+        digest = _digest(shown)
+        found = ""
         for token in self._file.current():
-            found |= hmac.compare_digest(hashlib.sha256(token.encode()).digest(), digest)
+            if hmac.compare_digest(token.digest, digest):
+                found = digest.hex()[:TOKEN_ID_CHARS]
         return found
 
-    def accepts_header(self, authorization: str) -> bool:
-        """Whether the value of an Authorization header shows one: as a bearer, or as the password of any user (RFC 7617)."""
-        scheme, _, shown = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return self.accepts(shown.strip())
-        if scheme.lower() == "basic":
-            try:
-                user_and_password = base64.b64decode(shown.strip(), validate=True).decode()
-            except (binascii.Error, ValueError):
-                return False
-            return self.accepts(user_and_password.partition(":")[2])
-        return False
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    digest: bytes
+
+
+def token_in(authorization: str) -> str:
+    """The token in the value of an Authorization header: as a bearer, or as the password of any user (RFC 7617); else empty."""
+    scheme, _, shown = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return shown.strip()
+    if scheme.lower() == "basic":
+        try:
+            user_and_password = base64.b64decode(shown.strip(), validate=True).decode()
+        except (binascii.Error, ValueError):
+            return ""
+        return user_and_password.partition(":")[2]
+    return ""
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _read(path: Path) -> tuple[str, ...]:
