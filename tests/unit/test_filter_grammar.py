@@ -194,7 +194,9 @@ def test_a_huge_value_does_not_make_a_huge_message():
     ("text", "words"),
     [
         ("x" * (MAX_FILTER_CHARS + 1), "16,385 characters"),
-        ("tag:a " * (MAX_CONDITIONS + 1), "more than 64 conditions"),
+        ("tag:a " * (MAX_CONDITIONS + 1), "more than 256 conditions"),
+        ("-tag:a " * (MAX_CONDITIONS // 2 + 1), "more than 256 conditions"),
+        (f"attr.a:{'|'.join('b' * MAX_VALUES)} " * 5, "more than 256 conditions"),
         ("attr.a:" + "|".join("b" * (MAX_VALUES + 1)), "more than 64 values"),
         ("tag:" + "x" * 129, "129 characters; allowed: 1 to 128"),
         ("attr.a:ok|" + "x" * 1_025, "1,025 characters; allowed: 0 to 1,024"),

@@ -51,8 +51,9 @@ def watch(channel: grpc.Channel, secret: str = "") -> grpc.Call:
     return health_pb2_grpc.HealthStub(channel).Watch(EVERYTHING, timeout=60, metadata=bearer(secret) if secret else None)
 
 
-def check(channel: grpc.Channel, name: str = "") -> int:
-    return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name), timeout=20).status
+def check(channel: grpc.Channel, name: str = "", secret: str = "") -> int:
+    asked = health_pb2.HealthCheckRequest(service=name)
+    return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=20, metadata=bearer(secret) if secret else None).status
 
 
 def code_of(call: Iterator[object]) -> grpc.StatusCode:
@@ -74,8 +75,10 @@ def test_probes_check_on_their_own_port_and_nobody_watches_there():
         assert told == [STATUS.NOT_SERVING, STATUS.NOT_SERVING, STATUS.SERVING], "a process that drains is alive"
 
 
-def test_to_check_needs_no_token_and_to_watch_needs_one(channel, secret):
-    assert check(channel) == STATUS.SERVING
+def test_to_check_and_to_watch_need_a_token(channel, secret):
+    with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
+        check(channel)
+    assert check(channel, secret=secret) == STATUS.SERVING
     assert code_of(watch(channel)) is grpc.StatusCode.UNAUTHENTICATED
     assert next(watch(channel, secret)).status == STATUS.SERVING
 
@@ -84,7 +87,7 @@ def test_watchers_are_few_and_leave_room_for_calls(channel, secret):
     watchers = [watch(channel, secret) for _ in range(MAX_WATCHERS)]
     assert {next(one).status for one in watchers} == {STATUS.SERVING}
     assert code_of(watch(channel, secret)) is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert check(channel) == STATUS.SERVING
+    assert check(channel, secret=secret) == STATUS.SERVING
     assert ask(channel, "Shout", "a", metadata=bearer(secret)) == "A"
     watchers[0].cancel()
 
@@ -107,7 +110,7 @@ def test_checks_that_never_ask_take_no_call_s_place_and_end(channel, secret, mon
 
     method = channel.stream_unary("/grpc.health.v1.Health/Check")
     try:
-        open_checks = [method.future(nothing(), timeout=60) for _ in range(CALLS + HEALTH_CALLS)]
+        open_checks = [method.future(nothing(), timeout=60, metadata=bearer(secret)) for _ in range(CALLS + HEALTH_CALLS)]
         for one in open_checks:
             one.add_done_callback(lambda _: ended.release())
         for _ in range(CALLS + HEALTH_CALLS - MAX_CHECKS):
@@ -153,12 +156,12 @@ def test_a_watcher_that_does_not_read_holds_up_neither_the_others_nor_the_end(tm
         try:
             eventually("they watch", lambda: _is_refused(channel, secret))
             state["ready"] = True
-            eventually("the change is told", lambda: check(channel) == STATUS.SERVING, within_s=20)
+            eventually("the change is told", lambda: check(channel, secret=secret) == STATUS.SERVING, within_s=20)
             drained = threading.Thread(target=server.drain)
             drained.start()
             drained.join(20)
             assert not drained.is_alive()
-            assert check(channel) == STATUS.NOT_SERVING
+            assert check(channel, secret=secret) == STATUS.NOT_SERVING
         finally:
             for one in deaf:
                 one.close()

@@ -182,7 +182,7 @@ def _nested(depth):
         (_box(-91, 5), "filters[0].box.south_west.latitude: -91.0 is not within"),
         (Filter(file_name_prefix=""), "filters[0].file_name_prefix: 0 characters"),
         (Filter(file_name_prefix="a/b"), "filters[0].file_name_prefix: 'a/b' holds a /"),
-        (Filter(**{"not": NotFilter()}), "filters[0].not.filters: 0 conditions; allowed: 1 to 64"),
+        (Filter(**{"not": NotFilter()}), "filters[0].not.filters: 0 conditions; allowed: 1 to 256"),
         (Filter(**{"not": NotFilter(filters=[Filter(tag="")])}), "filters[0].not.filters[0].tag: 0 characters"),
         (_nested(8), "conditions lie 9 deep; allowed: at most 8"),
         (Filter(taken={"from": {"seconds": 10**12}}), "filters[0].taken.from: 1000000000000 s, 0 ns is no instant"),
@@ -198,9 +198,29 @@ def test_a_wrong_filter_is_refused_with_its_place(one, message):
     assert message in caught.value.message
 
 
-def test_more_filters_than_allowed_are_refused():
-    with pytest.raises(InvalidArgument, match="filters: 65 conditions; allowed: at most 64"):
-        question_from(SearchRequest(keyword=DOG, filters=[Filter(tag="cat")] * 65))
+def _none_of(*filters):
+    return Filter(**{"not": NotFilter(filters=filters)})
+
+
+TAG = Filter(tag="cat")
+VALUES = Filter(attribute=AttributeFilter(name="a", values=["b"] * 64))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "one_more"),
+    [
+        ([TAG] * 256, TAG),
+        ([_none_of(*[TAG] * 63)] * 4, TAG),
+        ([_none_of(_none_of(_none_of(*[TAG] * 252))), TAG], TAG),
+        ([VALUES] * 4, TAG),
+        ([_none_of(VALUES)] * 3 + [TAG] * 61, TAG),
+    ],
+    ids=["one level", "two levels", "four levels", "values", "values below"],
+)
+def test_conditions_are_limited_in_all(allowed, one_more):
+    assert len(question_from(SearchRequest(keyword=DOG, filters=allowed)).conditions) == len(allowed)
+    with pytest.raises(InvalidArgument, match="filters: more than 256 conditions and values in all"):
+        question_from(SearchRequest(keyword=DOG, filters=[*allowed, one_more]))
 
 
 def test_pages_of_one_answer_are_one_question_and_other_questions_are_not():

@@ -45,7 +45,7 @@ from miradouro.core.query import (
 from miradouro.core.time_span import format_span, parse_time
 
 MAX_FILTER_CHARS = 16_384
-MAX_CONDITIONS = 64
+MAX_CONDITIONS = 256  # of one question, at every depth; a negation and each value count as one
 MAX_VALUES = 64  # of one attribute
 MAX_NAME_CHARS = 1_024
 MAX_RADIUS_M = 20_037_509  # half way round the earth
@@ -79,11 +79,27 @@ def parse_filter(text: str, *, field: str = "filter") -> tuple[Condition, ...]:
     with the column (from 1), what was wrong there and, below it, the text with the place underlined.
     """
     conditions: list[Condition] = []
+    left = MAX_CONDITIONS
     for condition in _Reader(text, field).conditions():
-        if len(conditions) == MAX_CONDITIONS:
+        left -= count_conditions((condition,))
+        if left < 0:
             raise InvalidArgument(field, f"more than {MAX_CONDITIONS} conditions; ask with fewer")
         conditions.append(condition)
     return tuple(conditions)
+
+
+def count_conditions(conditions: Iterable[Condition]) -> int:
+    """How many conditions there are at every depth; a negation and each value of an attribute count as one."""
+    count = 0
+    for condition in conditions:
+        match condition:
+            case NoneOf(inner):
+                count += 1 + count_conditions(inner)
+            case AttributeIn(_, values):
+                count += len(values)
+            case _:
+                count += 1
+    return count
 
 
 def format_filter(conditions: Iterable[Condition]) -> str:

@@ -32,10 +32,34 @@ class _HasFilters(Protocol):
     def filters(self) -> Sequence[search_service_pb2.Filter]: ...
 
 
-def conditions_from(message: _HasFilters, *, field: str = "filters", depth: int = 1) -> tuple[Condition, ...]:
-    """The conditions that the filters stand for. Raises InvalidArgument naming the filter, as `filters[0].near.radius_m`."""
-    if len(message.filters) > MAX_CONDITIONS:
-        raise InvalidArgument(field, f"{len(message.filters):,} conditions; allowed: at most {MAX_CONDITIONS}")
+def conditions_from(message: _HasFilters) -> tuple[Condition, ...]:
+    """The conditions that the filters stand for, at most MAX_CONDITIONS at every depth together.
+
+    Raises InvalidArgument naming the filter, as `filters[0].near.radius_m`.
+    """
+    _check_count(message)
+    return _conditions(message, field="filters", depth=1)
+
+
+def _check_count(message: _HasFilters) -> None:
+    """Counts first, so that a request with too many conditions costs no more than that."""
+    count = 0
+    left: list[_HasFilters] = [message]
+    while left:
+        filters = left.pop().filters
+        count += len(filters)
+        if count <= MAX_CONDITIONS:
+            for one in filters:
+                match one.WhichOneof("condition"):
+                    case "not":
+                        left.append(getattr(one, "not"))  # a keyword of Python
+                    case "attribute":
+                        count += max(len(one.attribute.values) - 1, 0)
+        if count > MAX_CONDITIONS:
+            raise InvalidArgument("filters", f"more than {MAX_CONDITIONS} conditions and values in all; ask with fewer")
+
+
+def _conditions(message: _HasFilters, *, field: str, depth: int) -> tuple[Condition, ...]:
     if depth > MAX_DEPTH:
         raise InvalidArgument(field, f"conditions lie {depth} deep; allowed: at most {MAX_DEPTH}")
     return tuple(_condition(one, f"{field}[{i}]", depth) for i, one in enumerate(message.filters))
@@ -103,7 +127,7 @@ def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condit
             inner = getattr(one, "not")  # a keyword of Python
             if not inner.filters:
                 raise InvalidArgument(f"{field}.not.filters", f"0 conditions; allowed: 1 to {MAX_CONDITIONS}")
-            return NoneOf(conditions_from(inner, field=f"{field}.not.filters", depth=depth + 1))
+            return NoneOf(_conditions(inner, field=f"{field}.not.filters", depth=depth + 1))
         case _:
             raise InvalidArgument(
                 field,
@@ -162,9 +186,10 @@ def _place(one: photo_event_pb2.Place, field: str) -> Place:
 
 
 def _file_name_prefix(prefix: str, field: str) -> FileNamePrefix:
+    _sized(prefix, field, MAX_NAME_CHARS)
     if "/" in prefix:
         raise InvalidArgument(field, f"{prefix!r} holds a /; only the last part of photo_id is compared: leave the folders out")
-    return FileNamePrefix(_sized(prefix, field, MAX_NAME_CHARS))
+    return FileNamePrefix(prefix)
 
 
 def _sized(text: str, field: str, most: int, *, least: int = 1) -> str:

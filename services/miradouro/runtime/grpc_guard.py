@@ -1,4 +1,4 @@
-"""Who may call over gRPC: with tokens set, everything but a check of health needs one, watching it and reflection too."""
+"""Who may call over gRPC: with tokens set, every call needs one, health and reflection too. Probes have a port of their own."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,7 +7,6 @@ import grpc
 from prometheus_client import Counter
 
 from miradouro.runtime.call import Caller
-from miradouro.runtime.health_calls import CHECK
 from miradouro.runtime.security import ServerSecurity
 
 AUTHORIZATION = "authorization"
@@ -34,8 +33,6 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
         """The method's own handler, or the refusal."""
-        if handler_call_details.method == CHECK:
-            return await continuation(handler_call_details)
         if caller_of(handler_call_details.invocation_metadata, peer="", security=self._security) is not None:
             return await continuation(handler_call_details)
         self._refused.inc()

@@ -24,6 +24,7 @@ from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, guarded_address
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_guard import TokenInterceptor
+from miradouro.runtime.grpc_options import connection_options
 from miradouro.runtime.health import Health, bind
 from miradouro.runtime.health import Service as Service
 from miradouro.runtime.health_calls import health_handler
@@ -36,6 +37,7 @@ INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
 FLUSH_GRACE_S = 0.2  # after the last handler: its answer may still be on the way out
 NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled and let go of what they use
 _ENDLESS_S = 24 * 3_600.0
+MAX_CONNECTIONS = 256  # a client needs one; a process may have no more than 1,024 files open, and HTTP needs its share
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
 MAX_CHECKS, MAX_WATCHERS = HEALTH_CALLS // 2, HEALTH_CALLS // 4
 
@@ -247,7 +249,7 @@ def _options(settings: ServerSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.so_reuseport", 0),  # otherwise a second process takes the same port and half of the calls, silently
+        *connection_options(MAX_CONNECTIONS),
         ("grpc.http2.min_ping_interval_without_data_ms", settings.min_ping_interval_s * 1000),
         ("grpc.max_connection_age_ms", settings.max_connection_age_s * 1000),
         ("grpc.http2.max_ping_strikes", 2),

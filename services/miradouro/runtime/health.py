@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, open_address
 from miradouro.runtime.event_loop import event_loop
+from miradouro.runtime.grpc_options import connection_options
 from miradouro.runtime.health_calls import Statuses, health_handler
 
 READINESS_INTERVAL_S = 0.25
@@ -112,7 +113,7 @@ async def _start(listen: str, names: Sequence[str]) -> tuple[Health, grpc.aio.Se
     health.begin(names)
     if not listen:
         return health, None
-    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 4_096)]
+    options = [*connection_options(MAX_PROBES), ("grpc.max_receive_message_length", 4_096)]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_PROBES)
     server.add_generic_rpc_handlers((health_handler(health.statuses, max_checks=MAX_PROBES, max_watchers=0),))
     health.address = await bind(server, open_address(listen, setting=_SETTING), setting=_SETTING)

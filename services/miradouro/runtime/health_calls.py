@@ -12,7 +12,6 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME
 
 QUESTION_WITHIN_S = 5.0
-CHECK = f"/{SERVICE_NAME}/Check"
 _Context = Any  # grpc.aio.ServicerContext, which is generic in its stubs alone
 _RETRIABLE, _FINAL = (("retriable", "true"),), (("retriable", "false"),)
 

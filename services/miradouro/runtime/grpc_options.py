@@ -1,0 +1,20 @@
+"""What every gRPC port allows a connection, so that one that says nothing, or does not read, holds nothing for long."""
+
+HANDSHAKE_S = 5  # of TLS and of HTTP/2, from the moment that the connection is accepted
+IDLE_S = 60  # without a call; a client connects again by itself
+PING_AFTER_S, PING_ANSWER_S = 60, 20  # of silence; a peer that does not read does not answer either
+AGE_GRACE_S = 24 * 3_600  # after max_connection_age: to index a large folder is one call, and takes hours
+
+
+def connection_options(max_connections: int) -> list[tuple[str, int]]:
+    """Options of a server with at most `max_connections` connections; more are closed as soon as they are accepted."""
+    return [
+        ("grpc.so_reuseport", 0),  # otherwise a second process takes the same port and half of the calls, silently
+        ("grpc.compression_enabled_algorithms_bitset", 1),  # identity alone: 33 kB of gzip would become 33 MB
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1_000),
+        ("grpc.max_allowed_incoming_connections", max_connections),
+        ("grpc.max_connection_idle_ms", IDLE_S * 1_000),
+        ("grpc.max_connection_age_grace_ms", AGE_GRACE_S * 1_000),
+        ("grpc.keepalive_time_ms", PING_AFTER_S * 1_000),
+        ("grpc.keepalive_timeout_ms", PING_ANSWER_S * 1_000),
+    ]
