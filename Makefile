@@ -8,7 +8,7 @@ SERVE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compose test check lint protos protos-check engines bench accept test-long format lock clean
+.PHONY: help demo compose test check lint protos protos-check engines bench accept fuzz test-long format lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ engines: $(DEV)  ## run a real Kafka and OpenSearch here until Ctrl-C; prints th
 bench: $(DEV)  ## measure; prints a table and writes build/bench.json
 	@$(BIN)/python -m pip install --quiet --group bench || echo 'some engines to compare with are missing: measuring without them' >&2
 	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json
+
+fuzz: $(DEV)  ## search for inputs that break a reader: MINUTES=1 for each (ONLY=NAME: one); fails on a find
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(if $(ONLY),--only "$(ONLY)")
 
 accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the command line and gRPC; fails on a missed goal
 	@test -n "$(PHOTOS)" || { echo 'make accept needs photos: make accept PHOTOS=DIR' >&2; exit 2; }

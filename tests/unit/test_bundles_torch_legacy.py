@@ -1,6 +1,3 @@
-import io
-import pickle
-import struct
 from collections import OrderedDict
 from pathlib import Path
 
@@ -9,49 +6,12 @@ import pytest
 from miradouro.bundles.torch_legacy import read_state_dict
 from miradouro.core.errors import BadBundle
 
-MAGIC = 0x1950A86A20F9469CFC6C
-
-
-class Named:
-    """Pickles as the global `module.name`, or as a call of it."""
-
-    def __init__(self, module: str, name: str, *arguments: object) -> None:
-        self.module, self.name, self.arguments = module, name, arguments
-
-
-class LegacyPickler(pickle._Pickler):
-    """Writes globals by name alone, as PyTorch's files hold them, without PyTorch."""
-
-    def persistent_id(self, value: object) -> object:
-        return value.arguments if isinstance(value, Named) and value.name == "storage" else None
-
-    def save(self, value: object, save_persistent_id: bool = True) -> None:
-        if not isinstance(value, Named) or value.name == "storage":
-            super().save(value, save_persistent_id)
-            return
-        self.write(pickle.GLOBAL + f"{value.module}\n{value.name}\n".encode())
-        if value.arguments:
-            super().save(value.arguments)
-            self.write(pickle.REDUCE)
-
-
-def pickled(value: object) -> bytes:
-    out = io.BytesIO()
-    LegacyPickler(out, 2).dump(value)
-    return out.getvalue()
-
-
-def tensor(
-    *, offset: int = 0, shape: tuple[int, ...] = (2, 3), strides: tuple[int, ...] = (3, 1), dtype: str = "FloatStorage"
-) -> Named:
-    storage = Named("", "storage", "storage", Named("torch", dtype), "7", "cpu", 6, None)
-    return Named("torch._utils", "_rebuild_tensor_v2", storage, offset, shape, strides, False, OrderedDict())
+from tests.fuzz.bounds import bounded
+from tests.fuzz.weights_file import MAGIC, Named, tensor, weights_file
 
 
 def file_of(state: object, path: Path, *, magic: int = MAGIC, dtype: type = np.float32) -> Path:
-    elements = np.arange(6, dtype=dtype)
-    head = b"".join(pickled(part) for part in (magic, 1001, {"little_endian": True}, state, ["7"]))
-    path.write_bytes(head + struct.pack("<q", 6) + elements.tobytes())
+    path.write_bytes(weights_file(state, magic=magic, dtype=dtype))
     return path
 
 
@@ -101,3 +61,28 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
         read_state_dict(file_of(OrderedDict(), tmp_path / "weights.pth", magic=1))
     with pytest.raises(BadBundle, match="no readable table"):
         read_state_dict(file_of([1, 2], tmp_path / "weights.pth"))
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        pytest.param(b"]r\xff\xff\xff\xff.", id="a memo index that reserves 32 GiB"),
+        pytest.param(b"})" + b"\x85" * 400_000 + b"K\x01s.", id="a key nested deeper than the stack"),
+        pytest.param(b"}" + b")" + b"q\x00h\x00\x86" * 60 + b"K\x01s.", id="a key that takes 2^60 steps to hash"),
+        pytest.param(b"0" * 10, id="more taken than put"),
+        pytest.param(b"c__builtin__\neval\n(X\x01\x00\x00\x001tR.", id="a call"),
+        pytest.param(b"X\xff\xff\xff\x7fa.", id="a text longer than the file"),
+        pytest.param(b"}" + b"K\x01" * 300_000 + b".", id="more operations than any table"),
+    ],
+)
+def test_a_pickle_made_to_harm_is_refused(tmp_path: Path, operations: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"\x80\x02" + operations)
+    with bounded(seconds=10, mebibytes=256), pytest.raises(BadBundle, match="no readable table"):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("view", [{"shape": (2**40,), "strides": (0,)}, {"shape": (1,) * 9, "strides": (1,) * 9}])
+def test_a_tensor_that_repeats_its_storage_is_refused(tmp_path: Path, view: dict[str, tuple[int, ...]]) -> None:
+    with bounded(seconds=10, mebibytes=256), pytest.raises(BadBundle, match="no readable table"):
+        read_state_dict(file_of(OrderedDict(a=tensor(**view)), tmp_path / "weights.pth"))

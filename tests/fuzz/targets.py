@@ -1,0 +1,231 @@
+"""Every reader of somebody else's bytes, as a function of bytes alone: the fuzzer, the corpus and hypothesis call the same ones.
+
+A target returns for good input and raises one of its `refusals` for bad input. Anything else is a bug: another exception, more
+CPU time or memory than its bounds, an error text longer than MAX_ERROR_CHARS, or a result that breaks what the target asserts.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from google.protobuf.message import DecodeError
+from miradouro.bundles.torch_legacy import read_state_dict
+from miradouro.core.decode import DecodeLimits, decode
+from miradouro.core.errors import BadBundle, BadPhoto, InvalidArgument, MiradouroError
+from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.failure_page import place_of
+from miradouro.core.filter_grammar import format_filter, parse_filter
+from miradouro.core.metadata import read_metadata
+from miradouro.core.page import Page, read_page
+from miradouro.core.ports import Refused, SourceItem
+from miradouro.core.sidecar import event_of_photo, parse_sidecar
+from miradouro.core.spaces import Fit, Geometry, Resample
+from miradouro.core.text_query import parse_text
+from miradouro.ingest import cloud_event, event_wire
+from miradouro.query.filters import conditions_from, filters_of
+from miradouro.query.http_messages import from_json, from_parameters
+from miradouro.query.wire import question_from
+from miradouro.v1 import photo_event_pb2, search_service_pb2
+
+from tests.fuzz.bounds import bounded
+
+MAX_ERROR_CHARS = 2_000
+KEY = b"k" * 32
+QUESTION = b"question"
+_GEOMETRY = Geometry(Fit.SQUASH, 16, 16, 0, Resample.BILINEAR)
+_SMALL = DecodeLimits(max_bytes=2**20, max_pixels=2**20)
+_HEADERS = (
+    ("ce_specversion", b"1.0"),
+    ("ce_id", b"1"),
+    ("ce_type", b"photo.uploaded"),
+    ("ce_photoversion", b"3"),
+)
+_HEADER_NAMES = (
+    "ce_specversion",
+    "ce_id",
+    "ce_type",
+    "ce_photoversion",
+    "ce_subject",
+    "ce_dataschema",
+    "ce_traceparent",
+    "content-type",
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`read` over bytes; `refusals` are the errors that it may raise; the bounds are of one call.
+
+    `seconds` of CPU time are at least twenty times what the slowest input of the corpus takes. `tries` is how many random inputs
+    the tests make: few where one call costs much.
+    """
+
+    read: Callable[[bytes], object]
+    refusals: tuple[type[Exception], ...] = (InvalidArgument,)
+    seconds: float = 2.0
+    mebibytes: int = 64
+    tries: int = 200
+
+    def __call__(self, data: bytes) -> None:
+        """One call within its bounds. Raises what the target must not raise, TooExpensive, or AssertionError."""
+        with bounded(seconds=self.seconds, mebibytes=self.mebibytes):
+            try:
+                self.read(data)
+            except self.refusals as refusal:
+                if isinstance(refusal, MiradouroError):
+                    _check_error(refusal)
+
+
+def _check_error(error: MiradouroError) -> None:
+    assert len(str(error)) <= MAX_ERROR_CHARS, f"an error of {len(str(error)):,} characters: {str(error)[:200]}"
+    str(error).encode()  # an error that is no text cannot be stored or answered
+
+
+def _check_item(item: SourceItem) -> None:
+    assert isinstance(item, PhotoEvent | Refused), item
+    if isinstance(item, Refused):
+        _check_error(item.error)
+
+
+def _text(data: bytes) -> str:
+    """As every door reads text: UTF-8, with a mark for what is none."""
+    return data.decode("utf-8", "replace")
+
+
+def _record(value: bytes | None, *headers: tuple[str, bytes], key: bytes = b"photos/a/b.jpg") -> SourceRecord:
+    return SourceRecord("topic", 1, 7, key, value, headers)
+
+
+def event_json(data: bytes) -> None:
+    """A record in binary mode whose value is JSON."""
+    _check_item(cloud_event.item_of(_record(data, *_HEADERS, ("content-type", b"application/json"))))
+
+
+def event_structured(data: bytes) -> None:
+    """A record in structured mode."""
+    _check_item(cloud_event.item_of(_record(data, ("content-type", b"application/cloudevents+json"))))
+
+
+def event_protobuf(data: bytes) -> None:
+    """A record in binary mode whose value is the message PhotoEvent."""
+    _check_item(cloud_event.item_of(_record(data, *_HEADERS, ("content-type", b"application/protobuf"))))
+
+
+def event_headers(data: bytes) -> None:
+    """A record of which the key and every header are chosen: lines, first the key, then one header each."""
+    key, *texts = data.split(b"\n")
+    headers = tuple(zip(_HEADER_NAMES, texts, strict=False))
+    for value in (None, b"{}", b'{"uri": "file:///a.jpg"}'):
+        _check_item(cloud_event.item_of(_record(value, *headers, key=key)))
+
+
+def event_message(data: bytes) -> None:
+    """An event of PutEvents."""
+    _check_item(event_wire.item_of(photo_event_pb2.PhotoEvent.FromString(data)))
+
+
+def pixels(data: bytes) -> None:
+    """A photo's header and its pixels, with small limits."""
+    decoded = decode(data, [_GEOMETRY], limits=_SMALL)
+    assert decoded.width * decoded.height <= _SMALL.max_pixels
+    assert decoded.tensors[_GEOMETRY].shape == (16, 16, 3)
+
+
+def metadata(data: bytes) -> None:
+    """A photo's metadata. It never raises, and what it gives can be stored."""
+    found = read_metadata(data)
+    for text in (found.title, found.caption, found.camera, *found.tags):
+        text.encode()
+
+
+def page_token(data: bytes) -> None:
+    """A page token that was not signed here."""
+    page = read_page(_text(data), question=QUESTION, key=KEY)
+    assert page == 0, f"a token was accepted that nobody signed: {page}"
+
+
+def failure_token(data: bytes) -> None:
+    """A page token of the failures."""
+    place_of(_text(data))
+
+
+def filter_text(data: bytes) -> None:
+    """A filter as a person writes it; what it means can be written down again."""
+    conditions = parse_filter(_text(data))
+    assert parse_filter(format_filter(conditions)) == conditions
+
+
+def filter_message(data: bytes) -> None:
+    """Filters on the wire, there and back."""
+    conditions = conditions_from(search_service_pb2.SearchRequest.FromString(data))
+    again = search_service_pb2.SearchRequest(filters=filters_of(conditions))
+    assert conditions_from(again) == conditions
+
+
+def words(data: bytes) -> None:
+    """The words of a question by text."""
+    parse_text(_text(data), field="text")
+
+
+def question_json(data: bytes) -> None:
+    """A question over HTTP."""
+    question_from(from_json(search_service_pb2.SearchRequest, data), read_page=_signed_page)
+
+
+def question_message(data: bytes) -> None:
+    """A question over gRPC."""
+    question_from(search_service_pb2.SearchRequest.FromString(data), read_page=_signed_page)
+
+
+def question_parameters(data: bytes) -> None:
+    """A question by photo over HTTP: its query string."""
+    parameters = parse_qsl(_text(data), keep_blank_values=True)
+    question = from_parameters(search_service_pb2.SearchRequest, parameters)
+    question.photo.data = b"photo"
+    question_from(question, read_page=_signed_page)
+
+
+def sidecar(data: bytes) -> None:
+    """A sidecar, and the event that is made of it."""
+    told = parse_sidecar(data, name="a.json")
+    event_of_photo(told, event_id="1", collection="photos", photo_id="a.jpg", version=1, uri="file:///a.jpg")
+
+
+def weights(data: bytes) -> None:
+    """A weights file in PyTorch's legacy format."""
+    path = _scratch() / "weights.pth"
+    path.write_bytes(data)
+    read_state_dict(path)
+
+
+def _signed_page(token: str) -> Page:
+    return read_page(token, question=QUESTION, key=KEY)
+
+
+@functools.cache
+def _scratch() -> Path:
+    """A folder of this process, on memory where that is possible."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="miradouro-fuzz-", dir=memory if memory.is_dir() else None))
+
+
+TARGETS: dict[str, Target] = {
+    "event_json": Target(event_json, refusals=()),
+    "event_structured": Target(event_structured, refusals=()),
+    "event_protobuf": Target(event_protobuf, refusals=()),
+    "event_headers": Target(event_headers, refusals=()),
+    "event_message": Target(event_message, refusals=(DecodeError,)),
+    "pixels": Target(pixels, refusals=(BadPhoto,), mebibytes=96),
+    "metadata": Target(metadata, refusals=()),
+    "page_token": Target(page_token),
+    "filter_text": Target(filter_text),
+    "filter_message": Target(filter_message, refusals=(InvalidArgument, DecodeError)),
+    "words": Target(words),
+    "question_json": Target(question_json),
+    "question_message": Target(question_message, refusals=(InvalidArgument, DecodeError)),
+    "question_parameters": Target(question_parameters),
+    "weights": Target(weights, refusals=(BadBundle,)),
+}
