@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.event import MAX_TAGS, MAX_TITLE_CHARS
 from miradouro.core.metadata import PhotoMetadata, read_metadata
-from miradouro.core.metadata.blocks import MAX_XMP_BYTES
+from miradouro.core.metadata.bounds import MAX_XMP_BYTES
 from PIL import Image, PngImagePlugin
 
 from tests.metadata_blocks import (
@@ -103,13 +103,13 @@ def test_a_compressed_packet_that_is_damaged_is_left_out_and_named():
     assert (found.camera, found.unread) == ("LEICA Q3", ("xmp",))
 
 
-def test_a_packet_beyond_the_limit_is_left_out_and_named():
+def test_a_packet_beyond_the_limit_is_read_up_to_it():
     packet = xmp(subject=["tram"])
     fits = encode(blocks(64, 48), "WEBP", xmp=packet + b" " * (MAX_XMP_BYTES - len(packet)))
     too_large = encode(blocks(64, 48), "WEBP", xmp=packet + b" " * (MAX_XMP_BYTES - len(packet) + 1))
 
     assert read_metadata(fits).tags == ("tram",)
-    assert read_metadata(too_large) == PhotoMetadata(unread=("xmp",))
+    assert read_metadata(too_large) == PhotoMetadata(tags=("tram",), unread=("xmp",))
 
 
 def test_a_block_of_odd_length_does_not_hide_the_next():

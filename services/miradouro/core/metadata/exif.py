@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.event import MAX_UTC_OFFSET_MINUTES
-from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded, decode_text, written
+from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded, written
+from miradouro.core.metadata.texts import decode_text
 from miradouro.core.metadata.tiff import Directory, first_directory
 
 _DESCRIPTION, _MAKE, _MODEL, _EXIF_DIRECTORY, _GPS_DIRECTORY = 0x010E, 0x010F, 0x0110, 0x8769, 0x8825
@@ -17,6 +18,9 @@ _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE = 1, 2, 3, 4
 
 _TIME = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
 _UTC_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
+_GUESS_CHARS = 1_024
+_NORTH_SOUTH = {"N": 1, "NORTH": 1, "S": -1, "SOUTH": -1}
+_EAST_WEST = {"E": 1, "EAST": 1, "W": -1, "WEST": -1}
 Value = TypeVar("Value")
 
 
@@ -73,7 +77,8 @@ def _comment(settings: Directory) -> str:
         body = body[: len(body) // 2 * 2]
         # Some writers ignore the file's byte order: Latin letters tell which one they took.
         texts = [body.decode(order, "replace") for order in orders]
-        return max(texts, key=lambda text: sum("\x20" <= character <= "\u024f" for character in text)).split("\0", 1)[0].strip()
+        latin = [sum("\x20" <= character <= "\u024f" for character in text[:_GUESS_CHARS]) for text in texts]
+        return texts[latin.index(max(latin))].split("\0", 1)[0].strip()
     if code == b"JIS\0\0\0\0\0":
         return body.decode("iso2022_jp").strip("\0 ")
     if code in {b"ASCII\0\0\0", bytes(8)}:
@@ -117,14 +122,13 @@ def _utc_offset_minutes(text: str) -> int | None:
 
 
 def _place(gps: Directory) -> Place | None:
-    latitude, longitude = gps.rationals(_LATITUDE), gps.rationals(_LONGITUDE)
+    latitude, longitude = gps.rationals(_LATITUDE, 3), gps.rationals(_LONGITUDE, 3)
     if not latitude and not longitude:
         return None
-    signs = {"N": 1, "S": -1, "E": 1, "W": -1}
     degrees = []
-    for parts, tag, letters, most in ((latitude, _LATITUDE_REF, "NS", 90), (longitude, _LONGITUDE_REF, "EW", 180)):
-        reference = _ascii(gps.raw(tag)).upper()
-        if reference not in letters or not reference or not 1 <= len(parts) <= 3:
+    for parts, tag, signs, most in ((latitude, _LATITUDE_REF, _NORTH_SOUTH, 90), (longitude, _LONGITUDE_REF, _EAST_WEST, 180)):
+        reference = _ascii(gps.raw(tag)).upper()[:10]
+        if reference not in signs or not parts:
             raise ValueError(f"{len(parts)} parts {reference!r} are no angle")
         value = sum(part / 60**power for power, part in enumerate(parts))
         if not 0 <= value <= most:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded, decode_text
+from miradouro.core.metadata.bounds import MAX_DATASETS, MAX_TEXT_BYTES
+from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded
+from miradouro.core.metadata.texts import decode_text
 
 _CHARACTER_SET, _OBJECT_NAME, _KEYWORDS, _HEADLINE, _CAPTION = (1, 90), (2, 5), (2, 25), (2, 105), (2, 120)
 _ENCODINGS = {b"\x1b%G": "utf-8", b"\x1b%/I": "utf-8", b"\x1b.A": "latin-1", b"\x1b-A": "latin-1"}  # ISO 2022 escapes
@@ -33,23 +35,27 @@ def read_iptc(block: bytes) -> PhotoMetadata:
 def _datasets(block: bytes, unread: list[str]) -> Iterator[tuple[tuple[int, int], bytes]]:
     """Record and number of every dataset with its value; `iptc` is noted in `unread` where the structure breaks off."""
     at = 0
-    while block[at : at + 1] == b"\x1c" and at + 5 <= len(block):
+    for _ in range(MAX_DATASETS):
+        if block[at : at + 1] != b"\x1c" or at + 5 > len(block):
+            break
         dataset = block[at + 1], block[at + 2]
         size = int.from_bytes(block[at + 3 : at + 5], "big")
-        at += 5
+        start = at + 5
         if size & 0x8000:  # an extended dataset: the length of the length
             length_bytes = size & 0x7FFF
-            size = int.from_bytes(block[at : at + length_bytes], "big")
-            at += length_bytes
-        if at + size > len(block):
+            if length_bytes > 8:
+                break
+            size = int.from_bytes(block[start : start + length_bytes], "big")
+            start += length_bytes
+        if start + size > len(block):
             break
-        yield dataset, block[at : at + size]
-        at += size
-    if block[at:].strip(b"\0"):
+        yield dataset, block[start : start + min(size, MAX_TEXT_BYTES + 1)]
+        at = start + size
+    if block.count(0, at) < len(block) - at:
         unread.append("iptc")
 
 
 def _text(value: bytes, encoding: str) -> str:
     if encoding == "latin-1":
-        return value.decode("latin-1")
+        return value[:MAX_TEXT_BYTES].decode("latin-1")
     return decode_text(value)

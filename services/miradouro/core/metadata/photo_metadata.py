@@ -1,8 +1,8 @@
 """What a file says about its photo, within the limits of the photo event."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.event import (
@@ -12,9 +12,10 @@ from miradouro.core.event import (
     MAX_TAGS,
     MAX_TITLE_CHARS,
 )
+from miradouro.core.metadata.texts import lines, one_line
 
-# Control characters but tab and line feed, and what no encoder takes.
-_UNWANTED = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffd]")
+_MAX_CANDIDATES = 4 * MAX_TAGS  # doubled and empty ones fall away
+_MAX_CANDIDATE_CHARS = 4 * MAX_TAG_CHARS  # with the blanks and control characters that go
 
 # What cameras put where a photographer's words belong, in lower case; programs copy it into IPTC and XMP.
 _CAMERA_WORDS = frozenset(
@@ -51,35 +52,19 @@ def bounded(
     Words that cameras put into titles and captions by themselves are none.
     Tags are taken once each and in order; one that is too long is left out, for a part of it is another word.
     """
-    lines = (_one_line(tag) for tag in tags)
-    kept = dict.fromkeys(tag for tag in lines if 1 <= len(tag) <= MAX_TAG_CHARS)
+    words = (one_line(tag) for tag in islice(tags, _MAX_CANDIDATES) if len(tag) <= _MAX_CANDIDATE_CHARS)
+    kept = dict.fromkeys(word for word in words if 1 <= len(word) <= MAX_TAG_CHARS)
     return PhotoMetadata(
-        title=written(_one_line(title))[:MAX_TITLE_CHARS].rstrip(),
-        caption=written(_lines(caption))[:MAX_CAPTION_CHARS].rstrip(),
+        title=written(one_line(title))[:MAX_TITLE_CHARS].rstrip(),
+        caption=written(lines(caption))[:MAX_CAPTION_CHARS].rstrip(),
         tags=tuple(kept)[:MAX_TAGS],
-        camera=_one_line(camera)[:MAX_ATTRIBUTE_VALUE_CHARS].rstrip(),
+        camera=one_line(camera)[:MAX_ATTRIBUTE_VALUE_CHARS].rstrip(),
         place=place,
         taken_at=taken_at,
         unread=tuple(unread),
     )
 
 
-def decode_text(raw: bytes) -> str:
-    """Text whose encoding nobody told: UTF-8 where it is that, otherwise the Windows code page that old programs wrote."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
-
-
 def written(text: str) -> str:
     """`text` itself unless it is what a camera writes unasked."""
     return "" if text.strip().lower() in _CAMERA_WORDS else text
-
-
-def _lines(text: str) -> str:
-    return _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_UNWANTED.sub("", re.sub(r"\s", " ", text)).split())

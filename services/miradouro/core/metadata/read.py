@@ -22,5 +22,5 @@ def read_metadata(data: bytes) -> PhotoMetadata:
         title=xmp.title or iptc.title or exif.title,
         caption=xmp.caption or iptc.caption or exif.caption,
         tags=xmp.tags or iptc.tags or exif.tags,
-        unread=blocks.unread + exif.unread + iptc.unread + xmp.unread,
+        unread=tuple(dict.fromkeys(blocks.unread + exif.unread + iptc.unread + xmp.unread)),
     )

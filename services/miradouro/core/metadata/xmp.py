@@ -4,6 +4,7 @@ import codecs
 from collections import defaultdict
 from xml.parsers import expat
 
+from miradouro.core.metadata.bounds import MAX_ELEMENTS
 from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded
 
 _DC, _RDF = "http://purl.org/dc/elements/1.1/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -40,9 +41,11 @@ class _Reader:
     def __init__(self) -> None:
         self.items: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._path: list[str] = []
+        self._elements = 0
         self._language = ""
         self._text: list[str] | None = None  # of the item that is being read
         self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
@@ -57,6 +60,9 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._path.append(name)
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise ValueError(f"more than {MAX_ELEMENTS:,} elements")
         if name == _ITEM and len(self._path) > 2 and self._path[-2] in _CONTAINERS:
             self._language = attributes.get(_LANGUAGE, "").lower()
             self._text = []

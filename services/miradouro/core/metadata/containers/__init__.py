@@ -1,0 +1,1 @@
+"""Where the metadata lies in the files of every format."""

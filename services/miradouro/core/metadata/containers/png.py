@@ -1,0 +1,118 @@
+"""PNG (third edition, chapter 11): metadata lies in chunks of its own and in texts, the latter often compressed."""
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from miradouro.core.metadata.bounds import MAX_EXIF_BYTES, MAX_IPTC_BYTES, MAX_PARTS, MAX_TEXT_BYTES, MAX_XMP_BYTES
+from miradouro.core.metadata.containers.blocks import Blocks, bare_exif
+from miradouro.core.metadata.containers.photoshop import iptc_resource
+from miradouro.core.metadata.texts import decode_text
+
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+_MAX_KEYWORD_BYTES = 79
+_TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_TEXTS = frozenset({"title", "description", "comment", "creation time"})
+_XMP = "xml:com.adobe.xmp"
+_PROFILE = "raw profile type "
+_PROFILE_BOUNDS = {
+    "exif": MAX_EXIF_BYTES,
+    "app1": MAX_EXIF_BYTES,
+    "iptc": MAX_IPTC_BYTES,
+    "8bim": MAX_IPTC_BYTES,
+    "xmp": MAX_XMP_BYTES,
+}
+_PROFILE_HEADER = re.compile(rb"\s*\w+\s+\d+\s")
+
+
+def png_blocks(data: bytes) -> Blocks:
+    """The metadata blocks of a PNG, wherever they stand; of one that is cut short, those before the cut.
+
+    Each keyword is read once, so that many compressed chunks do not cost more than one.
+    """
+    blocks = Blocks()
+    texts: dict[str, str] = {}
+    unread: list[str] = []
+    seen: set[str] = set()
+    for kind, start, end in _chunks(data):
+        if kind == b"eXIf":
+            blocks = replace(blocks, exif=blocks.exif or bare_exif(data, start, end))
+        elif kind == b"tIME" and end - start == 7:
+            texts["time"] = "{}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(
+                int.from_bytes(data[start : start + 2], "big"), *data[start + 2 : end]
+            )
+        elif kind in _TEXT_CHUNKS:
+            keyword_bytes = data[start : start + _MAX_KEYWORD_BYTES + 1].partition(b"\0")[0]
+            keyword = keyword_bytes.decode("latin-1").lower()
+            start += len(keyword_bytes) + 1
+            part, most = _wanted(keyword)
+            if not most or keyword in seen:
+                continue
+            seen.add(keyword)
+            try:
+                text = _text(kind, data, start, end, most + 1)
+                if len(text) > most:
+                    unread.append(part)
+                if keyword in _TEXTS:
+                    texts[keyword] = decode_text(text[:most])
+                else:
+                    blocks = _with_profile(blocks, part, text[:most], bare=keyword == _XMP)
+            except (zlib.error, ValueError):
+                unread.append(part)
+    return replace(blocks, texts=texts, unread=tuple(unread))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of every chunk."""
+    at = 8
+    for _ in range(MAX_PARTS):
+        if at + 8 > len(data):
+            return
+        size = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], at + 8, min(at + 8 + size, len(data))
+        at += 12 + size
+
+
+def _wanted(keyword: str) -> tuple[str, int]:
+    """The part that the text of a keyword belongs to, and how many bytes of it are read; 0 for none."""
+    if keyword in _TEXTS:
+        return f"png.{keyword}", MAX_TEXT_BYTES
+    if keyword == _XMP:
+        return "xmp", MAX_XMP_BYTES
+    if keyword.startswith(_PROFILE):
+        name = keyword.removeprefix(_PROFILE)
+        # Its name, its length and two hexadecimal digits a byte, with line feeds between.
+        return name, 2 * _PROFILE_BOUNDS[name] + _PROFILE_BOUNDS[name] // 16 if name in _PROFILE_BOUNDS else 0
+    return "", 0
+
+
+def _text(kind: bytes, data: bytes, start: int, end: int, most: int) -> bytes:
+    """The text of a chunk after its keyword, at most so many bytes of it. Raises zlib.error and ValueError."""
+    compressed = kind == b"zTXt"
+    if kind == b"zTXt":  # a method
+        start += 1
+    elif kind == b"iTXt":  # a flag, a method, a language, a translated keyword
+        compressed = data[start : start + 1] == b"\1"
+        start += 2
+        for _ in range(2):
+            start = data.index(b"\0", start, end) + 1
+    if not compressed:
+        return data[start : min(end, start + most)]
+    # The compressed bytes are cut, too: deflate never takes more than this for so much text.
+    return zlib.decompressobj().decompress(data[start : min(end, start + most + most // 8 + 1_024)], most)
+
+
+def _with_profile(blocks: Blocks, name: str, text: bytes, *, bare: bool) -> Blocks:
+    """`blocks` with an XMP packet, or with the content of a raw profile where there is none yet. Raises ValueError."""
+    if bare:
+        return replace(blocks, xmp=blocks.xmp or text)
+    header = _PROFILE_HEADER.match(text)
+    if header is None:
+        raise ValueError("a raw profile begins with its name and its length")
+    raw = bytes.fromhex(str(memoryview(text)[header.end() :], "ascii"))
+    if name == "xmp" or raw.startswith(_XMP_SEGMENT):
+        return replace(blocks, xmp=blocks.xmp or raw.removeprefix(_XMP_SEGMENT))
+    if name in {"iptc", "8bim"}:
+        return replace(blocks, iptc=blocks.iptc or iptc_resource(raw) or (raw if raw[:1] == b"\x1c" else b""))
+    return replace(blocks, exif=blocks.exif or bare_exif(raw))
