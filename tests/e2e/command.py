@@ -38,8 +38,13 @@ class Done:
 def run(*words: object) -> Done:
     """Runs `miradouro WORDS` in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
+    before = os.umask(0)
+    os.umask(before)
+    try:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+    finally:
+        os.umask(before)
     return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 

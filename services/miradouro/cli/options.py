@@ -1,5 +1,6 @@
 """Options that several subcommands share, and the settings that they override."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ import click
 
 from miradouro.core.errors import InvalidArgument
 from miradouro.runtime import logs
+from miradouro.runtime.private_folder import OTHERS
 from miradouro.runtime.settings import LogSettings, load
 from miradouro.standalone.settings import StandaloneSettings
 
@@ -74,7 +76,11 @@ def offline_option(command: Command) -> Command:
 
 
 def settings_of(*, data: Path | None = None, offline: bool = False) -> StandaloneSettings:
-    """The settings from the environment, overridden by options; sets up logging. Raises ConfigurationError."""
+    """The settings from the environment, overridden by options; sets up logging, and the mode of new files.
+
+    Raises ConfigurationError.
+    """
+    os.umask(OTHERS)  # before the first file: the database's log and all that libraries write are for the owner alone, too
     logs.configure(load(LogSettings))
     chosen: dict[str, object] = {}
     if data is not None:

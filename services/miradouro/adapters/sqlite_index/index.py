@@ -40,6 +40,7 @@ from miradouro.core.query import (
     VectorClause,
 )
 from miradouro.core.spaces import Space
+from miradouro.runtime.private_folder import make_private
 
 _ORIGINS_AT_ONCE = 1_000
 
@@ -74,15 +75,16 @@ class SqliteIndex:
         tuning: Tuning = DEFAULT_TUNING,
         will_serve: bool = False,
     ) -> Self:
-        """Opens the data folder; a writer makes it when it is not there. One of an older format is brought to this one.
+        """Opens the data folder; a writer makes it when it is not there, for its owner alone. One of an older format is brought
+        to this one.
 
         `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. One that
-        `will_serve` calls `set_address` soon: others wait for it. Raises StoreLocked (a
-        second writer), FailedPrecondition (a newer format), NotFound (nothing to read), Corrupt, Unavailable.
+        `will_serve` calls `set_address` soon: others wait for it. Raises StoreLocked (a second writer), FailedPrecondition (a
+        newer format; another user's folder), NotFound (nothing to read), Corrupt, Unavailable.
         """
         with translated(folder):
             if writer:
-                folder.mkdir(parents=True, exist_ok=True)
+                make_private(folder)
             elif not holds_index(folder):
                 raise NotFound(f"{folder} holds no index; index some photos into it first, or name another folder (--data)")
             check_format(folder)

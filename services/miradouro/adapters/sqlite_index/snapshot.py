@@ -14,6 +14,7 @@ from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, check_
 from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
 from miradouro.adapters.sqlite_index.writer_lock import LOCK_FILE, WriterLock
 from miradouro.core.errors import Corrupt, FailedPrecondition, InvalidArgument, NotFound
+from miradouro.runtime.private_folder import make_private
 
 SUFFIX = ".db"
 _PAGES_AT_ONCE = 512  # 4 MiB, and then a word of progress
@@ -52,7 +53,7 @@ def restore_snapshot(snapshot: Path, folder: Path, *, progress: Progress) -> Non
     if not snapshot.is_file():
         raise NotFound(f"{snapshot} is no file; name a snapshot that `miradouro snapshot` made")
     with translated(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         lock = WriterLock(folder)  # a folder in use is told as such
         try:
             there = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.core.errors import StoreLocked
+from miradouro.core.errors import FailedPrecondition, StoreLocked
+from miradouro.runtime.private_folder import FILE_MODE
 
 LOCK_FILE = "writer.lock"
 # Someone who asks for the holder has the lock, shared, for some microseconds: a writer tries again for this long.
@@ -30,7 +31,7 @@ class WriterLock:
     def __init__(self, folder: Path, *, will_serve: bool = False) -> None:
         """Takes the lock; raises StoreLocked naming the holder's pid and address."""
         self._will_serve = will_serve
-        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         give_up = time.monotonic() + _PATIENCE_S
         while True:
             try:
@@ -60,11 +61,19 @@ class WriterLock:
 
 
 def read_holder(folder: Path) -> Holder | None:
-    """Who writes to the data folder; None when nobody does. Takes no lock."""
+    """Who writes to the data folder; None when nobody does. Takes no lock.
+
+    Raises FailedPrecondition when the folder is closed to this user.
+    """
     try:
         file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except PermissionError as exc:
+        raise FailedPrecondition(
+            f"data folder {folder} is for its owner alone, and user {os.geteuid()} is not; "
+            "run the command as its owner, or name a folder of your own (--data)"
+        ) from exc
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
