@@ -1,5 +1,6 @@
 """`miradouro failures` and `miradouro retry`, in one process and through the server that holds the data folder."""
 
+import json
 from datetime import datetime
 
 import pytest
@@ -65,3 +66,16 @@ def test_without_an_index_there_is_nothing_to_list(tmp_path):
     done = run("failures", "--data", tmp_path / "data")
     assert (done.code, "index" in done.err) == (1, True)
     assert not (tmp_path / "data").exists()
+
+
+def test_failures_of_huge_sidecars_are_reported_and_listed(tmp_path):
+    photos, data = make_photos(tmp_path / "photos", ["good.jpg"]), tmp_path / "data"
+    for number in range(40):
+        (photos / f"{number}.jpg").write_bytes(b"never read")
+        (photos / f"{number}.json").write_text(json.dumps({"taken_at": "9" * 1_000_000}))
+    done = run("index", photos, "--data", data, "--json")
+    assert (done.code, len(done.json["failed"])) == (3, 40)
+    listed = run("failures", "--data", data, "--json").json["failures"]
+    assert len(listed) == 40
+    assert all(one["reason"] == "bad_sidecar" and len(one["message"].encode()) <= 1_000 for one in listed)
+    assert all(one["message"].endswith("correct it or take it away") for one in listed)

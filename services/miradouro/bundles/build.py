@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from miradouro.bundles import efficientnet_lite, vgg16_conv
 from miradouro.bundles.manifest import Manifest
 from miradouro.bundles.quantization import Range
+from miradouro.core.error_text import shown
 from miradouro.core.errors import BadBundle
 
 Recipe = Callable[[Path, Mapping[str, Range] | None], tuple[onnx.ModelProto, dict[str, str]]]
@@ -25,7 +26,7 @@ def build(manifest: Manifest, precision: str, source: Path) -> tuple[onnx.ModelP
     try:
         recipe = _RECIPES[manifest.recipe]
     except KeyError:
-        raise BadBundle(f"{manifest.name}: {manifest.recipe!r} is not a recipe; known are {', '.join(_RECIPES)}") from None
+        raise BadBundle(f"{manifest.name}: {shown(manifest.recipe)} is not a recipe; known are {', '.join(_RECIPES)}") from None
     try:
         return recipe(source, manifest.ranges(precision))
     except (DecodeError, ValueError) as exc:

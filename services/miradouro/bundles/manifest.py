@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.provenance import provenance
 from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space
@@ -90,7 +91,7 @@ class Manifest(_Part):
     def check_precision(self, precision: str) -> None:
         """Raises InvalidArgument when the bundle is not offered in `precision`."""
         if precision not in self.precisions:
-            raise InvalidArgument("precision", f"{precision!r}: {self.name} is offered in {', '.join(self.precisions)}")
+            raise InvalidArgument("precision", f"{shown(precision)}: {self.name} is offered in {', '.join(self.precisions)}")
 
     def ranges(self, precision: str) -> Mapping[str, tuple[float, float]] | None:
         """The activation ranges where `precision` needs them, None otherwise."""
@@ -140,4 +141,4 @@ def find(name: str) -> Manifest:
     for manifest in manifests():
         if manifest.name == name:
             return manifest
-    raise InvalidArgument("bundle", f"{name!r} is not a bundle; allowed: {', '.join(each.name for each in manifests())}")
+    raise InvalidArgument("bundle", f"{shown(name)} is not a bundle; allowed: {', '.join(each.name for each in manifests())}")

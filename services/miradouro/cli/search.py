@@ -16,6 +16,7 @@ from miradouro.cli.options import (
     settings_of,
     utf8,
 )
+from miradouro.core.error_text import shown
 from miradouro.core.errors import BadPhoto, InvalidArgument
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _facet(text: str) -> "Facet":
 
     name, colon, size = text.partition(":")
     if name not in FACETS or (colon and not (size.isascii() and size.isdigit() and int(size) <= MAX_UINT32)):
-        raise InvalidArgument("facet", f"{text!r}; allowed: {', '.join(FACETS)}, each with the number of values, as tag:20")
+        raise InvalidArgument("facet", f"{shown(text)}; allowed: {', '.join(FACETS)}, each with the number of values, as tag:20")
     facet = pb.Facet(field=f"FACET_FIELD_{name.upper()}")
     if colon:
         facet.size = int(size)
@@ -188,7 +189,7 @@ def _region(text: str) -> "Region":
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError as exc:
         raise InvalidArgument(
-            "region", f"{text!r} is not X,Y,WIDTH,HEIGHT; write four fractions, as 0.5,0,0.5,0.5 for the top right quarter"
+            "region", f"{shown(text)} is not X,Y,WIDTH,HEIGHT; write four fractions, as 0.5,0,0.5,0.5 for the top right quarter"
         ) from exc
     return Region(x=x, y=y, width=width, height=height)
 

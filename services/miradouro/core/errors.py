@@ -18,13 +18,17 @@
     ├── Internal                a peer met an error of its own that it did not expect
     └── ConfigurationError      a setting is wrong
 
-A message says what was wrong, with which value, and what to do. `retriable` says whether the same call may succeed
+A message says what was wrong, with which value, and what to do, in at most 1,000 bytes of UTF-8 without the secrets of URIs:
+the error itself sees to that, so nothing that passes it on has to. `retriable` says whether the same call may succeed
 later; retry and dead-letter decisions read nothing else. `status` is the gRPC status name that the doors answer with.
 """
 
 import errno
 from typing import ClassVar
 
+from miradouro.core.error_text import cut, error_text
+
+_MAX_FIELD_BYTES = 200
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -35,8 +39,8 @@ class MiradouroError(Exception):
     retriable: ClassVar[bool] = False
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = error_text(message)
+        super().__init__(self.message)
 
 
 class InvalidArgument(MiradouroError):
@@ -45,8 +49,8 @@ class InvalidArgument(MiradouroError):
     status = "INVALID_ARGUMENT"
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
+        self.field = cut(field, _MAX_FIELD_BYTES)
+        super().__init__(f"{self.field}: {message}")
 
 
 class BadPhoto(InvalidArgument):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from miradouro.core.document import Origin, Place, TakenAt
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 
 MAX_VERSION = 2**63 - 1
@@ -78,7 +79,7 @@ class PhotoEvent:
 def check_collection(name: str, *, field: str = "collection") -> str:
     """`name` itself when it is a legal collection name; raises InvalidArgument otherwise."""
     if not COLLECTION.fullmatch(name):
-        raise InvalidArgument(field, f"{name!r} is not a collection name; allowed: [a-z0-9][a-z0-9_-]{{0,62}}")
+        raise InvalidArgument(field, f"{shown(name)} is not a collection name; allowed: [a-z0-9][a-z0-9_-]{{0,62}}")
     return name
 
 
@@ -88,7 +89,7 @@ def check_event(event: PhotoEvent) -> PhotoEvent:
     _check_size("event_id", len(event.event_id.encode()), 256, "bytes", least=1)
     _check_size("photo_id", len(event.photo_id.encode()), MAX_PHOTO_ID_BYTES, "bytes", least=1)
     if "\0" in event.photo_id:
-        raise InvalidArgument("photo_id", f"{event.photo_id!r} holds a NUL character; remove it")
+        raise InvalidArgument("photo_id", f"{shown(event.photo_id)} holds a NUL character; remove it")
     if not 1 <= event.version <= MAX_VERSION:
         raise InvalidArgument("version", f"{event.version} is not within 1 to 2^63 - 1")
     _check_size("uri", len(event.uri.encode()), MAX_URI_BYTES, "bytes")
@@ -103,7 +104,7 @@ def check_event(event: PhotoEvent) -> PhotoEvent:
         _check_size("attributes", len(name), MAX_ATTRIBUTE_NAME_CHARS, "characters in a name", least=1)
         _check_size(f"attributes[{name}]", len(value), MAX_ATTRIBUTE_VALUE_CHARS, "characters")
     if event.sha256 and not re.fullmatch(r"[0-9a-f]{64}", event.sha256):
-        raise InvalidArgument("sha256", f"{event.sha256!r} is not 64 lower-case hexadecimal digits")
+        raise InvalidArgument("sha256", f"{shown(event.sha256)} is not 64 lower-case hexadecimal digits")
     if event.place is not None:
         check_place(event.place)
     if event.taken_at is not None and event.taken_at.utc_offset_minutes is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from miradouro.core.document import Float32
+from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.page import Page
 from miradouro.core.query import (
@@ -152,7 +153,7 @@ def searched_space(question: Question, spaces: Sequence[Space], *, default_space
     allowed = ", ".join(space.name for space in regional)
     if not regional:
         raise FailedPrecondition(
-            f"collection {question.collection!r} holds no space of regions; ask without a region, "
+            f"collection {shown(question.collection)} holds no space of regions; ask without a region, "
             "or index into a collection that has one"
         )
     if question.space:

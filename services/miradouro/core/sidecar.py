@@ -14,10 +14,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from miradouro.core.document import Origin, Place, TakenAt
+from miradouro.core.error_text import cut, shown
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, check_event, check_place
 
 MAX_SIDECAR_BYTES = 1024 * 1024
+_MAX_PLACE_BYTES = 200  # of the names that lead to what is wrong: they are the sidecar's own
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def parse_sidecar(data: bytes, *, name: str) -> Sidecar:
     except ValidationError as exc:
         wrong = exc.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in wrong["loc"])
-        raise bad_sidecar(name, f"{place}: {wrong['msg']}" if place else wrong["msg"]) from exc
+        raise bad_sidecar(name, f"{cut(place, _MAX_PLACE_BYTES)}: {wrong['msg']}" if place else wrong["msg"]) from exc
     return Sidecar(
         name=name,
         title=told.title or "",
@@ -138,7 +140,7 @@ def _taken_at(text: str, name: str) -> TakenAt:
         if offset is None:
             return TakenAt(told.replace(tzinfo=UTC), None)
         if offset % timedelta(minutes=1):
-            raise bad_sidecar(name, f"taken_at: the offset of {text!r} is not in whole minutes")
+            raise bad_sidecar(name, f"taken_at: the offset of {shown(text)} is not in whole minutes")
         return TakenAt(told.astimezone(UTC), offset // timedelta(minutes=1))
     except (ValueError, OverflowError) as exc:
-        raise bad_sidecar(name, f"taken_at: {text!r} is no ISO 8601 time, for example 2024-05-01T12:30:00+01:00") from exc
+        raise bad_sidecar(name, f"taken_at: {shown(text)} is no ISO 8601 time, for example 2024-05-01T12:30:00+01:00") from exc

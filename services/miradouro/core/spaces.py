@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 
 MAX_DIMENSION = 16_000  # what an OpenSearch knn_vector holds
@@ -102,4 +103,4 @@ def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space") -
         if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):
             return space
     allowed = ", ".join(space.name for space in spaces) or "none: no space is loaded"
-    raise InvalidArgument(field, f"{name!r} is not a known space; allowed: {allowed}")
+    raise InvalidArgument(field, f"{shown(name)} is not a known space; allowed: {allowed}")

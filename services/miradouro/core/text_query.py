@@ -2,6 +2,7 @@
 
 import re
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import MAX_TEXT_CHARS, TextClause
 
@@ -31,6 +32,6 @@ def parse_text(text: str, *, field: str = "text") -> TextClause:
     if not should and not must:
         raise InvalidArgument(
             field,
-            f'{text!r} has no word to look for; allowed: words, "a phrase" that must occur, and beside them -word to exclude',
+            f'{shown(text)} has no word to look for; allowed: words, "a phrase" that must occur, beside them -word to exclude',
         )
     return TextClause(should=tuple(should), must=tuple(must), must_not=tuple(must_not))

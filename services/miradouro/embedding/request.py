@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miradouro.core.embedding import Tensor
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import BundleDescription, Space, resolve_space
 
@@ -34,7 +35,7 @@ def plan(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescriptio
         if space in resolved:
             raise InvalidArgument(
                 f"spaces[{position}]",
-                f"{name!r} is asked for twice, as spaces[{resolved.index(space)}] too; name each space once",
+                f"{shown(name)} is asked for twice, as spaces[{resolved.index(space)}] too; name each space once",
             )
         resolved.append(space)
     tag_bundles = tuple(bundle.name for bundle in loaded if bundle.can_tag) if tags else ()
@@ -77,7 +78,7 @@ def check_tensors(
 def check_bundle(name: str, loaded: Mapping[str, BundleDescription], *, field: str) -> BundleDescription:
     """The loaded bundle called `name`. Raises InvalidArgument."""
     if name not in loaded:
-        raise InvalidArgument(field, f"{name!r} is not a loaded bundle; allowed: {', '.join(loaded)}")
+        raise InvalidArgument(field, f"{shown(name)} is not a loaded bundle; allowed: {', '.join(loaded)}")
     return loaded[name]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Embedding, Priority, Tensor
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Resample, Space
 from miradouro.embedding.request import check_bundle
@@ -48,7 +49,7 @@ def tensors_from_wire(tensors: Sequence[pb.Tensor], loaded: Mapping[str, BundleD
         at = f"{field}.tensors[{position}]"
         geometry = check_bundle(tensor.bundle, loaded, field=f"{at}.bundle").geometry
         if tensor.bundle in by_bundle:
-            raise InvalidArgument(f"{at}.bundle", f"{tensor.bundle!r} has a tensor already; send one for each bundle")
+            raise InvalidArgument(f"{at}.bundle", f"{shown(tensor.bundle)} has a tensor already; send one for each bundle")
         if (tensor.width, tensor.height) != (geometry.width, geometry.height):
             raise InvalidArgument(
                 at,

@@ -28,6 +28,7 @@ from google.protobuf.message import DecodeError
 
 from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES
 from miradouro.core.document import Place, TakenAt
+from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.event import COLLECTION, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
 from miradouro.core.ports import Refused, SourceItem
@@ -77,7 +78,9 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
     collection, photo_id = _names(record.key)
     if not COLLECTION.fullmatch(collection) or not photo_id or f"{collection}/{photo_id}".encode() != record.key:
         raise BadEvent(
-            "bad_key", "key", f"{record.key!r:.1100} is not collection/photo id in UTF-8; collections: [a-z0-9][a-z0-9_-]{{0,62}}"
+            "bad_key",
+            "key",
+            f"{shown(record.key, most=300)} is not collection/photo id in UTF-8; collections: [a-z0-9][a-z0-9_-]{{0,62}}",
         )
     attributes = _told_by_headers(record)
     if record.value is None:
@@ -91,16 +94,18 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
     else:
         data = _json(record.value) if record.value else {}
     if attributes.get("specversion") != "1.0":
-        raise BadEvent("not_an_event", "specversion", f"{attributes.get('specversion')!r:.100} is not 1.0: no CloudEvent of ours")
+        raise BadEvent("not_an_event", "specversion", f"{shown(attributes.get('specversion'))} is not 1.0: no CloudEvent of ours")
     if (schema := attributes.get("dataschema", SCHEMA)) != SCHEMA:
-        raise BadEvent("unknown_schema_version", "dataschema", f"{schema!r:.100}; allowed: {SCHEMA}, or none")
+        raise BadEvent("unknown_schema_version", "dataschema", f"{shown(schema)}; allowed: {SCHEMA}, or none")
     kind = _KINDS.get(attributes.get("type", ""))
     if kind is None:
-        raise BadEvent("unknown_type", "type", f"{attributes.get('type')!r:.100}; allowed: {', '.join(EventKind)}")
+        raise BadEvent("unknown_type", "type", f"{shown(attributes.get('type'))}; allowed: {', '.join(EventKind)}")
     if not attributes.get("id"):
         raise BadEvent("not_an_event", "id", "it is not set; every event has one")
     if (subject := attributes.get("subject", photo_id)) != photo_id:
-        raise BadEvent("bad_key", "subject", f"{subject!r:.1100} is not the photo of the key, {photo_id!r:.1100}")
+        raise BadEvent(
+            "bad_key", "subject", f"{shown(subject, most=300)} is not the photo of the key, {shown(photo_id, most=300)}"
+        )
     known: dict[str, Any] = {
         "event_id": attributes["id"],
         "kind": kind,
@@ -194,7 +199,7 @@ def _structured(value: bytes) -> tuple[dict[str, str], Any]:
     attributes = {name: text for name, text in told.items() if name in _ATTRIBUTES and text is not None}
     for name, text in attributes.items():
         if not isinstance(text, str):
-            raise BadEvent("not_an_event", name, f"{text!r:.100} is no JSON string")
+            raise BadEvent("not_an_event", name, f"{shown(text)} is no JSON string")
     if "data_base64" not in told:
         return attributes, told.get("data", {})
     if "data" in told:
@@ -227,7 +232,7 @@ def _version(text: str | None) -> int:
     if text is None or text == "":
         raise BadEvent("version_missing", "photoversion", "it is not set; set the photo's version, a decimal string")
     if not _VERSION.fullmatch(text) or (version := int(text)) > MAX_VERSION:
-        raise BadEvent("bad_version", "photoversion", f"{text!r:.100} is not a decimal number within 1 to 2^63 - 1")
+        raise BadEvent("bad_version", "photoversion", f"{shown(text)} is not a decimal number within 1 to 2^63 - 1")
     return version
 
 
@@ -272,21 +277,21 @@ def _check_names(told: Mapping[str, Any], allowed: frozenset[str], field: str) -
 
 def _typed(data: Mapping[str, Any], name: str, kind: type, *, within: str = "data.") -> Any:
     if not isinstance(data[name], kind):
-        raise BadEvent("bad_data", f"{within}{name}", f"{data[name]!r:.100} is no JSON {kind.__name__}")
+        raise BadEvent("bad_data", f"{within}{name}", f"{shown(data[name])} is no JSON {kind.__name__}")
     return data[name]
 
 
 def _texts(values: list[Any], field: str) -> list[str]:
     for value in values:
         if not isinstance(value, str):
-            raise BadEvent("bad_data", field, f"{value!r:.100} is no text")
+            raise BadEvent("bad_data", field, f"{shown(value)} is no text")
     return values
 
 
 def _number(place: Mapping[str, Any], name: str) -> float:
     value = place.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadEvent("bad_data", f"data.place.{name}", f"{value!r:.100} is no number of degrees")
+        raise BadEvent("bad_data", f"data.place.{name}", f"{shown(value)} is no number of degrees")
     return float(value)
 
 
@@ -296,14 +301,14 @@ def _taken_at(taken: Mapping[str, Any]) -> TakenAt:
     try:
         instant = datetime.fromisoformat(str(text))
     except ValueError as exc:
-        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} is no time as 2024-05-31T18:05:00Z") from exc
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{shown(text)} is no time as 2024-05-31T18:05:00Z") from exc
     if instant.tzinfo is None:
-        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} has no zone; end it with Z or an offset")
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{shown(text)} has no zone; end it with Z or an offset")
     if isinstance(offset, float) and offset.is_integer():
         offset = int(offset)  # JSON knows one kind of number
     if offset is not None and (isinstance(offset, bool) or not isinstance(offset, int)):
-        raise BadEvent("bad_data", "data.taken_at.utc_offset_minutes", f"{offset!r:.100} is no whole number of minutes")
+        raise BadEvent("bad_data", "data.taken_at.utc_offset_minutes", f"{shown(offset)} is no whole number of minutes")
     try:
         return TakenAt(instant.astimezone(UTC), offset)
     except OverflowError as exc:
-        raise BadEvent("bad_data", "data.taken_at.instant", f"{text!r:.100} is not within the years 1 to 9999") from exc
+        raise BadEvent("bad_data", "data.taken_at.instant", f"{shown(text)} is not within the years 1 to 9999") from exc

@@ -17,6 +17,7 @@ from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Failure
+from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
 from miradouro.core.ports import DeadLetters, Embedder, IndexAdmin, NothingYet, PhotoIndex, PhotoStore, SourceItem
@@ -132,7 +133,7 @@ class IngestService:
         for kept in self._excluded:
             if Path(root).is_relative_to(os.path.realpath(kept)):
                 raise InvalidArgument(
-                    "path", f"{root!r} is the data folder {str(kept)!r} or lies in it; name the photos' own folder"
+                    "path", f"{shown(root)} is the data folder {str(kept)!r} or lies in it; name the photos' own folder"
                 )
         if not os.path.isdir(root):
             self._check_is_known(check_collection(collection), root)
@@ -190,7 +191,7 @@ class IngestService:
         if wanted:
             found = {failure.photo_id for page in self._failures(check_collection(collection)) for failure in page}
             if missing := sorted(wanted - found):
-                raise NotFound(f"photo {missing[0]!r} of collection {collection!r} is not among the failures")
+                raise NotFound(f"photo {shown(missing[0])} of collection {shown(collection)} is not among the failures")
         for page in self._failures(check_collection(collection) if collection else ""):
             chosen = [failure for failure in page if not wanted or failure.photo_id in wanted]
             for name in sorted({failure.collection for failure in chosen}):
@@ -257,7 +258,7 @@ class IngestService:
                     return checked
         if self._collections and collection not in self._collections:
             allowed = ", ".join(sorted(self._collections))
-            raise BadEvent("unknown_collection", "collection", f"{collection!r}; MIRADOURO_COLLECTIONS allows {allowed}")
+            raise BadEvent("unknown_collection", "collection", f"{shown(collection)}; MIRADOURO_COLLECTIONS allows {allowed}")
         return self._ensure(collection, root="")
 
     def _ensure(self, collection: str, *, root: str) -> tuple[Space, ...]:
@@ -284,7 +285,7 @@ class IngestService:
             while collection in self._indexing and waits_for and not waits_for.cancelled.is_set():
                 self._run_ended.wait(_POLL_S)
             if collection in self._indexing:
-                raise FailedPrecondition(f"collection {collection!r} is being indexed already; wait until that is done")
+                raise FailedPrecondition(f"collection {shown(collection)} is being indexed already; wait until that is done")
             self._indexing.add(collection)
         try:
             yield
@@ -303,7 +304,7 @@ def spaces_for_new(names: Sequence[str], offered: Sequence[Space]) -> list[Space
 
 def _root(path: str) -> str:
     if not path.startswith("/") or "\0" in path:
-        raise InvalidArgument("path", f"{path!r} is not an absolute path")
+        raise InvalidArgument("path", f"{shown(path)} is not an absolute path")
     return os.path.realpath(path)
 
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.event import COLLECTION
 from miradouro.runtime.settings import Settings
@@ -51,5 +52,7 @@ class IngestSettings(Settings):
         names = frozenset(name for part in self.collections.split(",") if (name := part.strip()))
         for name in names:
             if not COLLECTION.fullmatch(name):
-                raise ConfigurationError(f"MIRADOURO_COLLECTIONS: {name!r} is no collection name; allowed: {COLLECTION.pattern}")
+                raise ConfigurationError(
+                    f"MIRADOURO_COLLECTIONS: {shown(name)} is no collection name; allowed: {COLLECTION.pattern}"
+                )
         return names

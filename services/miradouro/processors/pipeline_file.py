@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Processor
 from miradouro.processors.condition import BadCondition, Condition, parse_condition
@@ -120,7 +121,7 @@ def _step(entry: object, node: yaml.Node, plugins: Mapping[str, EntryPoint], sou
     name, options = _name_and_options(entry, place)
     plugin = plugins.get(name)
     if plugin is None:
-        raise ConfigurationError(f"{place}: {name!r} is not a processor; installed: {', '.join(sorted(plugins))}")
+        raise ConfigurationError(f"{place}: {shown(name)} is not a processor; installed: {', '.join(sorted(plugins))}")
     try:
         loaded: ProcessorClass = plugin.load()
     except (ImportError, AttributeError) as exc:
@@ -132,7 +133,7 @@ def _step(entry: object, node: yaml.Node, plugins: Mapping[str, EntryPoint], sou
     answers: tuple[Step, ...] = ()
     if "on_failure" in guards:
         if not isinstance(guards["on_failure"], list) or not guards["on_failure"]:
-            raise ConfigurationError(f"{place}, on_failure={guards['on_failure']!r}: allowed: a list of steps")
+            raise ConfigurationError(f"{place}, on_failure={shown(guards['on_failure'])}: allowed: a list of steps")
         inner = [value for key, value in node.value[0][1].value if key.value == "on_failure"][-1]
         answers = _steps(guards["on_failure"], inner, plugins, source)
     return Step(
@@ -152,17 +153,19 @@ def _condition(guards: Mapping[str, Any], place: str) -> Condition | None:
         return None
     text = guards["if"]
     if not isinstance(text, str):
-        raise ConfigurationError(f"{place}, if={text!r}: allowed: a condition as text, for example 'media_type == \"image/png\"'")
+        raise ConfigurationError(
+            f"{place}, if={shown(text)}: allowed: a condition as text, for example 'media_type == \"image/png\"'"
+        )
     try:
         return parse_condition(text)
     except BadCondition as exc:
-        raise ConfigurationError(f"{place}, if={text!r}: {exc}") from exc
+        raise ConfigurationError(f"{place}, if={shown(text)}: {exc}") from exc
 
 
 def _ignore_failure(guards: Mapping[str, Any], place: str) -> bool:
     told = guards.get("ignore_failure", False)
     if not isinstance(told, bool):
-        raise ConfigurationError(f"{place}, ignore_failure={told!r}: allowed: true, false")
+        raise ConfigurationError(f"{place}, ignore_failure={shown(told)}: allowed: true, false")
     if told and "on_failure" in guards:
         raise ConfigurationError(f"{place}: ignore_failure and on_failure exclude each other; leave one out")
     return told
@@ -175,7 +178,7 @@ def _name_and_options(entry: object, place: str) -> tuple[str, Mapping[str, Any]
         [(name, options)] = entry.items()
         if isinstance(name, str) and (options is None or isinstance(options, dict)):
             return name, options or {}
-    raise ConfigurationError(f"{place}: {entry!r} is no step; write a name, or a name with its options as a mapping")
+    raise ConfigurationError(f"{place}: {shown(entry)} is no step; write a name, or a name with its options as a mapping")
 
 
 def _options(plugin: ProcessorClass, options: Mapping[str, Any], place: str) -> ProcessorOptions:
@@ -186,7 +189,7 @@ def _options(plugin: ProcessorClass, options: Mapping[str, Any], place: str) -> 
         option = ".".join(str(part) for part in wrong["loc"])
         own = ", ".join(plugin.Options.model_fields) or "none"
         raise ConfigurationError(
-            f"{place}, option {option}={wrong['input']!r}: {wrong['msg']}; allowed options: {own}; "
+            f"{place}, option {option}={shown(wrong['input'])}: {wrong['msg']}; allowed options: {own}; "
             f"and of every processor: {', '.join(GUARDS)}"
         ) from exc
 

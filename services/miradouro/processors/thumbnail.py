@@ -7,6 +7,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import Field
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError, Internal, is_shortage
 from miradouro.core.pipeline import Draft
 from miradouro.core.thumbnail import thumbnail, thumbnail_name
@@ -88,7 +89,7 @@ def _opened(place: str) -> tuple[Any, str]:
     try:
         files, folder = fsspec.core.url_to_fs(place)
     except (ImportError, ValueError) as exc:
-        raise ConfigurationError(f"processor thumbnail, option folder={place!r}: {exc}") from exc
+        raise ConfigurationError(f"processor thumbnail, option folder={shown(place)}: {exc}") from exc
     return files, str(folder).rstrip("/")
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from miradouro.core.document import Place
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_OWNER_CHARS, MAX_TAG_CHARS, check_place
 from miradouro.core.filter_grammar import MAX_CONDITIONS, MAX_NAME_CHARS, MAX_RADIUS_M, MAX_VALUES
@@ -188,7 +189,7 @@ def _place(one: photo_event_pb2.Place, field: str) -> Place:
 def _file_name_prefix(prefix: str, field: str) -> FileNamePrefix:
     _sized(prefix, field, MAX_NAME_CHARS)
     if "/" in prefix:
-        raise InvalidArgument(field, f"{prefix!r} holds a /; only the last part of photo_id is compared: leave the folders out")
+        raise InvalidArgument(field, f"{shown(prefix)} holds a /; the last part of photo_id is compared: leave the folders out")
     return FileNamePrefix(prefix)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from miradouro.core.document import Document, Place, Tag, TagKind, TakenAt
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, MAX_PHOTO_ID_BYTES, MAX_TAG_CHARS, check_collection
 from miradouro.core.page import Page
@@ -168,7 +169,7 @@ def _words(words: Sequence[str]) -> tuple[str, ...]:
         if len(word) > MAX_TAG_CHARS or not fold_tag(word):
             raise InvalidArgument(
                 "keyword.words",
-                f"{word!r} has {len(word):,} characters; allowed: 1 to {MAX_TAG_CHARS}, not all of them white space",
+                f"{shown(word)} has {len(word):,} characters; allowed: 1 to {MAX_TAG_CHARS}, not all of them white space",
             )
     return tuple(words)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 
+from miradouro.core.error_text import error_text
 from miradouro.core.errors import InvalidArgument, MiradouroError
 from miradouro.runtime.rpc import HTTP_CODES
 
@@ -14,7 +15,7 @@ def error_response(
     status: str, message: str, *, field: str = "", code: int = 0, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """An answer with the error; `code` is that of `status` unless given."""
-    told = {"status": status, "message": message} | ({"field": field} if field else {})
+    told = {"status": status, "message": error_text(message)} | ({"field": field} if field else {})
     code = code or HTTP_CODES[status]
     retry = {"Retry-After": str(RETRY_AFTER_S)} if code == 503 else {}
     return JSONResponse({"error": told}, code, {"Cache-Control": "no-store", **retry, **(headers or {})})
@@ -22,5 +23,4 @@ def error_response(
 
 def response_of(error: MiradouroError, *, code: int = 0) -> JSONResponse:
     """The answer that tells of `error`; `code` is that of its status unless given."""
-    message = error.message.encode("utf-8", "backslashreplace").decode()
-    return error_response(error.status, message, field=error.field if isinstance(error, InvalidArgument) else "", code=code)
+    return error_response(error.status, error.message, field=error.field if isinstance(error, InvalidArgument) else "", code=code)

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote
 
 import grpc
 import structlog
@@ -29,7 +28,6 @@ from miradouro.runtime.metrics import RpcMetrics
 from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 
-MAX_DETAILS_BYTES = 6_000  # percent-encoded; headers past 8 kB are refused at random, past 16 kB always
 STATUS_CODES = {code.name: code for code in grpc.StatusCode}  # MiradouroError.status → code: the same name
 HTTP_CODES = {  # MiradouroError.status → the code of an answer over HTTP
     "INVALID_ARGUMENT": 400,
@@ -185,17 +183,4 @@ def _parse(request_class: type[Message], data: bytes) -> Message:
 
 
 async def _abort(context: Context, status: str, message: str, *, retriable: bool) -> None:
-    await context.abort(STATUS_CODES[status], details(message), (("retriable", "true" if retriable else "false"),))
-
-
-def details(message: str) -> str:
-    """`message` as a gRPC status can carry it: valid UTF-8, and cut where its percent-encoded form passes MAX_DETAILS_BYTES."""
-    text = message.encode("utf-8", "backslashreplace").decode()
-    if len(quote(text)) <= MAX_DETAILS_BYTES:
-        return text
-    size = 0
-    for index, char in enumerate(text):
-        size += len(quote(char))
-        if size > MAX_DETAILS_BYTES - 9:
-            return text[:index] + "…"
-    return text
+    await context.abort(STATUS_CODES[status], message, (("retriable", "true" if retriable else "false"),))

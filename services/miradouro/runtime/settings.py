@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError
 
 ENV_PREFIX = "MIRADOURO_"
@@ -114,7 +115,7 @@ def load(settings: type[SettingsT]) -> SettingsT:
     except ValidationError as exc:
         wrong = exc.errors(include_url=False)[0]
         name = variable(str(wrong["loc"][0])) if wrong["loc"] else settings.__name__
-        raise ConfigurationError(f"{name}={wrong['input']!r}: {wrong['msg']}") from exc
+        raise ConfigurationError(f"{name}={shown(wrong['input'])}: {wrong['msg']}") from exc
 
 
 def variable(field: str) -> str:

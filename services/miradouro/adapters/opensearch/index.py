@@ -27,6 +27,7 @@ from miradouro.adapters.opensearch.searches import count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
+from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus, Written
@@ -120,7 +121,7 @@ class OpenSearchIndex:
             writes = []
             for name, one in zip(part, found["docs"], strict=True):
                 if "error" in one:
-                    raise Unavailable(f"OpenSearch can't read {name!r} of {collection!r} now: {reason_of(one['error'])}")
+                    raise Unavailable(f"OpenSearch can't read {name!r} of {shown(collection)} now: {reason_of(one['error'])}")
                 if not one["found"] or one["_source"]["deleted"]:
                     continue
                 check_is_whole(one["_source"], generation.spaces)
@@ -187,7 +188,7 @@ class OpenSearchIndex:
         found = resolve_space(space, self._generation(collection).spaces)
         vectors = vectors_of(self._source(collection, photo_id, include=["photo_id", "deleted", field_of(found)]), found)
         if vectors is None:
-            raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {found.name}")
+            raise NotFound(f"photo {shown(photo_id)} of collection {shown(collection)} has no vectors of {found.name}")
         return vectors
 
     def get_whole(self, collection: str, photo_id: str) -> Document:
@@ -275,14 +276,14 @@ class OpenSearchIndex:
             return Write(alias, id_of(document.collection, document.photo_id), document.version, body)
         except (SerializationError, UnicodeEncodeError) as exc:
             raise InvalidArgument(
-                "document", f"a text of {document.photo_id!r} is no Unicode; remove the surrogate in it"
+                "document", f"a text of {shown(document.photo_id)} is no Unicode; remove the surrogate in it"
             ) from exc
 
     def _source(
         self, collection: str, photo_id: str, *, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
     ) -> dict[str, Any]:
         options: dict[str, Any] = {"_source_includes": include} if include else {"_source_excludes": exclude}
-        missing = NotFound(f"photo {photo_id!r} is not in collection {collection!r}")
+        missing = NotFound(f"photo {shown(photo_id)} is not in collection {shown(collection)}")
 
         def read_one(generation: Generation) -> dict[str, Any]:
             with translated():
@@ -354,7 +355,7 @@ class OpenSearchIndex:
                 indices = self._client.indices.get_mapping(index=alias)
         except NotFoundError as exc:
             self._forget(collection)
-            raise NotFound(f"collection {collection!r} does not exist; index or publish some photos first") from exc
+            raise NotFound(f"collection {shown(collection)} does not exist; index or publish some photos first") from exc
         if len(indices) != 1:
             raise Unavailable(
                 f"alias {alias!r} names {', '.join(indices) or 'nothing'}; let it name one index, moved in one step"
@@ -365,7 +366,7 @@ class OpenSearchIndex:
         meta = told["mappings"].get("_meta", {})
         if meta.get("format") != FORMAT:
             raise FailedPrecondition(
-                f"index {index} is none of this version's: its _meta has format {meta.get('format')!r}, not {FORMAT}; "
+                f"index {index} is none of this version's: its _meta has format {shown(meta.get('format'))}, not {FORMAT}; "
                 f"let alias {alias} name another"
             )
         found = Generation(index, meta["root"], spaces_of(meta), photos).after(known)

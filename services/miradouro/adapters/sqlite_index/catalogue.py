@@ -8,6 +8,7 @@ import apsw
 
 from miradouro.adapters.sqlite_index.rows import space_of, space_text
 from miradouro.adapters.sqlite_index.schema import create_text_table, create_vector_table
+from miradouro.core.error_text import shown
 from miradouro.core.errors import NotFound
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, SpaceStats
@@ -55,7 +56,7 @@ class Catalogue:
         ).get
         if row is None:
             known = connection.execute("SELECT group_concat(name, ', ') FROM (SELECT name FROM collections ORDER BY name)").get
-            raise NotFound(f"collection {name!r} does not exist; there is {known or 'none yet: index some photos first'}")
+            raise NotFound(f"collection {shown(name)} does not exist; there is {known or 'none yet: index some photos first'}")
         return Collection(*row)
 
     def spaces(self, connection: apsw.Connection, collection: Collection) -> tuple[StoredSpace, ...]:

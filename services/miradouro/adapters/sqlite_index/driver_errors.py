@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt, InvalidArgument, Unavailable
 
 _TABLE: tuple[tuple[type[apsw.Error], type[Unavailable | Corrupt], str], ...] = (
@@ -34,7 +35,7 @@ def translated(folder: Path) -> Iterator[None]:
                 raise ours(f"data folder {folder}: {exc}: {advice}") from exc
         raise
     except UnicodeEncodeError as exc:
-        raise InvalidArgument("text", f"{exc.object!r} is no valid Unicode: {exc.reason}") from exc
+        raise InvalidArgument("text", f"{shown(exc.object)} is no valid Unicode: {exc.reason}") from exc
     except OSError as exc:
         raise Unavailable(
             f"data folder {folder}: {exc}; check the disk, the space left on it and its rights, or name another "

@@ -27,6 +27,7 @@ from miradouro.adapters.sqlite_index.vector_search import by_vector
 from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
 from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.ports import CollectionStats, OriginState, WriteStatus
 from miradouro.core.query import (
@@ -195,7 +196,7 @@ class SqliteIndex:
             (collection.collection_id, photo_id),
         ).fetchone()
         if row is None:
-            raise NotFound(f"photo {photo_id!r} is not in collection {collection.name!r}")
+            raise NotFound(f"photo {shown(photo_id)} is not in collection {collection.name!r}")
         return row
 
     def vector(self, collection: str, photo_id: str, space: str) -> Float32:
@@ -210,7 +211,7 @@ class SqliteIndex:
             ).get
         if blob is None:
             self.get(collection, photo_id)  # NotFound when the photo itself is missing
-            raise NotFound(f"photo {photo_id!r} of collection {collection!r} has no vectors of {stored.space.name}")
+            raise NotFound(f"photo {shown(photo_id)} of collection {shown(collection)} has no vectors of {stored.space.name}")
         return _vectors(blob, stored.space.dimension)
 
     def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
@@ -222,7 +223,7 @@ class SqliteIndex:
                 (found.collection_id, photo_id),
             ).get
             if row_id is None:
-                raise NotFound(f"photo {photo_id!r} is not in collection {collection!r}")
+                raise NotFound(f"photo {shown(photo_id)} is not in collection {shown(collection)}")
             return [
                 stored.space.name
                 for stored in self._catalogue.spaces(connection, found)

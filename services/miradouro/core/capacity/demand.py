@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Space
 
@@ -53,9 +54,9 @@ class Demand:
         names = [space.name for space in self.spaces]
         for name in names:
             if names.count(name) > 1:
-                raise InvalidArgument("spaces", f"{name!r} is named {names.count(name)} times; name each once")
+                raise InvalidArgument("spaces", f"{shown(name)} is named {names.count(name)} times; name each once")
         if self.engine not in BITS:
-            raise InvalidArgument("engine", f"{self.engine!r} is not one of {', '.join(BITS)}")
+            raise InvalidArgument("engine", f"{shown(self.engine)} is not one of {', '.join(BITS)}")
         if self.bits not in BITS[self.engine]:
             offered = ", ".join(map(str, BITS[self.engine]))
             raise InvalidArgument("bits", f"{self.bits}: the engine {self.engine} offers {offered}")

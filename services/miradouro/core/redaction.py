@@ -1,0 +1,81 @@
+"""URIs as people may see them: without user information, query and fragment, which may hold passwords, tokens and signatures.
+
+Errors, logs and answers carry this form; the stored URI stays whole, because photos are fetched by it.
+
+A URI that is not well formed may hold its secret anywhere: a password with a slash or an at sign in it ends the authority
+too early. Whatever may be part of a secret is left out, so the result may be shorter than it needs to be. Redacting a result
+again changes nothing.
+"""
+
+import re
+
+_LEFT_OUT = "…"
+
+_AT = re.compile(r"@|%(?:25)*40")  # encoded too, and encoded twice
+_SCHEME = re.compile(r"\s*([A-Za-z0-9+.-]*):[/\\]{0,2}")
+_START = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z0-9+.-]*):[/\\]{2}")  # of a URI within a text; JSON may escape its slashes
+_WORD = re.compile(r"\S*")
+_HEAD = re.compile(r"[^?#]*")
+_CLOSING = "'\"),.;:!?]}>`"  # behind a URI these belong to the sentence
+
+# Where what follows the scheme begins so, an at sign behind it belongs to the path.
+_FILE = re.compile(r"(?:localhost)?(?:/(?![/\\])|$)")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?=[/?#]|$)")
+_HOST = re.compile(r"(?:localhost|(?=[\w.-]{1,253}(?![\w.-]))[\w-]+(?:\.[\w-]+)+|\[[0-9a-fA-F:.]{2,45}\])(?=[/?#]|$)")
+_CERTAIN = {"file": _FILE, "s3": _BUCKET, "s3a": _BUCKET, "gs": _BUCKET, "gcs": _BUCKET}
+# Where it begins so, there is no secret unless an at sign follows.
+_LEGAL = re.compile(rf"(?:{_LEFT_OUT}|[\w.-]{{0,253}}|\[[0-9a-fA-F:.]{{2,45}}\])(?::[0-9]{{0,5}})?(?=[/?#]|$)")
+
+
+def public_uri(uri: str) -> str:
+    """`uri` without user information, query and fragment; a path without a scheme is given as it stands."""
+    scheme = _SCHEME.match(uri)
+    if scheme is None:
+        is_path = _FILE.match(uri) or not _AT.search(uri)
+        return _first(_HEAD, uri) if is_path else _public_rest("", uri)
+    return (scheme[0] + _public_rest(scheme[1], uri[scheme.end() :])).strip()
+
+
+def public_text(text: str) -> str:
+    """`text` with each URI that has // in it as `public_uri` gives it.
+
+    White space ends a URI here: one that may have some in it is given to `public_uri` first.
+    """
+    parts, at = [], 0
+    while (start := _START.search(text, at)) is not None:
+        parts.append(text[at : start.end()])
+        uri = _first(_WORD, text, start.end()).rstrip(_CLOSING)
+        at = start.end() + len(uri)
+        path = _first(_HEAD, uri)
+        inner = _START.search(path) if _is_certain(start[1], uri) else None
+        if inner is not None:  # a list without blanks, or an address in the path of another
+            parts.append(path[: inner.start()])
+            at = start.end() + inner.start()
+        else:
+            parts.append(_public_rest(start[1], uri))
+    return "".join([*parts, text[at:]])
+
+
+def _public_rest(scheme: str, rest: str) -> str:
+    """What follows the scheme, without secrets."""
+    head = _first(_HEAD, rest)
+    if _is_certain(scheme, rest):
+        return head
+    signs = list(_AT.finditer(head))
+    if not signs:
+        return head if _LEGAL.match(rest) else _LEFT_OUT
+    if _AT.search(rest, len(head)):  # of a query, or else the end of a password with ? or # in it
+        return _LEFT_OUT
+    behind = head[signs[-1].end() :]
+    is_authority = "/" not in head[: signs[-1].start()]
+    return _public_rest(scheme, behind) if is_authority else f"{_LEFT_OUT}/{behind}"
+
+
+def _is_certain(scheme: str, rest: str) -> bool:
+    return _CERTAIN.get(scheme.lower(), _HOST).match(rest) is not None
+
+
+def _first(pattern: re.Pattern[str], text: str, at: int = 0) -> str:
+    found = pattern.match(text, at)
+    assert found is not None, "it matches an empty text too"
+    return found[0]
