@@ -5,6 +5,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, UnsupportedCodecError
 
+from miradouro.adapters.kafka.client_internals import forget_kept_error, kept_error, unfinished_batch
 from miradouro.core.errors import Corrupt
 
 _UNREADABLE = (CorruptRecordError, UnsupportedCodecError)
@@ -16,22 +17,21 @@ def poll(consumer: KafkaConsumer, **how: Any) -> dict[TopicPartition, list[Any]]
     kafka-python 3.0.12 keeps an iterator that has ended after such a batch, and the call to `poll` that comes next never ends;
     and it forgets the error when it had records to give before it and the partition is paused meanwhile.
     """
-    fetcher = consumer._fetcher  # noqa: SLF001 - there is no other way to it
     try:
-        _raise_what_was_kept(consumer, fetcher)
+        _raise_kept_error(consumer)
         found: dict[TopicPartition, list[Any]] = consumer.poll(**how)
     except Exception as exc:
-        part = fetcher._next_partition_records  # noqa: SLF001 - as above
+        part = unfinished_batch(consumer)
         if not _is_unreadable(exc) or not (part or isinstance(exc, _UNREADABLE)):
             raise
         raise Corrupt(f"{_given_up(part)}: a batch of records can't be read: {exc!r}") from exc
     return found
 
 
-def _raise_what_was_kept(consumer: KafkaConsumer, fetcher: Any) -> None:
-    kept = fetcher._next_in_line_exception_metadata  # noqa: SLF001 - as above
+def _raise_kept_error(consumer: KafkaConsumer) -> None:
+    kept = kept_error(consumer)
     if kept is not None and _is_unreadable(kept.exception) and _stands_at(consumer, kept.partition, kept.fetched_offset):
-        fetcher._next_in_line_exception_metadata = None  # noqa: SLF001 - as above
+        forget_kept_error(consumer)
         raise kept.exception
 
 

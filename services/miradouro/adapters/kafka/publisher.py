@@ -10,6 +10,7 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
+from miradouro.adapters.kafka.client_internals import end_sender
 from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES, KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 
@@ -66,13 +67,9 @@ class Publisher:
 
 
 def close_producer(producer: KafkaProducer) -> None:
-    """Closes it, be Kafka there or not: whoever sent something was told whether it is acknowledged, or did not wait for that.
-
-    kafka-python 3.0.12 stays open with its thread when something can't be sent in time.
-    """
+    """Closes it, with or without a Kafka that answers: every sender has its acknowledgement already, or did not wait for one."""
     try:
         producer.close(timeout=_CLOSED_WITHIN_S)
     except KafkaTimeoutError:
-        producer._sender.force_close()  # noqa: SLF001 - there is no other way to it
-        producer._sender.join(_CLOSED_WITHIN_S)  # noqa: SLF001 - as above
+        end_sender(producer, timeout_s=_CLOSED_WITHIN_S)
         producer.close(timeout=0)

@@ -19,6 +19,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import MemberState
 
+from miradouro.adapters.kafka.client_internals import is_group_stable, rejoin_if_rebalancing
 from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
@@ -183,7 +184,7 @@ class KafkaSource:
                 self._room.clear()
         if room == 0 and not self._stopping.is_set() and self._room.wait(_POLL_S):
             return
-        self._go_on_joining()
+        rejoin_if_rebalancing(self._consumer)
         assignment = self._consumer.assignment()
         if room == 0 or self._stopping.is_set():
             self._consumer.pause(*assignment)
@@ -193,16 +194,6 @@ class KafkaSource:
         found = poll(self._consumer, timeout_ms=_POLL_S * 1_000 if room else 0, max_records=most)
         self._note_membership()
         self._hand_over(found)
-
-    def _go_on_joining(self) -> None:
-        """Has the client look again after the group that it is about to join.
-
-        kafka-python 3.0.12 forgets a rebalance that it began because metadata changed and that outlasts the call to `poll`: it
-        would stay without partitions for ever. One that it remembers is not begun anew by this.
-        """
-        coordinator = self._consumer._coordinator  # noqa: SLF001 - there is no other way to it
-        if coordinator is not None and coordinator.rebalance_in_progress():
-            coordinator.request_rejoin()
 
     def _note_membership(self) -> None:
         """The listener is not called for an assignment that brings nothing: one without partitions is known by this alone."""
@@ -246,7 +237,7 @@ class KafkaSource:
 
     def _commit(self) -> None:
         """Commits what is done; while the group settles who has what, nothing can be committed: it waits for the next time."""
-        if self._consumer._coordinator.generation_if_stable() is None:  # noqa: SLF001 - as above
+        if not is_group_stable(self._consumer):
             return
         with self._lock:
             done, self._done = self._done, {}
