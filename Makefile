@@ -89,11 +89,11 @@ LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
 lock:  ## resolve pyproject.toml anew into requirements/*.lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	$(LOCK) pyproject.toml --extra cpu --group build -o requirements/cpu.lock
+	$(LOCK) pyproject.toml --extra cpu --extra kafka --extra opensearch --group build -o requirements/cpu.lock
 	$(LOCK) pyproject.toml --extra s3 --extra gs -c requirements/cpu.lock -o requirements/stores.lock
-	$(LOCK) pyproject.toml --extra gpu --group build -c requirements/cpu.lock -o requirements/gpu.lock
+	$(LOCK) pyproject.toml --extra gpu --extra kafka --extra opensearch --group build -c requirements/cpu.lock -o requirements/gpu.lock
 	$(LOCK) --group sbom -c requirements/cpu.lock -o requirements/sbom.lock
-	$(LOCK) pyproject.toml --extra cpu --extra heif --extra s3 --extra gs --group build --group dev -c requirements/cpu.lock \
+	$(LOCK) pyproject.toml --extra cpu --extra all --group build --group dev -c requirements/cpu.lock \
 	    -o requirements/dev-cpu.lock
 
 clean:  ## remove what was built, and the virtual environment

@@ -39,6 +39,8 @@ COMMANDS = {
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),
 }
 
+_EXTRAS = {"kafka": "kafka", "opensearchpy": "opensearch"}  # top-level module → the extra of this package that brings it
+
 
 class _Commands(click.Group):
     """Subcommands by name, imported on first use."""
@@ -98,11 +100,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = EXIT_FAILED
     except OSError as exc:
         code = _failed(str(exc))
-    except Exception as exc:  # noqa: BLE001 # a person gets a line, not a traceback; it is shown to whoever asks for it
+    except Exception as exc:  # noqa: BLE001 # a person gets a line, not a traceback; it is shown where debugging is asked for
+        if extra := _missing_extra(exc):
+            sys.exit(_failed(f"this needs the extra {extra!r}, which is not installed: pip install 'miradouro[{extra}]'"))
         if os.environ.get("MIRADOURO_LOG_LEVEL") == "debug":
             traceback.print_exc()
         code = _failed(f"{type(exc).__name__}: {exc}; this is a bug: MIRADOURO_LOG_LEVEL=debug shows where")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _missing_extra(error: Exception) -> str | None:
+    """The extra of this package that brings the module whose import failed; None for every other error."""
+    return _EXTRAS.get((error.name or "").partition(".")[0]) if isinstance(error, ModuleNotFoundError) else None
 
 
 def _named_command(arguments: Sequence[str] | None) -> str:
