@@ -3,17 +3,19 @@
 Every adapter passes the port's conformance suite in tests/conformance; one without it does not exist.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.query import IndexQuery, Matches
-from miradouro.core.spaces import BundleDescription, Space
+from miradouro.core.spaces import BundleDescription, Geometry, Region, Space
 
 
 class WriteStatus(StrEnum):
@@ -82,6 +84,52 @@ class Embedder(Protocol):
         Raises InvalidArgument (unknown space, missing tensor, wrong shape or dtype), Overloaded,
         DeadlineExceeded, Unavailable.
         """
+        ...
+
+
+class PhotoReader(Protocol):
+    """Reads the bytes of photos, which nobody vouches for: pixels, metadata, small pictures.
+
+    Every method raises BadPhoto, `too_expensive` among its reasons: the photo takes too much memory or time, or ends what reads
+    it. It raises Overloaded when too many photos wait, DeadlineExceeded after `timeout_s`, waiting included, Unavailable when
+    nothing can be read now, and Internal for a fault of the program. `key` names the photo to a reader that remembers which
+    photos were being read when its process ended; empty: nobody needs to remember.
+    """
+
+    def decode(
+        self,
+        data: bytes,
+        geometries: Iterable[Geometry],
+        *,
+        limits: DecodeLimits = DEFAULT_LIMITS,
+        region: Region | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+        key: str = "",
+    ) -> Decoded:
+        """`data` decoded once, and fitted into every distinct geometry: see core.decode.decode. Raises InvalidArgument too."""
+        ...
+
+    def metadata(
+        self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
+    ) -> PhotoMetadata:
+        """What the file says about its photo: see core.metadata.read_metadata. Damage to it is no error."""
+        ...
+
+    def thumbnail(
+        self,
+        data: bytes,
+        *,
+        width: int,
+        height: int,
+        longest_side: int,
+        limits: DecodeLimits = DEFAULT_LIMITS,
+        file_format: str = "jpeg",
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+        key: str = "",
+    ) -> bytes:
+        """A small picture of the photo, encoded: see core.thumbnail.thumbnail."""
         ...
 
 

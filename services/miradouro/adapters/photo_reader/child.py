@@ -1,0 +1,134 @@
+"""A process that reads photos for another one: `python -m miradouro.adapters.photo_reader.child PARENT BYTES CPU_S`.
+
+Its standard input is a socket to the parent. It ends when that closes, and with the parent.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from miradouro.core.errors import InvalidArgument
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_MOST_PHOTO_BYTES = 2**31
+_MOST_OPEN_FILES = 64
+_MOST_RESTING_BYTES = 128 * 2**20  # a heap that stays larger than this after a photo is given back by ending the process
+_TRACEBACK_CHARS = 4_096
+
+
+class _Postponed(BaseException):
+    """The memory that a photo needs is not free now: it is sent again later. No handler of exceptions may keep it."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+
+
+def main() -> None:
+    """Reads photos until the parent closes the socket."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
+    parent, address_space_bytes, cpu_s = (int(argument) for argument in sys.argv[1:4])
+    _end_with(parent)
+    link = socket.socket(fileno=os.dup(0))
+    os.set_blocking(2, False)  # what a library writes there is dropped once nobody reads it
+    from miradouro.adapters.photo_reader.frames import receive_frame, send_frame
+    from miradouro.core.errors import BadPhoto, InvalidArgument
+
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    from miradouro.adapters.photo_reader.work import do_work
+
+    _limit_this_process(address_space_bytes)
+    send_frame(link, {"kind": "ready"})
+
+    @contextmanager
+    def reserve(size: int) -> Iterator[None]:
+        if size > granted:
+            send_frame(link, {"kind": "need", "bytes": size})
+            answer, _ = receive_frame(link, most_bytes=0)
+            if not answer["go"]:
+                raise _Postponed(size)
+        yield
+
+    while True:
+        try:
+            message, data = receive_frame(link, most_bytes=_MOST_PHOTO_BYTES)
+        except (EOFError, ConnectionError):
+            return
+        granted = int(message["granted"])
+        _renew_cpu(cpu_s)
+        ends = False
+        answer: dict[str, object]
+        pixels = b""
+        try:
+            answer, pixels = do_work(message, bytes(data), reserve)  # which is no copy of bytes
+            answer = {"kind": "done", **answer}
+        except _Postponed as exc:
+            answer = {"kind": "postponed", "bytes": exc.wanted}
+        except BadPhoto as exc:
+            answer = {"kind": "refused", "reason": exc.reason, "message": _text(exc)}
+        except InvalidArgument as exc:
+            answer = {"kind": "refused", "field": exc.field, "message": _text(exc)}
+        except MemoryError:
+            answer, ends = {"kind": "no_memory"}, True
+        except Exception:  # noqa: BLE001 # a fault of ours: told to the parent, which logs it
+            answer = {"kind": "failed", "traceback": traceback.format_exc()[-_TRACEBACK_CHARS:]}
+        del data
+        ends = ends or _resting_bytes() > _MOST_RESTING_BYTES
+        send_frame(link, {**answer, "ends": ends}, pixels)
+        if ends:
+            return
+
+
+def _text(error: "InvalidArgument") -> str:
+    """The error's message without its field, which its constructor puts before it again."""
+    return error.message.removeprefix(f"{error.field}: ").encode("utf-8", "backslashreplace").decode()
+
+
+def _end_with(parent: int) -> None:
+    """Lets the kernel end this process with its parent, where it can; elsewhere the socket closes."""
+    if sys.platform == "linux":
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # Out of memory, the kernel ends this process before its parent, which holds everybody's work.
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    if os.getppid() != parent:
+        sys.exit()
+
+
+def _limit_this_process(address_space_bytes: int) -> None:
+    for what, most in (
+        (resource.RLIMIT_AS, address_space_bytes),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, _MOST_OPEN_FILES),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _renew_cpu(cpu_s: int) -> None:
+    """Gives `cpu_s` more seconds of CPU from now on: the limit counts over the life of the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + cpu_s, hard))
+
+
+def _resting_bytes() -> int:
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()

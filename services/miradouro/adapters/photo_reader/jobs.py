@@ -1,0 +1,146 @@
+"""What the pool asks a child for, and what it takes as an answer: the pool's side of `work`."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from miradouro.adapters.photo_reader.frames import BadFrame
+from miradouro.core.decode import Decoded, DecodeLimits
+from miradouro.core.document import Place, TakenAt
+from miradouro.core.errors import BadPhoto, InvalidArgument
+from miradouro.core.metadata import PhotoMetadata
+from miradouro.core.metadata.photo_metadata import bounded
+from miradouro.core.sniff import Format
+from miradouro.core.spaces import Geometry, Region
+
+_MOST_SIDE = 1_000_000  # pixels: more than any format holds
+_MOST_UNREAD = 64
+_MOST_MESSAGE_CHARS = 1_024
+_MOST_OFFSET_MINUTES = 1_080
+_MEDIA_TYPES = tuple(one.value for one in Format)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job(Generic[T]):
+    """`message` goes to the child with the photo's `data`; `read` checks its answer, of at most `most_bytes` of data."""
+
+    message: Mapping[str, object]
+    data: bytes
+    most_bytes: int
+    read: Callable[[Mapping[str, Any], bytes | bytearray], T]
+
+
+def decode_job(data: bytes, geometries: Iterable[Geometry], *, limits: DecodeLimits, region: Region | None) -> Job[Decoded]:
+    """See core.decode.decode."""
+    wanted = tuple(dict.fromkeys(geometries))
+    size = sum(3 * geometry.width * geometry.height for geometry in wanted)
+    message = {
+        "work": "decode",
+        "geometries": [asdict(geometry) for geometry in wanted],
+        "limits": asdict(limits),
+        "region": asdict(region) if region else None,
+    }
+    return Job(message, data, max(size, 0), lambda answer, pixels: _decoded(answer, pixels, wanted, size))
+
+
+def metadata_job(data: bytes) -> Job[PhotoMetadata]:
+    """See core.metadata.read_metadata."""
+    return Job({"work": "metadata"}, data, 0, lambda answer, _: _metadata(answer))
+
+
+def thumbnail_job(
+    data: bytes, *, width: int, height: int, longest_side: int, limits: DecodeLimits, file_format: str
+) -> Job[bytes]:
+    """See core.thumbnail.thumbnail."""
+    message = {
+        "work": "thumbnail",
+        "width": width,
+        "height": height,
+        "longest_side": longest_side,
+        "limits": asdict(limits),
+        "file_format": file_format,
+    }
+    # No format makes a picture larger than its pixels, but for headers and tables.
+    return Job(message, data, 4 * longest_side * longest_side + 65_536, lambda _, encoded: bytes(encoded))
+
+
+def error_of(answer: Mapping[str, Any]) -> InvalidArgument:
+    """The error by which a child refuses a photo. Raises BadFrame."""
+    reason, field, text = answer.get("reason"), answer.get("field"), answer.get("message")
+    if not isinstance(text, str):
+        raise BadFrame("a refusal without a message")
+    text = text[:_MOST_MESSAGE_CHARS]
+    if reason in BadPhoto.REASONS:
+        return BadPhoto(str(reason), text)
+    if reason is None and isinstance(field, str) and len(field) < 100:
+        return InvalidArgument(field, text)
+    raise BadFrame("a refusal of no known kind")
+
+
+def _decoded(answer: Mapping[str, Any], pixels: bytes | bytearray, geometries: Sequence[Geometry], size: int) -> Decoded:
+    width, height, media_type = answer.get("width"), answer.get("height"), answer.get("media_type")
+    if len(pixels) != size or media_type not in _MEDIA_TYPES:
+        raise BadFrame(f"{len(pixels):,} bytes of pixels; expected {size:,}")
+    tensors, start = {}, 0
+    for geometry in geometries:
+        shape = (geometry.height, geometry.width, 3)
+        tensors[geometry] = np.frombuffer(pixels, np.uint8, math.prod(shape), start).reshape(shape)
+        start += math.prod(shape)
+    return Decoded(_whole(width, 1, _MOST_SIDE), _whole(height, 1, _MOST_SIDE), str(media_type), tensors)
+
+
+def _metadata(answer: Mapping[str, Any]) -> PhotoMetadata:
+    place, taken_at = answer.get("place"), answer.get("taken_at")
+    return bounded(
+        title=_text(answer.get("title")),
+        caption=_text(answer.get("caption")),
+        tags=_texts(answer.get("tags")),
+        camera=_text(answer.get("camera")),
+        place=None if place is None else _place(place),
+        taken_at=None if taken_at is None else _taken_at(taken_at),
+        unread=_texts(answer.get("unread"))[:_MOST_UNREAD],
+    )
+
+
+def _place(value: object) -> Place:
+    match value:
+        case [float(latitude), float(longitude)] if abs(latitude) <= 90 and abs(longitude) <= 180:
+            return Place(latitude, longitude)
+    raise BadFrame("a place that is none")
+
+
+def _taken_at(value: object) -> TakenAt:
+    match value:
+        case [str(text), None | int() as offset]:
+            try:
+                instant = datetime.fromisoformat(text)
+            except ValueError as exc:
+                raise BadFrame("a time that is none") from exc
+            if instant.tzinfo is None:
+                raise BadFrame("a time without its zone")
+            minutes = None if offset is None else _whole(offset, -_MOST_OFFSET_MINUTES, _MOST_OFFSET_MINUTES)
+            return TakenAt(instant.astimezone(UTC), minutes)
+    raise BadFrame("a time that is none")
+
+
+def _whole(value: object, least: int, most: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise BadFrame(f"a number that is not within {least:,} to {most:,}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise BadFrame("a text that is none")
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, list):
+        return [_text(one) for one in value]
+    raise BadFrame("a list of texts that is none")

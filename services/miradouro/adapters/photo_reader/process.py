@@ -1,0 +1,223 @@
+"""One child process as the pool holds it: started, asked, ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from miradouro.adapters.photo_reader.byte_budget import Share
+from miradouro.adapters.photo_reader.frames import BadFrame, receive_frame, send_frame
+from miradouro.adapters.photo_reader.jobs import Job, error_of
+from miradouro.adapters.photo_reader.limits import START_S, ReaderLimits
+from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, Unavailable
+
+_log = structlog.get_logger(__name__)
+_STDERR_BYTES = _TEXT_CHARS = 4_096  # in a log line
+_SOCKET_BYTES = 2**20  # fewer turns between the two processes for each photo
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")  # without which Python or a library may not load
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """The answer to a job; `error` in its place when the photo is at fault."""
+
+    value: T | None
+    error: InvalidArgument | Internal | None = None
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """The photo needs `size` bytes of memory, which were not free: nothing was decoded."""
+
+    size: int
+
+
+class ProcessEnded(Exception):
+    """The process ended while it read a photo; `signal` by which, 0 when it exited."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}" if number else "exit")
+        self.signal = number
+
+
+class ReaderProcess:
+    """A child. Only one thread may use it at a time; `kill` may be called by any."""
+
+    def __init__(self, limits: ReaderLimits) -> None:
+        """Starts it without waiting for it. Raises OSError.
+
+        The thread that starts it has to live as long: the kernel ends the child with that thread.
+        """
+        self._limits = limits
+        self._ready = False
+        self.is_reusable = True  # for another photo, when the last one was answered
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            for end in (self._link, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+            arguments = (str(os.getpid()), str(limits.address_space_bytes), str(limits.cpu_s))
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 # our own module
+                    [sys.executable, "-P", "-m", "miradouro.adapters.photo_reader.child", *arguments],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env=_environment(),
+                )
+            except OSError:
+                self._link.close()
+                raise
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def ask(self, job: Job[T], share: Share, *, remaining_s: Callable[[], float | None]) -> Done[T] | Postponed:
+        """The child's answer. `remaining_s` gives the seconds that the caller waits, and raises when there are none left.
+
+        After any error the process is of no more use. Raises BadPhoto (too_expensive), ProcessEnded, Internal, Unavailable
+        (it does not start), and what `remaining_s` raises.
+        """
+        self._wait_until_ready(remaining_s)
+        ends_at = time.monotonic() + self._limits.wall_s
+
+        def remaining_of_photo_s() -> float:
+            left = ends_at - time.monotonic()
+            if left <= 0:
+                raise BadPhoto(
+                    "too_expensive",
+                    f"reading the photo took longer than {self._limits.wall_s:g} s; save it anew as a plain JPEG or PNG",
+                )
+            caller = remaining_s()
+            return left if caller is None else min(left, caller)
+
+        try:
+            return self._exchange(job, share, remaining_of_photo_s)
+        except TimeoutError:
+            while True:  # the clock of the socket may be a little ahead
+                time.sleep(min(remaining_of_photo_s(), 0.001))
+        except (EOFError, ConnectionError) as exc:
+            raise self._ended() from exc
+        except BadFrame as exc:
+            _log.error("a process that reads photos sent a wrong answer", error=str(exc), pid=self.pid)
+            raise Internal("a process that reads photos sent a wrong answer; the log has it") from exc
+
+    def end(self) -> None:
+        """Ends the process without waiting: whoever asks it sees that it ended."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """Ends the process, however busy it is, and waits for its end."""
+        self._process.kill()
+        self._process.wait()
+        self._link.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def _exchange(self, job: Job[T], share: Share, remaining_s: Callable[[], float]) -> Done[T] | Postponed:
+        self._link.settimeout(remaining_s())
+        send_frame(self._link, {**job.message, "granted": share.size}, job.data)
+        while True:
+            answer, data = receive_frame(self._link, most_bytes=job.most_bytes, remaining_s=remaining_s)
+            self.is_reusable = answer.get("ends") is not True
+            match answer.get("kind"):
+                case "need":
+                    send_frame(self._link, {"go": share.grow(_size(answer))})
+                case "postponed":
+                    return Postponed(_size(answer))
+                case "done":
+                    return Done(job.read(answer, data))
+                case "refused":
+                    return Done(None, error_of(answer))
+                case "no_memory":
+                    return Done(None, _no_memory(self._limits))
+                case "failed":
+                    _log.error("reading a photo failed", traceback=str(answer.get("traceback"))[:_TEXT_CHARS], pid=self.pid)
+                    return Done(None, Internal("reading the photo failed; the log of this service has the error"))
+                case kind:
+                    raise BadFrame(f"kind {str(kind)[:32]!r}")
+
+    def _wait_until_ready(self, remaining_s: Callable[[], float | None]) -> None:
+        """Waits for a new child, whose start is not the photo's time. Raises Unavailable when it does not start."""
+        if self._ready:
+            return
+        ends_at = time.monotonic() + START_S
+
+        def remaining_of_start_s() -> float:
+            left, caller = max(ends_at - time.monotonic(), 0.001), remaining_s()
+            return left if caller is None else min(left, caller)
+
+        try:
+            message, _ = receive_frame(self._link, most_bytes=0, remaining_s=remaining_of_start_s)
+        except (EOFError, OSError, BadFrame) as exc:
+            remaining_s()
+            raise self._unstarted(exc) from exc
+        if message != {"kind": "ready"}:
+            raise self._unstarted(BadFrame("its first message is another"))
+        self._ready = True
+
+    def _unstarted(self, error: Exception) -> Unavailable:
+        self._process.kill()
+        code = self._process.wait()
+        _log.error("a process that reads photos did not start", exit_code=code, error=str(error), stderr=self._stderr())
+        return Unavailable(f"a process that reads photos did not start (exit code {code}); the log has its last words")
+
+    def _ended(self) -> ProcessEnded:
+        self._process.kill()
+        code = self._process.wait()
+        ended = ProcessEnded(max(-code, 0))
+        _log.warning("a process that reads photos ended", by=str(ended), pid=self.pid, stderr=self._stderr())
+        return ended
+
+    def _stderr(self) -> str:
+        """What the process wrote to its standard error before it ended: never mixed with this process's own log lines."""
+        stream = self._process.stderr
+        if stream is None:
+            return ""
+        os.set_blocking(stream.fileno(), False)
+        with suppress(BlockingIOError):
+            return os.read(stream.fileno(), _STDERR_BYTES).decode(errors="backslashreplace")
+        return ""
+
+
+def cpu_is_spent(ended: ProcessEnded) -> bool:
+    """Whether the process ended because its CPU time was over."""
+    return ended.signal == signal.SIGXCPU
+
+
+def _environment() -> dict[str, str]:
+    """What a child needs to find Python's packages: none of our secrets, and one thread for each library."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    paths = [path for path in sys.path if os.path.isabs(path)]
+    single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
+    return {**kept, **single, "LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def _size(answer: Mapping[str, Any]) -> int:
+    size = answer.get("bytes")
+    if isinstance(size, int) and 0 <= size < 2**48:
+        return size
+    raise BadFrame("a size that is none")
+
+
+def _no_memory(limits: ReaderLimits) -> BadPhoto:
+    return BadPhoto(
+        "too_expensive",
+        f"reading the photo takes more memory than the {limits.address_space_bytes // 2**20:,} MiB of its process; "
+        "save it with fewer pixels",
+    )

@@ -1,0 +1,58 @@
+"""What a child does with a photo that the pool sends: the child's side of `jobs`. It imports `core` alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from miradouro.core.decode import DecodeLimits, Reserve, decode
+from miradouro.core.metadata import read_metadata
+from miradouro.core.spaces import Fit, Geometry, Region, Resample
+from miradouro.core.thumbnail import thumbnail
+
+Answer = tuple[dict[str, object], bytes]
+
+
+def do_work(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
+    """The answer to one job. `reserve` is entered with the estimated bytes of memory before they are allocated.
+
+    Raises BadPhoto, InvalidArgument, MemoryError.
+    """
+    return _WORK[message["work"]](message, data, reserve)
+
+
+def _decode(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
+    geometries = [_geometry(one) for one in message["geometries"]]
+    region = Region(**message["region"]) if message["region"] else None
+    decoded = decode(data, geometries, limits=DecodeLimits(**message["limits"]), region=region, reserve=reserve)
+    answer: dict[str, object] = {"width": decoded.width, "height": decoded.height, "media_type": decoded.media_type}
+    return answer, b"".join(decoded.tensors[geometry].tobytes() for geometry in geometries)
+
+
+def _geometry(fields: Mapping[str, Any]) -> Geometry:
+    return Geometry(Fit(fields["fit"]), fields["width"], fields["height"], fields["short_side"], Resample(fields["resample"]))
+
+
+def _metadata(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
+    del message, reserve  # blocks of metadata are bounded, and small
+    found = read_metadata(data)
+    return {
+        "title": found.title,
+        "caption": found.caption,
+        "tags": found.tags,
+        "camera": found.camera,
+        "place": [float(found.place.latitude), float(found.place.longitude)] if found.place else None,
+        "taken_at": [found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes] if found.taken_at else None,
+        "unread": found.unread,
+    }, b""
+
+
+def _thumbnail(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
+    limits = DecodeLimits(**message["limits"])
+    sizes = {name: message[name] for name in ("width", "height", "longest_side")}
+    return {}, thumbnail(data, **sizes, limits=limits, file_format=message["file_format"], reserve=reserve)
+
+
+_WORK: dict[str, Callable[[Mapping[str, Any], bytes, Reserve], Answer]] = {
+    "decode": _decode,
+    "metadata": _metadata,
+    "thumbnail": _thumbnail,
+}
