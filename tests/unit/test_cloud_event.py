@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,6 @@ def test_no_value_deletes_at_the_version_of_its_header() -> None:
         (b"c/a", b'{"title": "\xed\xa0\x80"}', binary(), "not_an_event"),
         (b"c/a", b"{}", binary(type="photo.eaten"), "unknown_type"),
         (b"c/a", b"{}", binary(dataschema=SCHEMA[:-1] + "2"), "unknown_schema_version"),
-        (b"c/a", b'{"colour": 1}', binary(), "bad_data"),
         (b"c/a", b'{"tags": [1]}', binary(), "bad_data"),
         (b"c/a", b'{"data_base64": "?"}', binary(), "bad_data"),
         (b"c/a", b'{"place": {"latitude": "x", "longitude": 1}}', binary(), "bad_data"),
@@ -105,6 +105,7 @@ def test_no_value_deletes_at_the_version_of_its_header() -> None:
         (b"c/a", b'{"id": 1}', {"content-type": "application/cloudevents+json"}, "not_an_event"),
         (b"c/a", b'{"data": {}, "data_base64": ""}', {"content-type": "application/cloudevents+json"}, "not_an_event"),
         (b"c/a", b"\xff\xff", {**binary(), "content-type": "application/protobuf"}, "bad_data"),
+        (b"c/a", b'{"data": {}, "data_base64": "QQ=="}', {"content-type": "application/cloudevents+json"}, "not_an_event"),
     ],
 )
 def test_what_is_no_event_says_why(key: bytes | None, value: bytes | None, headers: dict[str, str], reason: str) -> None:
@@ -120,3 +121,41 @@ def test_what_is_no_event_says_why(key: bytes | None, value: bytes | None, heade
 def test_a_photo_that_is_too_large_to_travel_inline_is_named_by_uri_instead() -> None:
     with pytest.raises(InvalidArgument, match="by uri"):
         record_of(PhotoEvent("1", EventKind.UPLOADED, "c", "a", 1, data=bytes(MAX_INLINE_BYTES + 1)))
+
+
+FULL = {
+    "uri": "file:///a.jpg",
+    "title": "t",
+    "place": {"latitude": 1, "longitude": 2},
+    "taken_at": {"instant": "2024-05-31T18:05:00Z"},
+}
+
+
+def test_null_is_an_absent_field() -> None:
+    empty = dict.fromkeys(["media_type", "sha256", "caption", "owner", "tags", "attributes", "data_base64"])
+    taken_at = {**FULL["taken_at"], "utc_offset_minutes": None}
+    assert read({**FULL, **empty, "taken_at": taken_at}) == read(FULL)
+    assert read({"uri": "file:///a.jpg", "place": None, "taken_at": None}) == read({"uri": "file:///a.jpg"})
+
+
+@pytest.mark.parametrize(
+    "grown", [{"colour": 1}, {"place": {**FULL["place"], "altitude": 3}}, {"taken_at": {**FULL["taken_at"], "x": 0}}]
+)
+def test_unknown_fields_are_left_out_unless_strict(grown: dict[str, Any]) -> None:
+    assert read({**FULL, **grown}) == read(FULL)
+    refused = item_of(record(b"c/a", json.dumps({**FULL, **grown}).encode(), binary()), strict=True)
+    assert isinstance(refused, Refused)
+    assert isinstance(refused.error, BadEvent)
+    assert refused.error.reason == "bad_data"
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "text/json", "application/vnd.photos+json; charset=utf-8"])
+def test_base64_of_json_is_read_as_json(media_type: str) -> None:
+    told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "datacontenttype": media_type}
+    value = {**told, "data_base64": base64.b64encode(json.dumps(FULL).encode()).decode(), "data": None}
+    event = event_of(record(b"c/a", json.dumps(value).encode(), {"content-type": "application/cloudevents+json"}))
+    assert (event.uri, event.title) == ("file:///a.jpg", "t")
+
+
+def read(state: dict[str, Any]) -> PhotoEvent:
+    return event_of(record(b"c/a", json.dumps(state).encode(), binary()))

@@ -21,7 +21,10 @@ from miradouro.ingest.event_schema import data_schema, event_schema
 from tests.e2e.command import run
 from tests.photo_events import EVENTS
 
-EVENT, DATA = (Draft202012Validator(schema, format_checker=FormatChecker()) for schema in (event_schema(), data_schema()))
+EVENT, DATA, STRICT = (
+    Draft202012Validator(schema, format_checker=FormatChecker())
+    for schema in (event_schema(), data_schema(), event_schema(strict=True))
+)
 GOOD: dict[str, Any] = {
     "specversion": "1.0",
     "id": "1",
@@ -55,10 +58,10 @@ ODD: list[Any] = (
 )
 
 
-def is_taken(told: object, key: bytes = b"c/a.jpg") -> bool:
+def is_taken(told: object, key: bytes = b"c/a.jpg", *, strict: bool = False) -> bool:
     """Whether the code takes it."""
     record = SourceRecord("t", 0, 0, key, json.dumps(told).encode(), (("content-type", b"application/cloudevents+json"),))
-    return isinstance(item_of(record), PhotoEvent)
+    return isinstance(item_of(record, strict=strict), PhotoEvent)
 
 
 def places(told: object, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -97,8 +100,9 @@ def assert_same(told: Any) -> None:
     """Fails unless the schema and the code answer alike."""
     subject = told.get("subject") if isinstance(told, dict) else None
     key = f"c/{subject}" if isinstance(subject, str) else "c/a.jpg"  # that they are the same no schema can tell
-    is_valid = EVENT.is_valid(told)
-    assert is_taken(told, key.encode()) == is_valid, (told, [error.message for error in EVENT.iter_errors(told)])
+    for schema, strict in ((EVENT, False), (STRICT, True)):
+        is_valid = schema.is_valid(told)
+        assert is_taken(told, key.encode(), strict=strict) == is_valid, (told, [one.message for one in schema.iter_errors(told)])
 
 
 @given(event=EVENTS)

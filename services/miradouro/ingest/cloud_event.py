@@ -53,10 +53,13 @@ _HEADERS = {"content-type": "content-type"} | {f"ce_{name}": name for name in _R
 _KINDS = {kind.value: kind for kind in EventKind}
 
 
-def item_of(record: SourceRecord) -> SourceItem:
-    """The checked event, or the refusal of a record that is none; never raises."""
+def item_of(record: SourceRecord, *, strict: bool = False) -> SourceItem:
+    """The checked event, or the refusal of a record that is none; never raises.
+
+    Fields that this version does not know are left out, so that producers may grow; with `strict` they are refused.
+    """
     try:
-        return check_event(_event_of(record, kept=record))
+        return check_event(_event_of(record, kept=record, strict=strict))
     except InvalidArgument as exc:
         error = exc
     except (ValueError, ArithmeticError, RecursionError) as exc:
@@ -70,10 +73,10 @@ def item_of(record: SourceRecord) -> SourceItem:
 
 def event_of(record: SourceRecord) -> PhotoEvent:
     """The event of a record, its limits not checked. Raises BadEvent."""
-    return _event_of(record, kept=None)
+    return _event_of(record, kept=None, strict=False)
 
 
-def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
+def _event_of(record: SourceRecord, *, kept: SourceRecord | None, strict: bool) -> PhotoEvent:
     """`kept` becomes the event's record. Every event of a topic goes through here: it is built once and never copied."""
     collection, photo_id = _names(record.key)
     if not COLLECTION.fullmatch(collection) or not photo_id or f"{collection}/{photo_id}".encode() != record.key:
@@ -115,7 +118,11 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None) -> PhotoEvent:
         "traceparent": _traceparent(attributes),
         "record": kept,
     }
-    event = replace(_from_message(data, kind), **known) if isinstance(data, bytes) else PhotoEvent(**known, **_state(data))
+    event = (
+        replace(_from_message(data, kind), **known)
+        if isinstance(data, bytes)
+        else PhotoEvent(**known, **_state(data, strict=strict))
+    )
     if event.data is not None and len(event.data) > MAX_INLINE_BYTES:
         size = len(event.data)
         raise BadEvent("bad_data", "data", f"{size:,} bytes inline; allowed: 1 to {MAX_INLINE_BYTES:,}; name the photo by uri")
@@ -200,12 +207,13 @@ def _structured(value: bytes) -> tuple[dict[str, str], Any]:
     for name, text in attributes.items():
         if not isinstance(text, str):
             raise BadEvent("not_an_event", name, f"{shown(text)} is no JSON string")
-    if "data_base64" not in told:
-        return attributes, told.get("data", {})
-    if "data" in told:
+    if told.get("data_base64") is None:
+        return attributes, told.get("data")
+    if told.get("data") is not None:
         raise BadEvent("not_an_event", "data", "it stands beside data_base64; an event has one of them")
     data = _base64(_typed(told, "data_base64", str, within=""), "data_base64")
-    is_json = _media_type(attributes.get("datacontenttype", "")) == "application/json"  # some libraries write JSON so
+    # Some libraries write JSON so. CloudEvents 1.0, section 3.1.1: */json and */*+json are JSON.
+    is_json = _media_type(attributes.get("datacontenttype", "")).endswith(("/json", "+json"))
     return attributes, _json(data) if is_json else data
 
 
@@ -244,28 +252,28 @@ def _from_message(data: bytes, kind: EventKind) -> PhotoEvent:
     return message_to_event(message, kind=kind)
 
 
-def _state(data: Any) -> dict[str, Any]:
-    """The fields of the event that the data tells. Raises BadEvent naming the field."""
+def _state(data: Any, *, strict: bool) -> dict[str, Any]:
+    """The fields of the event that the data holds; one that is null is absent. Raises BadEvent naming the field."""
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise BadEvent("bad_data", "data", f"a JSON {type(data).__name__}; allowed: an object")
-    _check_names(data, _FIELDS, "data")
-    state: dict[str, Any] = {name: _typed(data, name, str) for name in _TEXTS if name in data}
-    if "data_base64" in data:
-        state["data"] = _base64(_typed(data, "data_base64", str), "data.data_base64")
-    if "tags" in data:
-        state["tags"] = tuple(_texts(_typed(data, "tags", list), "data.tags"))
-    if "attributes" in data:
-        attributes = _typed(data, "attributes", dict)
+    if strict:
+        _check_names(data, _FIELDS, "data")
+    present = {name: value for name, value in data.items() if value is not None}
+    state: dict[str, Any] = {name: _typed(present, name, str) for name in _TEXTS if name in present}
+    if "data_base64" in present:
+        state["data"] = _base64(_typed(present, "data_base64", str), "data.data_base64")
+    if "tags" in present:
+        state["tags"] = tuple(_texts(_typed(present, "tags", list), "data.tags"))
+    if "attributes" in present:
+        attributes = _typed(present, "attributes", dict)
         _texts(list(attributes.values()), "data.attributes")
         state["attributes"] = attributes
-    if "place" in data:
-        place = _typed(data, "place", dict)
-        _check_names(place, _PLACE, "data.place")
-        state["place"] = Place(_number(place, "latitude"), _number(place, "longitude"))
-    if "taken_at" in data:
-        state["taken_at"] = _taken_at(_typed(data, "taken_at", dict))
+    if "place" in present:
+        state["place"] = _place(_typed(present, "place", dict), strict=strict)
+    if "taken_at" in present:
+        state["taken_at"] = _taken_at(_typed(present, "taken_at", dict), strict=strict)
     return state
 
 
@@ -288,6 +296,12 @@ def _texts(values: list[Any], field: str) -> list[str]:
     return values
 
 
+def _place(place: Mapping[str, Any], *, strict: bool) -> Place:
+    if strict:
+        _check_names(place, _PLACE, "data.place")
+    return Place(_number(place, "latitude"), _number(place, "longitude"))
+
+
 def _number(place: Mapping[str, Any], name: str) -> float:
     value = place.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -295,8 +309,9 @@ def _number(place: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _taken_at(taken: Mapping[str, Any]) -> TakenAt:
-    _check_names(taken, _TAKEN_AT, "data.taken_at")
+def _taken_at(taken: Mapping[str, Any], *, strict: bool) -> TakenAt:
+    if strict:
+        _check_names(taken, _TAKEN_AT, "data.taken_at")
     text, offset = taken.get("instant"), taken.get("utc_offset_minutes")
     try:
         instant = datetime.fromisoformat(str(text))

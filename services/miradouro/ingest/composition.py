@@ -109,7 +109,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         OpenSearchIndex.open(opensearch) as index,
         KafkaDeadLetters(kafka) as letters,
-        KafkaSource(kafka, item_of) as source,
+        KafkaSource(kafka, functools.partial(item_of, strict=kafka.kafka_strict_events)) as source,
         KafkaBrokers(kafka) as brokers,
         watched(
             [

@@ -2,7 +2,8 @@
 
 JSON Schema counts characters where some of our limits count bytes, and looks neither into a calendar nor into a protobuf message:
 what is wrong there satisfies the schema and is still refused. Everything else that is refused breaks the schema too. Taken are
-a few more spellings of a time than the schema has.
+a few more spellings of a time than the schema has. A strict schema has no unknown fields, as a service with
+MIRADOURO_KAFKA_STRICT_EVENTS takes none.
 """
 
 from typing import Any
@@ -18,14 +19,16 @@ BASE64_PATTERN = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 KEY_PATTERN = f"^{limits.COLLECTION.pattern}/.+$"
 
 
-def data_schema() -> dict[str, Any]:
+def data_schema(*, strict: bool = False) -> dict[str, Any]:
     """Of the data of `photo.uploaded` and `photo.updated`: the whole state of a photo."""
-    return {"$schema": DRAFT, "$id": SCHEMA, **_photo()}
+    return {"$schema": DRAFT, "$id": SCHEMA, **_photo(strict)}
 
 
-def event_schema() -> dict[str, Any]:
+def event_schema(*, strict: bool = False) -> dict[str, Any]:
     """Of a CloudEvent in structured mode. In binary mode each attribute is a header `ce_…`, and the data the value."""
-    state = {"properties": {"data": _photo()}, "anyOf": [{"required": ["data"]}, {"required": ["data_base64"]}]}
+    as_message = {"required": ["data_base64"], "properties": {"data_base64": {"type": "string"}}}
+    as_json = {"required": ["data"], "properties": {"data": {"type": "object"}}}
+    state = {"anyOf": [as_message, {**as_json, "properties": {"data": _photo(strict)}}]}
     return {
         "$schema": DRAFT,
         "$id": f"{SCHEMA}:cloudevent",
@@ -58,61 +61,67 @@ def event_schema() -> dict[str, Any]:
             },
             "data": {},
             "data_base64": {
-                "type": "string",
+                "type": ["string", "null"],
                 "description": "Instead of data: the message miradouro.v1.PhotoEvent.",
                 "contentEncoding": "base64",
                 "contentMediaType": "application/protobuf",
                 "pattern": BASE64_PATTERN,
             },
         },
-        "not": {"required": ["data", "data_base64"]},
+        "not": {
+            "required": ["data", "data_base64"],
+            "properties": {"data": {"not": {"type": "null"}}, "data_base64": {"type": "string"}},
+        },
         "if": {"properties": {"type": {"const": EventKind.DELETED.value}}},
-        "then": {"properties": {"data": _deleted()}},
+        "then": {"properties": {"data": _deleted(strict)}},
         "else": state,
     }
 
 
-def _photo() -> dict[str, Any]:
+def _photo(strict: bool) -> dict[str, Any]:
     return {
         "title": "Photo",
-        "description": "The whole state of a photo: what is left out is empty, not unchanged.",
+        "description": "The whole state of a photo: what is left out or null is empty, not unchanged.",
         "type": "object",
-        "additionalProperties": False,
+        **_closed(strict),
         "properties": {
             "uri": _text("Where the original is; ingest must be allowed to read there.", limits.MAX_URI_BYTES),
             "data_base64": {
-                "type": "string",
+                "type": ["string", "null"],
                 "description": f"The encoded photo itself, at most {MAX_INLINE_BYTES:,} bytes before base64.",
                 "contentEncoding": "base64",
                 "pattern": BASE64_PATTERN,
                 "maxLength": -(-MAX_INLINE_BYTES // 3) * 4,
             },
-            "media_type": {"type": "string", "description": "Such as image/jpeg; told by the bytes themselves when left out."},
+            "media_type": {
+                "type": ["string", "null"],
+                "description": "Such as image/jpeg; told by the bytes themselves when left out.",
+            },
             "sha256": {
-                "type": "string",
+                "type": ["string", "null"],
                 "description": "SHA-256 of the photo's bytes, which are refused when they have another.",
                 "pattern": "^([0-9a-f]{64})?$",
             },
             "title": _text("A title.", limits.MAX_TITLE_CHARS),
             "caption": _text("What a person says of the photo.", limits.MAX_CAPTION_CHARS),
             "tags": {
-                "type": "array",
+                "type": ["array", "null"],
                 "description": "A person's tags.",
                 "maxItems": limits.MAX_TAGS,
                 "items": {"type": "string", "minLength": 1, "maxLength": limits.MAX_TAG_CHARS},
             },
             "owner": _text("Whose photo it is.", limits.MAX_OWNER_CHARS),
             "attributes": {
-                "type": "object",
+                "type": ["object", "null"],
                 "description": "Anything else, as text by name.",
                 "maxProperties": limits.MAX_ATTRIBUTES,
                 "propertyNames": {"minLength": 1, "maxLength": limits.MAX_ATTRIBUTE_NAME_CHARS},
                 "additionalProperties": {"type": "string", "maxLength": limits.MAX_ATTRIBUTE_VALUE_CHARS},
             },
             "place": {
-                "type": "object",
+                "type": ["object", "null"],
                 "description": "Where it was taken, in degrees, WGS 84.",
-                "additionalProperties": False,
+                **_closed(strict),
                 "required": ["latitude", "longitude"],
                 "properties": {
                     "latitude": {"type": "number", "minimum": -90, "maximum": 90},
@@ -120,9 +129,9 @@ def _photo() -> dict[str, Any]:
                 },
             },
             "taken_at": {
-                "type": "object",
+                "type": ["object", "null"],
                 "description": "When it was taken.",
-                "additionalProperties": False,
+                **_closed(strict),
                 "required": ["instant"],
                 "properties": {
                     "instant": {
@@ -140,19 +149,26 @@ def _photo() -> dict[str, Any]:
                 },
             },
         },
-        "anyOf": [{"required": ["uri"], "properties": {"uri": {"minLength": 1}}}, {"required": ["data_base64"]}],
+        "anyOf": [
+            {"required": ["uri"], "properties": {"uri": {"type": "string", "minLength": 1}}},
+            {"required": ["data_base64"], "properties": {"data_base64": {"type": "string"}}},
+        ],
     }
 
 
-def _deleted() -> dict[str, Any]:
-    words = {name: schema for name, schema in _photo()["properties"].items() if name not in {"uri", "data_base64"}}
+def _deleted(strict: bool) -> dict[str, Any]:
+    words = {name: schema for name, schema in _photo(strict)["properties"].items() if name not in {"uri", "data_base64"}}
     return {
         "title": "Deleted photo",
         "description": "Nothing, or what was known of the photo, but not the photo itself.",
         "type": ["object", "null"],
-        "additionalProperties": False,
-        "properties": {**words, "uri": {"const": ""}},
+        **_closed(strict),
+        "properties": {**words, "uri": {"enum": ["", None]}, "data_base64": {"type": "null"}},
     }
+
+
+def _closed(strict: bool) -> dict[str, Any]:
+    return {"additionalProperties": False} if strict else {}
 
 
 def _up_to(limit: int) -> str:
@@ -167,4 +183,4 @@ def _up_to(limit: int) -> str:
 
 
 def _text(description: str, longest: int) -> dict[str, Any]:
-    return {"type": "string", "description": description, "maxLength": longest}
+    return {"type": ["string", "null"], "description": description, "maxLength": longest}

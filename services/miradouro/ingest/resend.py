@@ -90,7 +90,7 @@ class Resend:
             yield from (Resent(one.letter.failure, Status.IMPOSSIBLE, one.wrong) for one in waiting if one.wrong)
             good = sorted((one for one in waiting if not one.wrong), key=lambda one: one.rank)
             newest = {one.key: one for one in good}
-            for key in _superseded(newest, log, log_ends, progress):
+            for key in _superseded(newest, log, log_ends, progress, strict=self._is_strict):
                 del newest[key]
             places = {one.letter.place for one in newest.values()}
             yield from self._pass_over([one.letter for one in good if one.letter.place not in places])
@@ -109,13 +109,17 @@ class Resend:
             if isinstance(told, Letter):
                 if self._is_chosen(told):
                     photo = (told.failure.collection, told.failure.photo_id)
-                    found.setdefault(photo, []).append(_looked_at(told, log, log_ends))
+                    found.setdefault(photo, []).append(_looked_at(told, log, log_ends, strict=self._is_strict))
             elif told.letter is None:
                 found.pop((told.collection, told.photo_id), None)
             else:
                 settled.add(told.letter)
             progress("dead letters", done, total)
         return [one for of_photo in found.values() for one in of_photo if one.letter.place not in settled]
+
+    @property
+    def _is_strict(self) -> bool:
+        return self.settings.kafka_strict_events
 
     def _is_chosen(self, letter: Letter) -> bool:
         failure, record = letter.failure, letter.record
@@ -168,7 +172,7 @@ class Resend:
             last: dict[bytes, int] = {}
             for one in log.read(start, ends):
                 record, key = one.record, one.record.key or b""
-                if key in sent and isinstance(event := item_of(record), PhotoEvent):
+                if key in sent and isinstance(event := item_of(record, strict=self._is_strict), PhotoEvent):
                     last[key] = event.version
                     if event.version >= newest.get(key, (0, record))[0]:
                         newest[key] = event.version, record
@@ -179,11 +183,11 @@ class Resend:
             start = ends
 
 
-def _looked_at(letter: Letter, log: Replay, log_ends: Mapping[int, int]) -> _Waiting:
+def _looked_at(letter: Letter, log: Replay, log_ends: Mapping[int, int], *, strict: bool) -> _Waiting:
     slim = replace(letter, record=None)
     try:
         record = _record_of(letter, log, log_ends)
-        item = item_of(record)
+        item = item_of(record, strict=strict)
         if isinstance(item, Refused):
             raise item.error
     except InvalidArgument as exc:
@@ -213,14 +217,14 @@ def _record_of(letter: Letter, log: Replay, log_ends: Mapping[int, int]) -> Sour
 
 
 def _superseded(
-    newest: Mapping[bytes, _Waiting], log: Replay, log_ends: Mapping[int, int], progress: Progress
+    newest: Mapping[bytes, _Waiting], log: Replay, log_ends: Mapping[int, int], progress: Progress, *, strict: bool
 ) -> Collection[bytes]:
     """The keys of letters of which the topic holds a newer state."""
     found: set[bytes] = set()
     total = sum(log_ends.values())
     for done, one in enumerate(log.read({}, log_ends if newest else {}), 1):
         waiting = newest.get(one.record.key or b"")
-        event = item_of(one.record) if waiting is not None else None
+        event = item_of(one.record, strict=strict) if waiting is not None else None
         if waiting is not None and isinstance(event, PhotoEvent) and waiting.is_superseded_by(event, one.record):
             found.add(waiting.key)
         progress("the log", done, total)

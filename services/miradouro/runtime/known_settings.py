@@ -59,6 +59,7 @@ KNOWN = frozenset(
         "KAFKA_SASL_MECHANISM",
         "KAFKA_SECURITY_PROTOCOL",
         "KAFKA_SESSION_TIMEOUT_S",
+        "KAFKA_STRICT_EVENTS",
         "KAFKA_TOPIC",
         "KAFKA_USERNAME",
         "LISTEN",

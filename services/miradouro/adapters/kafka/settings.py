@@ -30,6 +30,10 @@ class KafkaSettings(Settings):
     kafka_username: str = Field("", description="User for SASL.")
     kafka_password_file: str = Field("", description="File that holds the user's password.")
     kafka_ca_file: str = Field("", description="PEM file of the authority that signed the brokers' certificates.")
+    kafka_strict_events: bool = Field(
+        False,
+        description="Whether an event with a field that is not known becomes a dead letter, instead of being read without it.",
+    )
     kafka_pending_events: int = Field(512, ge=1, le=100_000, description="Events read and not yet stored, at most.")
     kafka_pending_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most, and of one fetch of 16 MiB more."

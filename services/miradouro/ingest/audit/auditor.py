@@ -73,10 +73,16 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
         report.waiting = sum(max(0, ends[number] - committed.get(number, 0)) for number in ends)
         log = _Log(due, _letters_since_ms(kafka))
         _read_letters(dead, kafka.kafka_topic, ledger, report, progress)
-        _read_log(_counted(topic.read({}, ends), "the log", sum(ends.values()), progress), log, ledger, report)
+        _read_log(
+            _counted(topic.read({}, ends), "the log", sum(ends.values()), progress),
+            log,
+            ledger,
+            report,
+            strict=kafka.kafka_strict_events,
+        )
         report.take_index(patiently(lambda: _read_documents(audited.client, audited.prefix, ledger, progress)))
         tail = topic.ends()
-        _read_log(topic.read(ends, tail), log, ledger, report)
+        _read_log(topic.read(ends, tail), log, ledger, report, strict=kafka.kafka_strict_events)
         ledger.add_partitions(committed, log.first_gap)
         report.repeated = ledger.repeated_letters()
         report.found_all(ledger.violations(tail))
@@ -112,7 +118,7 @@ def _read_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, prog
         ledger.add_letter(partition, offset, headers.get("miradouro-reason", ""), digest)
 
 
-def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: Report) -> None:
+def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: Report, *, strict: bool) -> None:
     for one in records:
         record = one.record
         expected = log.next_offset.get(record.partition, 0)
@@ -123,7 +129,7 @@ def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: R
         report.records += 1
         is_lettered = _check_letter(record, ledger, report)
         is_due = record.offset < log.due.get(record.partition, 0) and not is_lettered
-        item = item_of(record)
+        item = item_of(record, strict=strict)
         if isinstance(item, PhotoEvent):
             report.events += 1
             deleted = item.kind is EventKind.DELETED
