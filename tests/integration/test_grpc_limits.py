@@ -2,14 +2,23 @@
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
-from miradouro.runtime import grpc_options
+from google.protobuf.wrappers_pb2 import StringValue
+from miradouro.runtime import grpc_options, rpc_request
 from miradouro.runtime.grpc_server import MAX_CONNECTIONS, running
 from miradouro.runtime.health import MAX_PROBES, health_endpoint
+from miradouro.runtime.request_size import MAX_PLAIN_BYTES
+from miradouro.runtime.security import server_security
+from miradouro.runtime.settings import ServerSettings
+from prometheus_client import CollectorRegistry
 
+from tests.certificates import settings, token
+from tests.e2e.many_machines import eventually
 from tests.echo_service import ECHO, Echo, ask, service
 
 WITHIN_S = 20.0
@@ -77,3 +86,137 @@ def test_probes_get_in_again_after_silent_connections():
         grpc.insecure_channel(str(health.address)) as channel,
     ):
         grpc.channel_ready_future(channel).result(timeout=WITHIN_S)
+
+
+class Silence:
+    """Calls whose request never comes."""
+
+    def __init__(self, channel: grpc.Channel, method: str, secret: str = "") -> None:
+        self._channel, self._method, self._secret = channel, f"/{ECHO}/{method}", secret
+        self._over = threading.Event()
+        self.calls: list[grpc.Future] = []
+
+    def add(self, count: int) -> None:
+        make = self._channel.stream_stream(self._method)
+        metadata = (("authorization", f"Bearer {self._secret}"),) if self._secret else None
+        self.calls += [make(self._nothing(), timeout=60, metadata=metadata) for _ in range(count)]
+
+    def _nothing(self) -> Iterator[bytes]:
+        self._over.wait(60)
+        yield from ()
+
+    def end(self) -> list[grpc.StatusCode]:
+        self._over.set()
+        return [call.code() for call in self.calls]
+
+
+@contextlib.contextmanager
+def silence(channel: grpc.Channel, method: str, secret: str = "") -> Iterator[Silence]:
+    calls = Silence(channel, method, secret)
+    try:
+        yield calls
+    finally:
+        calls.end()
+
+
+@pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
+def test_a_request_that_never_comes_is_waited_for_so_long(target, method, monkeypatch):
+    monkeypatch.setattr(rpc_request, "RECEIVE_WITHIN_S", 0.2)
+    with grpc.insecure_channel(target) as channel, silence(channel, method) as silent:
+        silent.add(1)
+        assert silent.calls[0].code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert "did not arrive within 0.2 s" in silent.calls[0].details()
+
+
+def test_a_call_without_a_request_is_refused(target):
+    with grpc.insecure_channel(target) as channel:
+        for method in ("Shout", "Count"):
+            call = channel.stream_stream(f"/{ECHO}/{method}")(iter(()), timeout=WITHIN_S)
+            assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> tuple[str, str]:
+    pair = token(), token()
+    (tmp_path / "token").write_text("\n".join(pair))
+    return pair
+
+
+LIMITS = ServerSettings(max_calls_per_token=4, max_calls_per_peer=6, max_concurrent_calls=6, handler_threads=4)
+
+
+def test_calls_whose_request_never_comes_hold_nobody_up(tmp_path, secrets):
+    """Neither those of other tokens, nor those of their own."""
+    hostile, honest = secrets
+    with (
+        running([service(Echo())], settings=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
+        grpc.insecure_channel(server.target) as channel,
+        silence(channel, "Shout", hostile) as silent,
+    ):
+        silent.add(200)
+        for secret in (honest, hostile):
+            for _ in range(5):
+                assert ask(channel, "Shout", "a", metadata=(("authorization", f"Bearer {secret}"),)) == "A"
+        codes = silent.end()
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) >= 200 - LIMITS.max_calls_per_token
+
+
+def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets):
+    echo = Echo()
+    with (
+        running([service(echo)], settings=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        first, second = [(("authorization", f"Bearer {secret}"),) for secret in secrets]
+        shout = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString)
+        waiting = [shout.future(StringValue(value="wait"), timeout=60, metadata=first) for _ in range(4)]
+        try:
+            eventually("all four are in progress", lambda: len(echo.calls) == 4)
+            for method in ("Shout", "Whisper"):
+                with pytest.raises(grpc.RpcError, match="calls of this token") as caught:
+                    ask(channel, method, "A", metadata=first)
+                assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                assert dict(caught.value.trailing_metadata())["retriable"] == "true"
+            assert ask(channel, "Whisper", "A", metadata=second) == "a"
+        finally:
+            echo.go.set()
+        assert [one.result().value for one in waiting] == ["WAIT"] * 4
+        assert ask(channel, "Whisper", "A", metadata=first) == "a"
+
+
+@pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
+def test_a_request_without_a_photo_is_at_most_a_mebibyte(method):
+    echo = Echo()
+    options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    with running([service(echo)]) as server, grpc.insecure_channel(server.target, options=options) as channel:
+        make = channel.unary_stream(f"/{ECHO}/{method}", StringValue.SerializeToString, StringValue.FromString)
+        assert make(StringValue(value="a" * MAX_PLAIN_BYTES), timeout=WITHIN_S).code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert echo.calls == []
+        if method != "Count":
+            assert len(ask(channel, method, "a" * (MAX_PLAIN_BYTES - 10))) == MAX_PLAIN_BYTES - 10
+
+
+def test_requests_in_memory_are_bounded_in_all():
+    echo, registry = Echo(), CollectorRegistry()
+    limits = ServerSettings(max_message_bytes=MAX_PLAIN_BYTES, max_pending_bytes=MAX_PLAIN_BYTES)
+    options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+    with (
+        running([service(echo)], settings=limits, registry=registry) as server,
+        grpc.insecure_channel(server.target, options=options) as channel,
+    ):
+        count = channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)
+        open_stream = count(StringValue(value="1000000000" + " " * (MAX_PLAIN_BYTES // 2)), timeout=60)
+        assert next(open_stream).value == "0"
+        with pytest.raises(grpc.RpcError, match="bytes of requests are in memory"):
+            ask(channel, "Shout", "a" * (MAX_PLAIN_BYTES // 2 + 100))
+        assert ask(channel, "Shout", "a") == "A"
+        open_stream.cancel()
+        assert echo.closed.wait(WITHIN_S)
+        eventually("the memory is free again", lambda: is_answered(channel, "a" * (MAX_PLAIN_BYTES // 2 + 100)))
+
+
+def is_answered(channel: grpc.Channel, text: str) -> bool:
+    try:
+        return ask(channel, "Shout", text) == text.upper()
+    except grpc.RpcError:
+        return False

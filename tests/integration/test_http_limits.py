@@ -11,6 +11,7 @@ import pytest
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_server import KEEP_ALIVE_S, running_http
+from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import HttpSettings, ServerSettings
 from starlette.responses import PlainTextResponse
 
@@ -20,8 +21,10 @@ from tests.pictures import jpeg
 MIB = 1024 * 1024
 PHOTO = jpeg(64, 48, seed=1)
 KEYWORD = {"keyword": {"words": ["cat"]}}
-LIMITS = ServerSettings(max_message_bytes=MIB, handler_threads=2, max_concurrent_calls=2, shutdown_grace_s=20)
-TIMES = HttpSettings(http_receive_timeout_s=0.5, http_call_timeout_s=30, http_pending_bytes=MIB)
+LIMITS = ServerSettings(
+    max_message_bytes=MIB, handler_threads=2, max_concurrent_calls=2, max_pending_bytes=MIB, shutdown_grace_s=20
+)
+TIMES = HttpSettings(http_receive_timeout_s=0.5, http_call_timeout_s=30)
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +252,7 @@ def test_ipv6_loopback_is_served_under_its_own_name():
     except OSError:
         pytest.skip("this machine has no IPv6")
     with running_http(
-        lambda address: Guard(PlainTextResponse("here"), hosts=own_hosts(address)),
+        lambda address: Guard(PlainTextResponse("here"), hosts=own_hosts(address), security=ServerSecurity()),
         listen="[::1]:0",
         setting="--http",
         head_timeout_s=5,

@@ -1,21 +1,20 @@
 """The embedding service: photos or tensors in, vectors and tags out."""
 
 import asyncio
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.embedding import Tensor
-from miradouro.core.errors import BadPhoto, InvalidArgument, Overloaded
+from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.spaces import BundleDescription
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import Plan, check_count, check_tensors, plan
 from miradouro.embedding.wire import bundle_to_wire, embedding_to_wire, priority_from_wire, tensors_from_wire
+from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
 from miradouro.runtime.cpus import available_cpus
 from miradouro.v1 import embedding_service_pb2 as pb
@@ -44,7 +43,7 @@ class EmbeddingService:
     ) -> None:
         self._batcher, self._metrics, self._limits = batcher, metrics, limits
         self._pool = ThreadPoolExecutor(decode_threads or available_cpus(), thread_name_prefix="decode")
-        self._pending = _Budget(decode_pending_bytes)
+        self._pending = ByteBudget(decode_pending_bytes, "photos that wait to be decoded")
 
     @property
     def ready(self) -> bool:
@@ -118,30 +117,6 @@ class EmbeddingService:
             return exc
         self._metrics.decode_seconds.observe(time.monotonic() - started)
         return _Photo({bundle.name: decoded.tensors[bundle.geometry] for bundle in asked.bundles}, decoded.width, decoded.height)
-
-
-class _Budget:
-    """Bytes of encoded photos that may be in memory at a time."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit, self._taken = limit_bytes, 0
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Raises Overloaded when `size` bytes are not free now."""
-        with self._lock:
-            if self._taken + size > self._limit:
-                raise Overloaded(
-                    f"{self._taken:,} bytes of photos wait to be decoded, {size:,} more pass the limit of {self._limit:,}; "
-                    "ask again after a pause"
-                )
-            self._taken += size
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._taken -= size
 
 
 def _refusal(error: BadPhoto) -> pb.EmbedResult:

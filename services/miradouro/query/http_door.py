@@ -24,13 +24,17 @@ from miradouro.query.page_files import StaticFile, static_files
 from miradouro.query.pictures import DEFAULT_SIZE, SIZES, Picture, Pictures, thumbnail_mark
 from miradouro.query.service import SearchService
 from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
+from miradouro.runtime.call_limits import CallLimits, TooSlow
 from miradouro.runtime.call_pool import CallPool
-from miradouro.runtime.http_body import BodyReader, Refusal, TooLarge, TooSlow
+from miradouro.runtime.http_body import BodyReader, Refusal, TooLarge
 from miradouro.runtime.http_errors import error_response, response_of
 from miradouro.runtime.http_guard import Guard, own_hosts
+from miradouro.runtime.http_limits import Limited
 from miradouro.runtime.http_server import RunningHttp, running_http
 from miradouro.runtime.metrics import HttpMetrics
+from miradouro.runtime.request_size import MAX_PLAIN_BYTES
 from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
@@ -40,6 +44,7 @@ from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, Stat
 PICTURE_THREADS = 2  # beside the threads of questions: a page of thumbnails never stands in their way
 MAX_PICTURES = 256  # that wait or are made
 _JSON = "application/json"
+_ANY_ROUTE = "any"  # of requests that are refused before their path is read
 _IN_THE_PATH = ("collection", "photo_id")
 
 Answer = Response | Refusal
@@ -126,9 +131,10 @@ class _Door:
             threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
         )
         self._views = CallPool(threads=PICTURE_THREADS, max_calls=MAX_PICTURES, gauge=metrics.active.labels("pictures"))
-        self._bodies = BodyReader(
-            max_bytes=server.max_message_bytes, timeout_s=http.http_receive_timeout_s, pending_bytes=http.http_pending_bytes
-        )
+        self._limits = CallLimits(per_token=server.max_calls_per_token, per_peer=server.max_calls_per_peer)
+        self._max_photo_bytes = server.max_message_bytes
+        budget = ByteBudget(max(server.max_pending_bytes, server.max_message_bytes), "requests")
+        self._bodies = BodyReader(timeout_s=http.http_receive_timeout_s, budget=budget)
 
     def close(self) -> None:
         self._questions.close()
@@ -139,7 +145,8 @@ class _Door:
         application = Starlette(routes=self.routes(), exception_handlers={HTTPException: _no_such_route})
         application.router.redirect_slashes = False
         hosts = own_hosts(address, self._names, scheme=self._scheme)
-        return Guard(application, hosts=hosts, security=self._security, refused=self._metrics.refused.inc)
+        limited = Limited(application, limits=self._limits, refused=self._metrics.requests.labels(_ANY_ROUTE, "503").inc)
+        return Guard(limited, hosts=hosts, security=self._security, refused=self._metrics.refused.inc)
 
     def routes(self) -> list[Route]:
         return [
@@ -168,14 +175,13 @@ class _Door:
     async def search(self, request: Request) -> Response:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
             return error_response("INVALID_ARGUMENT", f"Content-Type: send {_JSON}", code=415)
-        async with self._bodies.read(request) as body:
+        async with self._bodies.read(request, max_bytes=MAX_PLAIN_BYTES) as body:
             return await self._json(request, lambda call: self._search.Search(from_json(SearchRequest, body), call))
 
     async def search_by_photo(self, request: Request) -> Response:
         question = from_parameters(SearchRequest, request.query_params.multi_items())
-        async with self._bodies.read(request) as body:
-            question.photo.data = body
-            return await self._json(request, lambda call: self._search.Search(question, call))
+        async with self._bodies.read(request, max_bytes=self._max_photo_bytes) as body:
+            return await self._json(request, lambda call: self._search.Search(_with_photo(question, body), call))
 
     async def photo(self, request: Request) -> Response:
         question = from_parameters(GetPhotoRequest, request.query_params.multi_items(), but=_IN_THE_PATH)
@@ -227,11 +233,16 @@ class _Door:
 
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await pool.run(in_time)
+                return await pool.run(in_time, request.scope["place"])
         except TimeoutError as exc:
             raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again, or for less") from exc
         finally:
             call.cancelled.set()
+
+
+def _with_photo(question: SearchRequest, photo: bytes) -> SearchRequest:
+    question.photo.data = photo
+    return question
 
 
 async def _answer(endpoint: Endpoint, request: Request) -> tuple[Answer, int]:

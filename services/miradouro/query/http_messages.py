@@ -20,17 +20,28 @@ _WIDE = {  # numbers of 64 bits are strings in JSON
     FieldDescriptor.TYPE_SINT64,
     FieldDescriptor.TYPE_UINT64,
 }
+MAX_JSON_PARTS = 16_384
+_SEPARATORS = (b",", b":", b"[", b"{")
+_SHOWN_CHARS = 300
 _BOOLEANS = {"true": True, "false": False}
 
 
 def from_json(kind: type[M], data: bytes) -> M:
-    """The message that a JSON document says. Raises InvalidArgument."""
+    """The message that a JSON document says, of at most MAX_JSON_PARTS values. Raises InvalidArgument."""
+    if sum(map(data.count, _SEPARATORS)) > MAX_JSON_PARTS:  # 31 MB of [], took 10 s to parse
+        raise InvalidArgument("body", f"more than {MAX_JSON_PARTS:,} values; ask with fewer")
     if data.lstrip()[:1] != b"{":  # the parser would take [], 0 and null for an empty message
         raise InvalidArgument("body", f"it is no JSON object; send that of a {kind.DESCRIPTOR.name}")
     try:
         return json_format.Parse(data, kind())
     except (json_format.ParseError, UnicodeDecodeError, RecursionError) as exc:
-        raise InvalidArgument("body", f"it is not the JSON of a {kind.DESCRIPTOR.name}: {exc}") from exc
+        raise InvalidArgument("body", f"it is not the JSON of a {kind.DESCRIPTOR.name}: {_brief(exc)}") from exc
+
+
+def _brief(error: Exception) -> str:
+    """The parser's words, which may hold a whole value."""
+    text = str(error)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def from_parameters(kind: type[M], parameters: Iterable[tuple[str, str]], *, but: Iterable[str] = ()) -> M:
@@ -54,7 +65,7 @@ def from_parameters(kind: type[M], parameters: Iterable[tuple[str, str]], *, but
     try:
         return json_format.ParseDict(said, kind())
     except (json_format.ParseError, RecursionError) as exc:
-        raise InvalidArgument("query", f"the parameters are not those of a {kind.DESCRIPTOR.name}: {exc}") from exc
+        raise InvalidArgument("query", f"the parameters are not those of a {kind.DESCRIPTOR.name}: {_brief(exc)}") from exc
 
 
 def parameter_fields(kind: type[Message], *, but: Iterable[str] = ()) -> list[FieldDescriptor]:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition
-from miradouro.core.page import read_page, sign_page
+from miradouro.core.page import Page, read_page, sign_page
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex
 from miradouro.query import wire
@@ -61,8 +61,7 @@ class SearchService:
         """Finds photos. Raises InvalidArgument, NotFound, FailedPrecondition, and what the embedder raises."""
         started = time.perf_counter()
         with self._metrics.stage("read"):
-            asked = wire.question_bytes(request)
-            question = wire.question_from(request, read_page=lambda token: read_page(token, question=asked, key=self._page_key))
+            question = wire.question_from(request, read_page=lambda token: self._page(token, request))
         found = answer(
             question,
             embedder=self._embedder,
@@ -75,11 +74,16 @@ class SearchService:
             stage=self._metrics.stage,
         )
         with self._metrics.stage("answer"):
-            token = "" if found.next_page is None else sign_page(found.next_page, question=asked, key=self._page_key)
+            token = ""
+            if found.next_page is not None:
+                token = sign_page(found.next_page, question=wire.question_bytes(request), key=self._page_key)
             took_s = time.perf_counter() - started
             response = wire.response_of(found, took_ms=took_s * 1_000, next_page_token=token)
         self._metrics.question_seconds.labels(request.WhichOneof("query") or "list").observe(took_s)
         return response
+
+    def _page(self, token: str, request: SearchRequest) -> Page:
+        return read_page(token, question=wire.question_bytes(request), key=self._page_key) if token else 0
 
     def GetPhoto(self, request: GetPhotoRequest, call: Call) -> GetPhotoResponse:
         """What is stored about one photo. Raises InvalidArgument, NotFound."""

@@ -59,6 +59,7 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
     """
     collection = collection_from(request.collection)
     sought = _sought(request)
+    conditions = conditions_from(request)  # before the page token, whose check reads the whole question
     limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidArgument("limit", f"{limit:,}; allowed: 1 to {MAX_LIMIT:,}")
@@ -80,7 +81,7 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
     return Question(
         collection=collection,
         sought=sought,
-        conditions=conditions_from(request),
+        conditions=conditions,
         space=request.space,
         limit=limit,
         page=page,

@@ -10,6 +10,7 @@ from typing import TypeVar
 from prometheus_client import Gauge
 
 from miradouro.core.errors import Overloaded, Unavailable
+from miradouro.runtime.call_limits import Place
 
 T = TypeVar("T")
 
@@ -66,10 +67,16 @@ class CallPool:
             )
             return failed
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """What `work` gives, run in a thread as a call of its own. Raises what it raises, Unavailable and Overloaded."""
+    async def run(self, work: Callable[[], T], place: Place) -> T:
+        """The result of `work`, run in a thread as the call at `place`. Raises what it raises, Unavailable and Overloaded."""
         self.admit()
+        place.hold()
+
+        def end(_: Future[T]) -> None:
+            self.release()
+            place.release()
+
         future = self.submit(work)
         # Released when the thread is done, not when the caller gives up: work that nobody awaits still takes a thread.
-        future.add_done_callback(lambda _: self.release())
+        future.add_done_callback(end)
         return await asyncio.wrap_future(future)

@@ -39,6 +39,7 @@ NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled a
 _ENDLESS_S = 24 * 3_600.0
 MAX_CONNECTIONS = 256  # a client needs one; a process may have no more than 1,024 files open, and HTTP needs its share
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
+WAITING_CALLS = 1_024  # room for calls whose request has not come yet: each peer and token has few of them
 MAX_CHECKS, MAX_WATCHERS = HEALTH_CALLS // 2, HEALTH_CALLS // 4
 
 _log = structlog.get_logger()
@@ -217,16 +218,11 @@ async def _start(
     health: Health,
 ) -> RunningServer:
     metrics = RpcMetrics(registry)
-    dispatcher = Dispatcher(
-        handler_threads=settings.handler_threads,
-        max_concurrent_calls=settings.max_concurrent_calls,
-        metrics=metrics,
-        security=security,
-    )
+    dispatcher = Dispatcher(settings=settings, metrics=metrics, security=security)
     server = grpc.aio.server(
         options=_options(settings),
         interceptors=[TokenInterceptor(security, metrics.refused)],
-        maximum_concurrent_rpcs=settings.max_concurrent_calls + HEALTH_CALLS,
+        maximum_concurrent_rpcs=settings.max_concurrent_calls + HEALTH_CALLS + WAITING_CALLS,
     )
     for service in services:
         methods = {method.name: dispatcher.method_handler(method, service.handlers) for method in service.descriptor.methods}

@@ -8,7 +8,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Overloaded, Unavailable
+from miradouro.core.errors import InvalidArgument, Unavailable
+from miradouro.runtime.byte_budget import ByteBudget
+from miradouro.runtime.call_limits import Place
 
 LINGER_S = 2.0  # for a sender that does not look at answers before it has sent everything
 
@@ -17,55 +19,43 @@ class TooLarge(InvalidArgument):
     """The body passes the limit; it has not been read."""
 
 
-class TooSlow(DeadlineExceeded):
-    """The body did not arrive in time; the rest of it has not been read."""
-
-
 class BodyReader:
-    """Reads bodies of at most `max_bytes` within `timeout_s` seconds, all of them together at most `pending_bytes`.
+    """Reads bodies within `timeout_s` seconds, all of them together within `budget`. Used on the event loop only."""
 
-    Used on the event loop only.
-    """
-
-    def __init__(self, *, max_bytes: int, timeout_s: float, pending_bytes: int) -> None:
-        self._max_bytes, self._timeout_s, self._free = max_bytes, timeout_s, max(pending_bytes, max_bytes)
+    def __init__(self, *, timeout_s: float, budget: ByteBudget) -> None:
+        self._timeout_s, self._budget = timeout_s, budget
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The body, which counts against the limit of all until the block ends.
+    async def read(self, request: Request, *, max_bytes: int) -> AsyncIterator[bytes]:
+        """The body of a request at a Place, of at most `max_bytes`; it counts against the budget until the block ends.
 
-        Raises TooLarge, as early as its length is told, TooSlow, Overloaded and Unavailable (the sender hung up).
+        Raises TooLarge, as early as its length is known, TooSlow, Overloaded and Unavailable (the sender hung up).
         """
-        told = request.headers.get("content-length", "")
-        self._check(int(told) if told.isascii() and told.isdigit() else 0)
+        place: Place = request.scope["place"]
+        length = request.headers.get("content-length", "")
+        _check(int(length) if length.isascii() and length.isdigit() else 0, max_bytes)
         held = 0
         try:
             chunks: list[bytes] = []
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with place.receiving(self._timeout_s):
                     async for chunk in request.stream():
-                        self._check(held + len(chunk))
-                        self._take(len(chunk))
+                        _check(held + len(chunk), max_bytes)
+                        self._budget.take(len(chunk))
                         held += len(chunk)
                         chunks.append(chunk)
-            except TimeoutError as exc:
-                raise TooSlow(f"the body did not arrive within {self._timeout_s:g} s; send it faster") from exc
             except ClientDisconnect as exc:
                 raise Unavailable("the sender hung up before the end of the body") from exc
             body = b"".join(chunks)
             chunks.clear()
             yield body
         finally:
-            self._free += held
+            self._budget.give(held)
 
-    def _check(self, size: int) -> None:
-        if size > self._max_bytes:
-            raise TooLarge("body", f"it has {size:,} bytes or more; allowed: {self._max_bytes:,}")
 
-    def _take(self, size: int) -> None:
-        if size > self._free:
-            raise Overloaded("other requests' bodies fill the memory set aside for them; ask again after a pause")
-        self._free -= size
+def _check(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge("body", f"it has {size:,} bytes or more; allowed: {max_bytes:,}")
 
 
 class Refusal:

@@ -21,13 +21,19 @@ from google.protobuf.message_factory import GetMessageClass
 
 from miradouro.core.errors import InvalidArgument, MiradouroError, Unauthenticated
 from miradouro.runtime.addresses import peer_host
+from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import NOBODY, Call, Caller
+from miradouro.runtime.call_limits import CallLimits, Place
 from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.grpc_guard import MESSAGE, caller_of
 from miradouro.runtime.metrics import RpcMetrics
+from miradouro.runtime.request_size import check_request_size
+from miradouro.runtime.rpc_request import RequestReader
 from miradouro.runtime.security import ServerSecurity
+from miradouro.runtime.settings import ServerSettings
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 
+MAX_PARSED_ON_LOOP = 64 * 1024  # bytes of a request; that takes less than handing it to a thread
 STATUS_CODES = {code.name: code for code in grpc.StatusCode}  # MiradouroError.status → code: the same name
 HTTP_CODES = {  # MiradouroError.status → the code of an answer over HTTP
     "INVALID_ARGUMENT": 400,
@@ -47,14 +53,16 @@ _END: Any = object()
 
 
 class Dispatcher:
-    """Runs the handlers of one server: at most `max_concurrent_calls` at a time, blocking ones in `handler_threads` threads.
+    """Runs the handlers of one server within the limits of `settings`, blocking ones in `handler_threads` threads.
 
     Calls that `security` refuses are UNAUTHENTICATED.
     """
 
-    def __init__(self, *, handler_threads: int, max_concurrent_calls: int, metrics: RpcMetrics, security: ServerSecurity) -> None:
+    def __init__(self, *, settings: ServerSettings, metrics: RpcMetrics, security: ServerSecurity) -> None:
         self._metrics, self._security = metrics, security
-        self._calls = CallPool(threads=handler_threads, max_calls=max_concurrent_calls, gauge=metrics.active)
+        self._calls = CallPool(threads=settings.handler_threads, max_calls=settings.max_concurrent_calls, gauge=metrics.active)
+        self._limits = CallLimits(per_token=settings.max_calls_per_token, per_peer=settings.max_calls_per_peer)
+        self._requests = RequestReader(ByteBudget(max(settings.max_pending_bytes, settings.max_message_bytes), "requests"))
 
     @property
     def active(self) -> int:
@@ -79,24 +87,25 @@ class Dispatcher:
         request_class = GetMessageClass(method.input_type)
         response_class = GetMessageClass(method.output_type)
 
-        async def unary(data: bytes, context: Context) -> Message:
-            async with self._call(method, context) as call:
+        # Both take a stream of one request, which is the same to a client: grpc waits for a single one for ever.
+        async def unary(requests: AsyncIterator[bytes], context: Context) -> Message:
+            async with self._call(method, context) as (call, place), self._requests.read(requests, place) as data:
                 if inspect.iscoroutinefunction(handler):
-                    response: Message = await self._awaited(handler, _parse(request_class, data), call)
+                    response: Message = await self._awaited(handler, request_class, data, call)
                 else:
-                    response = await self._calls.run(lambda: _run(handler, request_class, data, call))
+                    response = await self._calls.run(lambda: _run(handler, request_class, data, call), place)
             return response
 
-        async def stream(data: bytes, context: Context) -> None:
-            async with self._call(method, context) as call:
-                await self._streamed(handler, request_class, data, call, context)
+        async def stream(requests: AsyncIterator[bytes], context: Context) -> None:
+            async with self._call(method, context) as (call, place), self._requests.read(requests, place) as data:
+                await self._streamed(handler, request_class, data, call, place, context)
 
         if method.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(stream, response_serializer=response_class.SerializeToString)
-        return grpc.unary_unary_rpc_method_handler(unary, response_serializer=response_class.SerializeToString)
+            return grpc.stream_stream_rpc_method_handler(stream, response_serializer=response_class.SerializeToString)
+        return grpc.stream_unary_rpc_method_handler(unary, response_serializer=response_class.SerializeToString)
 
     @asynccontextmanager
-    async def _call(self, method: MethodDescriptor, context: Context) -> AsyncIterator[Call]:
+    async def _call(self, method: MethodDescriptor, context: Context) -> AsyncIterator[tuple[Call, Place]]:
         started = time.monotonic()
         remaining = context.time_remaining()
         caller = caller_of(context.invocation_metadata(), peer=peer_host(context.peer()), security=self._security)
@@ -108,7 +117,9 @@ class Dispatcher:
         try:
             with traced(trace.child() if trace else new_trace()):
                 _check_admitted(caller)
-                yield call
+                place = self._limits.enter(call.caller)
+                context.add_done_callback(_releaser(place))  # called when the answer is sent
+                yield call, place
                 _log.debug(
                     "answered", service=service, method=method.name, took_ms=round(1_000 * (time.monotonic() - started), 3)
                 )
@@ -128,17 +139,22 @@ class Dispatcher:
             self._metrics.calls.labels(service, method.name, status).inc()
             self._metrics.seconds.labels(service, method.name).observe(time.monotonic() - started)
 
-    async def _awaited(self, handler: Callable[..., Any], request: Message, call: Call) -> Any:
+    async def _awaited(self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
         self._calls.admit()
         try:
+            if len(data) > MAX_PARSED_ON_LOOP:
+                request = await asyncio.wrap_future(self._calls.submit(lambda: _parse(request_class, data)))
+            else:
+                request = _parse(request_class, data)
             return await handler(request, call)
         finally:
             self._calls.release()
 
     async def _streamed(
-        self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call, context: Context
+        self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call, place: Place, context: Context
     ) -> None:
         self._calls.admit()
+        place.hold()
         responses: list[Iterator[Message]] = []
         future: Future[Any] = self._calls.submit(lambda: responses.append(iter(_run(handler, request_class, data, call))))
         try:
@@ -153,14 +169,22 @@ class Dispatcher:
             call.cancelled.set()
             # The iterator may still be in a pull that the caller gave up: it is closed after it, and in a thread.
             future.add_done_callback(
-                lambda _: self._calls.submit(lambda: _close(responses)).add_done_callback(lambda _: self._calls.release())
+                lambda _: self._calls.submit(lambda: _close(responses)).add_done_callback(lambda _: self._end(place))
             )
+
+    def _end(self, place: Place) -> None:
+        self._calls.release()
+        place.release()
 
 
 def _check_admitted(caller: Caller | None) -> None:
     """The interceptor admitted the call; its token may have been removed from the file since. Raises Unauthenticated."""
     if caller is None:
         raise Unauthenticated(MESSAGE)
+
+
+def _releaser(place: Place) -> Any:  # the stubs name its type privately
+    return lambda _: place.release()
 
 
 def _run(handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
@@ -176,6 +200,7 @@ def _close(responses: list[Iterator[Message]]) -> None:
 
 
 def _parse(request_class: type[Message], data: bytes) -> Message:
+    check_request_size(request_class.DESCRIPTOR, data)
     try:
         return request_class.FromString(data)
     except DecodeError as exc:

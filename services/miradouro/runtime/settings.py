@@ -32,6 +32,17 @@ class ServerSettings(Settings):
         le=10_000,
         description="Calls that one server works on at a time; more are answered RESOURCE_EXHAUSTED at once.",
     )
+    max_calls_per_token: int = Field(
+        32, ge=1, le=10_000, description="Of these, calls with one token; raise it where many people or services share one."
+    )
+    max_calls_per_peer: int = Field(
+        64, ge=1, le=10_000, description="Of these, calls from one IP address; raise it behind a proxy, which is one for all."
+    )
+    max_pending_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of requests that one server holds at a time, in all; more is RESOURCE_EXHAUSTED, over HTTP 503.",
+    )
     max_message_bytes: int = Field(
         33 * 1024 * 1024,
         ge=64 * 1024,
@@ -66,13 +77,10 @@ class HttpSettings(Settings):
         "needed beyond this machine.",
     )
     http_receive_timeout_s: float = Field(
-        30.0, gt=0, le=3_600, description="Seconds within which the head of a request must arrive, and again its body."
+        30.0, gt=0, le=3_600, description="Seconds within which the body of a request must arrive; its head has 5 s at most."
     )
     http_call_timeout_s: float = Field(
         60.0, gt=0, le=3_600, description="Seconds that a request over HTTP may take to be answered."
-    )
-    http_pending_bytes: int = Field(
-        256 * 1024 * 1024, ge=1024 * 1024, description="Bytes of bodies held at a time, in all; more is answered 503."
     )
 
     @property

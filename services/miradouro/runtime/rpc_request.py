@@ -1,0 +1,30 @@
+"""The one request of a call over gRPC: read within a deadline, and counted while it is in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from miradouro.core.errors import InvalidArgument
+from miradouro.runtime.byte_budget import ByteBudget
+from miradouro.runtime.call_limits import Place
+
+RECEIVE_WITHIN_S = 10.0  # 33 MiB at 30 Mbit/s
+
+
+class RequestReader:
+    """Reads requests, all of them together within `budget`."""
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
+
+    @asynccontextmanager
+    async def read(self, requests: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
+        """The serialized request, which counts against the budget until the block ends; what follows it is not read.
+
+        Raises TooSlow, Overloaded and InvalidArgument (none was sent).
+        """
+        async with place.receiving(RECEIVE_WITHIN_S):
+            data = await anext(requests, None)
+        if data is None:
+            raise InvalidArgument("request", "the call ends without one")
+        with self._budget.taken(len(data)):
+            yield data
