@@ -221,11 +221,13 @@ TARGETS: dict[str, Target] = {
     "pixels": Target(pixels, refusals=(BadPhoto,), mebibytes=96),
     "metadata": Target(metadata, refusals=()),
     "page_token": Target(page_token),
+    "failure_token": Target(failure_token),
     "filter_text": Target(filter_text),
     "filter_message": Target(filter_message, refusals=(InvalidArgument, DecodeError)),
     "words": Target(words),
     "question_json": Target(question_json),
     "question_message": Target(question_message, refusals=(InvalidArgument, DecodeError)),
     "question_parameters": Target(question_parameters),
+    "sidecar": Target(sidecar),
     "weights": Target(weights, refusals=(BadBundle,)),
 }
