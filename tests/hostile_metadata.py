@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Callable
 
-from tests.metadata_blocks import ASCII, BYTE, PLAIN, RATIONAL, UNDEFINED, iim, photoshop, tiff, with_segments, xmp
+from tests.metadata_blocks import ASCII, BYTE, PLAIN, RATIONAL, UNDEFINED, iim, photoshop, png_chunk, tiff, with_segments, xmp
 from tests.pictures import blocks, encode
 
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
@@ -60,15 +60,15 @@ def hostile_photos(size: int) -> dict[str, Callable[[], bytes]]:
         "xmp: blanks": lambda: _webp(b"XMP ", b" " * size),
         # PNG
         "png: empty chunks": lambda: _png(bytes(4) + b"juNk" + bytes(4), size),
-        "png: EXIF chunks": lambda: _png(_chunk(b"eXIf", b"II*\0" + bytes(2**20)), size),
-        "png: texts": lambda: _png(_chunk(b"tEXt", b"Comment\0" + b"word " * 100_000), size),
-        "png: keywords without end": lambda: _png(_chunk(b"tEXt", b"k" * 1_000), size),
-        "png: swelling texts": lambda: _png(_chunk(b"zTXt", b"Comment\0\0" + _swelling()), size),
+        "png: EXIF chunks": lambda: _png(png_chunk(b"eXIf", b"II*\0" + bytes(2**20)), size),
+        "png: texts": lambda: _png(png_chunk(b"tEXt", b"Comment\0" + b"word " * 100_000), size),
+        "png: keywords without end": lambda: _png(png_chunk(b"tEXt", b"k" * 1_000), size),
+        "png: swelling texts": lambda: _png(png_chunk(b"zTXt", b"Comment\0\0" + _swelling()), size),
         "png: swelling profiles": lambda: _png(
             b"".join(_profile(name) for name in (b"exif", b"EXIF", b"app1", b"iptc", b"8bim", b"xmp", b"icc")), size
         ),
-        "png: swelling packet": lambda: _png(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + _swelling(b"<a>")), size),
-        "png: digits": lambda: _png(_chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 9\n" + b"4949\n" * (size // 5)), 0),
+        "png: swelling packet": lambda: _png(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + _swelling(b"<a>")), size),
+        "png: digits": lambda: _png(png_chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 9\n" + b"4949\n" * (size // 5)), 0),
         # WebP and HEIF
         "webp: empty chunks": lambda: _riff(_WEBP[12:] + (b"junk" + bytes(4)) * (size // 8)),
         "heif: boxes": lambda: _heif_head() + (struct.pack(">I", 8) + b"free") * (size // 8),
@@ -139,10 +139,6 @@ def _xmp_title(text: bytes) -> bytes:
     return _webp(b"XMP ", xmp({"x-default": "tram"}).replace(b"tram", text))
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def _png(part: bytes, size: int) -> bytes:
     return _PNG[:33] + part * max(1, size // len(part)) + _PNG[33:]
 
@@ -152,7 +148,7 @@ def _swelling(text: bytes = b"word") -> bytes:
 
 
 def _profile(name: bytes) -> bytes:
-    return _chunk(
+    return png_chunk(
         b"zTXt",
         b"Raw profile type " + name + b"\0\0" + zlib.compress(b"\n" + name + b"\n 10000000\n" + b"49492a00\n" * 2_000_000),
     )

@@ -1,6 +1,7 @@
 """Metadata written byte by byte, for tests of what is read from it."""
 
 import struct
+import zlib
 from xml.sax.saxutils import escape, quoteattr
 
 from miradouro.core.metadata import PhotoMetadata, read_metadata
@@ -8,9 +9,21 @@ from miradouro.core.metadata import PhotoMetadata, read_metadata
 from tests.pictures import jpeg
 
 PLAIN = jpeg(32, 24)
+NAMESPACES = {
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "lr": "http://ns.adobe.com/lightroom/1.0/",
+    "digiKam": "http://www.digikam.org/ns/1.0/",
+    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+}
 
-ASCII, SHORT, LONG, RATIONAL, UNDEFINED, BYTE = 2, 3, 4, 5, 7, 1
-SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1}
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SLONG = 1, 2, 3, 4, 5, 7, 9
+SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1, SLONG: 4}
+CODES = {BYTE: "B", SHORT: "H", LONG: "I", SLONG: "i"}
 UTF8_MARKER = (1, 90, b"\x1b%G")
 
 
@@ -19,19 +32,19 @@ def rationals(order: str, *pairs: tuple[int, int]) -> bytes:
     return struct.pack(f"{order}{2 * len(pairs)}I", *(number for pair in pairs for number in pair))
 
 
-def tiff(order: str = "<", main=None, exif=None, gps=None) -> bytes:
-    """A TIFF structure with up to three directories: tag → (type, bytes)."""
+def tiff(order: str = "<", main=None, exif=None, gps=None, pointer_type: int = LONG) -> bytes:
+    """A TIFF structure with up to three directories: tag → (type, bytes). Pointers between them are of `pointer_type`."""
     directories = {None: dict(main or {}), 0x8769: exif, 0x8825: gps}
     for pointer in (0x8769, 0x8825):
         if directories[pointer] is not None:
-            directories[None][pointer] = (LONG, bytes(4))
+            directories[None][pointer] = (pointer_type, bytes(SIZES[pointer_type]))
     out = bytearray((b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8))
     pointers = {}
     for pointer, directory in directories.items():
         if directory is None:
             continue
         if pointer is not None:
-            struct.pack_into(f"{order}I", out, pointers[pointer], len(out))
+            struct.pack_into(f"{order}{CODES[pointer_type]}", out, pointers[pointer], len(out))
         at, values = len(out), len(out) + 2 + 12 * len(directory) + 4
         out += bytes(values - at)
         struct.pack_into(f"{order}H", out, at, len(directory))
@@ -84,6 +97,31 @@ def xmp(title=None, description=None, subject=(), *, before: str = "") -> bytes:
 <dc:creator><rdf:Seq><rdf:li>Somebody Else</rdf:li></rdf:Seq></dc:creator>
 {alternatives("title", title)}{alternatives("description", description)}<dc:subject><rdf:Bag>{keywords}</rdf:Bag></dc:subject>
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+def packet(properties: str, *, attributes: str = "", before: str = "") -> bytes:
+    """An XMP packet with these properties, and these attributes of their description, under the customary prefixes."""
+    names = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
+    return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{before}<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""{names} {attributes}>
+{properties}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG: its length, kind, content and checksum."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """`png` with these chunks, kind and content, right after its header."""
+    return png[:33] + b"".join(png_chunk(kind, body) for kind, body in chunks) + png[33:]
+
+
+def raw_profile(name: bytes, body: bytes) -> bytes:
+    """A profile as ImageMagick and others put it into a text: its name, its length, hexadecimal digits in lines of 72."""
+    digits = body.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    return b"\n" + name + f"\n{len(body):8}\n{lines}\n".encode()
 
 
 def said_by_exif(order="<", **directories) -> PhotoMetadata:

@@ -97,14 +97,14 @@ def _turned() -> Image.Exif:
 
 def test_it_reads_metadata_as_core_does(open_reader: Open) -> None:
     exif = Image.Exif()
-    exif[0x010F], exif[0x0110], exif[0x010E] = "Leitz", "M3", 'O elétrico 28 <&> \\ "'
+    exif[0x4746], exif[0x010F], exif[0x0110], exif[0x010E] = 4, "Leitz", "M3", 'O elétrico 28 <&> \\ "'
     exif.get_ifd(0x8769)[0x9003] = "2024:05:01 18:30:00"
     exif.get_ifd(0x8769)[0x9011] = "+01:00"
     exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 42.0, 0.0), 3: "W", 4: (9.0, 8.0, 0.0)})
     data = encode(Image.new("RGB", (64, 48)), "JPEG", exif=exif)
     found = open_reader(size=1).reader.metadata(data)
     assert found == read_metadata(data)
-    assert (found.camera, found.place is None, found.taken_at is None) == ("Leitz M3", False, False)
+    assert (found.camera, found.place is None, found.taken_from, found.rating) == ("Leitz M3", False, "exif", 4)
     assert open_reader(size=1).reader.metadata(b"no photo") == read_metadata(b"no photo")
 
 

@@ -22,8 +22,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = ("title", "caption", "tags", "camera", "place", "taken_at", "unread")
-NOTHING = {"title": "", "caption": "", "tags": [], "camera": "", "place": None, "taken_at": None, "unread": []}
+FIELDS = ("title", "caption", "tags", "camera", "place", "taken_at", "taken_from", "rating", "unread")
+NOTHING = {"title": "", "caption": "", "tags": [], "camera": "", "place": None, "rating": None, "unread": []}
+NOTHING |= {"taken_at": None, "taken_from": ""}
 
 
 def received(sent: bytes, most_bytes: int = 100) -> object:
@@ -78,7 +79,16 @@ def test_metadata_are_cut_once_more() -> None:
 )
 def test_a_time_that_is_none_is_refused(wrong: object) -> None:
     with pytest.raises(BadFrame):
-        metadata_job(b"").read({**NOTHING, "taken_at": wrong}, b"")
+        metadata_job(b"").read({**NOTHING, "taken_at": wrong, "taken_from": "exif"}, b"")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"taken_from": "exif"}, {"taken_from": "rumour"}, {"taken_from": []}, {"rating": 0}, {"rating": 6}, {"rating": "5"}],
+)
+def test_a_source_or_rating_that_is_none_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(BadFrame):
+        metadata_job(b"").read({**NOTHING, **wrong}, b"")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The file completes the event, and the event wins."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from miradouro.adapters.photo_store import FileStore
@@ -17,7 +18,7 @@ from miradouro.processors.plugin import Context
 from miradouro.processors.tag import TagOptions, TagPhoto
 from structlog.testing import capture_logs
 
-from tests.metadata_blocks import ASCII, iim, photoshop, rationals, tiff, with_segments
+from tests.metadata_blocks import ASCII, SHORT, iim, photoshop, rationals, tiff, with_segments
 from tests.pictures import jpeg
 
 # These steps ask no embedder; the store keeps no inline photos.
@@ -27,6 +28,11 @@ EXIF = tiff(main={0x0110: (ASCII, b"Leica Q3\0")}, exif={0x9003: (ASCII, b"2024:
 PRESS = iim((2, 5, b"Tram"), (2, 120, b"A tram on a hill"), (2, 25, b"tram"), (2, 25, b"Lisboa"))
 PHOTO = with_segments(jpeg(32, 24), (0xE1, b"Exif\0\0" + EXIF), (0xED, photoshop(PRESS)))
 BARE = PhotoEvent("e", EventKind.UPLOADED, "photos", "p", 1, data=PHOTO)
+
+
+def completed(event):
+    """The event of a photo that has only been fetched, completed by its file."""
+    return Exif(ExifOptions(), CONTEXT)(Draft(event, (), data=event.data)).event
 
 
 def stored(event, options=None):
@@ -52,7 +58,7 @@ def test_what_the_event_leaves_open_comes_from_the_file():
         ("tram", 1.0, TagKind.USER),
         ("Lisboa", 1.0, TagKind.USER),
     ]
-    assert document.attributes == {"camera": "Leica Q3"}
+    assert document.attributes == {"camera": "Leica Q3", "taken_from": "exif"}
     assert document.place == Place(38, -9)
     assert document.taken_at.utc_offset_minutes is None
     assert document.taken_at.instant.isoformat() == "2024-05-01T18:30:15+00:00"
@@ -80,8 +86,38 @@ def test_words_and_places_can_be_left_out():
     document = stored(BARE, ExifOptions(texts=False, place=False))
 
     assert (document.title, document.caption, document.tags, document.place) == ("", "", (), None)
-    assert document.attributes == {"camera": "Leica Q3"}
+    assert document.attributes == {"camera": "Leica Q3", "taken_from": "exif"}
     assert document.taken_at is not None
+
+
+@pytest.mark.parametrize(
+    ("photo_id", "uri", "expected"),
+    [
+        ("2019/IMG_20190102_101112.jpg", "", "2019-01-02T10:11:12+00:00"),
+        ("p", "https://store.example/a/IMG%5F20190102_101112.jpg?w=20200101_000000", "2019-01-02T10:11:12+00:00"),
+        ("IMG-20190102-WA0001.jpg", "https://store.example/4711", "2019-01-02T00:00:00+00:00"),
+        ("IMG-20190102-WA0001.jpg", "http://[no-address/4711", "2019-01-02T00:00:00+00:00"),
+    ],
+)
+def test_the_name_of_the_file_is_the_last_to_say_the_time(photo_id, uri, expected):
+    without = completed(replace(BARE, photo_id=photo_id, uri=uri, data=jpeg(32, 24)))
+    within = completed(replace(BARE, photo_id=photo_id, uri=uri))
+
+    assert (without.taken_at.instant.isoformat(), without.attributes) == (expected, {"taken_from": "file-name"})
+    assert within.taken_at.instant.year == 2024
+
+
+def test_the_time_of_the_event_comes_from_no_file():
+    taken_at = TakenAt(datetime(1999, 1, 1, tzinfo=UTC), None)
+
+    assert "taken_from" not in completed(replace(BARE, taken_at=taken_at)).attributes
+
+
+def test_stars_become_an_attribute_unless_the_event_has_it():
+    rated = with_segments(jpeg(32, 24), (0xE1, b"Exif\0\0" + tiff(main={0x4746: (SHORT, b"\4\0")})))
+
+    assert completed(replace(BARE, data=rated)).attributes == {"rating": "4"}
+    assert completed(replace(BARE, data=rated, attributes={"rating": "1"})).attributes == {"rating": "1"}
 
 
 def test_damaged_metadata_is_logged_and_the_photo_goes_on():
@@ -104,10 +140,10 @@ def test_a_sound_photo_is_not_logged():
 
 def test_an_event_at_its_limits_stays_within_them():
     full = replace(BARE, attributes={f"a{n}": "x" for n in range(128)})
-    completed = Exif(ExifOptions(), CONTEXT)(Draft(full, (), data=PHOTO)).event
+    found = completed(full)
 
-    assert check_event(completed).attributes == full.attributes
-    assert completed.title == "Tram"
+    assert check_event(found).attributes == full.attributes
+    assert found.title == "Tram"
 
 
 def test_it_needs_the_bytes():

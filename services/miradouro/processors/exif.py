@@ -1,16 +1,20 @@
 """What the file itself says of its photo: time, place and camera, and the words that photographers write into it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import unquote, urlsplit
 
 import structlog
 from pydantic import Field
 
-from miradouro.core.event import MAX_ATTRIBUTES
-from miradouro.core.metadata import read_metadata
+from miradouro.core.document import TakenAt
+from miradouro.core.event import MAX_ATTRIBUTES, PhotoEvent
+from miradouro.core.metadata import PhotoMetadata, read_metadata, time_of_name
 from miradouro.core.pipeline import Draft
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
-CAMERA = "camera"  # the attribute that holds maker and model
+# The attributes that are filled: maker and model, stars from 1 to 5, and where the time of taking comes from (TIME_SOURCES).
+CAMERA, RATING, TAKEN_FROM = "camera", "rating", "taken_from"
 
 log = structlog.get_logger(__name__)
 
@@ -23,10 +27,11 @@ class ExifOptions(ProcessorOptions):
 
 
 class Exif:
-    """Fills what the event leaves open: title, caption, tags, the attribute `camera`, place and time.
+    """Fills what the event leaves open: title, caption, tags, place, time, and the attributes `camera`, `rating`, `taken_from`.
 
-    The event, and so the sidecar, wins field by field: tags of the event are all tags. Metadata that can't be read is left
-    out and logged, it never fails the photo. Runs after `fetch` and before `tag` and `caption`.
+    The event, and so the sidecar, wins field by field: tags of the event are all tags. A time that neither the event nor the
+    file's metadata hold is looked for in its name. Metadata that can't be read is left out and logged, it never fails the photo.
+    Runs after `fetch` and before `tag` and `caption`.
     """
 
     Options = ExifOptions
@@ -50,8 +55,34 @@ class Exif:
                 caption=event.caption or found.caption,
                 tags=event.tags or found.tags,
             )
-        if found.camera and CAMERA not in event.attributes and len(event.attributes) < MAX_ATTRIBUTES:
-            event = replace(event, attributes={**event.attributes, CAMERA: found.camera})
         if self._options.place and event.place is None:
             event = replace(event, place=found.place)
-        return replace(draft, event=replace(event, taken_at=event.taken_at or found.taken_at))
+        taken_from = ""
+        if event.taken_at is None:
+            taken_at, taken_from = _taken_at(event, found)
+            event = replace(event, taken_at=taken_at)
+        rating = "" if found.rating is None else str(found.rating)
+        added = {CAMERA: found.camera, RATING: rating, TAKEN_FROM: taken_from}
+        return replace(draft, event=_with_attributes(event, added))
+
+
+def _taken_at(event: PhotoEvent, found: PhotoMetadata) -> tuple[TakenAt | None, str]:
+    """The time that the file's metadata hold, else that in its name, and which of both it is."""
+    if found.taken_at is not None:
+        return found.taken_at, found.taken_from
+    taken_at = time_of_name(_file_name(event.uri)) or time_of_name(event.photo_id.rpartition("/")[2])
+    return taken_at, "file-name" if taken_at else ""
+
+
+def _file_name(uri: str) -> str:
+    try:
+        return unquote(urlsplit(uri).path.rpartition("/")[2])
+    except ValueError:  # no URI that can be taken apart
+        return ""
+
+
+def _with_attributes(event: PhotoEvent, added: Mapping[str, str]) -> PhotoEvent:
+    """`event` with those that are not empty and that it does not have, as many as it may have."""
+    new = {name: value for name, value in added.items() if value and name not in event.attributes}
+    room = MAX_ATTRIBUTES - len(event.attributes)
+    return replace(event, attributes={**event.attributes, **dict(list(new.items())[:room])}) if new else event

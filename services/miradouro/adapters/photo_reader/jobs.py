@@ -12,8 +12,8 @@ from miradouro.adapters.photo_reader.frames import BadFrame
 from miradouro.core.decode import Decoded, DecodeLimits
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.errors import BadPhoto, InvalidArgument
-from miradouro.core.metadata import PhotoMetadata
-from miradouro.core.metadata.photo_metadata import bounded
+from miradouro.core.metadata import TIME_SOURCES, PhotoMetadata
+from miradouro.core.metadata.block_metadata import bounded
 from miradouro.core.sniff import Format
 from miradouro.core.spaces import Geometry, Region
 
@@ -95,15 +95,25 @@ def _decoded(answer: Mapping[str, Any], pixels: bytes | bytearray, geometries: S
 
 
 def _metadata(answer: Mapping[str, Any]) -> PhotoMetadata:
-    place, taken_at = answer.get("place"), answer.get("taken_at")
-    return bounded(
-        title=_text(answer.get("title")),
-        caption=_text(answer.get("caption")),
+    place, taken_at, taken_from, rating = (answer.get(name) for name in ("place", "taken_at", "taken_from", "rating"))
+    if taken_from not in ("", *TIME_SOURCES) or bool(taken_from) != (taken_at is not None):
+        raise BadFrame("a time from nowhere")
+    texts = bounded(
+        titles=[_text(answer.get("title"))],
+        captions=[_text(answer.get("caption"))],
         tags=_texts(answer.get("tags")),
-        camera=_text(answer.get("camera")),
+        model=_text(answer.get("camera")),
+    )
+    return PhotoMetadata(
+        title=texts.title,
+        caption=texts.caption,
+        tags=texts.tags,
+        camera=texts.camera,
         place=None if place is None else _place(place),
         taken_at=None if taken_at is None else _taken_at(taken_at),
-        unread=_texts(answer.get("unread"))[:_MOST_UNREAD],
+        taken_from=_text(taken_from),
+        rating=None if rating is None else _whole(rating, 1, 5),
+        unread=tuple(_texts(answer.get("unread"))[:_MOST_UNREAD]),
     )
 
 

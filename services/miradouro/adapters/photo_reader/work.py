@@ -41,6 +41,8 @@ def _metadata(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answ
         "camera": found.camera,
         "place": [float(found.place.latitude), float(found.place.longitude)] if found.place else None,
         "taken_at": [found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes] if found.taken_at else None,
+        "taken_from": found.taken_from,
+        "rating": found.rating,
         "unread": found.unread,
     }, b""
 

@@ -1,33 +1,32 @@
-"""EXIF (CIPA DC-008): time, place and camera, and the texts that programs put there."""
+"""EXIF (CIPA DC-008): time, place, camera and rating, and the texts that programs put there."""
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from miradouro.core.document import Place, TakenAt
-from miradouro.core.event import MAX_UTC_OFFSET_MINUTES
-from miradouro.core.metadata.photo_metadata import PhotoMetadata, bounded, written
+from miradouro.core.metadata.block_metadata import BlockMetadata, bounded
+from miradouro.core.metadata.rating import stars
 from miradouro.core.metadata.texts import decode_text
 from miradouro.core.metadata.tiff import Directory, first_directory
+from miradouro.core.metadata.times import read_time
 
-_DESCRIPTION, _MAKE, _MODEL, _EXIF_DIRECTORY, _GPS_DIRECTORY = 0x010E, 0x010F, 0x0110, 0x8769, 0x8825
-_XP_TITLE, _XP_KEYWORDS = 0x9C9B, 0x9C9E  # Windows' own, UTF-16
-_TAKEN, _OFFSET, _SUBSECONDS, _COMMENT = 0x9003, 0x9011, 0x9291, 0x9286
-_LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE = 1, 2, 3, 4
+_DESCRIPTION, _MAKE, _MODEL, _MODIFIED, _EXIF_DIRECTORY, _GPS_DIRECTORY = 0x010E, 0x010F, 0x0110, 0x0132, 0x8769, 0x8825
+_RATING, _RATING_PERCENT = 0x4746, 0x4749
+_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS = 0x9C9B, 0x9C9C, 0x9C9E  # Windows' own, UTF-16
+_COMMENT, _OFFSET_MODIFIED = 0x9286, 0x9010
+_ORIGINAL, _DIGITIZED = (0x9003, 0x9011, 0x9291), (0x9004, 0x9012, 0x9292)  # time, offset, fraction of a second
+_LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _GPS_CLOCK, _GPS_DATE = 1, 2, 3, 4, 7, 29
 
-_TIME = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
-_UTC_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 _GUESS_CHARS = 1_024
 _NORTH_SOUTH = {"N": 1, "NORTH": 1, "S": -1, "SOUTH": -1}
 _EAST_WEST = {"E": 1, "EAST": 1, "W": -1, "WEST": -1}
 Value = TypeVar("Value")
 
 
-def read_exif(block: bytes) -> PhotoMetadata:
-    """What the TIFF structure `block` says; an empty one says nothing, a damaged value is left out and named."""
+def read_exif(block: bytes) -> BlockMetadata:
+    """What the TIFF structure `block` says; an empty one says nothing. Each field stands alone: a damaged one is named."""
     if not block:
-        return PhotoMetadata()
+        return BlockMetadata()
     unread: list[str] = []
 
     def attempt(part: str, read: Callable[[], Value], otherwise: Value) -> Value:
@@ -40,17 +39,27 @@ def read_exif(block: bytes) -> PhotoMetadata:
     try:
         main = first_directory(block)
     except ValueError:
-        return PhotoMetadata(unread=("exif",))
-    camera_settings = attempt("directory", lambda: _directory(block, main, _EXIF_DIRECTORY), None)
+        return BlockMetadata(unread=("exif",))
+    # Some writers put into the first directory what belongs into the second.
+    settings = attempt("directory", lambda: _directory(block, main, _EXIF_DIRECTORY), None) or main
     gps = attempt("gps", lambda: _directory(block, main, _GPS_DIRECTORY), None)
-    description = attempt("description", lambda: written(_ascii(main.raw(_DESCRIPTION))), "")
     return bounded(
-        title=attempt("title", lambda: _utf16(main.raw(_XP_TITLE)), ""),
-        caption=description or (attempt("comment", lambda: _comment(camera_settings), "") if camera_settings else ""),
+        titles=[attempt("title", lambda: _utf16(main.raw(_XP_TITLE)), "")],
+        captions=[
+            attempt("description", lambda: _ascii(main.raw(_DESCRIPTION)), ""),
+            attempt("comment", lambda: _comment(settings), ""),
+            attempt("windows_comment", lambda: _utf16(main.raw(_XP_COMMENT)), ""),
+        ],
         tags=attempt("keywords", lambda: _utf16(main.raw(_XP_KEYWORDS)), "").split(";"),
-        camera=attempt("camera", lambda: _camera(_ascii(main.raw(_MAKE)), _ascii(main.raw(_MODEL))), ""),
+        make=attempt("make", lambda: _ascii(main.raw(_MAKE)), ""),
+        model=attempt("model", lambda: _ascii(main.raw(_MODEL)), ""),
         place=attempt("place", lambda: _place(gps), None) if gps else None,
-        taken_at=attempt("taken_at", lambda: _taken_at(camera_settings), None) if camera_settings else None,
+        times={
+            "exif": attempt("taken_at", lambda: _time(main, settings, *_ORIGINAL), None),
+            "exif-digitized": attempt("digitized_at", lambda: _time(main, settings, *_DIGITIZED), None),
+            "gps": attempt("gps_time", lambda: _gps_time(gps), None) if gps else None,
+        },
+        rating=attempt("rating", lambda: stars(main.number(_RATING), main.number(_RATING_PERCENT)), None),
         unread=unread,
     )
 
@@ -64,61 +73,45 @@ def _ascii(raw: bytes) -> str:
     return decode_text(raw.split(b"\0", 1)[0]).strip()
 
 
-def _utf16(raw: bytes) -> str:
-    return raw[: len(raw) // 2 * 2].decode("utf-16-le").split("\0", 1)[0].strip()
+def _utf16(raw: bytes, order: str = "utf-16-le") -> str:
+    return raw[: len(raw) // 2 * 2].decode(order, "replace").split("\0", 1)[0].strip()
 
 
 def _comment(settings: Directory) -> str:
-    """UserComment: eight bytes tell the encoding of the others."""
+    """UserComment: eight bytes name the encoding of the others. Raises ValueError."""
     raw = settings.raw(_COMMENT)
     code, body = raw[:8], raw[8:]
-    if code == b"UNICODE\0":
-        orders = ("utf-16-le", "utf-16-be") if settings.order == "<" else ("utf-16-be", "utf-16-le")
-        body = body[: len(body) // 2 * 2]
-        # Some writers ignore the file's byte order: Latin letters tell which one they took.
-        texts = [body.decode(order, "replace") for order in orders]
-        latin = [sum("\x20" <= character <= "\u024f" for character in text[:_GUESS_CHARS]) for text in texts]
-        return texts[latin.index(max(latin))].split("\0", 1)[0].strip()
-    if code == b"JIS\0\0\0\0\0":
-        return body.decode("iso2022_jp").strip("\0 ")
-    if code in {b"ASCII\0\0\0", bytes(8)}:
-        return _ascii(body)
-    if raw.strip(b"\0 "):
+    match code.rstrip(b"\0 ").upper():
+        case b"UNICODE":
+            orders = ("utf-16-le", "utf-16-be") if settings.order == "<" else ("utf-16-be", "utf-16-le")
+            # Some writers ignore the file's byte order: Latin letters show which one they took.
+            texts = [_utf16(body, order) for order in orders]
+            return max(texts, key=lambda text: sum("\x20" <= character <= "\u024f" for character in text[:_GUESS_CHARS]))
+        case b"JIS":
+            return body.decode("iso2022_jp").strip("\0 ")
+        case b"ASCII" | b"":
+            return _ascii(body)
+    text = _ascii(raw)  # without an encoding, as some phones write it
+    if not text.isprintable():
         raise ValueError(f"UserComment begins with {code.hex(' ')}, which is no encoding")
-    return ""
+    return text
 
 
-def _camera(make: str, model: str) -> str:
-    """`Canon` and `Canon EOS R5` are one name, and so are `NIKON CORPORATION` and `NIKON D850`."""
-    doubled = model.lower().split(" ", 1)[0] in make.lower().split()
-    return model if doubled else f"{make} {model}".strip()
+def _time(main: Directory, settings: Directory, time: int, offset: int, fraction: int) -> TakenAt | None:
+    text, own_offset = _ascii(settings.raw(time) or main.raw(time)), _ascii(settings.raw(offset))
+    if not own_offset and _ascii(main.raw(_MODIFIED)) in {"", text}:
+        # The offset of the time of modification is the photo's own as long as no program has modified it.
+        own_offset = _ascii(settings.raw(_OFFSET_MODIFIED))
+    return read_time(text, fraction=_ascii(settings.raw(fraction)), offset=own_offset)
 
 
-def _taken_at(settings: Directory) -> TakenAt | None:
-    text = _ascii(settings.raw(_TAKEN))
-    if not text.strip(" :0"):  # blanks, or zeros, say that the time is unknown
+def _gps_time(gps: Directory) -> TakenAt | None:
+    """Date and clock of the satellites, in UTC. Raises ValueError."""
+    date, clock = _ascii(gps.raw(_GPS_DATE)), gps.rationals(_GPS_CLOCK, 3)
+    if not date or len(clock) != 3:
         return None
-    found = _TIME.match(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no time")
-    fraction = re.match(r"\d{0,6}", _ascii(settings.raw(_SUBSECONDS)), re.ASCII)
-    microseconds = int((fraction[0] if fraction else "").ljust(6, "0"))
-    year, month, day, hour, minute, second = map(int, found.groups())
-    local = datetime(year, month, day, hour, minute, second, microseconds, tzinfo=UTC)
-    offset = _utc_offset_minutes(_ascii(settings.raw(_OFFSET)))
-    return TakenAt(local - timedelta(minutes=offset or 0), offset)
-
-
-def _utc_offset_minutes(text: str) -> int | None:
-    if text == "Z":
-        return 0
-    found = _UTC_OFFSET.fullmatch(text)
-    if found is None or int(found[3]) > 59:
-        return None
-    minutes = int(found[2]) * 60 + int(found[3])
-    if minutes > MAX_UTC_OFFSET_MINUTES:
-        return None
-    return -minutes if found[1] == "-" else minutes
+    hour, minute, second = clock
+    return read_time(f"{date} {int(hour):02}:{int(minute):02}:{float(second):09.6f}Z")
 
 
 def _place(gps: Directory) -> Place | None:

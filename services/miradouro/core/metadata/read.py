@@ -1,26 +1,32 @@
 """Encoded photo to metadata: every block by its reader, then the first one that says something about a field."""
 
-from dataclasses import replace
-
 from miradouro.core.metadata.blocks import find_blocks
 from miradouro.core.metadata.exif import read_exif
 from miradouro.core.metadata.iptc import read_iptc
-from miradouro.core.metadata.photo_metadata import PhotoMetadata
+from miradouro.core.metadata.notes import read_notes
+from miradouro.core.metadata.photo_metadata import TIME_SOURCES, PhotoMetadata
 from miradouro.core.metadata.xmp import read_xmp
 
 
 def read_metadata(data: bytes) -> PhotoMetadata:
-    """What the JPEG, PNG, WebP or HEIF file `data` says about its photo.
+    """What the JPEG, PNG, WebP, HEIF or AVIF file `data` says about its photo.
 
-    Title, caption and tags come from XMP, else IPTC, else EXIF, each field by itself; time, place and camera from EXIF.
+    Words and rating come from XMP, else IPTC, else EXIF, else the texts of PNG and the comment of JPEG, each field by itself;
+    place and camera from EXIF, else XMP; the time from the first of TIME_SOURCES.
     Never raises: what can't be read is left out and named in `unread`. Bytes of no such file say nothing.
     """
     blocks = find_blocks(data)
-    exif, iptc, xmp = read_exif(blocks.exif), read_iptc(blocks.iptc), read_xmp(blocks.xmp)
-    return replace(
-        exif,
-        title=xmp.title or iptc.title or exif.title,
-        caption=xmp.caption or iptc.caption or exif.caption,
+    exif, iptc, xmp, notes = read_exif(blocks.exif), read_iptc(blocks.iptc), read_xmp(blocks.xmp), read_notes(blocks.texts)
+    times = {**exif.times, **xmp.times, **iptc.times, **notes.times}
+    taken_from = next((source for source in TIME_SOURCES if source in times), "")
+    return PhotoMetadata(
+        title=xmp.title or iptc.title or exif.title or notes.title,
+        caption=xmp.caption or iptc.caption or exif.caption or notes.caption,
         tags=xmp.tags or iptc.tags or exif.tags,
-        unread=tuple(dict.fromkeys(blocks.unread + exif.unread + iptc.unread + xmp.unread)),
+        camera=exif.camera or xmp.camera,
+        place=exif.place or xmp.place,
+        taken_at=times.get(taken_from),
+        taken_from=taken_from,
+        rating=xmp.rating or exif.rating,
+        unread=tuple(dict.fromkeys(blocks.unread + exif.unread + iptc.unread + xmp.unread + notes.unread)),
     )

@@ -32,12 +32,13 @@ def png_blocks(data: bytes) -> Blocks:
     Each keyword is read once, so that many compressed chunks do not cost more than one.
     """
     blocks = Blocks()
+    exif = xmp = b""  # of chunks of their own, which go before profiles
     texts: dict[str, str] = {}
     unread: list[str] = []
     seen: set[str] = set()
     for kind, start, end in _chunks(data):
         if kind == b"eXIf":
-            blocks = replace(blocks, exif=blocks.exif or bare_exif(data, start, end))
+            exif = exif or bare_exif(data, start, end)
         elif kind == b"tIME" and end - start == 7:
             texts["time"] = "{}-{:02}-{:02}T{:02}:{:02}:{:02}Z".format(
                 int.from_bytes(data[start : start + 2], "big"), *data[start + 2 : end]
@@ -56,11 +57,13 @@ def png_blocks(data: bytes) -> Blocks:
                     unread.append(part)
                 if keyword in _TEXTS:
                     texts[keyword] = decode_text(text[:most])
+                elif keyword == _XMP:
+                    xmp = text[:most]
                 else:
-                    blocks = _with_profile(blocks, part, text[:most], bare=keyword == _XMP)
+                    blocks = _with_profile(blocks, part, text[:most])
             except (zlib.error, ValueError):
                 unread.append(part)
-    return replace(blocks, texts=texts, unread=tuple(unread))
+    return replace(blocks, exif=exif or blocks.exif, xmp=xmp or blocks.xmp, texts=texts, unread=tuple(unread))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -103,10 +106,8 @@ def _text(kind: bytes, data: bytes, start: int, end: int, most: int) -> bytes:
     return zlib.decompressobj().decompress(data[start : min(end, start + most + most // 8 + 1_024)], most)
 
 
-def _with_profile(blocks: Blocks, name: str, text: bytes, *, bare: bool) -> Blocks:
-    """`blocks` with an XMP packet, or with the content of a raw profile where there is none yet. Raises ValueError."""
-    if bare:
-        return replace(blocks, xmp=blocks.xmp or text)
+def _with_profile(blocks: Blocks, name: str, text: bytes) -> Blocks:
+    """`blocks` with the content of a raw profile where there is none yet. Raises ValueError."""
     header = _PROFILE_HEADER.match(text)
     if header is None:
         raise ValueError("a raw profile begins with its name and its length")
