@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Failure
-from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch
-from miradouro.core.ports import CollectionStats, DeadLetters, SpaceStats
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch, TooManyCollections
+from miradouro.core.ports import CollectionStats, DeadLetters, SpaceStats, WriteStatus
 
 from tests.conformance.engines import EMBEDDED, Index
 from tests.photo_documents import PARTS, POOLED, SPACES, WHOLE, photo, tombstone
@@ -98,6 +98,17 @@ def test_an_empty_collection_takes_its_first_folder_and_one_fed_by_events_takes_
     index.write([photo("a.jpg", collection="fed")])
     with pytest.raises(FailedPrecondition, match=r"events.*--collection"):
         index.ensure_collection("fed", spaces=SPACES, root="/photos")
+
+
+def test_more_collections_than_allowed_are_refused_alone(index: Index) -> None:
+    for name in ("first", "second"):
+        index.ensure_collection(name, spaces=SPACES, at_most=2)
+    with pytest.raises(TooManyCollections, match=r"'third'.*2 already.*MIRADOURO_COLLECTIONS"):
+        index.ensure_collection("third", spaces=SPACES, at_most=2)
+    index.ensure_collection("second", spaces=SPACES, at_most=2)
+    assert [stats.name for stats in index.stats()] == ["first", "second"]
+    assert list(index.write([photo("a.jpg", collection="second")])) == [WriteStatus.STORED]
+    index.ensure_collection("third", spaces=SPACES, at_most=3)
 
 
 @pytest.mark.parametrize("name", ["", "Photos", "a b", "-a", "a" * 64, "photos;--", "fotos_é"])

@@ -72,9 +72,11 @@ class _Commands(click.Group):
 @click.version_option(package_name="miradouro", prog_name="miradouro")
 def cli() -> None:
     """A search engine for photos that looks at the pictures."""
+    from miradouro.runtime.file_handles import raise_file_limit
     from miradouro.runtime.known_settings import check_names  # here: the list of commands needs no settings
 
     check_names(os.environ)
+    raise_file_limit()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -3,7 +3,8 @@
     MiradouroError
     ├── InvalidArgument         the caller's words are wrong
     │   ├── BadPhoto            the bytes are no photo that we can take
-    │   └── BadEvent            the record is no event that we can take
+    │   ├── BadEvent            the record is no event that we can take
+    │   └── TooManyCollections  the index takes no new collection
     ├── NotFound                no such collection, photo or space
     ├── FailedPrecondition      right words, wrong state of the system
     │   ├── ProvenanceMismatch  vectors made in another way than the stored ones
@@ -92,6 +93,7 @@ class BadEvent(InvalidArgument):
         "bad_version",
         "bad_data",
         "unknown_collection",
+        "too_many_collections",
     )
 
     def __init__(self, reason: str, field: str, message: str) -> None:
@@ -99,6 +101,14 @@ class BadEvent(InvalidArgument):
         if reason not in self.REASONS:
             raise ValueError(f"{reason!r} is not one of {self.REASONS}")
         self.reason = reason
+
+
+class TooManyCollections(InvalidArgument):
+    """The index takes no new collection; it goes on with those that it has. `detail` is the message without the field."""
+
+    def __init__(self, collection: str, message: str) -> None:
+        self.detail = f"{collection!r} can't be made: {message}"
+        super().__init__("collection", self.detail)
 
 
 class NotFound(MiradouroError):

@@ -17,6 +17,9 @@ from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.spaces import BundleDescription, Geometry, Region, Space
 
+# Each has files or shards, background work and a share of every start of its own, and an event may name any collection.
+MAX_COLLECTIONS = 100
+
 
 class WriteStatus(StrEnum):
     """What became of a document."""
@@ -207,10 +210,13 @@ class PhotoIndex(Protocol):
 class IndexAdmin(Protocol):
     """Makes and counts collections."""
 
-    def ensure_collection(self, collection: str, *, spaces: Sequence[Space], root: str = "") -> None:
+    def ensure_collection(
+        self, collection: str, *, spaces: Sequence[Space], root: str = "", at_most: int = MAX_COLLECTIONS
+    ) -> None:
         """Makes the collection with these spaces, or checks that it is the same one.
 
-        Raises ProvenanceMismatch, and FailedPrecondition when the collection has another root (it proposes --collection).
+        Raises ProvenanceMismatch, FailedPrecondition when the collection has another root (it proposes --collection), and
+        TooManyCollections when there are `at_most` others, or when the engine has no room for another.
         """
         ...
 

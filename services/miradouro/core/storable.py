@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.core.document import Document
-from miradouro.core.errors import FailedPrecondition, InvalidArgument, ProvenanceMismatch
+from miradouro.core.errors import FailedPrecondition, InvalidArgument, ProvenanceMismatch, TooManyCollections
 from miradouro.core.spaces import Space
 
 UNIT_TOLERANCE = 1e-2
@@ -65,6 +65,14 @@ def check_same_spaces(collection: str, stored: Sequence[Space], offered: Sequenc
                 f"space {space.name} of collection {collection!r} has {space.vectors_per_photo} x {space.dimension}, "
                 f"the embedder offers {other.vectors_per_photo} x {other.dimension}; index into a new one with --collection"
             )
+
+
+def more_than(at_most: int, collection: str) -> TooManyCollections:
+    """Why the collection is not made: there are `at_most` others."""
+    return TooManyCollections(
+        collection,
+        f"there are {at_most} already; use one of them, or name all that there may be in MIRADOURO_COLLECTIONS",
+    )
 
 
 def other_root(collection: str, stored: str, offered: str) -> FailedPrecondition:

@@ -18,9 +18,18 @@ from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Failure
 from miradouro.core.error_text import shown
-from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound
+from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound, TooManyCollections
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
-from miradouro.core.ports import DeadLetters, Embedder, IndexAdmin, NothingYet, PhotoIndex, PhotoStore, SourceItem
+from miradouro.core.ports import (
+    MAX_COLLECTIONS,
+    DeadLetters,
+    Embedder,
+    IndexAdmin,
+    NothingYet,
+    PhotoIndex,
+    PhotoStore,
+    SourceItem,
+)
 from miradouro.core.query import MAX_LIMIT
 from miradouro.core.spaces import BundleDescription, Space, resolve_space
 from miradouro.ingest import event_wire, wire
@@ -259,7 +268,10 @@ class IngestService:
         if self._collections and collection not in self._collections:
             allowed = ", ".join(sorted(self._collections))
             raise BadEvent("unknown_collection", "collection", f"{shown(collection)}; MIRADOURO_COLLECTIONS allows {allowed}")
-        return self._ensure(collection, root="")
+        try:
+            return self._ensure(collection, root="")
+        except TooManyCollections as exc:
+            raise BadEvent("too_many_collections", exc.field, exc.detail) from exc
 
     def _ensure(self, collection: str, *, root: str) -> tuple[Space, ...]:
         """Makes the collection with the spaces for new ones, or checks that the embedder offers those that it holds."""
@@ -269,7 +281,8 @@ class IngestService:
             wanted = [space for space in offered if space.name in names]
         except NotFound:
             wanted = spaces_for_new(self._spaces, offered)
-        self._store.ensure_collection(collection, spaces=wanted, root=root)
+        at_most = max(MAX_COLLECTIONS, len(self._collections))  # names that an operator lists are no flood
+        self._store.ensure_collection(collection, spaces=wanted, root=root, at_most=at_most)
         checked = self._checked[collection] = tuple(self._store.spaces(collection))
         return checked
 

@@ -32,7 +32,9 @@ class IngestSettings(Settings):
         "", description="Spaces of new collections, separated by commas; empty for every space that its bundle calls a default."
     )
     collections: str = Field(
-        "", description="Collections that events may name, separated by commas; empty: any, made when it is named first."
+        "",
+        description="Collections that events may name, separated by commas; empty: any, made when it is named first, "
+        "up to 100 in all.",
     )
     watch_settle_ms: int = Field(
         500, ge=10, le=60_000, description="Milliseconds without a change in a watched folder after which it is compared again."

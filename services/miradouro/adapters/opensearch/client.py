@@ -1,5 +1,6 @@
 """The connection to the cluster, and its errors in our terms."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from miradouro.core.errors import (
 )
 
 CLOSED = "index_closed_exception"  # the type of an error, by which no document is at fault
+_OUT_OF_SHARDS = re.compile(r"^400 validation_exception: .*this action would add \[\d+\] total shards", re.DOTALL)
 _BLOCKED = "cluster_block_exception"  # a full disk above all
 
 
@@ -93,8 +95,8 @@ def translated() -> Iterator[None]:
         ) from exc
     except (AuthenticationException, AuthorizationException) as exc:
         if _BLOCKED in str(exc):
-            raise Unavailable(f"OpenSearch takes no writes now: {_reason(exc)}; free its disk") from exc
-        raise Unauthenticated(f"OpenSearch refuses us: {_reason(exc)}; see MIRADOURO_OPENSEARCH_USERNAME") from exc
+            raise Unavailable(f"OpenSearch takes no writes now: {reason_text(exc)}; free its disk") from exc
+        raise Unauthenticated(f"OpenSearch refuses us: {reason_text(exc)}; see MIRADOURO_OPENSEARCH_USERNAME") from exc
     except ConnectionError as exc:
         raise Unavailable(f"OpenSearch does not answer: {exc.info}; see MIRADOURO_OPENSEARCH_URL") from exc
     except TransportError as exc:
@@ -109,24 +111,30 @@ def is_closed_file(exc: TransportError) -> bool:
     OpenSearch 3.5 does so to the vectors of the segments that a scroll or a `_reindex` went through (issue 3458 of its k-NN
     plug-in): until they are merged, their documents can't be read by id, with vectors or without.
     """
-    return "already_closed_exception" in _reason(exc)
+    return "already_closed_exception" in reason_text(exc)
+
+
+def is_out_of_shards(exc: TransportError) -> bool:
+    """Whether an index can't be made since the cluster holds as many shards as it may (`cluster.max_shards_per_node` and the
+    like): nothing else is wrong, and indices that are there take photos as before."""
+    return exc.status_code == 400 and bool(_OUT_OF_SHARDS.search(reason_text(exc)))
 
 
 def _error(exc: TransportError) -> MiradouroError:
     if is_closed_file(exc):
-        return Unavailable(f"OpenSearch closed a file of vectors that it needs; close and open the index: {_reason(exc)}")
-    if CLOSED in _reason(exc):
-        return Unavailable(f"OpenSearch keeps the index closed: {_reason(exc)}; open it")
+        return Unavailable(f"OpenSearch closed a file of vectors that it needs; close and open the index: {reason_text(exc)}")
+    if CLOSED in reason_text(exc):
+        return Unavailable(f"OpenSearch keeps the index closed: {reason_text(exc)}; open it")
     if exc.status_code == 429:
-        return Overloaded(f"OpenSearch has no room now: {_reason(exc)}")
+        return Overloaded(f"OpenSearch has no room now: {reason_text(exc)}")
     if exc.status_code == 413:
         return FailedPrecondition(
-            f"OpenSearch, or a proxy before it, takes no request of that size: {_reason(exc)}; allow it there, or lower "
+            f"OpenSearch, or a proxy before it, takes no request of that size: {reason_text(exc)}; allow it there, or lower "
             "MIRADOURO_OPENSEARCH_BULK_BYTES"
         )
     if isinstance(exc.status_code, int) and exc.status_code >= 500:
-        return Unavailable(f"OpenSearch can't answer now: {_reason(exc)}")
-    return FailedPrecondition(f"OpenSearch refuses the request: {_reason(exc)}")
+        return Unavailable(f"OpenSearch can't answer now: {reason_text(exc)}")
+    return FailedPrecondition(f"OpenSearch refuses the request: {reason_text(exc)}")
 
 
 def reason_of(error: dict[str, Any]) -> str:
@@ -135,7 +143,8 @@ def reason_of(error: dict[str, Any]) -> str:
     return f"{causes[0].get('type', '')}: {causes[0].get('reason', '')}"
 
 
-def _reason(exc: TransportError) -> str:
+def reason_text(exc: TransportError) -> str:
+    """The status and the first cause that an error of the cluster tells."""
     told: Any = exc.info
     if isinstance(told, dict) and isinstance(told.get("error"), dict):
         return f"{exc.status_code} {reason_of(told['error'])}"

@@ -8,9 +8,16 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError, SerializationError, TransportError
+from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
 
-from miradouro.adapters.opensearch.client import JSON, connect, is_closed_file, reason_of, translated
+from miradouro.adapters.opensearch.client import (
+    JSON,
+    connect,
+    is_closed_file,
+    reason_of,
+    translated,
+)
+from miradouro.adapters.opensearch.creation import create
 from miradouro.adapters.opensearch.documents import (
     check_is_whole,
     document_of,
@@ -21,19 +28,25 @@ from miradouro.adapters.opensearch.documents import (
     vectors_of,
 )
 from miradouro.adapters.opensearch.generation import Generation
-from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, index_body, index_of, meta_of, spaces_of
+from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.searches import count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
 from miradouro.core.error_text import shown
-from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch, Unavailable
+from miradouro.core.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ProvenanceMismatch,
+    Unavailable,
+)
 from miradouro.core.event import check_collection
-from miradouro.core.ports import CollectionStats, OriginState, SpaceStats, WriteStatus, Written
+from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, SpaceStats, WriteStatus, Written
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
-from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, other_root
+from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, more_than, other_root
 
 _KNOWN_FOR_S = 5.0  # an alias that moves to another generation is noticed after that
 _PAGE = 1_000
@@ -52,6 +65,7 @@ class OpenSearchIndex:
         self._bulk = BulkWriter(client, settings)
         self._known: dict[str, tuple[float, Generation]] = {}
         self._lock = threading.Lock()
+        self._making = threading.Lock()
 
     @classmethod
     def open(cls, settings: OpenSearchSettings) -> Self:
@@ -207,13 +221,19 @@ class OpenSearchIndex:
         """See `PhotoIndex.spaces`."""
         return self._generation(collection).spaces
 
-    def ensure_collection(self, collection: str, *, spaces: Sequence[Space], root: str = "") -> None:
-        """See `IndexAdmin.ensure_collection`; an empty `root` claims nothing."""
+    def ensure_collection(
+        self, collection: str, *, spaces: Sequence[Space], root: str = "", at_most: int = MAX_COLLECTIONS
+    ) -> None:
+        """See `IndexAdmin.ensure_collection`; an empty `root` claims nothing. Processes that make collections at the same time
+        may each make one more than `at_most`."""
         check_collection(collection)
         try:
             generation = self._generation(collection, is_fresh=True)
         except NotFound:
-            self._create(collection, spaces, root)
+            with self._making:
+                if len(self._names()) >= at_most:
+                    raise more_than(at_most, collection) from None
+                create(self._client, self._settings, collection, spaces, root)
             generation = self._generation(collection, is_fresh=True)  # perhaps another process made it
         check_same_spaces(collection, generation.spaces, spaces)
         if root and root != generation.root:
@@ -225,12 +245,8 @@ class OpenSearchIndex:
 
     def stats(self) -> Sequence[CollectionStats]:
         """See `IndexAdmin.stats`; `failed` is 0, since failures are kept elsewhere."""
-        prefix = alias_of(self._settings.opensearch_prefix, "")
-        with translated():
-            aliases = self._client.indices.get_alias(index=f"{prefix}*")
-        names = sorted(name.removeprefix(prefix) for told in aliases.values() for name in told["aliases"])
         found = []
-        for name in names:
+        for name in self._names():
             generation = self._generation(name, is_fresh=True)
             counts = {
                 "size": 0,
@@ -262,6 +278,13 @@ class OpenSearchIndex:
                 )
             )
         return found
+
+    def _names(self) -> list[str]:
+        """The collections, sorted."""
+        prefix = alias_of(self._settings.opensearch_prefix, "")
+        with translated():
+            aliases = self._client.indices.get_alias(index=f"{prefix}*")
+        return sorted(name.removeprefix(prefix) for told in aliases.values() for name in told["aliases"])
 
     def size_bytes(self) -> int:
         """See `IndexAdmin.size_bytes`: every copy of every shard of our indices."""
@@ -318,17 +341,6 @@ class OpenSearchIndex:
         except Unavailable:
             return None
         return dict(hits[0]) if hits else None
-
-    def _create(self, collection: str, spaces: Sequence[Space], root: str) -> None:
-        prefix = self._settings.opensearch_prefix
-        body = index_body(spaces, root=root, settings=self._settings)
-        body["aliases"] = {alias_of(prefix, collection): {}}
-        with translated():
-            try:
-                self._client.indices.create(index=index_of(prefix, collection, 1), body=body)
-            except RequestError as exc:
-                if exc.error != "resource_already_exists_exception":
-                    raise
 
     def _holds_anything(self, generation: Generation) -> bool:
         with translated():

@@ -13,7 +13,7 @@ from miradouro.core.errors import NotFound
 from miradouro.core.event import check_collection
 from miradouro.core.ports import CollectionStats, SpaceStats
 from miradouro.core.spaces import Space, resolve_space
-from miradouro.core.storable import check_same_spaces, other_root
+from miradouro.core.storable import check_same_spaces, more_than, other_root
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,14 @@ class Catalogue:
         wanted = resolve_space(name, [one.space for one in stored])
         return next(one for one in stored if one.space == wanted)
 
-    def ensure(self, connection: apsw.Connection, name: str, spaces: Sequence[Space], root: str) -> None:
+    def ensure(self, connection: apsw.Connection, name: str, spaces: Sequence[Space], root: str, *, at_most: int) -> None:
         """Makes the collection, or checks that it is the same one; see `IndexAdmin.ensure_collection`."""
         check_collection(name)
         try:
             collection = self.find(connection, name)
         except NotFound:
+            if connection.execute("SELECT count(*) FROM collections").get >= at_most:
+                raise more_than(at_most, name) from None
             self._make(connection, name, spaces, root)
             return
         check_same_spaces(name, [one.space for one in self.spaces(connection, collection)], spaces)

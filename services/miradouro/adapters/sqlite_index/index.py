@@ -29,7 +29,7 @@ from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument, NotFound
-from miradouro.core.ports import CollectionStats, OriginState, WriteStatus
+from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, WriteStatus
 from miradouro.core.query import (
     MAX_RANKED,
     EverythingClause,
@@ -112,9 +112,8 @@ class SqliteIndex:
 
     def close(self) -> None:
         """Closes files and connections and gives the writer's lock back. Safe to call twice."""
-        if self._maintenance is not None and self._tails is not None:
+        if self._maintenance is not None:
             self._maintenance.close()
-            self._tails.close()
         self._moments.close()
         self._views.close()
         self._connections.close()
@@ -238,10 +237,12 @@ class SqliteIndex:
             found = self._catalogue.find(connection, collection)
             return tuple(stored.space for stored in self._catalogue.spaces(connection, found))
 
-    def ensure_collection(self, collection: str, *, spaces: Sequence[Space], root: str = "") -> None:
+    def ensure_collection(
+        self, collection: str, *, spaces: Sequence[Space], root: str = "", at_most: int = MAX_COLLECTIONS
+    ) -> None:
         """See `IndexAdmin.ensure_collection`; an empty `root` claims nothing."""
         with self._connections.writing() as connection:
-            self._catalogue.ensure(connection, collection, spaces, root)
+            self._catalogue.ensure(connection, collection, spaces, root, at_most=at_most)
 
     def stats(self) -> Sequence[CollectionStats]:
         """See `IndexAdmin.stats`."""

@@ -213,7 +213,6 @@ class Maintenance:
             remove_segment(self._folder, tail.segment_id)
         finally:
             if not is_handed_over:
-                writer.close()
                 remove_segment(self._folder, name)
 
     def _mend_closed(self, collection: Collection, space: StoredSpace, closed: list[Segment], masked: dict[int, int]) -> bool:

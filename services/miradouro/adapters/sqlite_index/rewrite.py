@@ -64,7 +64,6 @@ class Rewriter:
             sync(self._folder, draft.name)
             self._commit(collection, space, draft, segments, through)
         finally:
-            draft.writer.close()
             remove_segment(self._folder, name)
 
     def _identity(self, collection: Collection, space: StoredSpace) -> Identity:
@@ -112,7 +111,6 @@ class Rewriter:
                 graph.save(paths(self._folder, name)[2])
                 writer.set_graph(np.empty(0, np.int64), expansion)
         except BaseException:
-            writer.close()
             remove_segment(self._folder, name)
             raise
         return Draft(name, writer, made_at, graph is not None and writer.photos > 0)

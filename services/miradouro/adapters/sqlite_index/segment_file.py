@@ -9,8 +9,8 @@ A sealed segment may have a graph in `ID.graph`; int64 positions of the photos t
 `ID.keys` after the pairs, and the header tells how many candidates its searches keep.
 """
 
+import contextlib
 import json
-import mmap
 import os
 import threading
 import zlib
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from miradouro.adapters.sqlite_index.mapped_file import map_file
 from miradouro.adapters.sqlite_index.segment_graph import EXPANSIONS, Float16, Graph, Int64
 from miradouro.core.spaces import Space
 
@@ -112,62 +113,72 @@ def paths(folder: Path, segment_id: int | str) -> tuple[Path, Path, Path]:
 
 
 class SegmentReader:
-    """Maps a segment's files and follows their growth. Thread-safe."""
+    """Maps a segment's files and follows their growth. Holds no file open: an index has hundreds of segments. Thread-safe."""
 
     def __init__(self, folder: Path, segment_id: int | str, identity: Identity, *, stamp: str = "") -> None:
-        """Raises Unusable when the files are missing or another segment's.
-
-        Files that have the `stamp` are not read through before they are used: who wrote or checked them gave it to them.
-        """
+        """Files that have the `stamp` are not read through before they are used: they were checked when they got it."""
+        self._paths = paths(folder, segment_id)
         self._identity = identity
         self._trusted_stamp = stamp
         self._lock = threading.Lock()
         self._header = b""
-        self._state = State()
-        self._files: list[int] = []
-        keys, vectors, graph = paths(folder, segment_id)
-        self._files.append(open_file(keys, os.O_RDONLY))
-        self._files.append(open_file(vectors, os.O_RDONLY))
-        if read_state(self._files[0], identity)[1].graph_bytes:
-            self._files.append(open_file(graph, os.O_RDONLY))
-        self._view = _map(self._files, self._identity, self._state)
-
-    def __del__(self) -> None:
-        for file in getattr(self, "_files", ()):
-            os.close(file)
+        self._mapped = _Mapped(State(), (), "", _map([], identity, State()))
 
     def view(self) -> View:
-        """What the files hold now; everything new is checked first. Raises Unusable when it is torn."""
-        with self._lock:
-            if not os.fstat(self._files[0]).st_nlink:
-                raise Unusable(f"{self._identity.space}: the files were removed")
-            header = os.pread(self._files[0], HEADER_BYTES, 0)
-            if header != self._header or not self._is_whole(self._state):
-                header, state = read_state(self._files[0], self._identity)
-                if state.photos < self._state.photos or not self._is_whole(state):
-                    raise Unusable(f"{self._identity.space}: shorter than the header says, or than before")
-                if self._trusted_stamp != self.stamp() or not self._trusted_stamp:
-                    _check(self._files, self._state, state, self._identity)
-                self._view = _map(self._files, self._identity, state)
-                self._header, self._state = header, state
-            return self._view
+        """What the files hold now; everything new is checked first.
+
+        Raises Unusable when they are missing, torn, another segment's, or others than before.
+        """
+        with self._lock, contextlib.ExitStack() as closing:
+            files = [_opened(self._paths[0], closing)]
+            header = os.pread(files[0], HEADER_BYTES, 0)
+            if header == self._header and self.is_whole():
+                return self._mapped.view
+            header, state = read_state(files[0], self._identity)
+            files += [_opened(path, closing) for path in self._paths[1 : 3 if state.graph_bytes else 2]]
+            there = [os.fstat(file) for file in files]
+            before = self._mapped
+            if [_inode(one) for one in there[:2]] != list(before.inodes[:2] or map(_inode, there[:2])):
+                raise Unusable(f"{self._identity.space}: the files were put in the place of others")
+            sizes = state.sizes(self._identity)
+            if state.photos < before.state.photos or any(one.st_size < size for one, size in zip(there, sizes, strict=False)):
+                raise Unusable(f"{self._identity.space}: shorter than the header says, or than before")
+            stamp = _stamp(there)
+            if not stamp or stamp != self._trusted_stamp:
+                _check(files, before.state, state, self._identity)
+            self._mapped = _Mapped(state, tuple(map(_inode, there)), stamp, _map(files, self._identity, state))
+            self._header = header
+            return self._mapped.view
 
     def is_whole(self) -> bool:
-        """Whether what was mapped last may still be read."""
-        return self._is_whole(self._state)
+        """Whether what was mapped last may still be read: to read a map beyond its file's end ends the process."""
+        mapped = self._mapped
+        try:
+            there = [path.stat() for path in self._paths[: len(mapped.inodes)]]
+        except OSError:
+            return False  # the map of a removed file may be read, but nobody could say how long the file is
+        sizes = mapped.state.sizes(self._identity)
+        return all(
+            _inode(one) == inode and one.st_size >= size for one, inode, size in zip(there, mapped.inodes, sizes, strict=False)
+        )
 
     def stamp(self) -> str:
-        """What changes with every write to the files, and when they are moved or copied."""
-        return _stamp(os.fstat(file) for file in self._files)
+        """The stamp of the files as they were when `view` last looked into them: see `stamp_of`."""
+        return self._mapped.stamp
 
-    def _is_whole(self, state: State) -> bool:
-        """Whether the files are as long as what is mapped: to read a map beyond its file's end ends the process."""
-        sizes = state.sizes(self._identity)
-        return all(os.fstat(file).st_size >= size for file, size in zip(self._files, sizes, strict=False))
+
+@dataclass(frozen=True, eq=False)
+class _Mapped:
+    """What a reader has mapped: of the files with these device and inode numbers."""
+
+    state: State
+    inodes: tuple[tuple[int, int], ...]
+    stamp: str
+    view: View
 
 
 def stamp_of(folder: Path, segment_id: int | str) -> str:
-    """The stamp of the files that are in the folder, as of `SegmentReader.stamp`."""
+    """What changes with every write to the files of the folder, and when they are moved or copied."""
     return _stamp(path.stat() for path in paths(folder, segment_id) if path.exists())
 
 
@@ -182,8 +193,18 @@ def sync(folder: Path, segment_id: int | str) -> None:
                 os.close(file)
 
 
-def _stamp(told: Iterable[os.stat_result]) -> str:
-    return " ".join(f"{one.st_ino}:{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in told)
+def _stamp(there: Iterable[os.stat_result]) -> str:
+    return " ".join(f"{one.st_ino}:{one.st_size}:{one.st_mtime_ns}:{one.st_ctime_ns}" for one in there)
+
+
+def _inode(there: os.stat_result) -> tuple[int, int]:
+    return there.st_dev, there.st_ino
+
+
+def _opened(path: Path, closing: contextlib.ExitStack) -> int:
+    file = open_file(path, os.O_RDONLY)
+    closing.callback(os.close, file)
+    return file
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -233,17 +254,14 @@ def _map(files: list[int], identity: Identity, state: State) -> View:
     if not state.photos:
         return View(state.after_change, state.through_change, np.empty((0, 2), np.int64), np.empty(shape, np.float16))
     key_bytes, vector_bytes, graph_bytes = state.sizes(identity)
-    keys = mmap.mmap(files[0], key_bytes, access=mmap.ACCESS_READ)
-    vectors = mmap.mmap(files[1], vector_bytes, access=mmap.ACCESS_READ)
+    keys = map_file(files[0], key_bytes)[HEADER_BYTES:].view(KEY)
     return View(
         state.after_change,
         state.through_change,
-        np.frombuffer(keys, KEY, count=2 * state.photos, offset=HEADER_BYTES).reshape(-1, 2),
-        np.frombuffer(vectors, VECTOR).reshape(shape),
-        Graph(mmap.mmap(files[2], graph_bytes, access=mmap.ACCESS_READ), identity.dimension, state.expansion)
-        if graph_bytes
-        else None,
-        np.frombuffer(keys, KEY, offset=HEADER_BYTES + state.photos * KEY_BYTES),
+        keys[: 2 * state.photos].reshape(-1, 2),
+        map_file(files[1], vector_bytes).view(VECTOR).reshape(shape),
+        Graph(map_file(files[2], graph_bytes), identity.dimension, state.expansion) if graph_bytes else None,
+        keys[2 * state.photos :],
     )
 
 

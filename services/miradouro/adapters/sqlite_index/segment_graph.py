@@ -7,7 +7,6 @@ thousandth. Who asks measures the candidates anew.
 
 import contextlib
 import ctypes
-import mmap
 import sys
 import threading
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numkong
 import numpy as np
 import numpy.typing as npt
 
+from miradouro.adapters.sqlite_index.mapped_file import Bytes
 from miradouro.core.document import Float32
 
 # usearch holds a C++ runtime of its own and offers its symbols to every library that is loaded later: onnxruntime, which needs
@@ -122,12 +122,12 @@ def _edges(flat: Float16, is_held: npt.NDArray[np.bool_], asked: Float16, breath
 class Graph:
     """A graph in a mapped file that was checked before: usearch does not survive a damaged one. Thread-safe."""
 
-    def __init__(self, mapped: mmap.mmap, dimension: int, expansion: int) -> None:
+    def __init__(self, mapped: Bytes, dimension: int, expansion: int) -> None:
         """`expansion`: see `GraphBuilder.finish`."""
         self.expansion = expansion
         self._index = _index(dimension)
         self._mapped = mapped  # the index looks into it as long as it lives
-        self._index.view(memoryview(mapped))
+        self._index.view(mapped.data)
         self._index.expansion_search = expansion  # type: ignore[misc] # its types forget the setter
         self._lock = threading.Lock()  # its searches share their working memory
 

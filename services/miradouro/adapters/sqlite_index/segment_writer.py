@@ -1,7 +1,9 @@
 """Writing a segment's files: appended photo by photo, and at last, perhaps, sealed with a graph."""
 
+import contextlib
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from miradouro.adapters.sqlite_index.segment_file import (
     Identity,
     SegmentReader,
     State,
+    Unusable,
     checksum_of,
     header_of,
     open_file,
@@ -24,20 +27,26 @@ from miradouro.adapters.sqlite_index.segment_graph import EXPANSIONS, Int64
 
 
 class SegmentWriter:
-    """Appends to a segment. One writer, the one that holds the store's lock; not thread-safe."""
+    """Appends to a segment, whose files are open only meanwhile: an index has hundreds of tails.
 
-    def __init__(self, folder: Path, segment_id: int | str, identity: Identity, state: State, *, flags: int) -> None:
-        """Use `create` or `resume`."""
+    One writer, the one that holds the store's lock; not thread-safe.
+    """
+
+    def __init__(self, folder: Path, segment_id: int | str, identity: Identity, state: State) -> None:
+        """Use `create` or `resume`: the files are there."""
         self._identity, self._state = identity, state
         self._folder, self._name = folder, segment_id
-        self._files = [open_file(path, flags) for path in paths(folder, segment_id)[:2]]
+        self._there = [path.stat() for path in paths(folder, segment_id)[:2]]
 
     @classmethod
     def create(cls, folder: Path, segment_id: int | str, identity: Identity, *, after_change: int) -> "SegmentWriter":
         """An empty segment that covers changes after `after_change`; replaces files of that name."""
         state = State(after_change=after_change, through_change=after_change)
-        writer = cls(folder, segment_id, identity, state, flags=os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        writer._write_header()
+        for path in paths(folder, segment_id)[:2]:
+            os.close(open_file(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
+        writer = cls(folder, segment_id, identity, state)
+        with writer._opened() as (keys, _):
+            writer._write_header(keys)
         return writer
 
     @classmethod
@@ -50,7 +59,7 @@ class SegmentWriter:
             _, state = read_state(keys, identity)
         finally:
             os.close(keys)
-        return cls(folder, segment_id, identity, state, flags=os.O_RDWR)
+        return cls(folder, segment_id, identity, state)
 
     @property
     def after_change(self) -> int:
@@ -68,36 +77,45 @@ class SegmentWriter:
         return self._state.photos
 
     def is_intact(self) -> bool:
-        """Whether the files that stand in the folder are still those that this writer writes, and no shorter than they were."""
-        for path, file, size in zip(
-            paths(self._folder, self._name), self._files, self._state.sizes(self._identity), strict=False
+        """Whether the files in the folder are still those that this writer writes, and no shorter than they were."""
+        for path, known, size in zip(
+            paths(self._folder, self._name), self._there, self._state.sizes(self._identity), strict=False
         ):
             try:
                 there = path.stat()
             except OSError:
                 return False
-            if not os.path.samestat(there, os.fstat(file)) or there.st_size < size:
+            if not os.path.samestat(there, known) or there.st_size < size:
                 return False
         return True
 
     def append(self, changes: Int64, row_ids: Int64, vectors: bytes, *, through_change: int) -> None:
-        """Adds photos, changes growing, `vectors` their blobs one after the other; the header counts them last."""
+        """Adds photos, changes growing, `vectors` their blobs one after the other; the header counts them last.
+
+        Raises Unusable when the files are not there any more, OSError.
+        """
         state = self._state
         keys = np.stack([changes, row_ids], axis=1).astype(KEY).tobytes()
-        _write(self._files[0], keys, HEADER_BYTES + state.photos * KEY_BYTES)
-        _write(self._files[1], vectors, state.photos * self._identity.photo_bytes)
-        self._state = replace(
-            state,
-            through_change=through_change,
-            photos=state.photos + len(changes),
-            keys_crc=zlib.crc32(keys, state.keys_crc),
-            vectors_crc=zlib.crc32(vectors, state.vectors_crc),
-        )
-        self._write_header()
+        with self._opened() as (key_file, vector_file):
+            _write(key_file, keys, HEADER_BYTES + state.photos * KEY_BYTES)
+            _write(vector_file, vectors, state.photos * self._identity.photo_bytes)
+            self._state = replace(
+                state,
+                through_change=through_change,
+                photos=state.photos + len(changes),
+                keys_crc=zlib.crc32(keys, state.keys_crc),
+                vectors_crc=zlib.crc32(vectors, state.vectors_crc),
+            )
+            self._write_header(key_file)
 
     def set_graph(self, strays: Int64 | None, expansion: int = EXPANSIONS[-1]) -> None:
         """Takes the graph that stands beside the files, which leads to all photos but `strays`, positions int64 [n], while it
         keeps `expansion` candidates; or, with None, leaves it out again. Nothing may be appended after it."""
+        with self._opened() as (keys, _):
+            self._set_graph(keys, strays, expansion)
+            self._write_header(keys)
+
+    def _set_graph(self, keys: int, strays: Int64 | None, expansion: int) -> None:
         if strays is None:
             self._state = replace(self._state, strays=0, strays_crc=0, graph_bytes=0, graph_crc=0)
         else:
@@ -108,7 +126,7 @@ class SegmentWriter:
             finally:
                 os.close(graph)
             positions = strays.astype(KEY).tobytes()
-            _write(self._files[0], positions, HEADER_BYTES + self._state.photos * KEY_BYTES)
+            _write(keys, positions, HEADER_BYTES + self._state.photos * KEY_BYTES)
             self._state = replace(
                 self._state,
                 strays=len(strays),
@@ -117,7 +135,6 @@ class SegmentWriter:
                 graph_crc=checksum,
                 expansion=expansion,
             )
-        self._write_header()
 
     def rename(self, segment_id: int) -> None:
         """Gives the files the name of a segment."""
@@ -126,13 +143,21 @@ class SegmentWriter:
                 old.replace(new)
         self._name = segment_id
 
-    def close(self) -> None:
-        """Closes the files."""
-        for file in self._files:
-            os.close(file)
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[int, int]]:
+        """Keys and vectors, open for reading and writing. Raises Unusable when they are others than this writer's."""
+        keys, vectors, _ = paths(self._folder, self._name)
+        with contextlib.ExitStack() as closing:
+            files = []
+            for path, known in zip((keys, vectors), self._there, strict=True):
+                files.append(file := open_file(path, os.O_RDWR))
+                closing.callback(os.close, file)
+                if not os.path.samestat(os.fstat(file), known):
+                    raise Unusable(f"{path} was put in the place of another file")
+            yield files[0], files[1]
 
-    def _write_header(self) -> None:
-        _write(self._files[0], header_of(self._identity, self._state), 0)
+    def _write_header(self, keys: int) -> None:
+        _write(keys, header_of(self._identity, self._state), 0)
 
 
 def remove_segment(folder: Path, segment_id: int | str) -> None:

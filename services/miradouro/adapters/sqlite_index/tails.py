@@ -64,17 +64,7 @@ class Tails:
 
     def exchange(self, space: StoredSpace, segment_id: int, writer: SegmentWriter) -> None:
         """Goes on with another tail, inside `held`; the old one's files stay."""
-        _, old = self._writers.pop(space.space_id, (0, None))
-        if old is not None:
-            old.close()
         self._writers[space.space_id] = (segment_id, writer)
-
-    def close(self) -> None:
-        """Closes every file."""
-        with self._lock:
-            for _, writer in self._writers.values():
-                writer.close()
-            self._writers.clear()
 
     def _writer(self, connection: apsw.Connection, collection: Collection, space: StoredSpace) -> SegmentWriter:
         tail = segments_of(connection, space)[-1]
