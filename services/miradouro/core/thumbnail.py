@@ -1,22 +1,38 @@
 """Small pictures of photos, for people to look at."""
 
 import io
+import re
 from contextlib import nullcontext
 
 from PIL import Image
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits, Reserve, decode
+from miradouro.core.error_text import shown
+from miradouro.core.errors import Corrupt
 from miradouro.core.spaces import Fit, Geometry, Resample
 
 MEDIA_TYPE = "image/jpeg"
 SUFFIXES = {"jpeg": ".jpg", "webp": ".webp", "png": ".png"}  # by format
 FOLDER = "thumbnails"  # of a data folder
+MAX_KEPT_BYTES = 1 << 30  # of a folder of thumbnails: some 50,000 of 320 pixels; half of the query pod's volume
 _QUALITY = 82
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def thumbnail_name(sha256: str, longest_side: int, *, file_format: str = "jpeg") -> str:
-    """Where a thumbnail lies below its folder, by the photo's SHA-256 and the size: for example ab/abcd…-320.jpg."""
-    return f"{sha256[:2]}/{sha256}-{longest_side}{SUFFIXES[file_format]}"
+    """Where a thumbnail lies below its folder, by the photo's SHA-256 and the size: for example ab/abcd…-320.jpg.
+
+    The name is made of the digest's 32 bytes, never of a text that was stored. Raises Corrupt: `sha256` is no SHA-256.
+    """
+    digest = digest_of(sha256).hex()
+    return f"{digest[:2]}/{digest}-{longest_side:d}{SUFFIXES[file_format]}"
+
+
+def digest_of(sha256: str) -> bytes:
+    """The 32 bytes of a SHA-256 in 64 hexadecimal digits. Raises Corrupt for anything else."""
+    if not _SHA256.fullmatch(sha256):
+        raise Corrupt(f"{shown(sha256)} is stored as a photo's SHA-256, and is none; index the photo again")
+    return bytes.fromhex(sha256)
 
 
 def thumbnail(

@@ -10,8 +10,9 @@ from pydantic import Field
 from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError, Internal, is_shortage
 from miradouro.core.pipeline import Draft
-from miradouro.core.thumbnail import thumbnail, thumbnail_name
+from miradouro.core.thumbnail import MAX_KEPT_BYTES, thumbnail, thumbnail_name
 from miradouro.processors.plugin import Context, ProcessorOptions, need
+from miradouro.runtime.bounded_folder import BoundedFolder
 from miradouro.runtime.whole_file import write_whole
 
 
@@ -21,7 +22,9 @@ class ThumbnailOptions(ProcessorOptions):
     sizes: list[int] = Field([320], min_length=1, max_length=8, description="Longest sides in pixels, 16 to 4,096 each.")
     format: Literal["jpeg", "webp", "png"] = Field("jpeg", description="Format; the page takes jpeg alone.")
     folder: str = Field(
-        "", description="Folder, or a URL that fsspec knows; empty: where the page looks, `thumbnails` in the data folder."
+        "",
+        description="Folder, or a URL that fsspec knows; empty: where the page looks, `thumbnails` in the data folder, which "
+        "keeps 1 GiB of them, those that were used last.",
     )
 
 
@@ -38,6 +41,8 @@ class Thumbnail:
             raise ConfigurationError(f"processor thumbnail, option sizes: {wrong[0]}; allowed: 16 to 4,096")
         self._options, self._limits, self._is_rehearsal = options, context.limits, context.is_rehearsal
         place = options.folder or (str(context.thumbnails) if context.thumbnails else "")
+        is_named = bool(options.folder) or context.thumbnails is None
+        self._bounded = None if is_named else BoundedFolder(Path(place), most_bytes=MAX_KEPT_BYTES)
         if not place and not self._is_rehearsal:
             raise ConfigurationError("processor thumbnail, option folder: there is no data folder here; name one")
         self._files, self._folder = _opened(place or "memory://")
@@ -50,8 +55,8 @@ class Thumbnail:
         assert data is not None
         assert decoded is not None
         for size in self._options.sizes:
-            path = f"{self._folder}/{thumbnail_name(draft.sha256, size, file_format=self._options.format)}"
-            if not self._is_rehearsal and self._is_there(path):
+            name = thumbnail_name(draft.sha256, size, file_format=self._options.format)
+            if not self._is_rehearsal and self._is_there(f"{self._folder}/{name}"):
                 continue
             made = thumbnail(
                 data,
@@ -62,7 +67,7 @@ class Thumbnail:
                 file_format=self._options.format,
             )
             if not self._is_rehearsal:
-                self._write(path, made)
+                self._write(name, made)
         return draft
 
     def _is_there(self, path: str) -> bool:
@@ -73,9 +78,13 @@ class Thumbnail:
         except OSError as exc:
             raise _unwritable(path, exc) from exc
 
-    def _write(self, path: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes) -> None:
         """Whole or not at all: stores on other machines do it so by themselves."""
+        path = f"{self._folder}/{name}"
         try:
+            if self._bounded is not None:
+                self._bounded.write(name, data)
+                return
             if not isinstance(self._files, LocalFileSystem):
                 self._files.pipe_file(path, data)
                 return

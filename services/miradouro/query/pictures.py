@@ -8,7 +8,7 @@ from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.ports import PhotoIndex
 from miradouro.core.sniff import sniff
-from miradouro.core.thumbnail import MEDIA_TYPE, thumbnail
+from miradouro.core.thumbnail import MEDIA_TYPE, digest_of, thumbnail
 from miradouro.query import wire
 from miradouro.query.originals import Originals
 from miradouro.query.thumbnail_cache import ThumbnailCache
@@ -57,7 +57,7 @@ class Pictures:
 
 
 def thumbnail_mark(document: Document, size: int) -> str:
-    """What tells the thumbnail of a photo from every other. Raises InvalidArgument (size)."""
+    """What tells the thumbnail of a photo from every other. Raises InvalidArgument (size), Corrupt (the stored SHA-256)."""
     if size not in SIZES:
         raise InvalidArgument("size", f"{size}; allowed: {', '.join(map(str, SIZES))}")
-    return f"{document.sha256}-{size}"
+    return f"{digest_of(document.sha256).hex()}-{size}"
