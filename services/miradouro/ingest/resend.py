@@ -10,7 +10,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings
-from miradouro.adapters.kafka.letter import Letter, Place
+from miradouro.adapters.kafka.letter import Letter, PartitionOffset
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.document import Failure
 from miradouro.core.errors import InvalidArgument
@@ -48,15 +48,15 @@ class _Waiting:
     """
 
     letter: Letter
-    origin: Place = (-1, -1)
+    origin: PartitionOffset = (-1, -1)
     key: bytes = b""
     version: int = 0
     wrong: str = ""
 
     @property
-    def rank(self) -> tuple[int, Place, Place]:
+    def rank(self) -> tuple[int, PartitionOffset, PartitionOffset]:
         """Of the letters of a photo the one with the highest is the newest state."""
-        return self.version, self.origin, self.letter.place
+        return self.version, self.origin, self.letter.position
 
     def is_superseded_by(self, event: PhotoEvent, record: SourceRecord) -> bool:
         """Whether an event of the same photo makes ours needless: a newer state, or the same one that came later."""
@@ -92,18 +92,18 @@ class Resend:
             newest = {one.key: one for one in good}
             for key in _superseded(newest, log, log_ends, progress, strict=self._is_strict):
                 del newest[key]
-            places = {one.letter.place for one in newest.values()}
-            yield from self._pass_over([one.letter for one in good if one.letter.place not in places])
+            positions = {one.letter.position for one in newest.values()}
+            yield from self._pass_over([one.letter for one in good if one.letter.position not in positions])
             if self.is_dry:
                 yield from (Resent(one.letter.failure, Status.SENT) for one in newest.values())
             else:
-                yield from self._send(places, ends, log, log_ends, progress)
+                yield from self._send(positions, ends, log, log_ends, progress)
                 self._keep_newest_last(newest, log, log_ends)
 
     def _waiting(self, ends: Mapping[int, int], log: Replay, log_ends: Mapping[int, int], progress: Progress) -> list[_Waiting]:
         """What is chosen and not settled."""
         found: dict[tuple[str, str], list[_Waiting]] = {}
-        settled: set[Place | None] = set()
+        settled: set[PartitionOffset | None] = set()
         total = sum(ends.values())
         for done, told in enumerate(self.letters.read(ends), 1):
             if isinstance(told, Letter):
@@ -115,7 +115,7 @@ class Resend:
             else:
                 settled.add(told.letter)
             progress("dead letters", done, total)
-        return [one for of_photo in found.values() for one in of_photo if one.letter.place not in settled]
+        return [one for of_photo in found.values() for one in of_photo if one.letter.position not in settled]
 
     @property
     def _is_strict(self) -> bool:
@@ -135,12 +135,17 @@ class Resend:
         yield from (Resent(one.failure, Status.SUPERSEDED, "the topic holds a newer state of the photo") for one in letters)
 
     def _send(
-        self, places: Collection[Place], ends: Mapping[int, int], log: Replay, log_ends: Mapping[int, int], progress: Progress
+        self,
+        positions: Collection[PartitionOffset],
+        ends: Mapping[int, int],
+        log: Replay,
+        log_ends: Mapping[int, int],
+        progress: Progress,
     ) -> Iterator[Resent]:
         batch: list[tuple[Letter, SourceRecord]] = []
         done = size_bytes = 0
-        for told in self.letters.read(ends if places else {}):
-            if not isinstance(told, Letter) or told.place not in places:
+        for told in self.letters.read(ends if positions else {}):
+            if not isinstance(told, Letter) or told.position not in positions:
                 continue
             try:
                 record = _record_of(told, log, log_ends)
@@ -154,9 +159,9 @@ class Resend:
                 yield from self._send_batch(batch)
                 done, size_bytes = done + len(batch), 0
                 batch.clear()
-            progress("sending", done, len(places))
+            progress("sending", done, len(positions))
         yield from self._send_batch(batch)
-        progress("sending", len(places), len(places))
+        progress("sending", len(positions), len(positions))
 
     def _send_batch(self, batch: Sequence[tuple[Letter, SourceRecord]]) -> Iterator[Resent]:
         errors = self.letters.publish([record for _, record in batch])

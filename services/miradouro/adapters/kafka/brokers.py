@@ -1,4 +1,4 @@
-"""Whether Kafka answers, asked beside the consumer: that one goes on trying silently, and belongs to its thread."""
+"""A health check of Kafka, apart from the consumer: that one retries silently and belongs to its own thread."""
 
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from miradouro.adapters.kafka.topics import translated
 from miradouro.core.errors import Unavailable
 
 _ANSWER_WITHIN_MS = 3_000
-_RECONNECT_WITHIN_MS = 1_000  # less than the time between two questions: Kafka is seen again as soon as it is there
+_RECONNECT_WITHIN_MS = 1_000  # less than the time between two checks, so that the next one finds a Kafka that is back
 
 
 class KafkaBrokers:
@@ -34,9 +34,9 @@ class KafkaBrokers:
         self._client.close()
 
     def check(self) -> None:
-        """Returns when a broker tells about our topic; raises Unavailable otherwise, after ten seconds when none answers at all.
+        """Returns when a broker describes our topic; raises Unavailable otherwise, after ten seconds when none answers.
 
-        The client gives a connection ten seconds, and an answer three on one that it has.
+        The client waits ten seconds for a connection, and three for an answer over one.
         """
         with translated():
             [topic] = self._client.describe_topics([self._topic])

@@ -8,7 +8,16 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from miradouro.adapters.kafka.letter import Letter, Place, Sendable, Settled, read_letter, sendable, settling, without_record
+from miradouro.adapters.kafka.letter import (
+    Letter,
+    PartitionOffset,
+    Sendable,
+    Settled,
+    read_letter,
+    sendable,
+    settling,
+    without_record,
+)
 from miradouro.adapters.kafka.publisher import close_producer
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettings
@@ -27,9 +36,9 @@ _log = structlog.get_logger(__name__)
 class KafkaDeadLetters:
     """DeadLetters over a topic: written with acknowledgement of every copy. `list` reads the whole topic.
 
-    The value is that of the record. Of one that the topic does not take, which may allow less than ours do, the SHA-256 stands
-    in a header instead: topic, partition and offset tell where the record is. A letter's key is the photo's, so that all letters
-    of a photo stand in one partition.
+    The value of a dead letter is that of its record. Where that is larger than the topic allows, its SHA-256 stands in a header
+    instead; topic, partition and offset say where the record is. The key is the photo's, so that all dead letters of a photo are
+    in one partition.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -38,8 +47,8 @@ class KafkaDeadLetters:
             self._producer = KafkaProducer(
                 **settings.connection,
                 acks="all",
-                # An idempotent producer is of no use any more after a letter that the topic does not take. A letter that
-                # stands twice does no harm; their order has to stay.
+                # An idempotent producer fails for good after one record that is too large. A doubled dead letter does no harm;
+                # their order must stay.
                 enable_idempotence=False,
                 max_in_flight_requests_per_connection=1,
                 max_request_size=MAX_DEAD_LETTER_BYTES,
@@ -57,36 +66,36 @@ class KafkaDeadLetters:
         close_producer(self._producer)
 
     def put(self, failures: Sequence[Failure]) -> None:
-        """See `DeadLetters.put`: every one is a letter; `list` tells the highest version. Raises Unavailable."""
+        """See `DeadLetters.put`: each becomes a record; `list` returns the highest version. Raises Unavailable."""
         self._put([sendable(failure) for failure in failures])
 
     def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
         """See `DeadLetters.list`. Takes time and memory that grow with the topic. Raises Unavailable and Corrupt."""
         check_limit(limit)
         start = place_of(after)
-        found: dict[tuple[str, str], tuple[Place, Failure]] = {}  # without the records, which may be large
-        settled: set[Place | None] = set()
-        for told in self.read(self.ends()):
-            if isinstance(told, Letter):
-                failure = told.failure
+        found: dict[tuple[str, str], tuple[PartitionOffset, Failure]] = {}  # without the records, which may be large
+        settled: set[PartitionOffset | None] = set()
+        for entry in self.read(self.ends()):
+            if isinstance(entry, Letter):
+                failure = entry.failure
                 key = (failure.collection, failure.photo_id)
                 if key not in found or found[key][1].version <= failure.version:
-                    found[key] = told.place, failure
-            elif told.letter is None:
-                found.pop((told.collection, told.photo_id), None)
+                    found[key] = entry.position, failure
+            elif entry.letter is None:
+                found.pop((entry.collection, entry.photo_id), None)
             else:
-                settled.add(told.letter)
-        waiting = (key for key, (place, _) in found.items() if place not in settled)
+                settled.add(entry.letter)
+        waiting = (key for key, (position, _) in found.items() if position not in settled)
         chosen = sorted(key for key in waiting if (start is None or key > start) and (not collection or key[0] == collection))
         page = [found[key][1] for key in chosen[:limit]]
         return page, token_of(*chosen[limit - 1]) if len(chosen) > limit else ""
 
     def forget(self, collection: str, photo_ids: Sequence[str]) -> None:
-        """See `DeadLetters.forget`: a note that what came before is settled."""
+        """See `DeadLetters.forget`: writes a note that all before it is settled."""
         self._put([settling(collection, photo_id) for photo_id in photo_ids])
 
     def ends(self) -> dict[int, int]:
-        """By partition, the offset that the next letter will get; nothing when there is no topic. Raises Unavailable."""
+        """By partition, the offset of the next dead letter; empty when there is no topic. Raises Unavailable."""
         with Replay(self._settings, self._settings.kafka_dead_topic) as replay:
             try:
                 return replay.ends()
@@ -94,7 +103,7 @@ class KafkaDeadLetters:
                 return {}
 
     def read(self, ends: Mapping[int, int]) -> Iterator[Letter | Settled]:
-        """Every letter and note before `ends`, in order per photo. What others put into the topic is passed over.
+        """Every dead letter and note before `ends`, in order per photo. Records of others are logged and skipped.
 
         Raises Unavailable and Corrupt.
         """
@@ -103,21 +112,21 @@ class KafkaDeadLetters:
         with Replay(self._settings, self._settings.kafka_dead_topic) as replay:
             for one in replay.read({}, ends):
                 try:
-                    told = read_letter(one.record)
+                    entry = read_letter(one.record)
                 except ValueError as exc:
-                    place = {"partition": one.record.partition, "offset": one.record.offset}
-                    _log.warning("a record of the dead letters is none", error=str(exc), **place)
+                    position = {"partition": one.record.partition, "offset": one.record.offset}
+                    _log.warning("a record in the topic of dead letters is not a dead letter", error=str(exc), **position)
                 else:
-                    yield told
+                    yield entry
 
     def settle(self, letters: Sequence[Letter]) -> None:
-        """Notes of each, and of no other one, that it needs nothing any more. Raises Unavailable."""
-        self._put([settling(one.failure.collection, one.failure.photo_id, one.place) for one in letters])
+        """Notes that these dead letters, and no others, are done with. Raises Unavailable."""
+        self._put([settling(one.failure.collection, one.failure.photo_id, one.position) for one in letters])
 
     def publish(self, records: Sequence[SourceRecord]) -> Sequence[InvalidArgument | None]:
-        """Sends records to the topic of events, into their own partitions (-1: where their keys belong), in this order.
+        """Sends records to the topic of events, each into its own partition (-1: the one of its key), in this order.
 
-        Gives, for each, None when every copy has it, or why the topic does not take it. Raises Unavailable.
+        Returns for each None once every copy has it, or why the topic refuses it. Raises Unavailable.
         """
         sendables = [
             {
@@ -145,12 +154,12 @@ class KafkaDeadLetters:
                     continue
                 if not isinstance(error, _TOO_LARGE):
                     raise error
-                for still in self._sent(topic, [without_record(letter)]):
-                    if still is not None:
-                        raise still
+                for second in self._sent(topic, [without_record(letter)]):
+                    if second is not None:
+                        raise second
 
     def _sent(self, topic: str, letters: Sequence[Sendable]) -> Sequence[KafkaError | None]:
-        """Sends and waits for every copy; gives, for each, None or why it was refused."""
+        """Sends, waits for every copy, and returns for each None or why it was refused."""
         errors: dict[int, KafkaError] = {}
         under_way = {}
         for number, letter in enumerate(letters):

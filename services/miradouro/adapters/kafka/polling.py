@@ -1,4 +1,4 @@
-"""One call to the client's `poll`, that tells a batch of records which can't be read from a Kafka that does not answer."""
+"""The client's `poll`, with an error of its own for a batch of records that cannot be read."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ _UNREADABLE = (CorruptRecordError, UnsupportedCodecError)
 
 
 def poll(consumer: KafkaConsumer, **how: Any) -> dict[TopicPartition, list[Any]]:
-    """What the consumer's own `poll` gives. Raises Corrupt for a batch that can't be read: it is not passed over.
+    """The records that the consumer's own `poll` returns. Raises Corrupt for an unreadable batch, which is never skipped.
 
-    kafka-python 3.0.12 keeps an iterator that has ended after such a batch, and the call to `poll` that comes next never ends;
-    and it forgets the error when it had records to give before it and the partition is paused meanwhile.
+    After such a batch kafka-python 3.0.12 keeps an exhausted iterator, and the next call of `poll` never ends. When it returns
+    records first and the partition is paused meanwhile, it forgets the error.
     """
     try:
         _raise_kept_error(consumer)
@@ -40,12 +40,12 @@ def _stands_at(consumer: KafkaConsumer, partition: TopicPartition, offset: int) 
 
 
 def _is_unreadable(error: Exception) -> bool:
-    """Decompression has errors of its own."""
+    """Whether the error is about the batch: decompression raises errors that are not Kafka's."""
     return isinstance(error, _UNREADABLE) or not isinstance(error, KafkaError)
 
 
 def _given_up(part: Any) -> str:
-    """Where reading stood; what was fetched there is thrown away."""
+    """The position of an abandoned batch, whose records are dropped."""
     if not part:
         return "Kafka"
     part.drain()

@@ -1,4 +1,4 @@
-"""Sends records to the topic of photo events, acknowledged by every copy."""
+"""Sends records to the topic of photo events and waits until every copy has them."""
 
 import collections
 import itertools
@@ -17,7 +17,7 @@ from miradouro.adapters.kafka.topics import translated
 _TIMEOUT_S = 60.0
 _CLOSED_WITHIN_S = 5.0
 _UNDER_WAY = 1_000
-_TOLD_EVERY_S = 1.0
+_REPORT_EVERY_S = 1.0
 Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
 
@@ -38,21 +38,21 @@ class Publisher:
         close_producer(self._producer)
 
     def publish(self, records: Iterable[Record]) -> Iterator[int]:
-        """Sends key, value and headers of each; gives how many are acknowledged so far, now and then and at the end.
+        """Sends key, value and headers of each; yields the number of acknowledged ones about every second and at the end.
 
-        Raises Unavailable when one is not: those before the last given number are safe, and sending any again changes nothing.
+        Raises Unavailable when one is not acknowledged. The last yielded number of them are safe; sending any again is harmless.
         """
-        acknowledged, told_at = 0, time.monotonic()
+        acknowledged, reported_at = 0, time.monotonic()
         under_way: collections.deque[Any] = collections.deque()
         for key, value, headers in records:
             with translated():
                 under_way.append(self._producer.send(self._topic, key=key, value=value, headers=headers))
             if len(under_way) >= _UNDER_WAY:
                 acknowledged += self._wait(under_way, _UNDER_WAY // 2)
-            elif time.monotonic() - told_at < _TOLD_EVERY_S:
+            elif time.monotonic() - reported_at < _REPORT_EVERY_S:
                 continue
             acknowledged += self._wait(under_way, sum(1 for _ in itertools.takewhile(lambda one: one.is_done, under_way)))
-            told_at = time.monotonic()
+            reported_at = time.monotonic()
             yield acknowledged
         with translated():
             self._producer.flush(timeout=_TIMEOUT_S)

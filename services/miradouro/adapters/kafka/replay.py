@@ -1,4 +1,4 @@
-"""A topic as it stands, read without a group: nothing is committed, nothing changes."""
+"""Reads a topic without a group: nothing is committed, nothing changes."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,15 +25,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LogRecord:
-    """A record and its time, milliseconds since 1970."""
+    """A record and its timestamp in milliseconds since 1970."""
 
     record: SourceRecord
     timestamp_ms: int
 
 
 class Replay:
-    """Reads one topic; a context manager. Memory does not grow with the topic. Raises Unavailable wherever Kafka is asked,
-    and Corrupt where a batch of records can't be read."""
+    """Reads one topic; a context manager. Memory does not grow with the topic.
+
+    Every method raises Unavailable when Kafka does not answer; reading raises Corrupt for an unreadable batch of records.
+    """
 
     def __init__(self, settings: KafkaSettings, topic: str, *, stalled_s: float = _STALLED_S) -> None:
         self._topic, self._stalled_s = topic, stalled_s
@@ -55,17 +57,17 @@ class Replay:
         self._consumer.close(autocommit=False)
 
     def ends(self) -> dict[int, int]:
-        """By partition, the offset that the next record will get. Raises NotFound (no such topic)."""
+        """By partition, the offset of the next record. Raises NotFound (no such topic)."""
         with translated():
             partitions = self._partitions()
             return {one.partition: int(end) for one, end in self._consumer.end_offsets(partitions).items()}
 
     def read(self, start: Mapping[int, int], end: Mapping[int, int]) -> Iterator[LogRecord]:
-        """Every record from `start` to before `end`, in order per partition; where `start` tells nothing, from the beginning."""
+        """Every record from `start` to before `end`, in order per partition; without a start, from the beginning."""
         with translated():
             waiting = {TopicPartition(self._topic, number) for number in end if start.get(number, 0) < end[number]}
             self._consumer.assign(list(waiting))
-            self._consumer.resume(*waiting)  # assigned once more, a partition is still paused from when it was read before
+            self._consumer.resume(*waiting)  # a partition that is assigned again is still paused from the last read
             for partition in waiting:
                 if start.get(partition.partition):
                     self._consumer.seek(partition, start[partition.partition])
@@ -78,7 +80,7 @@ class Replay:
                     for one in records:
                         if one.offset < end[partition.partition]:
                             yield _log_record(one)
-                # A compacted log may end in offsets that are no records any more: the position goes past them.
+                # A compacted log may end in offsets without records: the position moves past them.
                 read = {one for one in waiting if self._position(one) >= end[one.partition]}
                 if read:
                     self._consumer.pause(*read)
@@ -91,14 +93,14 @@ class Replay:
                     )
 
     def record(self, partition: int, offset: int) -> SourceRecord | None:
-        """One record; None when it is there no more."""
+        """One record; None when the topic no longer holds it."""
         for found in self.read({partition: offset}, {partition: offset + 1}):
             if found.record.offset == offset:
                 return found.record
         return None
 
     def _position(self, partition: TopicPartition) -> int:
-        """The offset of the next record; -1 while nobody tells where the partition begins."""
+        """The offset of the next record; -1 until the start of the partition is known."""
         position = self._consumer.position(partition, timeout_ms=0)
         return -1 if position is None else int(position)
 
@@ -110,22 +112,22 @@ class Replay:
 
 
 def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
-    """By partition of the topic of events, the offset from which the group of the consumers goes on. Raises Unavailable."""
+    """By partition of the topic of events, the committed offset of the consumer group. Raises Unavailable."""
     with translated():
         admin = KafkaAdminClient(**settings.connection)
         try:
-            [told] = _patiently(lambda: admin.list_group_offsets(settings.kafka_group)).values()
+            [offsets] = _patiently(lambda: admin.list_group_offsets(settings.kafka_group)).values()
         finally:
             admin.close()
     return {
         partition.partition: int(known.offset)
-        for partition, known in told.items()
+        for partition, known in offsets.items()
         if partition.topic == settings.kafka_topic and known.offset >= 0
     }
 
 
 def _patiently(ask: Callable[[], T]) -> T:
-    """A cluster in which nobody has committed yet needs a moment to make the place for it."""
+    """Retries: a cluster creates its topic of offsets when it is first asked for one."""
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, KafkaError) and bool(error.retriable)),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
@@ -136,16 +138,16 @@ def _patiently(ask: Callable[[], T]) -> T:
 
 
 def retention_ms(settings: KafkaSettings, topic: str) -> int | None:
-    """For how long a topic keeps its records; None for ever. Raises Unavailable."""
+    """How long a topic keeps its records; None: for ever. Raises Unavailable."""
     with translated():
         admin = KafkaAdminClient(**settings.connection)
         try:
-            told = admin.describe_configs(
+            described = admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": None})], config_filter="all"
             )
         finally:
             admin.close()
-    [configs] = [entry for kind in told.values() for entry in kind.values()]
+    [configs] = [entry for kind in described.values() for entry in kind.values()]
     value = int(configs["retention.ms"]["value"])
     return None if value < 0 else value
 

@@ -1,4 +1,4 @@
-"""Settings of Kafka: brokers, topics, and how much is held between reading and writing."""
+"""Settings of Kafka: brokers, topics, and how many events are held in memory."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -13,19 +13,19 @@ MAX_DEAD_LETTER_BYTES = 3 * 1024 * 1024
 
 
 class KafkaSettings(Settings):
-    """Which cluster, which topics, and how a consumer reads them."""
+    """The cluster, its topics, and how the consumer reads them."""
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port separated by commas.")
     kafka_topic: str = Field("miradouro.photos", min_length=1, description="Topic of the photo events.")
     kafka_dead_topic: str = Field("miradouro.dead", min_length=1, description="Topic of the dead letters.")
     kafka_group: str = Field("miradouro-ingest", min_length=1, description="Consumer group of the ingest services.")
-    kafka_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of topics that we make.")
-    kafka_replication: int = Field(1, ge=1, le=9, description="Copies of each partition of topics that we make.")
+    kafka_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of a topic that is created.")
+    kafka_replication: int = Field(1, ge=1, le=9, description="Copies of each partition of a topic that is created.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How brokers are spoken to."
+        "PLAINTEXT", description="Protocol of the brokers."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How we say who we are, with the SASL protocols."
+        "SCRAM-SHA-512", description="Authentication with the SASL protocols."
     )
     kafka_username: str = Field("", description="User for SASL.")
     kafka_password_file: str = Field("", description="File that holds the user's password.")
@@ -36,18 +36,18 @@ class KafkaSettings(Settings):
     )
     kafka_pending_events: int = Field(512, ge=1, le=100_000, description="Events read and not yet stored, at most.")
     kafka_pending_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most, and of one fetch of 16 MiB more."
+        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most; one fetch of up to 16 MiB comes on top."
     )
     kafka_commit_interval_s: float = Field(
-        1.0, gt=0, le=60, description="Seconds between commits of what is stored, at most; many events are a reason, too."
+        1.0, gt=0, le=60, description="Longest time between commits in seconds; many stored events cause one earlier."
     )
     kafka_session_timeout_s: float = Field(
-        10.0, ge=6, le=300, description="Seconds after which the partitions of a consumer that fell silent go to others."
+        10.0, ge=6, le=300, description="Seconds without a heartbeat after which a consumer loses its partitions."
     )
 
     @property
     def connection(self) -> dict[str, Any]:
-        """What every client is built with. Raises ConfigurationError (a file that can't be read)."""
+        """Arguments of every Kafka client. Raises ConfigurationError (an unreadable file)."""
         options: dict[str, Any] = {
             "bootstrap_servers": [one.strip() for one in self.kafka_bootstrap.split(",")],
             "security_protocol": self.kafka_security_protocol,

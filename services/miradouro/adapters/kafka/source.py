@@ -1,7 +1,7 @@
 """Photo events from a topic, as a member of a consumer group.
 
-One thread polls, whatever else is slow: it hands records over while there is room, pauses its partitions while there is none,
-and commits what was acknowledged. So a group never loses a member that waits for an index.
+One thread only polls: it hands records over while there is room, pauses its partitions while there is none, and commits
+acknowledged offsets. So a consumer that waits for the index keeps its membership.
 """
 
 import collections
@@ -34,11 +34,11 @@ _RETRY_S = 1.0
 _ANSWER_WITHIN_MS = 5_000  # of a commit, and of leaving the group
 
 _log = structlog.get_logger(__name__)
-_Note = Callable[[frozenset[TopicPartition]], Awaitable[None]]
+_Listener = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 
 class _Pending(NamedTuple):
-    """A record that was handed over, or waits to be; no partition: it was taken from us meanwhile."""
+    """A record that is not acknowledged yet; without a partition once that belongs to another consumer."""
 
     partition: TopicPartition | None
     offset: int
@@ -48,8 +48,8 @@ class _Pending(NamedTuple):
 class KafkaSource:
     """EventSource over a topic. `decode` turns a record into an item and never raises.
 
-    `events` gives items in the order of the log, per partition; `acknowledge` is to be called once for each, in the same order,
-    when it is stored or a dead letter: then, and not before, its offset is committed. `close` ends `events` after what was read.
+    `events` yields items in the order of the log, per partition. Call `acknowledge` once for each, in the same order, when it is
+    stored or a dead letter: only then is its offset committed. `close` ends `events` after the records that were read.
     """
 
     def __init__(self, settings: KafkaSettings, decode: Callable[[SourceRecord], SourceItem]) -> None:
@@ -69,12 +69,14 @@ class KafkaSource:
                 fetch_max_bytes=16 * 1024 * 1024,
                 check_crcs=True,
             )
-        self._waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()  # what one poll gave: a queue's turn costs as a record
+        self._waiting: queue.SimpleQueue[list[Any]] = (
+            queue.SimpleQueue()
+        )  # whole batches: one hand-off costs as much as one record
         self._lock = threading.Lock()
         self._pending: collections.deque[_Pending] = collections.deque()
         self._pending_bytes, self._mean_bytes = 0, 1.0
         self._room = threading.Event()
-        self._done: dict[TopicPartition, int] = {}  # the offset to go on from
+        self._done: dict[TopicPartition, int] = {}  # the next offset to read
         self._done_events = 0  # since the last commit
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._has_joined = False
@@ -95,36 +97,36 @@ class KafkaSource:
 
     @property
     def has_joined(self) -> bool:
-        """Whether we are a member of the group that got its partitions, be it none of them, and polling goes on."""
+        """Whether this consumer is a member of the group with its partitions assigned, if only none of them, and polls."""
         return self._has_joined and self._error is None and self._thread.is_alive()
 
     @property
     def partitions(self) -> frozenset[int]:
-        """Those that the group has given us: none, where it has more members than partitions."""
+        """The assigned partitions; none where the group has more members than partitions."""
         return frozenset(one.partition for one in self._assigned)
 
     @property
     def pending(self) -> int:
-        """Events that were read and are not acknowledged."""
+        """Events read and not acknowledged."""
         with self._lock:
             return len(self._pending)
 
     @property
     def lag(self) -> Mapping[int, int]:
-        """By partition of ours, how many records come after the last one that was acknowledged; as of the last poll."""
+        """By assigned partition, the number of records after the last acknowledged one, as of the last poll."""
         return self._lag
 
     def events(self) -> Iterator[SourceItem | NothingYet]:
-        """Items as they come, until `close`.
+        """Items as they arrive, until `close`.
 
-        Raises, after what was read, Corrupt (a batch of records can't be read) and Unavailable (polling ended for good).
+        Raises, after all items before it, Corrupt (an unreadable batch of records) and Unavailable (polling ended for good).
         """
         while True:
             try:
                 records = self._waiting.get(timeout=_IDLE_S)
             except queue.Empty:
                 if self._error is not None and self._waiting.empty():
-                    yield NothingYet()  # what is under way is stored first: the next consumer meets the same batch
+                    yield NothingYet()  # store what was read: the next consumer meets the same batch
                     if isinstance(self._error, Corrupt):
                         raise Corrupt(self._error.message) from self._error
                     raise Unavailable(f"polling Kafka ended: {self._error!r}") from self._error
@@ -137,7 +139,7 @@ class KafkaSource:
                 yield self._decode(SourceRecord(one.topic, one.partition, one.offset, one.key, one.value, headers))
 
     def acknowledge(self) -> None:
-        """The oldest event that is not acknowledged is stored, or a dead letter."""
+        """Notes that the oldest unacknowledged event is stored or a dead letter."""
         with self._lock:
             done = self._pending.popleft()
             self._pending_bytes -= done.size_bytes
@@ -148,11 +150,11 @@ class KafkaSource:
                 self._room.set()
 
     def close(self) -> None:
-        """Reads no more; `events` ends after what was read. Safe to call twice."""
+        """Stops reading; `events` ends after the records that were read. Safe to call twice."""
         self._stopping.set()
 
     def leave(self) -> None:
-        """Commits what was acknowledged and leaves the group."""
+        """Commits acknowledged offsets and leaves the group."""
         self._stopping.set()
         self._drained.set()
         self._thread.join()
@@ -163,21 +165,21 @@ class KafkaSource:
                 try:
                     self._poll()
                 except KafkaError as exc:
-                    # The client connects again by itself, with pauses that grow.
+                    # The client reconnects by itself, with growing pauses.
                     _log.warning("Kafka does not answer; trying again", error=str(exc) or type(exc).__name__)
                     self._drained.wait(_RETRY_S)
                 except Corrupt as exc:
                     self._error = exc
                     self._drained.wait()
             self._commit_last()
-        except Exception as exc:  # noqa: BLE001 - told by `events`
+        except Exception as exc:  # noqa: BLE001 - `events` raises it
             self._error = exc
             _log.exception("polling Kafka ended")
         finally:
             self._consumer.close(autocommit=False, timeout_ms=_ANSWER_WITHIN_MS)
 
     def _poll(self) -> None:
-        self._commit_when_due()  # first: what is read below adds to what is not committed
+        self._commit_when_due()  # first: the records read below add to the uncommitted ones
         with self._lock:
             room = self._room_left()
             if room == 0:
@@ -196,12 +198,12 @@ class KafkaSource:
         self._hand_over(found)
 
     def _note_membership(self) -> None:
-        """The listener is not called for an assignment that brings nothing: one without partitions is known by this alone."""
+        """Keeps `has_joined`: the listener is not called for an assignment without partitions."""
         member = self._consumer.group_metadata()
         if member.generation_id < 0:
             self._has_joined = False
         elif member.state is MemberState.STABLE:
-            self._has_joined = True  # and stays so while the group moves partitions
+            self._has_joined = True  # and stays true while the group moves partitions
 
     def _hand_over(self, found: Mapping[TopicPartition, list[Any]]) -> None:
         read = [record for records in found.values() for record in records]
@@ -220,14 +222,15 @@ class KafkaSource:
         self._waiting.put(read)
 
     def _room_left(self) -> int:
-        """How many records more may be pending, when they are as large as those of the last poll; called with the lock held."""
+        """How many more records may be pending, if they are as large as those of the last poll. Call it with the lock held."""
         events = self._settings.kafka_pending_events - len(self._pending)
         size_bytes = self._settings.kafka_pending_bytes - self._pending_bytes
         return 0 if events <= 0 or size_bytes <= 0 else min(events, math.ceil(size_bytes / self._mean_bytes))
 
     def _commit_when_due(self) -> None:
-        """After an interval, or after so many events that a crash makes at most `kafka_pending_events` for each partition of ours
-        come again, or for two: those that are pending may be stored as well."""
+        """Commits after an interval, or after so many events that a crash redelivers at most `kafka_pending_events` for each
+        assigned partition (for two, with one partition: pending events may be stored as well).
+        """
         now = time.monotonic()
         is_time = now - self._last_commit >= self._settings.kafka_commit_interval_s
         if is_time or self._done_events >= self._settings.kafka_pending_events * max(1, len(self._assigned) - 1):
@@ -236,7 +239,7 @@ class KafkaSource:
             self._lag = self._lags()
 
     def _commit(self) -> None:
-        """Commits what is done; while the group settles who has what, nothing can be committed: it waits for the next time."""
+        """Commits the offsets that are done; during a rebalance nothing can be committed, and they wait for the next call."""
         if not is_group_stable(self._consumer):
             return
         with self._lock:
@@ -247,7 +250,7 @@ class KafkaSource:
         try:
             self._consumer.commit(_committed(done), timeout_ms=_ANSWER_WITHIN_MS)
         except CommitFailedError as exc:
-            # The group went on without us, which is heard of when it is joined again: what it took from us is dropped then.
+            # The group rebalanced without this consumer; on rejoining, `_drop` removes the partitions that it lost.
             self._put_back(done, events)
             _log.warning("a commit was refused", error=str(exc))
         except BaseException:
@@ -255,11 +258,11 @@ class KafkaSource:
             raise
 
     def _commit_last(self) -> None:
-        """Tries once: whoever stops us does not wait for a Kafka that is away."""
+        """Tries once: a stop must not wait for an unreachable Kafka."""
         try:
             self._commit()
         except KafkaError as exc:
-            _log.warning("the last commit was refused: what is done comes again", error=str(exc) or type(exc).__name__)
+            _log.warning("the last commit was refused; its events will be redelivered", error=str(exc) or type(exc).__name__)
             with self._lock:
                 self._done.clear()
 
@@ -282,13 +285,13 @@ class KafkaSource:
         return lags
 
     async def _revoke(self, partitions: frozenset[TopicPartition]) -> None:
-        """Commits, for the last time, what is done of partitions that go; `commit` itself must not be called here."""
+        """Commits a last time for partitions that move; the synchronous `commit` would block the client's own thread here."""
         done = self._drop(partitions)
         if done:
             try:
                 await self._consumer.commit_async(_committed(done))
             except KafkaError as exc:
-                _log.warning("the last commit was refused: what is done comes again", error=str(exc) or type(exc).__name__)
+                _log.warning("the last commit was refused; its events will be redelivered", error=str(exc) or type(exc).__name__)
         _log.info("partitions revoked", partitions=sorted(one.partition for one in partitions))
 
     async def _lose(self, partitions: frozenset[TopicPartition]) -> None:
@@ -300,7 +303,7 @@ class KafkaSource:
         _log.info("partitions assigned", partitions=sorted(one.partition for one in partitions))
 
     def _drop(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
-        """What is done of partitions that are ours no longer; what is under way of them is somebody else's to commit."""
+        """Forgets partitions and returns their uncommitted offsets; their next consumer commits the pending ones."""
         with self._lock:
             self._assigned -= partitions
             self._pending = collections.deque(
@@ -310,12 +313,12 @@ class KafkaSource:
 
 
 class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc] # the client has no types
-    """Calls with the partitions that go, while they are still ours; that are gone; and that come. Called inside `poll`.
+    """Calls `revoked` with partitions before they move, `lost` after they moved, `assigned` with new ones. Called inside `poll`.
 
-    It is the client's thread for input and output that calls: whoever blocks there waits for himself.
+    The client calls from its I/O thread: a listener that blocks there deadlocks.
     """
 
-    def __init__(self, revoked: _Note, lost: _Note, assigned: _Note) -> None:
+    def __init__(self, revoked: _Listener, lost: _Listener, assigned: _Listener) -> None:
         self._revoked, self._lost, self._assigned = revoked, lost, assigned
 
     async def on_partitions_revoked(self, revoked: Any) -> None:

@@ -1,4 +1,4 @@
-"""The topics of ours: events are kept for ever, by key; dead letters for thirty days."""
+"""Our two topics: events are compacted and kept for ever, dead letters are kept for thirty days."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ _DEAD_LETTERS_KEPT_MS = 30 * 24 * 3_600 * 1_000
 
 
 def wanted_topics(settings: KafkaSettings) -> dict[str, dict[str, str]]:
-    """Topic → its configuration, in Kafka's own words."""
+    """By topic, its configuration under Kafka's names."""
     return {
         settings.kafka_topic: {
             "cleanup.policy": "compact",
@@ -30,7 +30,7 @@ def wanted_topics(settings: KafkaSettings) -> dict[str, dict[str, str]]:
 
 
 def ensure_topics(settings: KafkaSettings) -> list[str]:
-    """Makes the topics that are missing, and tells which; those that are there stay as they are. Raises Unavailable."""
+    """Creates missing topics and returns their names; existing ones stay as they are. Raises Unavailable."""
     wanted = wanted_topics(settings)
     with translated():
         admin = KafkaAdminClient(**settings.connection)
@@ -54,9 +54,9 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises Kafka's errors as Unavailable: whatever is wrong there, a later try may succeed."""
+    """Raises Kafka's errors as Unavailable: a later try may succeed, whatever the cause."""
     try:
         yield
     except KafkaError as exc:
-        told = str(exc) or type(exc).__name__
-        raise Unavailable(f"Kafka does not do what it should: {told}; see MIRADOURO_KAFKA_BOOTSTRAP") from exc
+        reason = str(exc) or type(exc).__name__
+        raise Unavailable(f"Kafka does not do what it should: {reason}; see MIRADOURO_KAFKA_BOOTSTRAP") from exc
