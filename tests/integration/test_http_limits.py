@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 from miradouro.core.errors import ConfigurationError
+from miradouro.runtime import http_server
 from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_server import KEEP_ALIVE_S, running_http
 from miradouro.runtime.security import ServerSecurity
@@ -25,6 +26,13 @@ LIMITS = ServerSettings(
     max_message_bytes=MIB, handler_threads=2, max_concurrent_calls=2, max_pending_bytes=MIB, shutdown_grace_s=20
 )
 TIMES = HttpSettings(http_receive_timeout_s=0.5, http_call_timeout_s=30)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_wait_for_heads() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_server, "HEAD_WITHIN_S", 0.5)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +244,7 @@ def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path
 
 def test_an_address_that_is_taken_or_reaches_further_is_refused(door):
     def start(listen: str) -> None:
-        with running_http(lambda _: None, listen=listen, setting="--http", head_timeout_s=1, grace_s=1):  # type: ignore[arg-type, return-value]  # never asked
+        with running_http(lambda _: None, listen=listen, setting="--http", grace_s=1):  # type: ignore[arg-type, return-value]  # never asked
             pass
 
     with pytest.raises(ConfigurationError, match=r"--http='127\.0\.0\.1:\d+': can't listen there: the port is in use"):
@@ -255,7 +263,6 @@ def test_ipv6_loopback_is_served_under_its_own_name():
         lambda address: Guard(PlainTextResponse("here"), hosts=own_hosts(address), security=ServerSecurity()),
         listen="[::1]:0",
         setting="--http",
-        head_timeout_s=5,
         grace_s=1,
     ) as server:
         with socket.create_connection(("::1", server.address.port)) as peer:

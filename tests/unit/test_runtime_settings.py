@@ -8,7 +8,8 @@ import structlog
 from miradouro.core.errors import ConfigurationError
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime import logs
-from miradouro.runtime.metrics import metrics_endpoint, process_registry
+from miradouro.runtime.metrics import process_registry
+from miradouro.runtime.metrics_endpoint import metrics_endpoint
 from miradouro.runtime.settings import LogSettings, ServerSettings, load, table
 
 
@@ -65,7 +66,7 @@ def test_metrics_are_served_on_loopback_while_the_block_runs():
     with metrics_endpoint(process_registry(), "127.0.0.1:0") as address:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as reply:
             assert b"process_resident_memory_bytes" in reply.read()
-        with pytest.raises(ConfigurationError, match=r"MIRADOURO_METRICS_LISTEN=.*cannot listen"):
+        with pytest.raises(ConfigurationError, match=r"MIRADOURO_METRICS_LISTEN=.*can't listen"):
             metrics_endpoint(process_registry(), str(address)).__enter__()
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://{address}/metrics", timeout=10)

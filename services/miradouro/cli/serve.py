@@ -16,7 +16,8 @@ from miradouro.runtime import logs
 from miradouro.runtime.addresses import Address, guarded_address
 from miradouro.runtime.grpc_server import serve as serve_grpc
 from miradouro.runtime.health import Health, Service, health_endpoint
-from miradouro.runtime.metrics import metrics_endpoint, process_registry
+from miradouro.runtime.metrics import process_registry
+from miradouro.runtime.metrics_endpoint import metrics_endpoint
 from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import HttpSettings, LogSettings, MetricsSettings, ServerSettings, load
 

@@ -31,7 +31,8 @@ def up(*, data: Path | None, listen: str | None, http: str | None, photos: tuple
     from miradouro.runtime.addresses import Address, guarded_address
     from miradouro.runtime.grpc_server import serve
     from miradouro.runtime.health import health_endpoint
-    from miradouro.runtime.metrics import metrics_endpoint, process_registry
+    from miradouro.runtime.metrics import process_registry
+    from miradouro.runtime.metrics_endpoint import metrics_endpoint
     from miradouro.runtime.security import server_security
     from miradouro.runtime.settings import HttpSettings, MetricsSettings, ServerSettings, load
     from miradouro.standalone.composition import open_all

@@ -92,8 +92,8 @@ def running_http_door(
             listen=listen,
             setting=setting,
             security=security,
-            head_timeout_s=http.http_receive_timeout_s,
             grace_s=server.shutdown_grace_s,
+            connections_per_peer=server.max_calls_per_peer,
         ) as running:
             yield running
     finally:

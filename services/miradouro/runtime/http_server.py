@@ -2,15 +2,18 @@
 
 It listens on loopback, and beyond it with TLS and tokens, which the application asks for: see `security` and `http_guard`.
 
-uvicorn reads HTTP/1.1; what it does not limit by itself is limited here: how long a request's head may take to arrive, and
-how many connections there are. Bodies, hosts and answers are the application's: see `http_guard` and `http_body`.
+uvicorn reads HTTP/1.1; what it does not limit by itself is limited here and in `http_listener`: how many connections there are,
+how long the head of a request may take to arrive, and how long a client may read nothing of an answer. Bodies, hosts, calls and
+answers are the application's: see `http_guard`, `http_limits` and `http_body`.
 """
 
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import h11
 import uvicorn
@@ -19,10 +22,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.certificates import ServerCertificates
 from miradouro.runtime.event_loop import event_loop
+from miradouro.runtime.http_listener import ConnectionLimits, Listener
 from miradouro.runtime.security import ServerSecurity
 
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 256  # a process may have no more than 1,024 files open, and gRPC needs its share
+HEAD_WITHIN_S = 5.0
+READ_WITHIN_S = 20.0  # some bytes of an answer that waits
 KEEP_ALIVE_S = 30
 MAX_HEAD_BYTES = 16 * 1024
 _BACKLOG = 128
@@ -61,31 +68,49 @@ def running_http(
     *,
     listen: str,
     setting: str,
-    head_timeout_s: float,
     grace_s: float,
     security: ServerSecurity = ServerSecurity(),  # noqa: B008 # frozen
+    connections_per_peer: int = MAX_CONNECTIONS,
 ) -> Iterator[RunningHttp]:
     """Serves what `application` makes for the bound address while the block runs; then requests get `grace_s` seconds to end.
 
-    The head of a request must arrive within `head_timeout_s` seconds. `setting` is the name by which errors call `listen`.
+    `setting` is the name by which errors call `listen`.
     Raises ConfigurationError: the address is taken, or reaches beyond loopback without TLS and tokens.
     """
     address = guarded_address(listen, setting=setting, missing=security.missing)
-    listener = _listener(address, setting)
-    bound = Address(address.host, listener.getsockname()[1])
+    limits = ConnectionLimits(MAX_CONNECTIONS, connections_per_peer)
+    with serving_http(
+        application, address=address, setting=setting, grace_s=grace_s, certificates=security.certificates, limits=limits
+    ) as server:
+        yield server
+
+
+@contextmanager
+def serving_http(
+    application: Callable[[Address], ASGIApp],
+    *,
+    address: Address,
+    setting: str,
+    grace_s: float,
+    certificates: ServerCertificates | None,
+    limits: ConnectionLimits,
+) -> Iterator[RunningHttp]:
+    """As `running_http`, at an address that was checked. Raises ConfigurationError when it is taken."""
+    listening = _listen(address, setting)
+    bound = Address(address.host, listening.getsockname()[1])
     try:
         with event_loop() as loop:
-            starting = _start(application(bound), bound, listener, head_timeout_s, security)
+            starting = _start(application(bound), bound, listening, certificates, limits)
             server = asyncio.run_coroutine_threadsafe(starting, loop).result()
             try:
                 yield server
             finally:
                 server.stop(grace_s)
     finally:
-        listener.close()
+        listening.close()
 
 
-def _listener(address: Address, setting: str) -> socket.socket:
+def _listen(address: Address, setting: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # The protocol is named: asyncio sets TCP_NODELAY only then, and without it every answer waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -102,13 +127,15 @@ def _listener(address: Address, setting: str) -> socket.socket:
 
 
 async def _start(
-    application: ASGIApp, address: Address, listener: socket.socket, head_timeout_s: float, security: ServerSecurity
+    application: ASGIApp,
+    address: Address,
+    listening: socket.socket,
+    certificates: ServerCertificates | None,
+    limits: ConnectionLimits,
 ) -> RunningHttp:
-    protocol = type("Protocol", (_ImpatientProtocol,), {"head_timeout_s": head_timeout_s})
-    certificates = security.certificates
     config = uvicorn.Config(
         application,
-        http=protocol,
+        http=_ImpatientProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -117,12 +144,10 @@ async def _start(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        limit_concurrency=MAX_CONNECTIONS,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        ssl_context_factory=None if certificates is None else lambda _config, _default: certificates.http_context(),
     )
-    server = _Server(config)
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    server = _Server(config, listening, tls=None if certificates is None else certificates.http_context(), limits=limits)
+    serving = asyncio.ensure_future(server.serve(sockets=[listening]))
     await asyncio.wait({serving, asyncio.ensure_future(server.is_up.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()
@@ -131,14 +156,22 @@ async def _start(
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is up, and may be told how long to drain."""
+    """Accepts through a Listener, sets an event when it is up, and drains within a grace period."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listening: socket.socket, *, tls: ssl.SSLContext | None, limits: ConnectionLimits
+    ) -> None:
         super().__init__(config)
         self.is_up = asyncio.Event()
+        self._listening, self._tls, self._limits = listening, tls, limits
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 # there is the one of __init__
+        def protocol() -> asyncio.Protocol:
+            return _ImpatientProtocol(config=self.config, server_state=self.server_state, app_state={})
+
+        listener: Any = Listener(self._listening, protocol, tls=self._tls, limits=self._limits)
+        self.servers = [listener]
+        self.started = True
         self.is_up.set()
 
     def drain(self, grace_s: float) -> None:
@@ -148,30 +181,61 @@ class _Server(uvicorn.Server):
 
 
 class _ImpatientProtocol(H11Protocol):
-    """HTTP/1.1 in which the head of a request, the first one or a later one, arrives within head_timeout_s of its first byte.
+    """HTTP/1.1 with deadlines: the head of a request arrives within HEAD_WITHIN_S, and answers are read.
 
-    A connection that stays silent counts from its beginning.
+    A head counts from its first byte, the first one from the beginning of the connection. Of an answer that waits, some bytes go
+    out within READ_WITHIN_S each time.
     """
 
-    head_timeout_s: float
+    on_lost: Callable[[], None]
     _head_timer: asyncio.TimerHandle | None = None
+    _read_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is in progress."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the class above has it
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up)
+        self._head_timer = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
-            self._stop_timer()
+            self._stop_head_timer()
         elif self._head_timer is None and not self.transport.is_closing():
-            self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up)
+            self._head_timer = self.loop.call_later(HEAD_WITHIN_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._stop_head_timer()
+        self._stop_read_timer()
         super().connection_lost(exc)
+        self.on_lost()
 
-    def _stop_timer(self) -> None:
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        self._stop_read_timer()
+        super().resume_writing()
+
+    def _expect_reading(self) -> None:
+        self._read_timer = self.loop.call_later(READ_WITHIN_S, self._check_reading, self.transport.get_write_buffer_size())
+
+    def _check_reading(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._expect_reading()
+        else:
+            self.transport.abort()
+
+    def _stop_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
+
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -179,4 +243,4 @@ class _ImpatientProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._head_timer = None
         if self.conn.their_state is h11.IDLE:
-            self.transport.close()
+            self.transport.abort()

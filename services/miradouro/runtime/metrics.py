@@ -1,13 +1,8 @@
-"""Metrics of a process: its own registry, handed to whoever counts, and an endpoint for Prometheus."""
+"""Metrics of a process: its own registry, which every part that counts gets."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, start_http_server
-
-from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import Address, open_address
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -56,25 +51,3 @@ def process_registry() -> CollectorRegistry:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry
-
-
-@contextmanager
-def metrics_endpoint(registry: CollectorRegistry, listen: str) -> Iterator[Address | None]:
-    """Serves /metrics on `listen` while the block runs and yields the bound address; None and nothing when `listen` is empty.
-
-    Raises ConfigurationError when the address is malformed or taken.
-    """
-    if not listen:
-        yield None
-        return
-    address = open_address(listen, setting="MIRADOURO_METRICS_LISTEN")
-    try:
-        server, thread = start_http_server(address.port, addr=address.host, registry=registry)
-    except OSError as exc:
-        raise ConfigurationError(f"MIRADOURO_METRICS_LISTEN={listen!r}: cannot listen there: {exc.strerror}") from exc
-    try:
-        yield Address(address.host, server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
