@@ -88,7 +88,7 @@ def test_more_shards_than_a_collection_may_have_are_told():
         (["--engine", "nmslib"], "'nmslib' is not one of 'lucene', 'faiss'"),
         (["--bits", "1"], "--bits: 1: the engine lucene offers 32, 8"),
         (["--in-memory", "80"], "--in-memory: 80 makes no plan; allowed: a share"),
-        (["--gpu-rate", "100"], "--gpu-rate: tells how fast a GPU is, but no GPU is named"),
+        (["--gpu-rate", "100"], "--gpu-rate: it is the speed of a GPU, and no GPU is named"),
         (["--gpu", "A10", "--gpu-rate", "0"], "--gpu-rate: 0 makes no plan"),
         (["--cpu-rate", "-2"], "--cpu-rate: -2 makes no plan"),
         (["--shard-size", "0"], "--shard-size: 0 makes no plan; allowed: 1 GB to"),

@@ -51,14 +51,14 @@ class LogProgress:
     @contextmanager
     def transfer(self, name: str, *, total_bytes: int, present_bytes: int) -> Iterator[Advance]:
         """Logs the start and every further quarter."""
-        done, told = present_bytes, present_bytes
+        done, logged = present_bytes, present_bytes
 
         def advance(count: int) -> None:
-            nonlocal done, told
+            nonlocal done, logged
             done += count
-            told = min(told, done)
-            if done - told >= total_bytes * _LOG_EVERY or (done == total_bytes > told):
-                told = done
+            logged = min(logged, done)
+            if done - logged >= total_bytes * _LOG_EVERY or (done == total_bytes > logged):
+                logged = done
                 self._log.info("downloading", file=name, done_bytes=done, total_bytes=total_bytes)
 
         self._log.info("downloading", file=name, done_bytes=done, total_bytes=total_bytes)

@@ -96,7 +96,7 @@ def demo(*, kafka: str | None, opensearch: str | None, folder: Path | None) -> N
         click.echo(printable(f"{violation.invariant} {violation.name}: {violation.photo_id}: {violation.message}"))
     for one in done.asked:
         verdict = "agrees" if one.agreement.holds else "DIFFERS"
-        click.echo(printable(f"{one.kind:<8} {one.question:<32} {verdict}: {one.agreement.told}"))
+        click.echo(printable(f"{one.kind:<8} {one.question:<32} {verdict}: {one.agreement.summary}"))
     agreed = sum(one.agreement.holds for one in done.asked)
     click.echo(f"{agreed} of {len(done.asked)} answers agree; the audit {'holds' if done.report.holds else 'does not hold'}")
     if not done.holds:

@@ -46,7 +46,7 @@ class Process(ABC):
     def pid(self) -> int:
         """The process. Raises Unavailable when it is not running."""
         if self._process is None or self._process.poll() is not None:
-            raise Unavailable(f"{self._name} is not running; {self.log_path} tells why")
+            raise Unavailable(f"{self._name} is not running; {self.log_path} says why")
         return self._process.pid
 
     def start(self) -> None:
@@ -59,8 +59,8 @@ class Process(ABC):
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() - started > READY_TIMEOUT_S:
                 self.kill()
-                told = self.log_path.read_text(errors="replace").strip().splitlines()[-5:]
-                raise Unavailable(f"{self._name} did not start; {self.log_path} ends with: {' | '.join(told)}")
+                last = self.log_path.read_text(errors="replace").strip().splitlines()[-5:]
+                raise Unavailable(f"{self._name} did not start; {self.log_path} ends with: {' | '.join(last)}")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
@@ -264,7 +264,7 @@ def start_opensearch(folder: Path, *, settings: Mapping[str, str] | None = None)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on just now."""
+    """Free ports of loopback."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

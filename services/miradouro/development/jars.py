@@ -67,10 +67,10 @@ def opensearch_class_path(jdk: Jdk) -> str:
 
 def _jdk(home: Path) -> Jdk | None:
     try:
-        told = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(), re.M)
+        found = re.search(r'^JAVA_VERSION="(\d+)', (home / "release").read_text(), re.M)
     except OSError:
         return None
-    return Jdk(home, int(told[1])) if told and (home / "bin" / "javac").exists() else None
+    return Jdk(home, int(found[1])) if found and (home / "bin" / "javac").exists() else None
 
 
 def _made(engine: str, jdk: Jdk) -> Path:
@@ -126,5 +126,5 @@ def _run(command: list[str], folder: Path, what: str) -> None:
         command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     if done.returncode != 0:
-        told = (done.stdout + done.stderr).strip().splitlines()
-        raise Unavailable(f"{what} could not be made: {' '.join(told[:3]) or f'exit status {done.returncode}'}; try again")
+        printed = (done.stdout + done.stderr).strip().splitlines()
+        raise Unavailable(f"{what} could not be made: {' '.join(printed[:3]) or f'exit status {done.returncode}'}; try again")

@@ -79,5 +79,5 @@ def vectors(demand: Demand) -> int:
 
 def _rate(bundle: str, precision: str) -> float:
     if (bundle, precision) not in EMBED_RATES:
-        raise InvalidArgument("cpu_rate", f"{bundle} in {precision} was never measured; tell how many photos/s one core embeds")
+        raise InvalidArgument("cpu_rate", f"{bundle} in {precision} was never measured; give the photos/s that one core embeds")
     return EMBED_RATES[bundle, precision]

@@ -16,7 +16,7 @@ class Cluster:
 
     `shards` are those of all copies, `collection_shards` the primaries of one collection, `segments` those of a shard.
     `memory_bytes` holds vectors and graphs: page cache with lucene, native memory with faiss; `node_memory_bytes` is what a node
-    has for it. `nodes_by` tells for each need how many nodes it takes.
+    has for it. `nodes_by` has the number of nodes for each need.
     """
 
     primary_bytes: float

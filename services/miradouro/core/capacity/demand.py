@@ -70,7 +70,7 @@ class Demand:
             if rate is not None:
                 self._check(field, rate, lambda value: 0 < value <= MAX_RATE, f"more than 0, up to {MAX_RATE:.0e} photos/s")
         if self.gpu_rate is not None and not self.gpu:
-            raise InvalidArgument("gpu_rate", "tells how fast a GPU is, but no GPU is named; name it too")
+            raise InvalidArgument("gpu_rate", "it is the speed of a GPU, and no GPU is named; name it too")
         self._check("shard_bytes", self.shard_bytes, lambda value: 1e9 <= value <= 1e12, "1 GB to 1,000 GB")
         self._check(
             "node_memory_bytes", self.node_memory_bytes, lambda value: LEAST_NODE_MEMORY_BYTES <= value <= 1e14, "4 GB to 100 TB"

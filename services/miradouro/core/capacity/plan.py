@@ -46,7 +46,7 @@ class Plan:
 
 
 def plan(demand: Demand) -> Plan:
-    """The figures for a demand. Raises InvalidArgument for a network whose speed nobody measured or gave."""
+    """The figures for a demand. Raises InvalidArgument for a network whose speed is neither measured nor given."""
     photo = photo_bytes(demand)
     found = cluster(demand, photo)
     parts = {
@@ -80,8 +80,8 @@ def _photo(demand: Demand, photo: PhotoBytes) -> Iterator[_Row]:
             ("knn",),
         )
     yield "graphs", photo.graphs, "B", f"{count} vectors x {photo.graphs / count:.0f} bytes, m = {M}", engine
-    told = f"{DOCUMENT_BYTES:,.0f} bytes, {REGION_DOCUMENT_BYTES:g} more for each region vector"
-    yield "text, tags, ids", photo.rest, "B", told, ("measured",)
+    formula = f"{DOCUMENT_BYTES:,.0f} bytes, {REGION_DOCUMENT_BYTES:g} more for each region vector"
+    yield "text, tags, ids", photo.rest, "B", formula, ("measured",)
     yield "disk", photo.disk, "B", "sum of the above", engine
     held = f"{demand.resident:g} x " if demand.resident < 1 else ""
     if faiss:
@@ -94,13 +94,13 @@ def _photo(demand: Demand, photo: PhotoBytes) -> Iterator[_Row]:
 def _kafka(demand: Demand) -> Iterator[_Row]:
     replicas, photos = _ingest_replicas(demand), demand.photos
     partitions = max(given.LEAST_PARTITIONS, given.PARTITIONS_PER_REPLICA * replicas)
-    told = (
+    formula = (
         f"{given.PARTITIONS_PER_REPLICA} x {replicas} ingest replicas, so that they may double; at least {given.LEAST_PARTITIONS}"
     )
-    yield "partitions", partitions, "", told, _OURS
+    yield "partitions", partitions, "", formula, _OURS
     log = photos * given.EVENT_BYTES * given.KAFKA_COPIES
-    told = f"{photos:,} photos x {given.EVENT_BYTES:g} bytes x {given.KAFKA_COPIES} copies, kept for ever"
-    yield "disk of the events", log, "B", told, _MEASURED
+    formula = f"{photos:,} photos x {given.EVENT_BYTES:g} bytes x {given.KAFKA_COPIES} copies, kept for ever"
+    yield "disk of the events", log, "B", formula, _MEASURED
 
 
 def _ingest_s(demand: Demand) -> float:
@@ -113,29 +113,31 @@ def _ingest_replicas(demand: Demand) -> int:
 
 def _ingest(demand: Demand) -> Iterator[_Row]:
     each = _ingest_s(demand)
-    told = f"{demand.rate:,g} photos/s x {each * 1e3:.1f} ms / {given.BUSY:g} busy"
-    yield "cores", demand.rate * each / given.BUSY, "cores", told, _MEASURED
+    formula = f"{demand.rate:,g} photos/s x {each * 1e3:.1f} ms / {given.BUSY:g} busy"
+    yield "cores", demand.rate * each / given.BUSY, "cores", formula, _MEASURED
     yield "replicas", _ingest_replicas(demand), "", _told_replicas(given.REPLICA_CORES), _OURS
-    told = f"{demand.photos:,} photos / {demand.rate:,g} photos/s / {_DAY_S:,} s"
-    yield "until all are in", demand.photos / demand.rate / _DAY_S, "days", told, ("given",)
+    formula = f"{demand.photos:,} photos / {demand.rate:,g} photos/s / {_DAY_S:,} s"
+    yield "until all are in", demand.photos / demand.rate / _DAY_S, "days", formula, ("given",)
 
 
 def _photos_to_embed(demand: Demand) -> _Row:
-    told = f"{demand.rate:,g} photos/s + {demand.queries:,g} questions/s, as if each brought a photo"
-    return "photos to embed", demand.rate + demand.queries, "per s", told, ("given",)
+    formula = f"{demand.rate:,g} photos/s + {demand.queries:,g} questions/s, as if each brought a photo"
+    return "photos to embed", demand.rate + demand.queries, "per s", formula, ("given",)
 
 
 def _on_gpus(demand: Demand) -> Iterator[_Row]:
     yield _photos_to_embed(demand)
     if demand.gpu_rate is None:
-        told = f"unknown: no GPU was measured by the makers; measure a {demand.gpu} and give --gpu-rate"
-        yield "GPUs", None, "", told, ("given",)
+        formula = f"unknown: no GPU was measured by the makers; measure a {demand.gpu} and give --gpu-rate"
+        yield "GPUs", None, "", formula, ("given",)
         yield "replicas", None, "", "one a GPU", _OURS
         return
     rate = demand.rate + demand.queries
     gpus = _replicas_of(rate / (demand.gpu_rate * given.BUSY), 1)
-    told = f"{rate:,g} / ({demand.gpu_rate:,g} photos/s of a {demand.gpu} x {given.BUSY:g} busy), at least {given.LEAST_REPLICAS}"
-    yield "GPUs", gpus, "", told, ("given", "ours")
+    formula = (
+        f"{rate:,g} / ({demand.gpu_rate:,g} photos/s of a {demand.gpu} x {given.BUSY:g} busy), at least {given.LEAST_REPLICAS}"
+    )
+    yield "GPUs", gpus, "", formula, ("given", "ours")
     yield "replicas", gpus, "", "one a GPU", _OURS
 
 
@@ -144,8 +146,8 @@ def _on_processors(demand: Demand) -> Iterator[_Row]:
     rate, each = demand.rate + demand.queries, given.embed_rate(demand)
     cores = rate / (each * given.BUSY)
     networks = " and ".join(given.bundles(demand))
-    told = f"{rate:,g} / ({each:.2f} photos/s a core x {given.BUSY:g} busy), {networks}, {demand.precision}"
-    yield "cores", cores, "cores", told, _MEASURED if demand.cpu_rate is None else ("given", "ours")
+    formula = f"{rate:,g} / ({each:.2f} photos/s a core x {given.BUSY:g} busy), {networks}, {demand.precision}"
+    yield "cores", cores, "cores", formula, _MEASURED if demand.cpu_rate is None else ("given", "ours")
     yield "replicas", _replicas_of(cores, given.REPLICA_CORES), "", _told_replicas(given.REPLICA_CORES), _OURS
 
 
@@ -163,20 +165,20 @@ def _opensearch(demand: Demand, photo: PhotoBytes, found: Cluster) -> Iterator[_
     in_collections = f"{demand.collections:,} collections" if demand.collections > 1 else "1 collection"
     engine = ("knn",) if faiss else ("lucene",)
     primaries = found.collection_shards
-    told = f"{demand.photos:,} photos x {photo.disk:,.0f} bytes"
-    yield "disk of the primaries", found.primary_bytes, "B", told, engine
+    formula = f"{demand.photos:,} photos x {photo.disk:,.0f} bytes"
+    yield "disk of the primaries", found.primary_bytes, "B", formula, engine
     yield "disk of the replicas", found.disk_bytes - found.primary_bytes, "B", f"primaries x {demand.replicas}", ("given",)
     yield "disk in all", found.disk_bytes, "B", "primaries + replicas", ("given",)
-    told = f"in all x {1 + given.DELETED:g} for deleted documents / {given.DISK_FULL:g} full"
-    yield "disk to provide", found.provided_bytes, "B", told, ("disk",)
+    formula = f"in all x {1 + given.DELETED:g} for deleted documents / {given.DISK_FULL:g} full"
+    yield "disk to provide", found.provided_bytes, "B", formula, ("disk",)
     cache = "native memory" if faiss else "page cache"
-    told = f"{demand.photos:,} photos x {photo.memory:,.0f} bytes x {in_copies}"
-    yield cache, found.memory_bytes, "B", told, engine
-    told = f"{found.primary_bytes / demand.collections / 1e9:,.0f} GB / {demand.shard_bytes / 1e9:g} GB"
-    yield "primary shards of a collection", primaries, "", told, ("shards",)
+    formula = f"{demand.photos:,} photos x {photo.memory:,.0f} bytes x {in_copies}"
+    yield cache, found.memory_bytes, "B", formula, engine
+    formula = f"{found.primary_bytes / demand.collections / 1e9:,.0f} GB / {demand.shard_bytes / 1e9:g} GB"
+    yield "primary shards of a collection", primaries, "", formula, ("shards",)
     yield "shards in all", found.shards, "", f"{primaries:,} x {in_collections} x {in_copies}", ("given",)
-    told = f"{demand.rate:,g} photos/s x {found.index_s * 1e3:.1f} ms x {in_copies} / {busy}"
-    yield "cores for indexing", found.index_cores, "cores", told, _MEASURED
+    formula = f"{demand.rate:,g} photos/s x {found.index_s * 1e3:.1f} ms x {in_copies} / {busy}"
+    yield "cores for indexing", found.index_cores, "cores", formula, _MEASURED
     fixed, segment = (f"{seconds * 1e3:g} ms" for seconds in (given.SEARCH_S, given.SEARCH_SEGMENT_S))
     search = f"({fixed} + {primaries:,} shards x {found.segments:.0f} segments x {segment})"
     yield (
@@ -186,29 +188,29 @@ def _opensearch(demand: Demand, photo: PhotoBytes, found: Cluster) -> Iterator[_
         f"{demand.queries:,g} questions/s x {search} / {busy}",
         _MEASURED,
     )
-    told = f"half of {demand.node_memory_bytes / 1e9:g} GB, at most {given.HEAP_LIMIT_BYTES / 1e9:g} GB"
-    yield "heap of a node", found.heap_bytes, "B", told, ("heap",)
-    told = f"memory - heap - {given.SYSTEM_BYTES / 1e9:g} GB for the system"
+    formula = f"half of {demand.node_memory_bytes / 1e9:g} GB, at most {given.HEAP_LIMIT_BYTES / 1e9:g} GB"
+    yield "heap of a node", found.heap_bytes, "B", formula, ("heap",)
+    formula = f"memory - heap - {given.SYSTEM_BYTES / 1e9:g} GB for the system"
     if faiss:
-        told = f"{given.BREAKER:g} x (memory - heap)"
-    yield f"{cache} of a node", found.node_memory_bytes, "B", told, ("breaker",) if faiss else _OURS
-    told = "the most of " + ", ".join(f"{count:,} for {need}" for need, count in found.nodes_by.items())
-    yield "data nodes", found.nodes, "", told, ("many",)
+        formula = f"{given.BREAKER:g} x (memory - heap)"
+    yield f"{cache} of a node", found.node_memory_bytes, "B", formula, ("breaker",) if faiss else _OURS
+    formula = "the most of " + ", ".join(f"{count:,} for {need}" for need, count in found.nodes_by.items())
+    yield "data nodes", found.nodes, "", formula, ("many",)
     yield "cluster managers", given.CLUSTER_MANAGERS, "", "an odd number, so that a majority remains", ("quorum",)
 
 
 def _query(demand: Demand) -> Iterator[_Row]:
     cores = demand.queries * given.QUESTION_S / given.BUSY
-    told = f"{demand.queries:,g} questions/s x {given.QUESTION_S * 1e3:g} ms / {given.BUSY:g} busy"
-    yield "cores", cores, "cores", told, _MEASURED
+    formula = f"{demand.queries:,g} questions/s x {given.QUESTION_S * 1e3:g} ms / {given.BUSY:g} busy"
+    yield "cores", cores, "cores", formula, _MEASURED
     yield "replicas", _replicas_of(cores, 1), "", _told_replicas(1), _OURS
 
 
 def _replicas(found: Cluster, without: Cluster) -> Iterator[_Row]:
-    told = "this - a plan without replicas"
-    yield "disk to provide", found.provided_bytes - without.provided_bytes, "B", told, ("given",)
-    yield "memory", found.memory_bytes - without.memory_bytes, "B", told, ("given",)
-    yield "cores for indexing", found.index_cores - without.index_cores, "cores", told, ("given",)
+    formula = "this - a plan without replicas"
+    yield "disk to provide", found.provided_bytes - without.provided_bytes, "B", formula, ("given",)
+    yield "memory", found.memory_bytes - without.memory_bytes, "B", formula, ("given",)
+    yield "cores for indexing", found.index_cores - without.index_cores, "cores", formula, ("given",)
     yield "data nodes", found.nodes - without.nodes, "", f"{found.nodes:,} - {without.nodes:,}", ("given",)
 
 

@@ -24,10 +24,10 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The verdict in words, and whether the answers agree."""
+    """Whether two answers agree, and a summary of the comparison."""
 
     holds: bool
-    told: str
+    summary: str
 
 
 def vectors_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement:
@@ -60,8 +60,8 @@ def texts_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreeme
         return wrong
     first = {one.photo_id for one in found[:TOP]} & {one.photo_id for one in reference[:TOP]}
     overlap = len(first) / min(TOP, len(reference))
-    told = f"{len(found)} photos, of the first {min(TOP, len(reference))} {overlap:.0%} the same"
-    return Agreement(overlap >= LEAST_OVERLAP, told)
+    summary = f"{len(found)} photos, of the first {min(TOP, len(reference))} {overlap:.0%} the same"
+    return Agreement(overlap >= LEAST_OVERLAP, summary)
 
 
 def _other_photos(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement | None:
@@ -77,7 +77,7 @@ def _other_photos(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agree
 def _misplaced(
     found: Sequence[Ranked], reference: Sequence[Ranked], worth: Callable[[Ranked], float], tie: Callable[[float], float]
 ) -> Agreement | None:
-    """The first photo that stands where the reference has one that is worth something else."""
+    """The first photo whose rank the reference gives to one of another worth."""
     for place, (one, other) in enumerate(zip(found, reference, strict=True), 1):
         if abs(worth(one) - worth(other)) > tie(abs(worth(other))):
             return Agreement(

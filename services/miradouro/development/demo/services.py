@@ -44,15 +44,15 @@ class ServiceProcess:
             self._process.communicate()
 
     def wait(self) -> str:
-        """The address, once the service tells it. Raises Unavailable when it ends instead."""
+        """The address, once the service prints it. Raises Unavailable when it ends instead."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(f"{self.name} service "):
                 self.address = line.split(" on ")[1].split()[0]
                 return self.address
-        raise Unavailable(f"the {self.name} service ended; {self.log_path} tells why")
+        raise Unavailable(f"the {self.name} service ended; {self.log_path} says why")
 
     def check(self) -> None:
         """Raises Unavailable when the process has ended."""
         if self._process.poll() is not None:
-            raise Unavailable(f"the {self.name} service ended; {self.log_path} tells why")
+            raise Unavailable(f"the {self.name} service ended; {self.log_path} says why")

@@ -135,7 +135,7 @@ def _wait_until_consumed(topics: KafkaSettings, services: Sequence[ServiceProces
             for service in services:
                 service.check()
             if time.monotonic() > deadline:
-                raise Unavailable(f"not consumed within {CONSUMED_WITHIN_S:g} s; {services[1].log_path} may tell why")
+                raise Unavailable(f"not consumed within {CONSUMED_WITHIN_S:g} s; {services[1].log_path} may say why")
             time.sleep(_POLL_S)
 
 

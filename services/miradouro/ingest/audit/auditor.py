@@ -1,4 +1,4 @@
-"""The audit, step by step: what is committed, dead letters, the log, the index, the log's end once more, then the comparison.
+"""The audit, step by step: committed offsets, dead letters, the log, the index, the new end of the log, then the comparison.
 
 In this order a system at work can be audited. What was committed when the audit began must be done by the time the index is
 read; what the index holds by then must be in the log by the time the log is read to its new end.
@@ -23,7 +23,7 @@ from miradouro.ingest.audit.vectors import VectorAudit
 from miradouro.ingest.cloud_event import item_of
 
 _MAX_DIGITS = 18  # a number of more may not fit into 64 bits
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+Progress = Callable[[str, int, int], None]  # the step, how much of it is done, and of how much
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class _Log:
 
 
 def audit(audited: Audited, *, progress: Progress) -> Report:
-    """Proves I1 to I5, or tells what breaks them.
+    """Proves I1 to I5, or reports each violation.
 
     Raises NotFound (no such topic), FailedPrecondition (the group has committed nothing), ProvenanceMismatch, Unavailable.
     """
@@ -103,16 +103,16 @@ def _letters_since_ms(kafka: KafkaSettings) -> float:
 def _read_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, progress: Progress) -> None:
     ends = dead.ends()
     for one in _counted(dead.read({}, ends), "dead letters", sum(ends.values()), progress):
-        headers = {name: (told or b"").decode("utf-8", "replace") for name, told in one.record.headers}
+        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in one.record.headers}
         if headers.get("miradouro-topic") != topic:
             continue  # of a call, or a note that older letters are settled
         report.letters += 1
         digest = headers.get("miradouro-value-sha256") or hashlib.sha256(one.record.value or b"").hexdigest()
         place = [headers.get("miradouro-partition", ""), headers.get("miradouro-offset", "")]
-        if not all(told.isdecimal() and len(told) <= _MAX_DIGITS for told in place):
+        if not all(number.isdecimal() and len(number) <= _MAX_DIGITS for number in place):
             letter = f"the letter at offset {one.record.offset} of partition {one.record.partition}"
-            told = f"{letter} names partition {place[0]!r:.100}, offset {place[1]!r:.100}: no record can have these"
-            report.found(Violation("dead_letter_unfounded", told))
+            message = f"{letter} names partition {place[0]!r:.100}, offset {place[1]!r:.100}: no record can have these"
+            report.found(Violation("dead_letter_unfounded", message))
             continue
         partition, offset = map(int, place)
         ledger.add_letter(partition, offset, headers.get("miradouro-reason", ""), digest)
@@ -147,8 +147,8 @@ def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: R
         if is_due and one.timestamp_ms < log.letters_since_ms:
             report.could_not_check(f"partition {record.partition}, offset {record.offset}: no event; its dead letter is too old")
         elif is_due:
-            told = f"key {record.key!r:.200} should have one"
-            report.found(Violation("dead_letter_missing", told, partition=record.partition, offset=record.offset))
+            message = f"key {record.key!r:.200} should have one"
+            report.found(Violation("dead_letter_missing", message, partition=record.partition, offset=record.offset))
             ledger.add_lost_record(record.partition, record.offset)
 
 
@@ -161,8 +161,8 @@ def _check_letter(record: SourceRecord, ledger: Ledger, report: Report) -> bool:
         return False
     digest = hashlib.sha256(record.value or b"").hexdigest()
     if not letter.reason or letter.sha256 != digest:
-        told = f"reason {letter.reason!r}, SHA-256 {letter.sha256}; the record's value has {digest}"
-        report.found(Violation("dead_letter_altered", told, partition=record.partition, offset=record.offset))
+        message = f"reason {letter.reason!r}, SHA-256 {letter.sha256}; the record's value has {digest}"
+        report.found(Violation("dead_letter_altered", message, partition=record.partition, offset=record.offset))
     return True
 
 

@@ -32,9 +32,9 @@ class RawDocument:
 
     @property
     def photo(self) -> tuple[str, str, int]:
-        """Collection, photo id and version as the document tells them; "" and 0 where it does not."""
-        told = self.source
-        return str(told.get("collection", "")), str(told.get("photo_id", "")), int(told.get("version", 0))
+        """Collection, photo id and version of the document; "" and 0 where they are missing."""
+        source = self.source
+        return str(source.get("collection", "")), str(source.get("photo_id", "")), int(source.get("version", 0))
 
     @property
     def surplus(self) -> list[str]:
@@ -66,11 +66,11 @@ def live_aliases(client: OpenSearch, prefix: str) -> dict[str, str]:
     """Collection → the alias that questions go to. Raises Unavailable."""
     with translated():
         found = client.indices.get_alias(index=f"{prefix}.*")
-    return {name.removeprefix(f"{prefix}."): name for told in found.values() for name in told["aliases"]}
+    return {name.removeprefix(f"{prefix}."): name for one in found.values() for name in one["aliases"]}
 
 
 def count(client: OpenSearch, alias: str) -> int:
-    """Documents and tombstones behind an alias, after a refresh: what is safe need not be searchable yet."""
+    """Number of documents and tombstones behind an alias, after a refresh: stored documents may not be searchable yet."""
     with translated():
         client.indices.refresh(index=alias)
     return searches.count(client, alias)
@@ -104,12 +104,12 @@ def _scanned(client: OpenSearch, alias: str, query: dict[str, Any]) -> Iterator[
         except NotFoundError as exc:
             raise Unavailable(f"OpenSearch forgot where we were in {alias}: {exc}") from exc
         finally:
-            with suppress(MiradouroError, NotFoundError), translated():  # it goes by itself
+            with suppress(MiradouroError, NotFoundError), translated():  # it expires by itself
                 client.delete_pit(body={"pit_id": [point["id"]]})
 
 
 def source_without_vectors(client: OpenSearch, physical: str, document_id: str) -> dict[str, Any] | None:
-    """Version and SHA-256 that one document tells; None when it is there no more."""
+    """Version and SHA-256 of one document; None when it no longer exists."""
     body = {"query": {"ids": {"values": [document_id]}}, "_source": ["version", "sha256"]}
     hits = searches.search(client, physical, body)["hits"]["hits"]
     return dict(hits[0]["_source"]) if hits else None
@@ -150,8 +150,8 @@ def _script(query: dict[str, Any], field: str, vector: list[float]) -> dict[str,
 
 
 def meta(client: OpenSearch, physical: str) -> dict[str, Any]:
-    """What an index remembers of its spaces."""
+    """The metadata of an index: its spaces and their provenance."""
     with translated():
-        [told] = client.indices.get_mapping(index=physical).values()
-    remembered: dict[str, Any] = told["mappings"]["_meta"]
+        [index] = client.indices.get_mapping(index=physical).values()
+    remembered: dict[str, Any] = index["mappings"]["_meta"]
     return remembered

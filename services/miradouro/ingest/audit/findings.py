@@ -1,25 +1,25 @@
-"""What an audit can find, by name, and what it tells in the end."""
+"""The violations that an audit can find, by name, and its report."""
 
 import collections
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-SHOWN = 100  # violations told in full, of each name; all are counted
+SHOWN = 100  # violations kept in full, of each name; all are counted
 
 # Name → the invariant that it breaks, and what it means.
 NAMES: dict[str, tuple[str, str]] = {
     "event_lost": ("I1", "an event is neither in the index nor known to be stale nor a dead letter"),
     "document_doubled": ("I2", "a photo has more than one document"),
     "document_outdated": ("I2", "a photo's document is older than its newest event"),
-    "document_unknown": ("I2", "a document stands for a photo, or a version of it, that no event tells of"),
-    "document_misplaced": ("I2", "a document does not stand under the id, or in the collection, of its photo: writes miss it"),
-    "document_version": ("I2", "the engine compares other versions than the document tells: newer events may be refused"),
+    "document_unknown": ("I2", "a document is of a photo, or a version of it, without an event"),
+    "document_misplaced": ("I2", "a document has another id or collection than its photo: writes miss it"),
+    "document_version": ("I2", "the engine compares another version than the document holds: newer events may be refused"),
     "deletion_undone": ("I2", "a photo is there at the version at which it was deleted"),
     "deletion_unasked": ("I2", "a photo is deleted at a version at which it was not"),
     "tombstone_full": ("I2", "a deleted photo's document holds more than id, version and mark"),
     "committed_too_far": ("I3", "an offset is committed, and something before it is not done"),
     "dead_letter_missing": ("I4", "a record that is no event has no dead letter"),
-    "dead_letter_altered": ("I4", "a dead letter has no reason, or is not the record that it tells"),
+    "dead_letter_altered": ("I4", "a dead letter has no reason, or another value than its record"),
     "dead_letter_unfounded": ("I4", "a dead letter names a record that never was"),
     "vector_differs": ("I5", "a stored vector is not what the embedding service makes of the original"),
     "vector_missing": ("I5", "a document lacks a vector of its collection"),
@@ -47,11 +47,10 @@ class Violation:
 
 @dataclass
 class Report:
-    """What an audit did and found. `violations` holds at most SHOWN of each name, `counts` tells all.
+    """Counts and findings of an audit. `violations` holds at most SHOWN of each name, `counts` has the number of all.
 
-    `waiting`: records that the consumers have not committed yet. `compacted`: records that Kafka holds no more. `repeated`:
-    dead letters that stand there again, as they may after a crash. `unproven`: what could not be checked, and why, up to SHOWN of
-    `unproven_count`.
+    `waiting`: records that the consumers have not committed yet. `compacted`: records that Kafka no longer holds. `repeated`:
+    doubled dead letters, as after a crash. `unproven`: what could not be checked, and why, up to SHOWN of `unproven_count`.
     """
 
     records: int = 0
@@ -83,7 +82,7 @@ class Report:
             self.violations.append(violation)
 
     def could_not_check(self, what: str) -> None:
-        """Notes what is neither right nor wrong."""
+        """Notes a check that could not be made."""
         self.unproven_count += 1
         if self.unproven_count <= SHOWN:
             self.unproven.append(what)

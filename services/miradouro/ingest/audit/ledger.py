@@ -53,7 +53,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A live document, and where the event stands that it was made from; None where Kafka holds it no more."""
+    """A live document and the position of its event; None where Kafka no longer holds that."""
 
     collection: str
     photo_id: str
@@ -163,8 +163,8 @@ class Ledger:
             f"""SELECT collection, photo_id, max(version), partition, offset FROM events AS e
             WHERE due AND {_STORED} IS NULL GROUP BY collection, photo_id"""
         ):
-            told = "the photo has no document, and its event no dead letter"
-            yield Violation("event_lost", told, collection, photo_id, version, partition, offset)
+            message = "the photo has no document, and its event no dead letter"
+            yield Violation("event_lost", message, collection, photo_id, version, partition, offset)
 
     def _documents_of_photos(self) -> Iterator[Violation]:
         for collection, photo_id, version, count, ids in self._db.execute(
@@ -178,21 +178,21 @@ class Ledger:
         ):
             expected = hashlib.sha256(f"{collection}/{photo_id}".encode()).hexdigest()
             if document_id != expected:
-                told = f"it stands under {document_id} in {physical}; expected: {expected}"
-                yield Violation("document_misplaced", told, collection, photo_id, version)
+                message = f"its id is {document_id} in {physical}; expected: {expected}"
+                yield Violation("document_misplaced", message, collection, photo_id, version)
         for collection, photo_id, version, partition, offset, stored in self._db.execute(
             f"""SELECT collection, photo_id, max(version), partition, offset, {_STORED} FROM events AS e
             WHERE due AND version > {_STORED} GROUP BY collection, photo_id"""
         ):
-            told = f"the document tells version {stored}"
-            yield Violation("document_outdated", told, collection, photo_id, version, partition, offset)
+            message = f"the document has version {stored}"
+            yield Violation("document_outdated", message, collection, photo_id, version, partition, offset)
         # Of a null value Kafka itself forgets the record after a time: a tombstone may stand alone.
         for photo in self._db.execute(
             f"""SELECT collection, photo_id, version FROM documents AS d
             WHERE NOT deleted AND NOT EXISTS (SELECT 1 FROM events AS e WHERE {_SAME})"""
         ):
             yield Violation("document_unknown", "no event names the photo: an index made from the log would lack it", *photo)
-        # Of a compacted partition nobody can tell which versions there were.
+        # A compacted partition no longer shows which versions there were.
         for photo in self._db.execute(
             f"""SELECT collection, photo_id, version FROM documents AS d
             WHERE EXISTS (SELECT 1 FROM events AS e WHERE {_SAME})
@@ -212,19 +212,19 @@ class Ledger:
             yield Violation(name, f"the event says {'otherwise' if deleted else 'deleted'}", *photo)
 
     def _committed(self, ends: Mapping[int, int]) -> Iterator[Violation]:
-        """Where to go back to, so that what is missing is done again."""
+        """Committed offsets that are too far, with the offset to reset the group to."""
         for partition, committed, offset in self._db.execute(
             f"""SELECT partition, committed, min(offset) FROM (
                 SELECT partition, offset FROM events AS e WHERE due AND coalesce({_STORED}, 0) < version
                 UNION ALL SELECT partition, offset FROM lost_records
             ) JOIN partitions USING (partition) WHERE offset < committed GROUP BY partition"""
         ):
-            told = f"offset {committed} is committed, {offset} is not done; let the group go on from there again"
-            yield Violation("committed_too_far", told, partition=partition, offset=offset)
+            message = f"offset {committed} is committed, {offset} is not done; let the group go on from there again"
+            yield Violation("committed_too_far", message, partition=partition, offset=offset)
         for partition, committed in self._db.execute("SELECT partition, committed FROM partitions"):
             if committed > ends.get(partition, 0):
-                told = f"offset {committed} is committed, the log ends at {ends.get(partition, 0)}: is it another topic now?"
-                yield Violation("committed_too_far", told, partition=partition, offset=committed)
+                message = f"offset {committed} is committed, the log ends at {ends.get(partition, 0)}: is it another topic now?"
+                yield Violation("committed_too_far", message, partition=partition, offset=committed)
 
     def _count(self, question: str) -> int:
         [(count,)] = self._db.execute(question)
