@@ -12,6 +12,7 @@ from miradouro.core.page import sign_page
 from miradouro.core.query import After, Behind
 from miradouro.ingest.cloud_event import SCHEMA
 from miradouro.v1 import photo_event_pb2, search_service_pb2
+from miradouro.v1.ingest_service_pb2 import PutEventsRequest
 from PIL import Image
 
 from tests.fuzz.targets import KEY, QUESTION
@@ -80,6 +81,10 @@ def _message() -> photo_event_pb2.PhotoEvent:
     message.taken_at.instant.seconds = 1_700_000_000
     message.taken_at.utc_offset_minutes = 60
     return message
+
+
+def _put_events() -> bytes:
+    return PutEventsRequest(events=[_message()] * 3).SerializeToString()
 
 
 def _event_message() -> list[bytes]:
@@ -186,6 +191,27 @@ def _question_parameters() -> list[bytes]:
     ]
 
 
+def _uri() -> list[bytes]:
+    return [
+        b"https://user:pw@example.org/a?sig=1#x",
+        b" az://container/a?sig=1",
+        b"file:///photos/a%40b.jpg?x",
+        b"s3://bucket/a@b",
+        b"ftp://u:p/w@host/a, https://[::1]:80/b (see http:\\\\u:p@h\\a)",
+        b"/photos/a?b@c",
+    ]
+
+
+def _child_answer() -> list[bytes]:
+    told = {"title": "a", "caption": "", "tags": ["b"], "camera": "", "unread": ["xmp"], "place": [38.7, -9.1]}
+    times = ("2024-05-01T08:30:00+00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+    answers = _json(*({**told, "taken_at": [time, 60]} for time in times), {"reason": "truncated", "message": "a"}, [])
+    pixels = bytes(3 * 16 * 16)
+    decoded = json.dumps({"width": 4, "height": 3, "media_type": "image/jpeg"}).encode()
+    frames = [struct.pack(">II", len(text), 0) + text for text in answers]
+    return [*frames, struct.pack(">II", len(decoded), len(pixels)) + decoded + pixels, b"\xff" * 8]
+
+
 def _sidecar() -> list[bytes]:
     broken = ({"taken_at": "x" * 5_000}, {"place": {"lat": 1e400, "lon": 0}}, {"tags": None}, [], {"version": 0})
     return [*_json(_SIDECAR, *broken), b"\xef\xbb\xbf{}", b'{"caption": "\\ud800"}']
@@ -212,6 +238,14 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "question_json": _question_json,
     "question_message": _question_message,
     "question_parameters": _question_parameters,
+    "request_size": lambda: [
+        PutEventsRequest(events=[_message()] * 3).SerializeToString(),
+        b"\x0a\xff",
+        b"\x0a\xff" * 9,
+        b"\x0b\x0c",
+    ],
+    "uri": _uri,
+    "child_answer": _child_answer,
     "sidecar": _sidecar,
     "weights": _weights,
 }

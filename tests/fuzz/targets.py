@@ -1,19 +1,24 @@
 """Every reader of somebody else's bytes, as a function of bytes alone: the fuzzer, the corpus and hypothesis call the same ones.
 
 A target returns for good input and raises one of its `refusals` for bad input. Anything else is a bug: another exception, more
-CPU time or memory than its bounds, an error text longer than MAX_ERROR_CHARS, or a result that breaks what the target asserts.
+CPU time or memory than its bounds, an error text longer than MAX_ERROR_BYTES, or a result that breaks what the target asserts.
 """
 
 import functools
+import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from google.protobuf.message import DecodeError
+from miradouro.adapters.photo_reader.frames import BadFrame, receive_frame
+from miradouro.adapters.photo_reader.jobs import decode_job, error_of, metadata_job
 from miradouro.bundles.torch_legacy import read_state_dict
 from miradouro.core.decode import DecodeLimits, decode
+from miradouro.core.error_text import MAX_ERROR_BYTES
 from miradouro.core.errors import BadBundle, BadPhoto, InvalidArgument, MiradouroError
 from miradouro.core.event import PhotoEvent, SourceRecord
 from miradouro.core.failure_page import place_of
@@ -21,6 +26,7 @@ from miradouro.core.filter_grammar import format_filter, parse_filter
 from miradouro.core.metadata import read_metadata
 from miradouro.core.page import Page, read_page
 from miradouro.core.ports import Refused, SourceItem
+from miradouro.core.redaction import public_text, public_uri
 from miradouro.core.sidecar import event_of_photo, parse_sidecar
 from miradouro.core.spaces import Fit, Geometry, Resample
 from miradouro.core.text_query import parse_text
@@ -28,11 +34,12 @@ from miradouro.ingest import cloud_event, event_wire
 from miradouro.query.filters import conditions_from, filters_of
 from miradouro.query.http_messages import from_json, from_parameters
 from miradouro.query.wire import question_from
+from miradouro.runtime.request_size import check_request_size
 from miradouro.v1 import photo_event_pb2, search_service_pb2
+from miradouro.v1.ingest_service_pb2 import PutEventsRequest
 
 from tests.fuzz.bounds import bounded
 
-MAX_ERROR_CHARS = 2_000
 KEY = b"k" * 32
 QUESTION = b"question"
 _GEOMETRY = Geometry(Fit.SQUASH, 16, 16, 0, Resample.BILINEAR)
@@ -43,6 +50,8 @@ _HEADERS = (
     ("ce_type", b"photo.uploaded"),
     ("ce_photoversion", b"3"),
 )
+_SECRET = "s3cr3tw0rd"  # no password of anything
+_PHOTO_OF_1_MIB = PutEventsRequest(events=[photo_event_pb2.PhotoEvent(data=bytes(2**20))]).SerializeToString()
 _HEADER_NAMES = (
     "ce_specversion",
     "ce_id",
@@ -80,8 +89,8 @@ class Target:
 
 
 def _check_error(error: MiradouroError) -> None:
-    assert len(str(error)) <= MAX_ERROR_CHARS, f"an error of {len(str(error)):,} characters: {str(error)[:200]}"
-    str(error).encode()  # an error that is no text cannot be stored or answered
+    size = len(str(error).encode())  # an error that is no text cannot be stored or answered
+    assert size <= MAX_ERROR_BYTES, f"an error of {size:,} bytes: {error!s:.200}"
 
 
 def _check_item(item: SourceItem) -> None:
@@ -188,6 +197,19 @@ def question_parameters(data: bytes) -> None:
     question_from(question, read_page=_signed_page)
 
 
+def request_size(data: bytes) -> None:
+    """The size of a request, counted before it is parsed: fields behind a photo of 1 MiB."""
+    check_request_size(PutEventsRequest.DESCRIPTOR, _PHOTO_OF_1_MIB + data)
+
+
+def uri(data: bytes) -> None:
+    """A URI, or a text with some, without its secrets: redacted once, it stays as it is."""
+    for redacted in (public_uri, public_text):
+        once = redacted(_text(data))
+        assert redacted(once) == once
+    assert _SECRET not in public_uri(f"https://user:{_SECRET}@example.org/{_text(data)}")
+
+
 def sidecar(data: bytes) -> None:
     """A sidecar, and the event that is made of it."""
     told = parse_sidecar(data, name="a.json")
@@ -199,6 +221,19 @@ def weights(data: bytes) -> None:
     path = _scratch() / "weights.pth"
     path.write_bytes(data)
     read_state_dict(path)
+
+
+def child_answer(data: bytes) -> None:
+    """What a child process that decoded a hostile photo may send instead of its answer."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            theirs.sendall(data)
+        answer, pixels = receive_frame(ours, most_bytes=2**20, remaining_s=lambda: 10.0)
+    jobs = (metadata_job(b""), decode_job(b"", [_GEOMETRY], limits=_SMALL, region=None))
+    for read in (*(functools.partial(job.read, answer, pixels) for job in jobs), functools.partial(error_of, answer)):
+        with suppress(BadFrame):
+            read()
 
 
 def _signed_page(token: str) -> Page:
@@ -228,6 +263,9 @@ TARGETS: dict[str, Target] = {
     "question_json": Target(question_json),
     "question_message": Target(question_message, refusals=(InvalidArgument, DecodeError)),
     "question_parameters": Target(question_parameters),
+    "request_size": Target(request_size),
+    "uri": Target(uri),
+    "child_answer": Target(child_answer, refusals=(BadFrame, EOFError)),
     "sidecar": Target(sidecar),
     "weights": Target(weights, refusals=(BadBundle,)),
 }

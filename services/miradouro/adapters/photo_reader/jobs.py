@@ -129,12 +129,13 @@ def _taken_at(value: object) -> TakenAt:
         case [str(text), None | int() as offset]:
             try:
                 instant = datetime.fromisoformat(text)
-            except ValueError as exc:
+                if instant.tzinfo is None:
+                    raise BadFrame("a time without its zone")
+                instant = instant.astimezone(UTC)
+            except (ValueError, OverflowError) as exc:  # OverflowError: in UTC it lies outside the years 1 to 9999
                 raise BadFrame("a time that is none") from exc
-            if instant.tzinfo is None:
-                raise BadFrame("a time without its zone")
             minutes = None if offset is None else _whole(offset, -_MOST_OFFSET_MINUTES, _MOST_OFFSET_MINUTES)
-            return TakenAt(instant.astimezone(UTC), minutes)
+            return TakenAt(instant, minutes)
     raise BadFrame("a time that is none")
 
 
