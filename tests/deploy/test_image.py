@@ -13,6 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from tests.deploy.rendering import ROOT, SERVICES
+from tests.documentation import TEXT
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 
@@ -103,8 +104,8 @@ def check(image: Path) -> None:
     assert {one["name"] for one in json.loads(run(image, "models", "list", "--json"))} == {"efficientnet-lite0", "vgg16-conv"}
 
     size = sum(file.lstat().st_size for file in image.rglob("*") if file.is_file() and not file.is_symlink())
-    [told] = re.findall(r"Packages and code of a CPU image are (\d+) MB", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert size / 1e6 == pytest.approx(int(told), rel=0.1), "README tells another size"
+    [told] = re.findall(r"Packages and code of a CPU image are (\d+) MB", TEXT)
+    assert size / 1e6 == pytest.approx(int(told), rel=0.1), "the documentation names another size"
 
 
 def run(image: Path, *words: str) -> str:

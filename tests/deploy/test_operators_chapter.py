@@ -1,21 +1,16 @@
-"""The README's chapter for operators: its commands name files, targets, build arguments and components that are there."""
+"""The chapter for operators: its commands name files, targets, build arguments and components that are there."""
 
 import re
-import shlex
 from itertools import pairwise
 
 import pytest
 import yaml
 
 from tests.deploy.rendering import COMPONENTS, DEPLOY, ROOT, SERVICES, Resource, containers, of_kind, render
+from tests.documentation import TEXT, commands, section
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-[CHAPTER] = re.findall(r"^## Operating it\n(.*?)(?=^## )", README, re.M | re.S)
-COMMANDS = [
-    shlex.split(line, comments=True)
-    for block in re.findall(r"^```sh\n(.*?)^```", CHAPTER, re.M | re.S)
-    for line in block.splitlines()
-]
+CHAPTER = section("Operating it")
+COMMANDS = commands(CHAPTER)
 
 
 def after(words: list[str], *flags: str) -> list[str]:
@@ -67,7 +62,7 @@ def test_metrics_and_settings_of_the_table_exist() -> None:
     for name in set(re.findall(r"`(miradouro_[a-z_]+)`", CHAPTER)):
         assert f'"{name.removesuffix("_total")}"' in sources, name
     variables = set(re.findall(r"\b(MIRADOURO_[A-Z_]+[A-Z])\b", CHAPTER))
-    assert {name for name in variables if f"| `{name}` |" not in README} == set()
+    assert {name for name in variables if f"| `{name}` |" not in TEXT} == set()
 
 
 def test_what_others_have_to_bring_is_told() -> None:

@@ -12,16 +12,15 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.documentation import TEXT, blocks, section
 from tests.e2e.command import COMMAND, START_S, start
 from tests.e2e.many_machines import eventually
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A folder in which the README's commands have made a certificate and a token."""
-    [block] = re.findall(r"^## Beyond this machine\n.*?```sh\n(.*?)```", README, re.M | re.S)
+    """A folder in which the documentation's commands have made a certificate and a token."""
+    block = blocks("sh", section("Beyond this machine"))[0]
     commands = [line for line in block.splitlines() if line.startswith("openssl ")]
     assert len(commands) == 2
     for line in commands:
@@ -31,7 +30,7 @@ def made(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("models_dir")
 def test_the_readmes_lines_make_a_server_that_answers_our_clients_and_nobody_else(made: Path) -> None:
-    [settings] = re.findall(r"^export (MIRADOURO_TLS_CERT_FILE=.*)$", README, re.M)
+    [settings] = re.findall(r"^export (MIRADOURO_TLS_CERT_FILE=.*)$", TEXT, re.M)
     given = dict(word.split("=", 1) for word in shlex.split(settings))
     environment = {
         **os.environ,

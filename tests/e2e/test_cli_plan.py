@@ -1,14 +1,13 @@
-"""`miradouro plan`: figures for people and programs, refusals that name the option, and the README's example word by word."""
+"""`miradouro plan`: figures for people and programs, refusals that name the option, the documentation's example word by word."""
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
+from tests.documentation import TEXT
 from tests.e2e.command import run
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SMALL = ("plan", "--photos", "1e6", "--rate", "5")
 
 
@@ -112,7 +111,7 @@ def test_photos_and_rate_must_be_told():
 
 
 def test_the_readme_prints_what_the_command_prints():
-    examples = re.findall(r"^```sh\n(miradouro plan [^\n]*)\n```\n+```text\n(.*?)^```", README, re.M | re.S)
+    examples = re.findall(r"^```sh\n(miradouro plan [^\n]*)\n```\n+```text\n(.*?)^```", TEXT, re.M | re.S)
     assert examples
     for command, printed in examples:
         done = run(*shlex.split(command)[1:])
@@ -120,8 +119,8 @@ def test_the_readme_prints_what_the_command_prints():
 
 
 def test_the_readmes_figures_of_ten_billion_photos_are_those_of_the_command():
-    [base] = re.findall(r"computed, by `miradouro (plan --photos 10e9 [^`]*)`", README)
-    [table] = re.findall(r"^\| what changes \| options .*?\n\n", README, re.M | re.S)
+    [base] = re.findall(r"computed, by `miradouro (plan --photos 10e9 [^`]*)`", TEXT)
+    [table] = re.findall(r"^\| what changes \| options .*?\n\n", TEXT, re.M | re.S)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
     assert len(rows) >= 5
     for _, options, *told in rows:

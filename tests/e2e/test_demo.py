@@ -1,4 +1,4 @@
-"""`miradouro demo` on a person's photos, and the README's example against running services."""
+"""`miradouro demo` on a person's photos, and the documentation's example against running services."""
 
 import re
 import signal
@@ -11,11 +11,11 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from tests.documentation import blocks
 from tests.e2e.command import START_S, Done, run, start, up
 from tests.e2e.conftest import Indexed, make_photos
 
 pytestmark = pytest.mark.usefixtures("models_dir")
-README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_the_services_stay_up_until_they_are_ended(tmp_path: Path) -> None:
 
 
 def test_the_readmes_grpc_example_runs(indexed: Indexed) -> None:
-    [example] = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
+    [example] = blocks("python")
     assert 'insecure_channel("127.0.0.1:7350")' in example
     assert 'words=["cat"]' in example
     with up(indexed.data) as target:

@@ -20,9 +20,9 @@ from miradouro.v1 import search_service_pb2 as pb
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 from tests.certificates import self_signed, signed, token
+from tests.documentation import rows, section
 from tests.e2e.many_machines import ServiceProcess, Town, eventually, search_stub, town
 from tests.pictures import jpeg
-from tests.unit.test_project_readme import rows, section
 
 COLLECTION = "holidays"
 SERVICES = ("embedding", "ingest", "query")
@@ -113,7 +113,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
         assert value(metrics["embedding"], "miradouro_embedding_photos_total") >= 3
         assert value(metrics["query"], "miradouro_peer_up") == 2
 
-        _the_readme_tells_every_metric(metrics)
+        _every_metric_is_documented(metrics)
         for service in (running["ingest"], running["query"], running["embedding"]):
             assert service.end(signal.SIGTERM) == 0
 
@@ -133,13 +133,13 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     assert "Traceback" not in told
 
 
-def _the_readme_tells_every_metric(metrics: dict[str, str]) -> None:
+def _every_metric_is_documented(metrics: dict[str, str]) -> None:
     found = {name: exposed(address) for name, address in metrics.items()}
     written = {row[0].strip("`"): row[1:] for row in rows(section("Metrics, logs, traces"))}
     everywhere = set.intersection(*map(set, found.values()))
     for metric in sorted(set(written) | set().union(*found.values())):
         services = [name for name in SERVICES if metric in found[name]]
-        assert services, f"{metric} is in the README, but no service has it"
+        assert services, f"{metric} is documented, but no service has it"
         where = "all" if metric in everywhere else ", ".join(services)
         assert written.get(metric) == [where, found[services[0]][metric]]
 

@@ -1,4 +1,4 @@
-"""The README tells the truth: what it names is there, and what is there is in it."""
+"""The documentation is true and complete: what it names exists, and what exists is in it."""
 
 import ast
 import importlib
@@ -19,32 +19,9 @@ from miradouro.runtime.known_settings import KNOWN
 from miradouro.runtime.settings import SettingRow, Settings, table
 from miradouro.v1 import embedding_service_pb2, ingest_service_pb2, search_service_pb2
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from tests.documentation import PAGES, ROOT, TEXT, commands, rows, section
+
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-
-
-def section(title: str) -> str:
-    """The text under a heading, up to the next one."""
-    [found] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
-    return str(found)
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of every table row but the heads."""
-    lines = text.splitlines()
-    heads = {i - 1 for i, line in enumerate(lines) if line.startswith("|---")}
-    bodies = [line for i, line in enumerate(lines) if line.startswith("| ") and i not in heads]
-    return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in bodies]
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
-
-
-def words_of_commands() -> list[list[str]]:
-    """Every command line of the shell examples, as words without its comment."""
-    return [words for block in blocks("sh") for line in block.splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def settings_classes() -> list[type[Settings]]:
@@ -67,8 +44,8 @@ def line_of(row: SettingRow) -> str:
 def test_the_settings_table_is_complete_and_true() -> None:
     wanted = {line_of(row) for row in table(*settings_classes())}
     written = {line for line in section("Settings").splitlines() if line.startswith("| `")}
-    assert "\n".join(sorted(wanted - written)) == "", "missing in the README, or told otherwise there"
-    assert "\n".join(sorted(written - wanted)) == "", "in the README, but no such setting"
+    assert "\n".join(sorted(wanted - written)) == "", "missing in the settings table, or different there"
+    assert "\n".join(sorted(written - wanted)) == "", "in the settings table, but no such setting"
 
 
 def test_start_up_knows_every_setting_by_name() -> None:
@@ -106,14 +83,14 @@ def test_every_step_of_follow_one_photo_is_a_function_of_its_file() -> None:
 
 def test_every_make_command_is_a_target() -> None:
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M))
-    named = set(re.findall(r"(?:`|^|\s)make ([a-z-]+)(?=[`\s]|$)", README, re.M))
+    named = set(re.findall(r"(?:`|^|\s)make ([a-z-]+)(?=[`\s]|$)", TEXT, re.M))
     assert {"demo", "test", "check", "bench", "accept", "protos", "lock"} <= named
     assert named <= targets
 
 
 def test_every_miradouro_example_is_a_command_with_options_that_exist() -> None:
-    examples = [words[1:] for words in words_of_commands() if words[0] == "miradouro"]
-    examples += [shlex.split(words)[1:] for words in re.findall(r"`(miradouro [a-z]+(?: [a-z]+)?)`", README)]
+    examples = [words[1:] for words in commands() if words[0] == "miradouro"]
+    examples += [shlex.split(words)[1:] for words in re.findall(r"`(miradouro [a-z]+(?: [a-z]+)?)`", TEXT)]
     assert len(examples) >= 10
     for words in examples:
         command: click.Command = cli
@@ -130,7 +107,7 @@ def test_every_filter_in_the_readme_is_one_and_every_field_is_told() -> None:
     assert {re.split(r"[.:]", text)[0] for text in written} == set(FORMS)
     for text in written:
         assert len(parse_filter(text)) == 1
-    options = [words[words.index("--filter") + 1] for words in words_of_commands() if "--filter" in words]
+    options = [words[words.index("--filter") + 1] for words in commands() if "--filter" in words]
     assert [len(parse_filter(text)) for text in options] == [2, 1]
 
 
@@ -145,7 +122,7 @@ def options(command: click.Command) -> Iterator[tuple[str, ...]]:
 
 
 def test_every_option_is_told() -> None:
-    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", README))
+    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", TEXT))
     every = set(options(cli))
     assert len(every) > 50
     assert sorted(names for names in every if not told & set(names)) == []
@@ -165,21 +142,22 @@ def test_an_option_that_does_not_exist_would_be_seen() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    assert [name for name in cli.list_commands(click.Context(cli)) if f"miradouro {name}" not in README] == []
+    assert [name for name in cli.list_commands(click.Context(cli)) if f"miradouro {name}" not in TEXT] == []
 
 
 def test_the_build_server_runs_the_readmes_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "export CI=1" in script
     assert script.splitlines()[-1] == "exec make test"
-    assert ["make", "test"] in words_of_commands()
+    assert ["make", "test"] in commands()
 
 
 def test_every_link_and_path_leads_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    paths = re.findall(r"`((?:services|protos|models|requirements|tests|core|deploy)/[A-Za-z0-9_./-]*)`", README)
+    links = [(page, link) for page, text in PAGES.items() for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)]
+    paths = re.findall(r"`((?:services|protos|models|requirements|tests|core|deploy)/[A-Za-z0-9_./-]*)`", TEXT)
     assert len(links) >= 3
-    assert [link for link in links if not link.startswith("https://") and not (ROOT / link).exists()] == []
+    local = [(page, link) for page, link in links if not link.startswith("https://")]
+    assert [f"{page.name}: {link}" for page, link in local if not (page.parent / link).exists()] == []
     assert [path for path in paths if not (ROOT / path).exists() and not (ROOT / "services/miradouro" / path).exists()] == []
 
 
