@@ -13,6 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from miradouro.core.errors import ConfigurationError, InvalidArgument, MiradouroError, Unavailable
+from miradouro.core.redaction import public_error, public_uri
 from miradouro.core.sidecar import MAX_SIDECAR_BYTES
 from miradouro.core.sniff import SNIFF_BYTES, is_picture_name, sniff
 
@@ -57,9 +58,10 @@ class Location:
             self._files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, skip_instance_cache=True, **options)
         except ImportError as exc:
             install = f"install miradouro[{extra}]" if extra else "install the package that fsspec names"
-            raise ConfigurationError(f"{uri} can't be read: {exc}; {install}") from exc
+            raise ConfigurationError(f"{_named(uri)} can't be read: {public_error(exc, uri)}; {install}") from exc
         except ValueError as exc:
-            raise InvalidArgument("uri", f"{uri!r}: {exc}; allowed: a folder, s3://bucket/folder, or what fsspec knows") from exc
+            what = f"{_named(uri)}: {public_error(exc, uri)}"
+            raise InvalidArgument("uri", f"{what}; allowed: a folder, s3://bucket/folder, or what fsspec knows") from exc
         self._root = str(path).rstrip("/")
         self.uri = str(self._files.unstrip_protocol(self._root or "/"))  # the same however it was written
 
@@ -96,13 +98,13 @@ class Location:
         except FileNotFoundError as exc:
             if folder != self._root:
                 return []  # it went meanwhile
-            raise InvalidArgument("uri", f"there is nothing at {self._uri}") from exc
+            raise InvalidArgument("uri", f"there is nothing at {_named(self._uri)}") from exc
         except PermissionError as exc:
-            return [Unlisted(f"{self._id_of(folder)}/", InvalidArgument("uri", f"{folder} can't be listed: {exc}"))]
+            return [Unlisted(f"{self._id_of(folder)}/", InvalidArgument("uri", _said(folder, "can't be listed", exc)))]
         except Exception as exc:  # each implementation has errors of its own
             raise _unanswered(folder, exc) from exc
         if folder == self._root and [self._path_of(one) for one in found if one["type"] == "file"] == [folder]:
-            raise InvalidArgument("uri", f"{self._uri} is a file; name the folder that it lies in")
+            raise InvalidArgument("uri", f"{_named(self._uri)} is a file; name the folder that it lies in")
         names = {posixpath.basename(path): one for one in found if (path := self._path_of(one)) != folder}
         entries: list[_Entry | Unlisted] = []
         for name, one in names.items():
@@ -115,7 +117,7 @@ class Location:
             beside = names.get(sidecar) if sidecar != name else None
             entries.append(_Entry(key, f"{folder}/{name}", is_folder, one, beside))
         if any(one["type"] == "directory" and one["name"] == f"{folder}/" for one in found):
-            wrong = InvalidArgument("uri", f"{folder}// holds something, in a folder without a name; give it one")
+            wrong = InvalidArgument("uri", f"{_named(folder)}// holds something, in a folder without a name; give it one")
             entries.append(Unlisted(f"{self._id_of(folder)}//", wrong))
         return sorted(entries, key=lambda entry: entry.key.encode() if isinstance(entry, _Entry) else b"")
 
@@ -131,7 +133,7 @@ class Location:
         except FileNotFoundError:
             return None  # it went meanwhile
         except PermissionError as exc:
-            return Unlisted(entry.key, InvalidArgument("photo", f"{entry.path} can't be read: {exc}"))
+            return Unlisted(entry.key, InvalidArgument("photo", _said(entry.path, "can't be read", exc)))
         except Exception as exc:
             if isinstance(exc, MiradouroError):
                 raise
@@ -176,4 +178,18 @@ class _Entry:
 
 
 def _unanswered(path: str, exc: Exception) -> Unavailable:
-    return Unavailable(f"{path} can't be read now: {type(exc).__name__}: {exc}; run it again, it goes on from where it stopped")
+    said = _said(path, "can't be read now", exc)
+    return Unavailable(f"{said}; run it again, it goes on from where it stopped")
+
+
+def _said(path: str, what: str, exc: Exception) -> str:
+    return f"{_named(path)} {what}: {public_error(exc, path) if _is_uri(path) else exc}"
+
+
+def _named(path: str) -> str:
+    """A URI without its secrets; a path may have any characters, and is none."""
+    return public_uri(path) if _is_uri(path) else path
+
+
+def _is_uri(path: str) -> bool:
+    return "://" in path

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.bundles.weights_pickle import UnreadablePickle, read_pickle
+from miradouro.core.error_text import shown
 from miradouro.core.errors import BadBundle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -77,13 +78,13 @@ def _called(name: str, arguments: tuple[Any, ...]) -> Any:
             and min(numbers) >= 0
         ):
             return _View(storage, offset, shape, strides)
-    raise UnreadablePickle(f"the file calls {name!r:.100} in a way that no table of weights needs")
+    raise UnreadablePickle(f"the file calls {shown(name)} in a way that no table of weights needs")
 
 
 def _storage(pid: tuple[Any, ...]) -> _Storage:
     kind, dtype, key, *_ = pid
     if kind != "storage" or type(key) is not str or dtype not in _DTYPES:
-        raise UnreadablePickle(f"a storage of {dtype!r:.100}; allowed: {', '.join(_DTYPES)}")
+        raise UnreadablePickle(f"a storage of {shown(dtype)}; allowed: {', '.join(_DTYPES)}")
     return _Storage(key, _DTYPES[dtype])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from miradouro.cli.options import json_option, offline_option, settings_of
+from miradouro.cli.read_photo import read_photo
 from miradouro.core.errors import BadPhoto
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _embedded(
     regions = {space.name for space in wanted if space.regions}
     for path in files:
         try:
-            decoded = decode(_read(path, limits.max_bytes), [bundle.geometry for bundle in bundles], limits=limits)
+            decoded = decode(read_photo(path, limits.max_bytes), [bundle.geometry for bundle in bundles], limits=limits)
         except BadPhoto as exc:
             yield {"path": str(path), "error": printable(exc.message), "vectors": {}, "tags": []}
             continue
@@ -76,14 +77,6 @@ def _embedded(
             },
             "tags": [{"label": tag.label, "score": tag.probability} for tag in embedding.labels],
         }
-
-
-def _read(path: Path, limit_bytes: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(limit_bytes + 1)
-    except OSError as exc:
-        raise BadPhoto("unreadable", f"{path} can't be read: {exc.strerror}; name a file that can") from exc
 
 
 def _line(row: dict[str, Any]) -> str:

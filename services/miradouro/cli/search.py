@@ -16,6 +16,7 @@ from miradouro.cli.options import (
     settings_of,
     utf8,
 )
+from miradouro.cli.read_photo import read_photo
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadPhoto, InvalidArgument
 
@@ -198,11 +199,7 @@ def _read_photo(path: Path) -> bytes:
     """The file's bytes. Raises BadPhoto when there are none to be had, or more than any server takes."""
     from miradouro.core.decode import DEFAULT_LIMITS
 
-    try:
-        with path.open("rb") as file:
-            data = file.read(DEFAULT_LIMITS.max_bytes + 1)
-    except OSError as exc:
-        raise BadPhoto("unreadable", f"{path} can't be read: {exc.strerror}; name a file that can") from exc
+    data = read_photo(path, DEFAULT_LIMITS.max_bytes)
     if len(data) > DEFAULT_LIMITS.max_bytes:
         raise BadPhoto("too_many_bytes", f"{path} has more than {DEFAULT_LIMITS.max_bytes:,} bytes; scale it down")
     return data

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from miradouro.cli.output import printable
 from miradouro.core.document import Document
+from miradouro.core.redaction import public_uri
 
 if TYPE_CHECKING:
     from miradouro.ingest.simulation import Simulation
@@ -62,7 +63,7 @@ def _document(document: Document) -> dict[str, Any]:
         "collection": document.collection,
         "photo_id": document.photo_id,
         "version": document.version,
-        "uri": document.uri,
+        "uri": public_uri(document.uri),
         "media_type": document.media_type,
         "sha256": document.sha256,
         "perceptual_hash": document.perceptual_hash,

@@ -36,6 +36,13 @@ def public_uri(uri: str) -> str:
     return (scheme[0] + _public_rest(scheme[1], uri[scheme.end() :])).strip()
 
 
+def public_error(error: Exception, uri: str) -> str:
+    """What a library says of `uri`: only the kind of the error when the URI has secrets, for its text may hold pieces of them."""
+    if public_uri(uri) != uri:
+        return type(error).__name__
+    return f"{type(error).__name__}: {public_text(str(error))}"
+
+
 def public_text(text: str) -> str:
     """`text` with each URI that has // in it as `public_uri` gives it.
 

@@ -18,6 +18,7 @@ from miradouro.ingest.service import spaces_for_new
 from miradouro.processors.guarded_step import StepRun
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
+from miradouro.runtime.regular_file import read_regular
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,6 @@ def _event(path: Path, sidecar: Path | None, collection: str) -> PhotoEvent:
 
 def _sidecar(path: Path) -> Sidecar:
     try:
-        with path.open("rb") as file:
-            return parse_sidecar(file.read(MAX_SIDECAR_BYTES + 1), name=path.name)
+        return parse_sidecar(read_regular(path, MAX_SIDECAR_BYTES + 1), name=path.name)
     except OSError as exc:
         raise bad_sidecar(path.name, f"it can't be read: {exc.strerror}") from exc

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from miradouro.core.document import Failure
+from miradouro.core.redaction import public_uri
 from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed
 from miradouro.ingest.retry_run import Retried, RetryStatus
 from miradouro.ingest.runner import Outcome, Status
@@ -76,7 +77,7 @@ def failure_of(failure: Failure) -> ingest_service_pb2.Failure:
         version=failure.version,
         reason=failure.reason,
         message=failure.message,
-        uri=failure.uri,
+        uri=public_uri(failure.uri),
         failed_at=failed_at,
     )
 

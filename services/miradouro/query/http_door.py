@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from miradouro.core.document import Document
+from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError, DeadlineExceeded, InvalidArgument, MiradouroError
 from miradouro.query.http_messages import from_json, from_parameters, to_json
 from miradouro.query.page_files import StaticFile, static_files
@@ -286,7 +287,7 @@ def _size(request: Request) -> int:
     if strange:
         raise InvalidArgument(strange[0], "there is no such parameter; allowed: size")
     if len(sizes) > 1 or not all(size.isascii() and size.isdigit() and len(size) < 6 for size in sizes):
-        raise InvalidArgument("size", f"{', '.join(sizes)[:80]!r} is no number of pixels; allowed: {', '.join(map(str, SIZES))}")
+        raise InvalidArgument("size", f"{shown(', '.join(sizes))} is no number of pixels; allowed: {', '.join(map(str, SIZES))}")
     return int(sizes[0]) if sizes else DEFAULT_SIZE
 
 

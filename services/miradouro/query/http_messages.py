@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 
 M = TypeVar("M", bound=Message)
@@ -148,4 +149,4 @@ def _parsed(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as exc:
-        raise InvalidArgument(name, f"{value[:80]!r} is not JSON: {exc}") from exc
+        raise InvalidArgument(name, f"{shown(value)} is not JSON: {exc}") from exc

@@ -8,6 +8,7 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.ports import IndexAdmin, PhotoStore
+from miradouro.core.redaction import public_uri
 
 _OFFER = "send the photo itself instead (--photo)"
 
@@ -45,7 +46,7 @@ class Originals:
         """The bytes that were indexed. Raises as `read_as_it_is` does, and FailedPrecondition when they are others now."""
         data = self.read_as_it_is(document)
         if hashlib.sha256(data).hexdigest() != document.sha256:
-            raise FailedPrecondition(f"{document.uri} has changed since it was indexed; index its folder again")
+            raise FailedPrecondition(f"{public_uri(document.uri)} has changed since it was indexed; index its folder again")
         return data
 
     def read_as_it_is(self, document: Document) -> bytes:

@@ -7,6 +7,7 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.ports import PhotoIndex
+from miradouro.core.redaction import public_uri
 from miradouro.core.sniff import sniff
 from miradouro.core.thumbnail import MEDIA_TYPE, digest_of, thumbnail
 from miradouro.query import wire
@@ -43,7 +44,7 @@ class Pictures:
         data = self._originals.read_as_it_is(document)
         found = sniff(data)
         if found is None:
-            raise FailedPrecondition(f"{document.uri} is no picture any more; index its folder again")
+            raise FailedPrecondition(f"{public_uri(document.uri)} is no picture any more; index its folder again")
         return Picture(data, found.value, hashlib.sha256(data).hexdigest())
 
     def thumbnail(self, document: Document, size: int) -> Picture:

@@ -24,6 +24,7 @@ from miradouro.core.query import (
     Order,
 )
 from miradouro.core.question import Answer, Everything, Example, Keywords, Like, Question, Text, offset_of
+from miradouro.core.redaction import public_uri
 from miradouro.core.region import check_region
 from miradouro.core.spaces import Region
 from miradouro.core.text import fold_tag
@@ -203,7 +204,7 @@ def _hit(match: Match, space: str) -> search_service_pb2.Hit:
     assert document is not None, "the plan asks for documents"
     return search_service_pb2.Hit(
         photo_id=match.photo_id,
-        uri=document.uri,
+        uri=public_uri(document.uri),
         score=match.score,
         distance=match.distance,
         space=space,
@@ -222,7 +223,7 @@ def photo_of(document: Document, *, spaces: Iterable[str]) -> search_service_pb2
         collection=document.collection,
         photo_id=document.photo_id,
         version=document.version,
-        uri=document.uri,
+        uri=public_uri(document.uri),
         media_type=document.media_type,
         sha256=document.sha256,
         perceptual_hash=document.perceptual_hash,

@@ -15,6 +15,7 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.fingerprint import sha256
 from miradouro.core.ports import Ignored, OriginState, Refused, SourceItem, Unchanged
 from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
+from miradouro.runtime.regular_file import read_regular
 
 # A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
 # remembered with the time 0, so that the next run compares its contents instead of trusting its time.
@@ -206,7 +207,7 @@ class FolderSource:
 
     def _has_same_content(self, file: File, state: OriginState, origin: Origin) -> bool:
         beside = state.origin.sidecar_sha256 if state.origin else ""
-        return beside == origin.sidecar_sha256 and sha256_of(file.path) == state.sha256
+        return beside == origin.sidecar_sha256 and sha256_of(file.path, origin.size_bytes + 1) == state.sha256
 
     def _changed(self, file: File, state: OriginState | None, sidecar: Sidecar, version: int, origin: Origin) -> PhotoEvent:
         return event_of_photo(
@@ -256,11 +257,8 @@ def _regular(status: os.stat_result, path: str) -> os.stat_result:
 
 def _read_sidecar(path: str) -> bytes:
     name = _shown(path)
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise bad_sidecar(name, "it is not a regular file")
     try:
-        with open(path, "rb") as file:
-            return file.read(MAX_SIDECAR_BYTES + 1)
+        return read_regular(path, MAX_SIDECAR_BYTES + 1)
     except OSError as exc:
         raise bad_sidecar(name, f"it can't be read: {exc.strerror}") from exc
 

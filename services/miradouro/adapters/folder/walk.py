@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from miradouro.core.sniff import SNIFF_BYTES, is_picture_name, sniff
+from miradouro.runtime.regular_file import open_regular, read_regular
 
 SIDECAR = ".json"
 _ESCAPE = "\N{REPLACEMENT CHARACTER}"
@@ -165,21 +166,18 @@ def is_photo(path: str) -> bool:
     if is_picture_name(os.path.basename(path)):
         return True
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
-        try:
-            return sniff(os.read(descriptor, SNIFF_BYTES)) is not None
-        finally:
-            os.close(descriptor)
+        return sniff(read_regular(path, SNIFF_BYTES)) is not None
     except OSError:  # what can't be read and isn't called a picture is none
         return False
 
 
-def sha256_of(path: str) -> str:
-    """SHA-256 of a file, 64 lower-case hexadecimal digits. Raises OSError."""
+def sha256_of(path: str, limit_bytes: int) -> str:
+    """SHA-256 of the first `limit_bytes` of a file, 64 lower-case hexadecimal digits. Raises NotRegular, OSError."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
+    with open_regular(path) as file:
+        while chunk := file.read(min(_CHUNK_BYTES, limit_bytes)):
             digest.update(chunk)
+            limit_bytes -= len(chunk)
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES
 from miradouro.core.document import Failure
 from miradouro.core.event import MAX_VERSION, SourceRecord
+from miradouro.core.redaction import public_uri
 
 _ENVELOPE_BYTES = 16 * 1024
 _LONGEST_BYTES = 4_096  # of one of our headers and of a key: only records that are not events have longer ones, which are cut
@@ -51,7 +52,7 @@ def sendable(failure: Failure) -> Sendable:
         "miradouro-collection": failure.collection,
         "miradouro-photo-id": failure.photo_id,
         "miradouro-version": str(failure.version),
-        "miradouro-uri": failure.uri,
+        "miradouro-uri": public_uri(failure.uri),
         "miradouro-failed-at": failure.failed_at.isoformat(),
         "miradouro-traceparent": failure.traceparent,
     }

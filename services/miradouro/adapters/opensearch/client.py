@@ -19,6 +19,7 @@ from opensearchpy.exceptions import (
 )
 
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.core.error_text import shown
 from miradouro.core.errors import (
     ConfigurationError,
     FailedPrecondition,
@@ -27,6 +28,7 @@ from miradouro.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from miradouro.core.redaction import public_error, public_uri
 
 CLOSED = "index_closed_exception"  # the type of an error, by which no document is at fault
 _OUT_OF_SHARDS = re.compile(r"^400 validation_exception: .*this action would add \[\d+\] total shards", re.DOTALL)
@@ -76,7 +78,9 @@ def connect(settings: OpenSearchSettings) -> OpenSearch:
             pool_maxsize=32,
         )
     except (ValueError, ImproperlyConfigured, OSError) as exc:
-        raise ConfigurationError(f"MIRADOURO_OPENSEARCH_URL={settings.opensearch_url!r}: {exc}") from exc
+        urls = settings.opensearch_url
+        said = public_error(exc, urls)
+        raise ConfigurationError(f"MIRADOURO_OPENSEARCH_URL={shown(public_uri(urls))}: {said}") from exc
 
 
 @contextmanager
@@ -91,7 +95,7 @@ def translated() -> Iterator[None]:
         if isinstance(exc.info, dict):
             raise  # callers know what was not found
         raise Unavailable(
-            f"OpenSearch does not answer: 404 without JSON, {exc.error!r:.200}; see MIRADOURO_OPENSEARCH_URL"
+            f"OpenSearch does not answer: 404 without JSON, {shown(exc.error)}; see MIRADOURO_OPENSEARCH_URL"
         ) from exc
     except (AuthenticationException, AuthorizationException) as exc:
         if _BLOCKED in str(exc):

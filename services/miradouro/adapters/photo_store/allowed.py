@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import unquote, urlsplit
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
+from miradouro.core.redaction import public_uri
 
 WEB = {"https": 443, "http": 80}  # scheme → port where none is named
 OBJECTS = ("s3", "gs")
 SCHEMES = (*WEB, *OBJECTS)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")  # a name, an IPv4 or an IPv6 address
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_SHOWN_CHARS = 300  # of a URI in an error
 _PRINTABLE = re.compile(r"[!-~]+")
 
 Network = IPv4Network | IPv6Network
@@ -26,7 +29,7 @@ Network = IPv4Network | IPv6Network
 class Place:
     """Where a URI leads. `host` is a bucket for s3 and gs, whose `port` is 0; `path` begins with a slash, as it was written.
 
-    `query` is never shown to anybody: signed URLs carry their secret in it.
+    The text of a place has no `query`: signed URLs carry their secret in it.
     """
 
     scheme: str
@@ -37,7 +40,7 @@ class Place:
 
     def __str__(self) -> str:
         port = "" if self.port in {0, WEB.get(self.scheme)} else f":{self.port}"
-        return f"{self.scheme}://{self.authority}{port}{self.path}" + ("?…" if self.query else "")
+        return f"{self.scheme}://{self.authority}{port}{self.path}"
 
     @property
     def authority(self) -> str:
@@ -50,12 +53,12 @@ def place_of(uri: str) -> Place:
     try:
         return _taken_apart(uri)
     except ValueError as exc:
-        raise InvalidArgument("uri", f"{shown(uri)!r} is not taken: {exc}; allowed: https://host/path, s3://bucket/key") from exc
+        raise InvalidArgument("uri", f"{named(uri)} is not taken: {exc}; allowed: https://host/path, s3://bucket/key") from exc
 
 
-def shown(uri: str) -> str:
-    """A URI without its query, which may hold a secret, and without a password."""
-    return re.sub(r"//[^/@]*@", "//…@", uri.partition("?")[0])[:300]
+def named(uri: str) -> str:
+    """A URI in an error: quoted, bounded and without its secrets."""
+    return shown(public_uri(uri), most=_SHOWN_CHARS)
 
 
 def sources(text: str) -> tuple[Place, ...]:
@@ -64,14 +67,14 @@ def sources(text: str) -> tuple[Place, ...]:
     for word in re.split(r"[\s,]+", text.strip()) if text.strip() else []:
         scheme, _, rest = word.partition("://")
         if scheme not in SCHEMES or not rest:
-            raise ValueError(f"{word!r} is no URI prefix as https://photos.example/ or s3://bucket/folder/")
+            raise ValueError(f"{named(word)} is no URI prefix as https://photos.example/ or s3://bucket/folder/")
         wild = rest.startswith("*.")
         try:
             place = place_of(f"{scheme}://{rest[2:] if wild else rest}")
         except InvalidArgument as exc:
             raise ValueError(exc.message) from exc
         if place.query:
-            raise ValueError(f"{word!r} has a query; leave it out")
+            raise ValueError(f"{named(word)} has a query; leave it out")
         found.append(Place(scheme, ("*." if wild else "") + place.host, place.port, place.path))
     return tuple(found)
 
@@ -93,7 +96,7 @@ def private_networks(text: str) -> dict[str, tuple[Network, ...]]:
         host, equals, network = word.partition("=")
         host = host.lower().strip("[]")
         if not equals or not _HOST.fullmatch(host):
-            raise ValueError(f"{word!r} is no HOST=CIDR as photos.internal=10.20.0.0/16")
+            raise ValueError(f"{shown(word)} is no HOST=CIDR as photos.internal=10.20.0.0/16")
         found[host] = (*found.get(host, ()), ip_network(network))
     return found
 
@@ -123,13 +126,16 @@ def _taken_apart(uri: str) -> Place:
 def _web_place(uri: str) -> Place:
     if not _PRINTABLE.fullmatch(uri):
         raise ValueError("it holds white space or letters that are not ASCII; write them percent-encoded")
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        port = WEB[parts.scheme] if parts.port is None else parts.port
+    except ValueError:  # its text holds what it could not read: of a password with a slash, the beginning
+        raise ValueError("its host or port can't be read") from None
     if "@" in parts.netloc:
         raise ValueError("it names a user")
     host = (parts.hostname or "").lower()
     if not _HOST.fullmatch(host):
         raise ValueError("it names no host")
-    port = WEB[parts.scheme] if parts.port is None else parts.port
     return Place(parts.scheme, host, port, parts.path or "/", parts.query)
 
 

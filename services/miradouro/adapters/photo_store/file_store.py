@@ -2,12 +2,13 @@
 
 import errno
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
+from miradouro.adapters.photo_store.allowed import named
 from miradouro.core.errors import BadPhoto, InvalidArgument, MiradouroError, OriginalUnavailable, Unavailable, is_shortage
+from miradouro.runtime.regular_file import NotRegular, read_regular
 from miradouro.runtime.whole_file import write_whole
 
 _GONE = {errno.ENOENT, errno.ENOTDIR}
@@ -42,15 +43,12 @@ class FileStore:
         """The bytes of a file; see `core.ports.PhotoStore`."""
         path = self._path(uri)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-                raise BadPhoto("unreadable", f"{uri} is not a regular file")
-            with open(path, "rb") as file:
-                data = file.read(limit_bytes + 1)
+            data = read_regular(path, limit_bytes + 1)
         except OSError as exc:
             self._check_root_of(path)
-            raise _translated(exc, uri) from exc
+            raise _translated(exc, named(uri)) from exc
         if len(data) > limit_bytes:
-            raise BadPhoto("too_many_bytes", f"{uri} has more than {limit_bytes:,} bytes; scale the photo down")
+            raise BadPhoto("too_many_bytes", f"{named(uri)} has more than {limit_bytes:,} bytes; scale the photo down")
         return data
 
     def keep(self, data: bytes, *, sha256: str) -> str:
@@ -69,15 +67,15 @@ class FileStore:
         try:
             parts = urlsplit(uri)
         except ValueError as exc:
-            raise InvalidArgument("uri", f"{uri!r} is no URI ({exc}); allowed: file:///absolute/path") from exc
+            raise InvalidArgument("uri", f"{named(uri)} is no URI; allowed: file:///absolute/path") from exc
         path = os.fsdecode(unquote_to_bytes(parts.path))
         plain = parts.scheme == "file" and parts.netloc in {"", "localhost"} and not parts.query and not parts.fragment
         if not (plain and path.startswith("/")) or "\0" in path:
-            raise InvalidArgument("uri", f"{uri!r} is not taken; allowed: file:///absolute/path, percent-encoded")
+            raise InvalidArgument("uri", f"{named(uri)} is not taken; allowed: file:///absolute/path, percent-encoded")
         path = os.path.normpath(path)
         if not _above(path, self._roots):
             allowed = ", ".join(self._roots) or "none; set MIRADOURO_PHOTO_ROOTS"
-            raise InvalidArgument("uri", f"{uri!r} does not lie below an allowed folder; allowed: {allowed}")
+            raise InvalidArgument("uri", f"{named(uri)} does not lie below an allowed folder; allowed: {allowed}")
         return path
 
     def _check_root_of(self, path: str) -> None:
@@ -91,6 +89,8 @@ def _above(path: str, roots: Sequence[str]) -> list[str]:
 
 
 def _translated(exc: OSError, uri: str) -> MiradouroError:
+    if isinstance(exc, NotRegular):
+        return BadPhoto("unreadable", f"{uri} is not a regular file")
     if exc.errno in _GONE:
         return BadPhoto("vanished", f"{uri} is not there (any more)")
     if exc.errno in _PASSING or is_shortage(exc):

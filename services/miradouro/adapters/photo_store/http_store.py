@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from miradouro.adapters.photo_store.addresses import Connect, Resolve, connected, open_checked, resolved
-from miradouro.adapters.photo_store.allowed import WEB, Network, Place, is_allowed, place_of, shown, told
+from miradouro.adapters.photo_store.allowed import WEB, Network, Place, is_allowed, named, place_of, told
 from miradouro.core.errors import BadPhoto, ConfigurationError, InvalidArgument, MiradouroError, OriginalUnavailable
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -72,8 +72,8 @@ class HttpStore:
             try:
                 url = urljoin(_written(place), answer.location)
             except ValueError as exc:
-                raise InvalidArgument("uri", f"{place} is redirected to no URI ({exc}); allowed: {told(self._sources)}") from exc
-        raise BadPhoto("unreadable", f"{shown(uri)} was redirected more than {self._limits.redirects} times")
+                raise InvalidArgument("uri", f"{place} is redirected to no URI; allowed: {told(self._sources)}") from exc
+        raise BadPhoto("unreadable", f"{named(uri)} was redirected more than {self._limits.redirects} times")
 
     def keep(self, data: bytes, *, sha256: str) -> str:  # noqa: ARG002 # nothing is written there
         """Nothing is kept behind https."""
@@ -82,9 +82,9 @@ class HttpStore:
     def _allowed(self, url: str, asked: str) -> Place:
         place = place_of(url)
         if not is_allowed(place, self._sources):
-            redirected = "" if url == asked else f" to which {shown(asked)!r} was redirected"
+            redirected = "" if url == asked else f" to which {named(asked)} was redirected"
             raise InvalidArgument(
-                "uri", f"{shown(url)!r}{redirected} is not below an allowed prefix; allowed: {told(self._sources)}"
+                "uri", f"{named(url)}{redirected} is not below an allowed prefix; allowed: {told(self._sources)}"
             )
         return place
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import fsspec.asyn
 
-from miradouro.adapters.photo_store.allowed import Place, is_allowed, place_of, told
+from miradouro.adapters.photo_store.allowed import Place, is_allowed, named, place_of, told
 from miradouro.core.errors import (
     BadPhoto,
     ConfigurationError,
@@ -21,6 +21,7 @@ from miradouro.core.errors import (
     OriginalUnavailable,
     Unavailable,
 )
+from miradouro.core.redaction import public_uri
 
 T = TypeVar("T")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
@@ -63,15 +64,15 @@ class ObjectStore:
         """The bytes of an object; see `core.ports.PhotoStore`."""
         place = place_of(uri)
         if not is_allowed(place, self._sources):
-            raise InvalidArgument("uri", f"{uri!r} is not below an allowed prefix; allowed: {told(self._sources)}")
+            raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {told(self._sources)}")
         try:
             data = self._waited_for(self._read(place.host + place.path, limit_bytes + 1))
         except self._errors as exc:
             raise _translated(exc, uri) from exc
         if data is None:
-            raise BadPhoto("unreadable", f"{uri} is a folder")
+            raise BadPhoto("unreadable", f"{named(uri)} is a folder")
         if len(data) > limit_bytes:
-            raise BadPhoto("too_many_bytes", f"{uri} has more than {limit_bytes:,} bytes; scale the photo down")
+            raise BadPhoto("too_many_bytes", f"{named(uri)} has more than {limit_bytes:,} bytes; scale the photo down")
         return data
 
     def keep(self, data: bytes, *, sha256: str) -> str:
@@ -148,14 +149,15 @@ def _opened(scheme: str, endpoint: str, connect_s: float, total_s: float) -> tup
 
 
 def _translated(exc: Exception, uri: str) -> MiradouroError:
+    where, said = named(uri), _said(exc)
+    shown = said if public_uri(uri) == uri else type(exc).__name__  # errors name the key, with what looks like a query
     if isinstance(exc, FileNotFoundError):
-        return BadPhoto("vanished", f"{uri} is not there (any more)")
-    said = _said(exc)
-    if any(sign in said for sign in _WRONG_KEYS):
-        return Unavailable(f"{uri} can't be read with the keys of this process: {said}; correct or renew them")
+        return BadPhoto("vanished", f"{where} is not there (any more)")
+    if wrong := [sign for sign in _WRONG_KEYS if sign in said]:
+        return Unavailable(f"{where} can't be read with the keys of this process, {wrong[0]}: {shown}; correct or renew them")
     if isinstance(exc, PermissionError) or "Forbidden" in said or getattr(exc, "code", None) in {401, 403}:
-        return BadPhoto("unreadable", f"{uri} can't be read: {said}")
-    return OriginalUnavailable(f"{uri} can't be read now: {said}")
+        return BadPhoto("unreadable", f"{where} can't be read: {shown}")
+    return OriginalUnavailable(f"{where} can't be read now: {shown}")
 
 
 def _is_empty_range(exc: Exception) -> bool:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from miradouro.adapters.photo_store.allowed import OBJECTS, SCHEMES, WEB, Place, private_networks, shown, sources, told
+from miradouro.adapters.photo_store.allowed import OBJECTS, SCHEMES, WEB, Place, named, private_networks, sources, told
 from miradouro.adapters.photo_store.file_store import FileStore
 from miradouro.adapters.photo_store.settings import PhotoStoreSettings
 from miradouro.core.errors import InvalidArgument
@@ -41,7 +41,7 @@ class PhotoStores:
         if scheme not in SCHEMES:
             return self._files.read(uri, limit_bytes=limit_bytes)
         if not any(source.scheme == scheme for source in self._sources):
-            raise InvalidArgument("uri", f"{shown(uri)!r} is not below an allowed prefix; allowed: {told(self._sources)}")
+            raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {told(self._sources)}")
         return self._of(scheme).read(uri, limit_bytes=min(limit_bytes, self._settings.fetch_max_bytes))
 
     def keep(self, data: bytes, *, sha256: str) -> str:

@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets, retention_ms
+from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
 from miradouro.core.ports import Embedder, PhotoStore
@@ -111,7 +112,7 @@ def _read_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, prog
         place = [headers.get("miradouro-partition", ""), headers.get("miradouro-offset", "")]
         if not all(number.isdecimal() and len(number) <= _MAX_DIGITS for number in place):
             letter = f"the letter at offset {one.record.offset} of partition {one.record.partition}"
-            message = f"{letter} names partition {place[0]!r:.100}, offset {place[1]!r:.100}: no record can have these"
+            message = f"{letter} names partition {shown(place[0])}, offset {shown(place[1])}: no record can have these"
             report.found(Violation("dead_letter_unfounded", message))
             continue
         partition, offset = map(int, place)
@@ -147,7 +148,7 @@ def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: R
         if is_due and one.timestamp_ms < log.letters_since_ms:
             report.could_not_check(f"partition {record.partition}, offset {record.offset}: no event; its dead letter is too old")
         elif is_due:
-            message = f"key {record.key!r:.200} should have one"
+            message = f"key {shown(record.key, most=200)} should have one"
             report.found(Violation("dead_letter_missing", message, partition=record.partition, offset=record.offset))
             ledger.add_lost_record(record.partition, record.offset)
 

@@ -1,0 +1,38 @@
+"""Reads files of folders that others write to. Each is opened, then looked at: nothing can take its place in between.
+
+A pipe, a device, a socket or a folder under the name of a photo is an error at once; none is waited for, none is read.
+"""
+
+import errno
+import os
+import stat
+from typing import BinaryIO
+
+
+class NotRegular(OSError):
+    """What lies at the path is no regular file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.EINVAL, "it is not a regular file", path)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """The file at `path` to be read, links followed. Raises NotRegular, OSError."""
+    try:
+        # Without O_NONBLOCK a pipe is waited for until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError as exc:
+        if exc.errno in {errno.ENXIO, errno.ENODEV}:  # a socket, or a device without a driver
+            raise NotRegular(os.fspath(path)) from exc
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotRegular(os.fspath(path))
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "rb")
+
+
+def read_regular(path: str | os.PathLike[str], limit_bytes: int) -> bytes:
+    """At most `limit_bytes` from the beginning of the file at `path`. Raises NotRegular, OSError."""
+    with open_regular(path) as file:
+        return file.read(limit_bytes)
