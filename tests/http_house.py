@@ -88,9 +88,10 @@ def open_door(
     server: ServerSettings | None = None,
     security: ServerSecurity | None = None,
     roots: tuple[Path, ...] = (),
+    photos: PhotoStoreSettings | None = None,
 ) -> Iterator[Door]:
-    """A door over a new house below `folder`; photos of events may lie below `roots`."""
-    with open_house(folder, photos=PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as house:
+    """A door over a new house below `folder`; photos of events may lie below `roots`, or where `photos` says instead."""
+    with open_house(folder, photos=photos or PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as house:
         search = SearchService(
             store=house.index,
             embedder=house.embedder,

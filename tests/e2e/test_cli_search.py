@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.command import run
-from tests.e2e.conftest import PHOTOS, Indexed
+from tests.e2e.conftest import PHOTOS, Indexed, make_photos
 from tests.pictures import jpeg
 
 HIT_FIELDS = {"photo_id", "uri", "score", "distance", "space", "tags", "caption", "region"}
@@ -226,7 +226,7 @@ def test_a_corrupt_model_file_is_named_and_not_loaded(indexed, models_dir, tmp_p
         (["--keyword", "street", "--collection", "My Trips"], "collection: 'My Trips' is not a collection name"),
         (["--keyword", "\udcff"], "keyword.words: '\\udcff' is not UTF-8"),
         (["--photo", "nowhere.jpg"], "photo: nowhere.jpg can't be read: No such file or directory"),
-        (["--photo", "."], "photo: . can't be read: Is a directory"),
+        (["--photo", "."], "photo: . can't be read: it is not a regular file"),
     ],
 )
 def test_a_wrong_question_is_one_line_that_names_the_field_and_exit_code_1(indexed, words, message):
@@ -321,3 +321,27 @@ def test_help_names_every_command_and_needs_no_network_library():
     assert done.code == 0
     for name in ("index", "search", "embed", "stats", "up", "demo", "serve", "models", "pipeline"):
         assert f"\n  {name} " in done.out
+
+
+def test_words_of_sidecars_and_names_steer_no_terminal(models_dir, tmp_path):
+    assert models_dir.is_dir()
+    title, photos, data = "\x1b]0;owned\x07", tmp_path / "photos", tmp_path / "data"
+    for name in (f"a{title}.jpg", f"b{title}.jpg"):
+        make_photos(photos, [name])
+    (photos / f"a{title}.json").write_text(json.dumps({"caption": f"caption {title}", "tags": [f"tag {title}"], "owner": title}))
+    (photos / f"b{title}.json").write_text(json.dumps({"taken_at": title}))
+    commands = [
+        run("index", photos, "--data", data),
+        run("search", "--data", data, "--text", "caption", "--facet", "owner", "--facet", "tag"),
+        run("search", "--data", data, "--like", title),
+        run("search", "--data", data, "--filter", f"near:{title}"),
+        run("failures", "--data", data),
+        run("retry", "--data", data),
+        run("embed", photos / f"a{title}.jpg", photos / f"a{title}.json"),
+        run("embed", "--space", title, photos / f"a{title}.jpg"),
+        run(title),
+    ]
+    for done in commands:
+        assert all(one.isprintable() or one == "\n" for one in done.out + done.err)
+    assert [done.code for done in commands] == [3, 0, 1, 1, 0, 1, 3, 1, 2]
+    assert "caption \\x1b]0;owned\\x07" in commands[1].out

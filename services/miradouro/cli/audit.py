@@ -113,7 +113,7 @@ def _json(report: "Report") -> dict[str, Any]:
 
 def _lines(report: "Report") -> Iterator[str]:
     """The report for a person: what is wrong, what could not be checked, and the counts."""
-    from miradouro.cli.output import printable
+    from miradouro.core.printable import printable
     from miradouro.ingest.audit.findings import NAMES
 
     for name in (one for one in NAMES if one in report.counts):

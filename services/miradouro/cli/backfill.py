@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from miradouro.cli.options import collection_option, utf8
+from miradouro.core.printable import printable
 
 if TYPE_CHECKING:
     from miradouro.ingest.publishing import Unpublished
@@ -67,7 +68,7 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
     def tell(one: "Unpublished") -> None:
         nonlocal refused
         refused += 1
-        click.echo(f"{one.where}: {one.error.message}", err=True)
+        click.echo(printable(f"{one.where}: {one.error.message}"), err=True)
 
     ensure_topics(settings)
     with Publisher(settings) as publisher, shown_progress("publishing") as show:

@@ -111,10 +111,10 @@ def _take(tour: "Tour", target: str) -> None:
 
 def _lines(answer: "Answer") -> Iterator[str]:
     """An answer for the terminal: the question as a command, then a line for each hit."""
-    from miradouro.cli.output import printable
+    from miradouro.core.printable import printable
 
-    yield f"{answer.question}  ({answer.summary})"
-    yield f"  $ {answer.command}"
+    yield printable(f"{answer.question}  ({answer.summary})")
+    yield f"  $ {printable(answer.command)}"
     width = max((len(printable(hit.photo_id)) for hit in answer.hits), default=0)
     for rank, hit in enumerate(answer.hits, 1):
         tags = ", ".join(f"{tag.label} {tag.score:.2f}" for tag in hit.tags[:SHOWN_TAGS])

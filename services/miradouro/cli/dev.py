@@ -76,7 +76,7 @@ def demo(*, kafka: str | None, opensearch: str | None, folder: Path | None) -> N
     from miradouro.bundles.progress import default_progress
     from miradouro.bundles.settings import BundleSettings
     from miradouro.cli.options import settings_of
-    from miradouro.cli.output import printable
+    from miradouro.core.printable import printable
     from miradouro.development.demo.tour import demonstrate
     from miradouro.embedding.settings import EmbeddingSettings
     from miradouro.runtime.settings import load

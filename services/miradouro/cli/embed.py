@@ -52,8 +52,8 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
 def _embedded(
     files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", limits: "DecodeLimits"
 ) -> Iterator[dict[str, Any]]:
-    from miradouro.cli.output import printable
     from miradouro.core.decode import decode
+    from miradouro.core.printable import printable
     from miradouro.core.spaces import resolve_space
 
     bundles = embedder.describe()
@@ -80,9 +80,9 @@ def _embedded(
 
 
 def _line(row: dict[str, Any]) -> str:
-    from miradouro.cli.output import printable
+    from miradouro.core.printable import printable
 
     if row["error"] is not None:
         return f"{printable(row['path'])}: {row['error']}"
     tags = ", ".join(f"{tag['label']} {tag['score']:.2f}" for tag in row["tags"][:_SHOWN_TAGS])
-    return f"{printable(row['path'])}: {tags}; {', '.join(row['vectors'])}"
+    return f"{printable(row['path'])}: {printable(tags)}; {', '.join(row['vectors'])}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from miradouro.cli.options import collection_option, json_option, utf8
+from miradouro.core.printable import printable
 
 if TYPE_CHECKING:
     from miradouro.adapters.kafka.publisher import Record
@@ -52,7 +53,7 @@ def publish(*, source: Path, collection: str) -> None:
         for published in publisher.publish(_records(found, wrong)):
             click.echo(f"published {published:,} events", err=True)
     for one in wrong:
-        click.echo(one, err=True)
+        click.echo(printable(one), err=True)
     click.echo(f"published {published:,}, refused {len(wrong):,}")
     end_when_any_failed(len(wrong), done=published, what="events could be published")
 
@@ -100,7 +101,7 @@ def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: 
     """
     from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings
     from miradouro.cli.exit_status import end_when_any_failed
-    from miradouro.cli.output import printable, write_json
+    from miradouro.cli.output import write_json
     from miradouro.cli.progress import shown_steps
     from miradouro.core.event import check_collection
     from miradouro.ingest.resend import Resend, Status

@@ -20,7 +20,8 @@ PAGE = 1_000
 def failures(*, collection: str, data: Path | None, as_json: bool) -> None:
     """List the photos that could not be indexed, with the reason; `miradouro retry` tries them again."""
     from miradouro.cli.doors import open_ingest
-    from miradouro.cli.output import printable, write_json
+    from miradouro.cli.output import write_json
+    from miradouro.core.printable import printable
     from miradouro.v1.ingest_service_pb2 import ListFailuresRequest
 
     request = ListFailuresRequest(collection=utf8(collection, "collection"), page_size=PAGE)

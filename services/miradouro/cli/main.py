@@ -15,6 +15,7 @@ import click
 
 from miradouro.cli.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from miradouro.core.errors import MiradouroError
+from miradouro.core.printable import printable
 
 # Name → (module with a click command or group of that name, what it does in a few words).
 COMMANDS = {
@@ -128,7 +129,7 @@ def _named_command(arguments: Sequence[str] | None) -> str:
 
 
 def _failed(message: str, code: int = EXIT_FAILED) -> int:
-    text = message.encode("utf-8", "backslashreplace").decode()
+    text = printable(message, keep="\n")
     click.echo(text if code == EXIT_INTERRUPTED else f"error: {text}", err=True)
     return code
 

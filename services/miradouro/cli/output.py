@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from miradouro.core.printable import printable
 from miradouro.v1 import photo_event_pb2, search_service_pb2
 from miradouro.v1.ingest_service_pb2 import FolderReport
 from miradouro.v1.search_service_pb2 import SearchResponse, StatsResponse
@@ -157,11 +158,6 @@ def report_lines(report: FolderReport) -> Iterator[str]:
         f"{report.indexed:,} indexed, {report.unchanged:,} unchanged, {report.deleted:,} deleted, "
         f"{report.ignored:,} ignored, {len(report.failed):,} failed"
     )
-
-
-def printable(text: str) -> str:
-    """`text` on one line that a terminal shows as it is: control characters and stray bytes are escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def _size(size_bytes: int) -> str:

@@ -31,7 +31,8 @@ def retry(*, photo_ids: tuple[str, ...], collection: str, data: Path | None, off
     """
     from miradouro.cli.doors import open_ingest
     from miradouro.cli.exit_status import end_when_any_failed
-    from miradouro.cli.output import printable, write_json
+    from miradouro.cli.output import write_json
+    from miradouro.core.printable import printable
 
     request = ingest_service_pb2.RetryFailuresRequest(
         collection=utf8(collection, "collection"), photo_ids=[utf8(photo_id, "photo_ids") for photo_id in photo_ids]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from miradouro.cli.output import printable
 from miradouro.core.document import Document
+from miradouro.core.printable import printable
 from miradouro.core.redaction import public_uri
 
 if TYPE_CHECKING:

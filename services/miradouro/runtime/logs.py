@@ -5,6 +5,7 @@ import sys
 
 import structlog
 
+from miradouro.runtime.log_texts import LibraryLines, escape, redact
 from miradouro.runtime.settings import LogSettings
 
 
@@ -17,13 +18,17 @@ def configure(settings: LogSettings | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # Tracebacks first, so that they are texts as the others are. structlog's own for terminals show local variables.
+    processors += [structlog.processors.format_exc_info, redact]
     if as_console:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        plain = structlog.dev.plain_traceback
+        processors += [escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        processors.append(structlog.processors.JSONRenderer())
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.lastResort = LibraryLines(logging.WARNING)  # in use unless somebody configures the loggers of libraries

@@ -1,0 +1,49 @@
+"""What log lines may hold: no secrets of URIs, and on a terminal nothing that steers it."""
+
+import logging
+from typing import Any
+
+import structlog
+
+from miradouro.core.printable import printable
+from miradouro.core.redaction import public_text
+
+_LONGEST_LINE_CHARS = 16_384  # of a value or of a traceback
+_TRACEBACKS = ("exception", "stack")
+
+
+def redact(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor: every text in a line, as `public_text` gives it."""
+    return {name: _redacted(value) for name, value in event.items()}
+
+
+def escape(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor for terminals: every text in one line, except that tracebacks keep theirs."""
+    return {name: _escaped(value, keep="\n" if name in _TRACEBACKS else "") for name, value in event.items()}
+
+
+class LibraryLines(logging.Handler):
+    """Warnings of libraries as lines of ours, with the library's name."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one."""
+        try:
+            logger = structlog.get_logger()
+            logger.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info or None)
+        except Exception:  # noqa: BLE001 # as every handler of logging: a line that can't be written ends nothing
+            self.handleError(record)
+
+
+def _redacted(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(name): _redacted(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(one) for one in value]
+    text = value if isinstance(value, str) else repr(value)
+    return "\n".join(public_text(line[:_LONGEST_LINE_CHARS]) for line in text.split("\n"))
+
+
+def _escaped(value: Any, *, keep: str) -> Any:
+    return printable(value, keep=keep) if isinstance(value, str) else value  # others are shown by `repr`
