@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -40,7 +40,9 @@ from miradouro.ingest.runner import Outcome, Run, Runner
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
+from miradouro.runtime.audit_log import audited
 from miradouro.runtime.call import Call
+from miradouro.v1 import photo_event_pb2
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
     IndexFolderResponse,
@@ -111,7 +113,9 @@ class IngestService:
         retry_s = self._settings.ingest_retry_s if remaining_s is None else min(self._settings.ingest_retry_s, remaining_s)
         run = self._run(self._photo_store, call, retriable_stops=False, retry_s=retry_s)
         items = [event_wire.item_of(event) for event in request.events]
-        outcomes = list(self._runner.run(items, run))
+        deleted = sum(event.kind == photo_event_pb2.PHOTO_EVENT_KIND_DELETED for event in request.events)
+        with audited("delete photos", call, photos=deleted) if deleted else nullcontext():
+            outcomes = list(self._runner.run(items, run))
         results = [wire.result_of(outcome, event.event_id) for outcome, event in zip(outcomes, request.events, strict=False)]
         return PutEventsResponse(results=results)
 
@@ -130,8 +134,9 @@ class IngestService:
         """
         collection = check_collection(request.collection or DEFAULT_COLLECTION)
         root = _root(request.path)
-        for told in self.follow(root, collection, call, prune=request.prune):
-            yield wire.folder_response(told)
+        with audited("index folder", call, path=root, collection=collection, prune=request.prune):
+            for told in self.follow(root, collection, call, prune=request.prune):
+                yield wire.folder_response(told)
 
     def claim(self, path: str, collection: str) -> str:
         """Makes the folder `path` the root of the collection, or checks that it is; gives it without links in it.
@@ -197,6 +202,10 @@ class IngestService:
             raise InvalidArgument("photo_ids", f"{len(request.photo_ids):,} photos; allowed: 0 to {MAX_RETRIED_IDS:,}")
         collection = request.collection or (DEFAULT_COLLECTION if request.photo_ids else "")
         wanted = set(request.photo_ids)
+        with audited("retry failures", call, collection=collection, photos=len(wanted)):
+            yield from self._retried(collection, wanted, call)
+
+    def _retried(self, collection: str, wanted: set[str], call: Call) -> Iterator[RetryFailuresResponse]:
         if wanted:
             found = {failure.photo_id for page in self._failures(check_collection(collection)) for failure in page}
             if missing := sorted(wanted - found):

@@ -25,10 +25,12 @@ from miradouro.query.page_files import StaticFile, static_files
 from miradouro.query.pictures import DEFAULT_SIZE, SIZES, Picture, Pictures, thumbnail_mark
 from miradouro.query.service import SearchService
 from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
 from miradouro.runtime.call_limits import CallLimits, TooSlow
 from miradouro.runtime.call_pool import CallPool
+from miradouro.runtime.http_audit import Audited
 from miradouro.runtime.http_body import BodyReader, Refusal, TooLarge
 from miradouro.runtime.http_errors import error_response, response_of
 from miradouro.runtime.http_guard import Guard, own_hosts
@@ -132,6 +134,7 @@ class _Door:
             threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
         )
         self._views = CallPool(threads=PICTURE_THREADS, max_calls=MAX_PICTURES, gauge=metrics.active.labels("pictures"))
+        self._refused = RefusedCalls("http")
         self._limits = CallLimits(per_token=server.max_calls_per_token, per_peer=server.max_calls_per_peer)
         self._max_photo_bytes = server.max_message_bytes
         budget = ByteBudget(max(server.max_pending_bytes, server.max_message_bytes), "requests")
@@ -140,6 +143,7 @@ class _Door:
     def close(self) -> None:
         self._questions.close()
         self._views.close()
+        self._refused.flush()
 
     def application(self, address: Address) -> ASGIApp:
         """What answers at `address`."""
@@ -147,7 +151,8 @@ class _Door:
         application.router.redirect_slashes = False
         hosts = own_hosts(address, self._names, scheme=self._scheme)
         limited = Limited(application, limits=self._limits, refused=self._metrics.requests.labels(_ANY_ROUTE, "503").inc)
-        return Guard(limited, hosts=hosts, security=self._security, refused=self._metrics.refused.inc)
+        guarded = Guard(limited, hosts=hosts, security=self._security, refused=self._metrics.refused.inc)
+        return Audited(guarded, self._refused)
 
     def routes(self) -> list[Route]:
         return [

@@ -6,6 +6,8 @@ from typing import Any
 import grpc
 from prometheus_client import Counter
 
+from miradouro.runtime.addresses import peer_host
+from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.call import Caller
 from miradouro.runtime.security import ServerSecurity
 
@@ -24,8 +26,8 @@ def caller_of(metadata: Any, *, peer: str, security: ServerSecurity) -> Caller |
 class TokenInterceptor(grpc.aio.ServerInterceptor):
     """Answers UNAUTHENTICATED to calls that `security` refuses, before a byte of their request is read."""
 
-    def __init__(self, security: ServerSecurity, refused: Counter) -> None:
-        self._security, self._refused = security, refused
+    def __init__(self, security: ServerSecurity, refused: Counter, audit: RefusedCalls) -> None:
+        self._security, self._refused, self._audit = security, refused, audit
 
     async def intercept_service(
         self,
@@ -36,8 +38,8 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         if caller_of(handler_call_details.invocation_metadata, peer="", security=self._security) is not None:
             return await continuation(handler_call_details)
         self._refused.inc()
-        return grpc.stream_stream_rpc_method_handler(_refuse)
+        return grpc.stream_stream_rpc_method_handler(self._refuse)
 
-
-async def _refuse(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED, MESSAGE, (("retriable", "false"),))
+    async def _refuse(self, _requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._audit.add("UNAUTHENTICATED", peer=peer_host(context.peer()))
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, MESSAGE, (("retriable", "false"),))

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_guard import TokenInterceptor
 from miradouro.runtime.grpc_options import connection_options
@@ -218,10 +219,11 @@ async def _start(
     health: Health,
 ) -> RunningServer:
     metrics = RpcMetrics(registry)
-    dispatcher = Dispatcher(settings=settings, metrics=metrics, security=security)
+    refused = RefusedCalls("grpc")
+    dispatcher = Dispatcher(settings=settings, metrics=metrics, security=security, refused=refused)
     server = grpc.aio.server(
         options=_options(settings),
-        interceptors=[TokenInterceptor(security, metrics.refused)],
+        interceptors=[TokenInterceptor(security, metrics.refused, refused)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls + HEALTH_CALLS + WAITING_CALLS,
     )
     for service in services:

@@ -19,8 +19,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from miradouro.core.errors import InvalidArgument, MiradouroError, Unauthenticated
+from miradouro.core.errors import InvalidArgument, MiradouroError, Overloaded, Unauthenticated
 from miradouro.runtime.addresses import peer_host
+from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import NOBODY, Call, Caller
 from miradouro.runtime.call_limits import CallLimits, Place
@@ -47,6 +48,7 @@ HTTP_CODES = {  # MiradouroError.status → the code of an answer over HTTP
     "DEADLINE_EXCEEDED": 504,
 }
 
+_REFUSALS = {Unauthenticated.status, Overloaded.status}
 Context = grpc.aio.ServicerContext[Any, Any]
 _log = structlog.get_logger()
 _END: Any = object()
@@ -58,8 +60,8 @@ class Dispatcher:
     Calls that `security` refuses are UNAUTHENTICATED.
     """
 
-    def __init__(self, *, settings: ServerSettings, metrics: RpcMetrics, security: ServerSecurity) -> None:
-        self._metrics, self._security = metrics, security
+    def __init__(self, *, settings: ServerSettings, metrics: RpcMetrics, security: ServerSecurity, refused: RefusedCalls) -> None:
+        self._metrics, self._security, self._refused = metrics, security, refused
         self._calls = CallPool(threads=settings.handler_threads, max_calls=settings.max_concurrent_calls, gauge=metrics.active)
         self._limits = CallLimits(per_token=settings.max_calls_per_token, per_peer=settings.max_calls_per_peer)
         self._requests = RequestReader(ByteBudget(max(settings.max_pending_bytes, settings.max_message_bytes), "requests"))
@@ -76,6 +78,7 @@ class Dispatcher:
     def close(self) -> None:
         """Lets go of the threads; each ends with the handler that it runs."""
         self._calls.close()
+        self._refused.flush()
 
     def method_handler(
         self, method: MethodDescriptor, handlers: object
@@ -128,6 +131,8 @@ class Dispatcher:
             raise
         except MiradouroError as exc:
             status = exc.status
+            if status in _REFUSALS:
+                self._refused.add(status, peer=call.caller.peer, token_id=call.caller.token_id)
             await _abort(context, exc.status, exc.message, retriable=exc.retriable)
         except Exception:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
             status = "INTERNAL"
