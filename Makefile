@@ -26,6 +26,7 @@ compose:  ## everything in containers (needs Docker): the services, Kafka, OpenS
 
 test: lint  ## everything in check, and every test but the long ones
 	@tests/ui/install-chromium.sh
+	@tests/install-exiftool.sh
 	$(BIN)/pytest -m 'not long' -n 2
 
 check: lint  ## format, lint, types, imports, protos, generated code and the quick tests

@@ -1,19 +1,28 @@
 """EXIF gives time, place, camera and texts, whatever wrote it."""
 
+import struct
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.event import MAX_ATTRIBUTE_VALUE_CHARS
-from miradouro.core.metadata import PhotoMetadata
+from miradouro.core.metadata import PhotoMetadata, read_metadata
 
 from tests.metadata_blocks import (
     ASCII,
     BYTE,
+    LONG,
+    PLAIN,
+    RATIONAL,
     SHORT,
+    SLONG,
     UNDEFINED,
     gps,
+    rationals,
     said_by_exif,
+    tiff,
+    with_segments,
 )
 
 LISBON = Place(38.70775, -9.136592)
@@ -117,6 +126,86 @@ def test_numbers_of_a_wrong_type_are_left_out_and_named():
     assert found.unread == ("exif.directory", "exif.place")
 
 
+@pytest.mark.parametrize(("kind", "order"), [(SLONG, "<"), (SLONG, ">"), (LONG, "<"), (SHORT, "<"), (SHORT, ">"), (BYTE, "<")])
+def test_pointers_of_every_whole_type_are_followed(kind, order):
+    directories = {"exif": {0x9003: (ASCII, b"2024:05:01 18:30:15")}, "gps": gps(order)}
+    found = said_by_exif(order, pointer_type=kind, **directories)
+
+    assert (found.place is None, found.taken_at is None, found.unread) == (False, False, ())
+
+
+def test_a_pointer_to_before_the_file_is_named():
+    found = said_by_exif(main={0x8825: (SLONG, b"\xff\xff\xff\xff"), 0x0110: (ASCII, b"DC-S5")})
+
+    assert found == PhotoMetadata(camera="DC-S5", unread=("exif.gps",))
+
+
+@pytest.mark.parametrize(
+    ("north", "east", "signs"), [(b"North\0", b"west\0", (1, -1)), (b"s\0", b"E \0", (-1, 1)), (b"S", b"East", (-1, 1))]
+)
+def test_references_are_letters_or_words(north, east, signs):
+    place = said_by_exif(gps=gps(north=north, east=east)).place
+
+    assert (place.latitude * signs[0] > 0, place.longitude * signs[1] > 0) == (True, True)
+
+
+@pytest.mark.parametrize("reference", [b"NS\0", b"SN\0", b"X\0", b"\xff\xfe", b"EW", b"N" * 300])
+def test_a_reference_that_is_none_costs_the_place_alone(reference):
+    main = {0x0110: (ASCII, b"DC-S5"), 0x4746: (SHORT, b"\3\0")}
+    settings = {0x9003: (ASCII, b"2024:05:01 18:30:15")}
+    clock = {29: (ASCII, b"2024:05:01"), 7: (RATIONAL, rationals("<", (1, 1), (2, 1), (3, 1)))}
+    found = said_by_exif(main=main, exif=settings, gps={**gps(north=reference), **clock})
+
+    assert (found.camera, found.rating, found.taken_from, found.unread) == ("DC-S5", 3, "exif", ("exif.place",))
+
+
+DAMAGED = {
+    0x010E: "exif.description",
+    0x010F: "exif.make",
+    0x0110: "exif.model",
+    0x9C9B: "exif.title",
+    0x9C9C: "exif.windows_comment",
+    0x9C9E: "exif.keywords",
+    0x4746: "exif.rating",
+}
+
+
+@pytest.mark.parametrize("tag", DAMAGED)
+def test_each_value_stands_alone(tag):
+    """One value of the block lies outside of it; all others are read."""
+    words = {0x010E: b"Caption", 0x010F: b"Leitz", 0x0110: b"M3 camera"}
+    windows = {0x9C9B: "Title", 0x9C9C: "Comment", 0x9C9E: "tram;Lisboa"}
+    main = {name: (ASCII, text) for name, text in words.items()} | {0x4746: (SHORT, b"\4\0")}
+    main |= {name: (BYTE, text.encode("utf-16-le")) for name, text in windows.items()}
+    block = bytearray(tiff(main=main))
+    entry = next(at for at in range(10, len(block), 12) if struct.unpack_from("<H", block, at) == (tag,))
+    struct.pack_into("<II", block, entry + 4, 99, 2**31)
+    found = read_metadata(with_segments(PLAIN, (0xE1, b"Exif\0\0" + bytes(block))))
+
+    lost = {"exif.description": "caption", "exif.title": "title", "exif.keywords": "tags", "exif.rating": "rating"}
+    whole = PhotoMetadata("Title", "Caption", ("tram", "Lisboa"), "Leitz M3 camera", rating=4)
+    cameras = {"exif.make": "M3 camera", "exif.model": "Leitz"}
+    empty = {"caption": "Comment", "title": "", "tags": (), "rating": None}
+    part = DAMAGED[tag]
+    changes = {lost[part]: empty[lost[part]]} if part in lost else {}
+    assert found == replace(whole, camera=cameras.get(part, whole.camera), unread=(part,), **changes)
+
+
+@pytest.mark.parametrize(
+    ("stars", "percent", "expected"), [(5, 1, 5), (0, 75, 4), (None, 25, 2), (None, 99, 5), (None, 0, None), (0, 0, None)]
+)
+def test_stars_or_percentages_are_the_rating(stars, percent, expected):
+    values = {0x4746: stars, 0x4749: percent}
+    main = {tag: (SHORT, struct.pack("<H", value)) for tag, value in values.items() if value is not None}
+
+    assert said_by_exif(main=main) == PhotoMetadata(rating=expected)
+
+
+@pytest.mark.parametrize("value", [(SHORT, b"\x09\0"), (ASCII, b"five\0")])
+def test_a_rating_that_is_none_is_named(value):
+    assert said_by_exif(main={0x4746: value}) == PhotoMetadata(unread=("exif.rating",))
+
+
 @pytest.mark.parametrize(
     ("comment", "caption"),
     [
@@ -128,6 +217,9 @@ def test_numbers_of_a_wrong_type_are_left_out_and_named():
         (bytes(8) + "Eléctrico".encode(), "Eléctrico"),
         (bytes(64), ""),
         (b"ASCII\0\0\0" + b" " * 40, ""),
+        (b"Unicode\0" + "Eléctrico".encode("utf-16-le"), "Eléctrico"),
+        (b"A tram without an encoding\0", "A tram without an encoding"),
+        (b"Screenshot", ""),
     ],
 )
 def test_comments_are_read_in_every_encoding(comment, caption):

@@ -1,0 +1,85 @@
+"""An independent reader agrees on what photos say. It is installed by tests/install-exiftool.sh; without it these tests fail."""
+
+from pathlib import Path
+
+import pytest
+from miradouro.core.decode import decode
+from miradouro.core.metadata import PhotoMetadata, read_metadata
+from miradouro.core.metadata.camera_words import human
+from miradouro.core.metadata.texts import lines
+
+from tests.exiftool import Reading, read_with_exiftool
+from tests.metadata_blocks import with_segments
+from tests.metadata_files import FILES
+from tests.pictures import SQUASH, jpeg
+from tests.unit.test_metadata_xmp import DEFECTS
+
+# Where we differ on purpose. AVIF: not decoded yet; HEIC: exiftool gives the size of the coded picture, before it is cropped.
+OTHER_SIZES = {"all.avif", "all.heic"}
+# exiftool takes the tag of an item for a part of its text.
+OTHER_WORDS = {"items that nobody ends"}
+PLAIN = jpeg(64, 48)
+
+
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reading]:
+    """What exiftool reads from every file."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+    return dict(zip(FILES, read_with_exiftool([folder / name for name in FILES]), strict=True))
+
+
+def fields_of(said: PhotoMetadata) -> dict[str, object]:
+    """The fields that are compared, places to a metre."""
+    place = None if said.place is None else (round(said.place.latitude, 5), round(said.place.longitude, 5))
+    times = {"taken_at": said.taken_at, "taken_from": said.taken_from}
+    return {"title": said.title, "caption": said.caption, "tags": said.tags, "place": place, **times, "rating": said.rating or 0}
+
+
+def fields_of_reading(reading: Reading) -> dict[str, object]:
+    """The same of what exiftool says: the first text that no camera wrote."""
+    tags = [part for tag in reading.tags for word in tag.split(";") for part in reversed(word.split("|"))]
+    return {
+        "title": next(filter(None, map(human, reading.titles)), "").strip(),
+        "caption": next(filter(None, map(human, reading.captions)), "").strip(),
+        "tags": tuple(dict.fromkeys(tags)),
+        "place": None if reading.place is None else (round(reading.place[0], 5), round(reading.place[1], 5)),
+        "taken_at": reading.taken_at,
+        "taken_from": reading.taken_from,
+        "rating": reading.rating,
+    }
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_exiftool_says_the_same(readings, name):
+    said, reading = read_metadata(FILES[name]), readings[name]
+    ours, theirs = fields_of(said), fields_of_reading(reading)
+
+    different = {field: (ours[field], theirs[field]) for field in ours if ours[field] != theirs[field]}
+    assert different == {}
+    assert said.unread == ()
+    make, model = reading.camera
+    assert said.camera in {f"{make} {model}".strip(), model}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in OTHER_SIZES])
+def test_exiftool_sees_the_same_size(readings, name):
+    decoded = decode(FILES[name], [SQUASH])
+
+    assert (decoded.width, decoded.height) == readings[name].size
+
+
+def test_exiftool_reads_no_word_that_we_miss_in_damaged_packets(tmp_path: Path):
+    files = []
+    for number, packet in enumerate(DEFECTS.values()):
+        files.append(tmp_path / f"{number}.jpg")
+        files[-1].write_bytes(with_segments(PLAIN, (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet)))
+
+    missed = {}
+    for defect, file, reading in zip(DEFECTS, files, read_with_exiftool(files), strict=True):
+        said = read_metadata(file.read_bytes())
+        titles = {lines(title) for title in reading.titles}
+        if defect not in OTHER_WORDS and not (titles <= {said.title, "Another"} and set(reading.tags) <= set(said.tags)):
+            missed[defect] = (reading.titles, reading.tags)
+    assert missed == {}
