@@ -44,9 +44,17 @@ def token() -> str:
     return secrets.token_hex(32)
 
 
+def write_secret(path: Path, content: str) -> Path:
+    """Writes a file that its owner alone may read, as a file of tokens has to be."""
+    path.touch(0o600)
+    path.write_text(content)
+    return path
+
+
 def swap(path: Path, content: str | bytes) -> None:
     """Puts another file in the place of `path`, at once, as mounted secrets are swapped."""
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    draft.touch(0o600)
     draft.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(draft, path)
 

@@ -16,36 +16,16 @@ from miradouro.query.originals import Originals
 from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
 from miradouro.query.thumbnail_cache import ThumbnailCache
+from miradouro.runtime.browser_sessions import BrowserSessions
 from miradouro.runtime.http_server import RunningHttp
-from miradouro.runtime.security import ServerSecurity
+from miradouro.runtime.security import OPEN_TO_ALL, ServerSecurity
 from miradouro.runtime.settings import HttpSettings, ServerSettings
 from prometheus_client import CollectorRegistry
 
+from tests.http_client import TIMEOUT_S, Answer, request
 from tests.ingest_house import House, open_house
 
-TIMEOUT_S = 60.0
 PAGE_KEY = b"k" * 32
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    code: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON; it must say that it is."""
-        assert self.headers["Content-Type"] == "application/json"
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> dict[str, str]:
-        """The error that the body tells."""
-        told: dict[str, str] = self.json["error"]
-        return told
 
 
 @dataclass(frozen=True)
@@ -59,13 +39,7 @@ class Door:
 
     def ask(self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Answer:
         """One request on a connection of its own; `path` goes out as it is."""
-        connection = self.connect()
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        return request(self.http.url, method, path, body, headers=headers)
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET; header names are written with _ for -."""
@@ -86,7 +60,8 @@ def open_door(
     *,
     http_settings: HttpSettings | None = None,
     server: ServerSettings | None = None,
-    security: ServerSecurity | None = None,
+    security: ServerSecurity = OPEN_TO_ALL,
+    sessions: BrowserSessions | None = None,
     roots: tuple[Path, ...] = (),
     photos: PhotoStoreSettings | None = None,
 ) -> Iterator[Door]:
@@ -115,5 +90,6 @@ def open_door(
             server=server,
             http=http_settings,
             security=security,
+            sessions=sessions,
         ) as running:
             yield Door(running, house, search, registry)

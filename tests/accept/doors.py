@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -51,12 +51,34 @@ def up(data: Path) -> Iterator[SearchServiceStub]:
             [COMMAND, "up", "--data", str(data), "--listen", target, "--http", "off"], stdout=output, stderr=output
         )
     try:
-        with grpc.insecure_channel(target, options=[("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]) as channel:
+        with grpc.insecure_channel(target, options=[("grpc.max_send_message_length", MAX_MESSAGE_BYTES)]) as plain:
+            channel = grpc.intercept_channel(plain, _Token(data / "token"))
             _wait_until_serving(channel, server, log)
             yield SearchServiceStub(channel)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(STOP_S)
+
+
+class _Token(grpc.UnaryUnaryClientInterceptor):
+    """Sends the token in a file, which the server makes before it listens, with every call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        shown = self._path.read_text().strip() if self._path.exists() else ""
+        details = _Details(client_call_details.method, client_call_details.timeout, [("authorization", f"Bearer {shown}")])
+        return continuation(details, request)
+
+
+class _Details(NamedTuple):
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: Any = None
+    wait_for_ready: bool | None = None
+    compression: Any = None
 
 
 def hits_of(stub: SearchServiceStub, request: wire.SearchRequest) -> list[wire.Hit]:

@@ -190,6 +190,7 @@ def _service(bundle: OpenBundle, folder: Path, photos: Path) -> Iterator[Callabl
             "from miradouro.cli.main import main; main()",
             "serve",
             "embedding",
+            "--no-token",
             "--listen",
             "127.0.0.1:0",
         ]

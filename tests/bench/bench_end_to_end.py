@@ -24,6 +24,8 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import open_bundle
 from miradouro.bundles.settings import BundleSettings
 from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.security import ClientSecurity
+from miradouro.standalone.owner_token import owner_token
 from miradouro.v1 import embedding_service_pb2, ingest_service_pb2, search_service_pb2
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -88,7 +90,8 @@ def _up(data: Path) -> Iterator[_Server]:
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout
-            with open_channel(process.stdout.readline().removeprefix("ready: ").strip()) as channel:
+            address = process.stdout.readline().removeprefix("ready: ").strip()
+            with open_channel(address, security=ClientSecurity(tokens=owner_token(data))) as channel:
                 yield _Server(process.pid, EmbeddingServiceStub(channel), IngestServiceStub(channel), SearchServiceStub(channel))
         finally:
             process.terminate()

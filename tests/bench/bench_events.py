@@ -23,7 +23,6 @@ from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
 from miradouro.core.ports import NothingYet, SourceItem
 from miradouro.development.engines import OpenSearch, start_kafka, start_opensearch
 from miradouro.ingest.cloud_event import item_of, record_of
-from miradouro.runtime.grpc_client import open_channel
 from miradouro.v1 import embedding_service_pb2
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from opensearchpy import OpenSearch as Client
@@ -178,7 +177,7 @@ def _found(here: Town, embedding: ServiceProcess, ingest: ServiceProcess, photos
             time.sleep(ASKED_EVERY_S)
         return time.perf_counter() - started
 
-    with open_channel(embedding.address) as channel:
+    with embedding.channel() as channel:
         stub = EmbeddingServiceStub(channel)
         described = stub.DescribeSpaces(embedding_service_pb2.DescribeSpacesRequest(), timeout=60)
         spaces = [space.name for bundle in described.bundles for space in bundle.spaces if space.is_default]

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.security import ClientSecurity
+from miradouro.standalone.owner_token import owner_token
 from miradouro.v1 import ingest_service_pb2, search_service_pb2
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
@@ -35,12 +37,15 @@ def rows() -> Iterator[Row]:
         data, photos = Path(scratch) / "data", Path(scratch) / "photos"
         photos.mkdir()
         make_photos(photos)
-        with _up(data) as (address, page), open_channel(address) as channel:
+        with (
+            _up(data) as (address, page),
+            open_channel(address, security=ClientSecurity(tokens=owner_token(data))) as channel,
+        ):
             *_, last = IngestServiceStub(channel).IndexFolder(
                 ingest_service_pb2.IndexFolderRequest(path=str(photos), collection="photos")
             )
             assert not last.report.failed
-            yield _added(SearchServiceStub(channel), page)
+            yield _added(SearchServiceStub(channel), page, bearer(data))
         yield _first_answer(data)
 
 
@@ -60,22 +65,27 @@ def _up(data: Path) -> Iterator[tuple[str, str]]:
             process.terminate()
 
 
-def _asked(page: str) -> int:
+def bearer(data: Path) -> dict[str, str]:
+    """The header with the token of a data folder."""
+    return {"Authorization": f"Bearer {owner_token(data).first}"}
+
+
+def _asked(page: str, shown: dict[str, str]) -> int:
     """Hits of the question over HTTP."""
     request = urllib.request.Request(
-        f"{page}v1/search", data=json.dumps(QUESTION).encode(), headers={"Content-Type": "application/json"}
+        f"{page}v1/search", data=json.dumps(QUESTION).encode(), headers={"Content-Type": "application/json", **shown}
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return len(json.load(answer)["hits"])
 
 
-def _added(search: SearchServiceStub, page: str) -> Row:
+def _added(search: SearchServiceStub, page: str, shown: dict[str, str]) -> Row:
     request = search_service_pb2.SearchRequest(everything=search_service_pb2.EverythingQuery(), sort="SORT_ORDER_TAKEN", limit=10)
 
     def over_http() -> float:
         started = time.perf_counter()
         for _ in range(QUESTIONS):
-            assert _asked(page)
+            assert _asked(page, shown)
         return 1_000 * (time.perf_counter() - started) / QUESTIONS
 
     def over_grpc() -> float:
@@ -101,8 +111,8 @@ def _first_answer(data: Path) -> Row:
     def turn() -> float:
         with _up(data) as (_, page):
             started = time.perf_counter()
-            urllib.request.urlopen(page, timeout=60).close()
-            assert _asked(page)
+            urllib.request.urlopen(urllib.request.Request(page, headers=bearer(data)), timeout=60).close()
+            assert _asked(page, bearer(data))
             return time.perf_counter() - started
 
     [ours] = take_turns(turn)

@@ -23,6 +23,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.security import ClientSecurity
+from miradouro.standalone.owner_token import owner_token
 from miradouro.v1 import embedding_service_pb2 as pb
 from miradouro.v1 import search_service_pb2
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
@@ -49,7 +51,7 @@ def rows() -> Iterator[Row]:
 
 def _embedding(photos: list[bytes]) -> Row:
     requests = [pb.EmbedRequest(photos=[pb.PhotoInput(encoded=data)], spaces=[f"{FAST}/features"], tags=True) for data in photos]
-    words = ("serve", "embedding", "--listen", "127.0.0.1:0")
+    words = ("serve", "embedding", "--no-token", "--listen", "127.0.0.1:0")
     with ExitStack() as stack:
         turns = []
         for program in (OURS, SILENT):
@@ -68,7 +70,7 @@ def _query(scratch: Path, photos: Path) -> Row:
         for name, program in (("ours", OURS), ("silent", SILENT)):
             shutil.copytree(data, scratch / name)
             words = ("up", "--listen", "127.0.0.1:0", "--http", "off", "--data", str(scratch / name))
-            channel, scraped = stack.enter_context(_server(program, words, {}))
+            channel, scraped = stack.enter_context(_server(program, words, {}, data=scratch / name))
             stub = SearchServiceStub(channel)
             turns.append(_rate(lambda _, stub=stub: stub.Search(question, timeout=60), QUESTIONS_A_TURN, scraped))  # type: ignore[misc] # binds the loop's value
         return _overhead("keyword questions with metrics and logs, embedded index", turns, QUERY_GOAL, "questions/s")
@@ -101,8 +103,10 @@ def _rate(ask: Callable[[int], object], count: int, scraped: str) -> Turn:
 
 
 @contextmanager
-def _server(program: tuple[str, ...], words: tuple[str, ...], environment: dict[str, str]) -> Iterator[tuple[grpc.Channel, str]]:
-    """A channel to a server of ours, and the URL of its metrics."""
+def _server(
+    program: tuple[str, ...], words: tuple[str, ...], environment: dict[str, str], *, data: Path | None = None
+) -> Iterator[tuple[grpc.Channel, str]]:
+    """A channel to a server of ours, with the token of its `data` folder if it has one, and the URL of its metrics."""
     metrics = f"127.0.0.1:{_free_port()}"
     level = "info" if program is OURS else "error"
     environment = {**environment, "MIRADOURO_METRICS_LISTEN": metrics, "MIRADOURO_LOG_LEVEL": level}
@@ -113,7 +117,8 @@ def _server(program: tuple[str, ...], words: tuple[str, ...], environment: dict[
             told = iter(process.stdout.readline, "")
             line = next(line for line in told if line.startswith(("ready: ", "embedding service ready on ")))
             address = line.split("ready: " if line.startswith("ready: ") else " on ")[1].split()[0]
-            with open_channel(address) as channel:
+            security = ClientSecurity(tokens=owner_token(data) if data else None)
+            with open_channel(address, security=security) as channel:
                 yield channel, f"http://{metrics}/metrics"
         finally:
             process.terminate()
@@ -138,7 +143,7 @@ def _start() -> Row:
 def _start_s() -> float:
     health = f"127.0.0.1:{_free_port()}"
     began = time.perf_counter()
-    command = [sys.executable, *OURS, "serve", "embedding", "--listen", "127.0.0.1:0"]
+    command = [sys.executable, *OURS, "serve", "embedding", "--no-token", "--listen", "127.0.0.1:0"]
     environment = {**os.environ, "MIRADOURO_HEALTH_LISTEN": health}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
         try:

@@ -20,6 +20,7 @@ from miradouro.query.service import SearchService  # noqa: E402 - as above
 from miradouro.runtime import logs  # noqa: E402 - as above
 from miradouro.runtime.grpc_client import open_channel  # noqa: E402 - as above
 from miradouro.runtime.grpc_server import Service, running  # noqa: E402 - as above
+from miradouro.runtime.security import OPEN_TO_ALL  # noqa: E402 - as above
 from miradouro.runtime.settings import LogSettings  # noqa: E402 - as above
 from miradouro.v1 import search_service_pb2 as pb  # noqa: E402 - as above
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub  # noqa: E402 - as above
@@ -105,7 +106,7 @@ def rows() -> Iterator[dict[str, Any]]:
                 store=index, embedder=NoEmbedder(), canonical=str, default_space=WHOLE.name, page_key=bytes(32)
             )
             service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], handlers)
-            with running([service]) as server, open_channel(server.target) as channel:
+            with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
                 yield from filtered(size, asking(SearchServiceStub(channel)))
 
 

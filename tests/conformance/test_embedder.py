@@ -17,6 +17,7 @@ from miradouro.core.ports import Embedder
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
@@ -44,7 +45,7 @@ def served(request, tmp_path) -> Iterator[Served]:
             with EmbedderOnDemand(open_bundles=lambda: bundles, run=lambda _: nullcontext(parts)) as lazy:
                 yield Served(lazy, networks, stack)
         else:
-            server = stack.enter_context(running([parts.service]))
+            server = stack.enter_context(running([parts.service], security=OPEN_TO_ALL))
             with GrpcEmbedder(server.target, attempts=1) as client:
                 yield Served(client, networks, stack)
         networks.gate.set()

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from miradouro.cli.exit_status import EXIT_PARTLY
 from miradouro.cli.main import main
+from miradouro.runtime.grpc_client import open_channel
+from miradouro.runtime.security import ClientSecurity
+from miradouro.standalone.owner_token import owner_token
 
 COMMAND = str(Path(sys.executable).with_name("miradouro"))
 START_S = 120.0  # for a loaded machine; a start takes about two seconds
@@ -57,6 +61,11 @@ def start(*words: object, **environment: str) -> "subprocess.Popen[str]":
         text=True,
         env={**os.environ, "MIRADOURO_HTTP_LISTEN": "127.0.0.1:0", **environment},
     )
+
+
+def channel_to(address: str, data: Path) -> grpc.Channel:
+    """A channel to the server of a data folder, with the folder's token."""
+    return open_channel(address, security=ClientSecurity(tokens=owner_token(data)))
 
 
 @contextmanager

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import grpc
 import pytest
@@ -24,6 +26,7 @@ from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.security import SecuritySettings, client_security
 from miradouro.v1 import search_service_pb2_grpc
 
+from tests.certificates import token, write_secret
 from tests.e2e.command import COMMAND, START_S, Done, run
 
 DONE_S = 120.0  # for a loaded machine
@@ -73,6 +76,16 @@ class ServiceProcess:
     def channel(self) -> grpc.Channel:
         """A channel to it, as one of the services opens it."""
         return open_channel(self.address, security=self.security)
+
+    def get(self, path: str) -> bytes:
+        """What its HTTP door answers to a caller with the token."""
+        assert self.security.tokens is not None
+        request = urllib.request.Request(
+            f"{self.page.rstrip('/')}{path}", headers={"Authorization": f"Bearer {self.security.tokens.first}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            body: bytes = reply.read()
+        return body
 
     def is_ready(self) -> bool:
         """Whether its health says so."""
@@ -172,6 +185,8 @@ def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
     indices = OpenSearchSettings(**{key: value for key, value in fields.items() if key.startswith("opensearch_")})  # type: ignore[arg-type] # parsed
     ensure_topics(topics)
     with ExitStack() as stack:
+        secrets = Path(stack.enter_context(TemporaryDirectory()))
+        environment["MIRADOURO_TOKEN_FILE"] = str(write_secret(secrets / "token", token()))
         index = stack.enter_context(OpenSearchIndex.open(indices))
         letters = stack.enter_context(KafkaDeadLetters(topics))
         producer = KafkaProducer(bootstrap_servers=kafka, acks="all", max_request_size=2 * 1024 * 1024)

@@ -21,10 +21,10 @@ from tests.e2e.many_machines import eventually
 def made(tmp_path: Path) -> Path:
     """A folder in which the documentation's commands have made a certificate and a token."""
     block = blocks("sh", section("Beyond this machine"))[0]
-    commands = [line for line in block.splitlines() if line.startswith("openssl ")]
+    commands = [line for line in block.splitlines() if "openssl " in line]
     assert len(commands) == 2
     for line in commands:
-        subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, capture_output=True, umask=0o022)
     return tmp_path
 
 
@@ -44,6 +44,7 @@ def test_the_readmes_lines_make_a_server_that_answers_our_clients_and_nobody_els
         assert server.stdout is not None
         port = server.stdout.readline().rsplit(":", 1)[1].strip()
         assert server.stdout.readline().startswith("page: https://127.0.0.1:")
+        assert server.stdout.readline().startswith("open: https://127.0.0.1:")
 
         def stats(**client: str) -> "subprocess.CompletedProcess[str]":
             files = {f"MIRADOURO_{name}": str(made / file) for name, file in client.items()}
@@ -71,7 +72,7 @@ def test_the_readmes_lines_make_a_server_that_answers_our_clients_and_nobody_els
 @pytest.mark.usefixtures("models_dir")
 def test_probes_are_told_the_truth_from_the_first_moment_to_the_last() -> None:
     """NOT_SERVING while networks are loaded, SERVING while photos would be embedded, NOT_SERVING while calls end."""
-    server = start("serve", "embedding", "--listen", "127.0.0.1:0", MIRADOURO_HEALTH_LISTEN="127.0.0.1:0")
+    server = start("serve", "embedding", "--no-token", "--listen", "127.0.0.1:0", MIRADOURO_HEALTH_LISTEN="127.0.0.1:0")
     assert server.stdout is not None
     status = health_pb2.HealthCheckResponse
     try:

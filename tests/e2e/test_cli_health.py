@@ -3,6 +3,7 @@
 import pytest
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.health import health_endpoint
+from miradouro.runtime.security import OPEN_TO_ALL
 
 from tests.e2e.command import run
 from tests.echo_service import Echo, service
@@ -14,7 +15,7 @@ def test_it_exits_with_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
         waiting = run("health")
         assert (waiting.code, waiting.out) == (1, f"127.0.0.1:{health.address.port} all services: NOT_SERVING\n")
         assert run("health", "liveness").code == 0, "alive, though not ready"
-        with running([service(Echo())], health=health):
+        with running([service(Echo())], security=OPEN_TO_ALL, health=health):
             assert run("health").code == 0
             assert run("health", "miradouro.test.EchoService").out.endswith(": SERVING\n")
             assert "no such service" in run("health", "miradouro.test.Wish").out

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
@@ -18,7 +17,7 @@ from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2 import GetPhotoRequest
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.e2e.command import START_S, run, start, up
+from tests.e2e.command import START_S, channel_to, run, start, up
 from tests.e2e.conftest import make_photos
 from tests.e2e.many_machines import eventually
 from tests.pictures import jpeg
@@ -48,7 +47,7 @@ def _answers(photos: Path, *words: object) -> list[object]:
     return told
 
 
-def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server(tmp_path):
+def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server(tmp_path, monkeypatch):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "data"
     (photos / "b.json").write_text(json.dumps({"caption": "Boats at dawn", "tags": ["harbour"]}))
     assert run("index", photos, "--data", data, "--json").json["indexed"] == 3
@@ -56,6 +55,7 @@ def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server
     stats = run("stats", "--data", data, "--json").json["collections"]
     with up(data) as address:
         assert _answers(photos, "--data", data) == here
+        monkeypatch.setenv("MIRADOURO_TOKEN_FILE", str(data / "token"))
         assert _answers(photos, "--server", address) == here
         for place in (("--data", data), ("--server", address)):
             assert run("stats", *place, "--json").json["collections"] == stats
@@ -73,7 +73,7 @@ def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server
         elsewhere = run("index", tmp_path, "--data", data)
         assert elsewhere.code == 1
         assert "--collection" in elsewhere.err
-        _check_every_service(address, photos)
+        _check_every_service(address, data, photos)
     assert run("search", "--like", "d.jpg", "--data", data, "--json").json["total"] == 4
 
 
@@ -92,8 +92,8 @@ def test_a_command_that_writes_waits_for_a_server_that_starts(tmp_path):
     assert server.returncode == 0, err
 
 
-def _check_every_service(address: str, photos: Path) -> None:
-    with grpc.insecure_channel(address) as channel:
+def _check_every_service(address: str, data: Path, photos: Path) -> None:
+    with channel_to(address, data) as channel:
         health = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
         embedding = EmbeddingServiceStub(channel)

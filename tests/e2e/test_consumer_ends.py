@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from miradouro.core.event import EventKind, PhotoEvent
 
-from tests.certificates import token
+from tests.certificates import token, write_secret
 from tests.e2e.command import START_S
 from tests.e2e.many_machines import eventually, town
 from tests.pictures import jpeg
@@ -16,7 +16,7 @@ from tests.pictures import jpeg
 def test_a_consumer_whose_token_is_refused_ends_and_the_next_one_goes_on(kafka: str, opensearch: str, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for path in (right, wrong):
-        path.write_text(token())
+        write_secret(path, token())
     with town(kafka, opensearch) as here:
         here.environment["MIRADOURO_TOKEN_FILE"] = str(right)
         embedding = here.start("embedding")

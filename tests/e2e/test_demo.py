@@ -6,16 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from tests.documentation import blocks
-from tests.e2e.command import START_S, Done, run, start, up
+from tests.e2e.command import START_S, Done, channel_to, run, start, up
 from tests.e2e.conftest import Indexed, make_photos
 
 pytestmark = pytest.mark.usefixtures("models_dir")
+TOKEN_PATH = 'Path.home() / ".local/share/miradouro/token"'
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,8 @@ def test_the_services_stay_up_until_they_are_ended(tmp_path: Path) -> None:
             assert line, process.communicate(timeout=START_S)
             told += line
         [target] = re.findall(r"^ready: (127\.0\.0\.1:\d+)$", told, re.M)
-        with grpc.insecure_channel(target) as channel:
+        [data] = (tmp_path / "demo").glob("data-*")
+        with channel_to(target, data) as channel:
             answer = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=START_S)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         process.send_signal(signal.SIGINT)
@@ -92,5 +93,7 @@ def test_the_readmes_grpc_example_runs(indexed: Indexed) -> None:
     assert 'words=["cat"]' in example
     with up(indexed.data) as target:
         script = example.replace("127.0.0.1:7350", target).replace('["cat"]', '["lighthouse"]')
+        assert TOKEN_PATH in script
+        script = script.replace(TOKEN_PATH, f"Path({str(indexed.data / 'token')!r})")
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=START_S)
     assert (done.stdout, done.stderr) == ("1.00  beach/ana.jpg  Waves at the red lighthouse\n", "")

@@ -21,7 +21,7 @@ def is_open(host: str, port: int) -> bool:
 
 def test_a_request_that_is_under_way_is_answered_and_no_new_one_is_taken() -> None:
     server = start(
-        *("serve", "query", "--listen", "127.0.0.1:0"),
+        *("serve", "query", "--no-token", "--listen", "127.0.0.1:0"),
         MIRADOURO_OPENSEARCH_URL="http://127.0.0.1:1",
         MIRADOURO_SHUTDOWN_GRACE_S="60",
     )

@@ -112,7 +112,7 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
 def test_a_service_without_its_broker_says_which_setting_is_wrong(tmp_path: Path) -> None:
     from tests.e2e.command import start
 
-    ingest = start("serve", "ingest", MIRADOURO_KAFKA_BOOTSTRAP="127.0.0.1:9", MIRADOURO_DATA_DIR=str(tmp_path))
+    ingest = start("serve", "ingest", "--no-token", MIRADOURO_KAFKA_BOOTSTRAP="127.0.0.1:9", MIRADOURO_DATA_DIR=str(tmp_path))
     _, err = ingest.communicate(timeout=120)
     assert ingest.returncode == 1
     assert "MIRADOURO_KAFKA_BOOTSTRAP" in err

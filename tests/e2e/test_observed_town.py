@@ -19,7 +19,7 @@ from miradouro.runtime.tracing import new_trace
 from miradouro.v1 import search_service_pb2 as pb
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.certificates import self_signed, signed, token
+from tests.certificates import self_signed, signed, token, write_secret
 from tests.documentation import rows, section
 from tests.e2e.many_machines import ServiceProcess, Town, eventually, search_stub, town
 from tests.pictures import jpeg
@@ -75,7 +75,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     trace, asked, secret = new_trace(), new_trace(), token()
     authority = self_signed(tmp_path, "authority")
     ours = signed(tmp_path, "ours", authority)
-    (tmp_path / "token").write_text(secret)
+    write_secret(tmp_path / "token", secret)
     with town(kafka, opensearch) as here, ExitStack() as stack:
         here.environment |= {
             "MIRADOURO_TLS_CERT_FILE": str(ours.certificate),

@@ -11,10 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.certificates import self_signed
+from tests.certificates import self_signed, write_secret
 from tests.e2e.command import START_S, start
 
-EMBEDDING, INGEST, QUERY = (("serve", name, "--listen", "127.0.0.1:0") for name in ("embedding", "ingest", "query"))
+EMBEDDING, INGEST, QUERY = (("serve", name, "--no-token", "--listen", "127.0.0.1:0") for name in ("embedding", "ingest", "query"))
 NOBODY = "127.0.0.1:1"
 
 
@@ -55,7 +55,11 @@ def refused(*words: object, **environment: str) -> str:
         (QUERY, {"MIRADOURO_PAGE_KEY_FILE": "/nowhere"}, "MIRADOURO_PAGE_KEY_FILE='/nowhere'"),
         (QUERY, {"MIRADOURO_HTTP_LISTEN": "0.0.0.0:0"}, "MIRADOURO_HTTP_LISTEN='0.0.0.0:0' reaches beyond this machine"),
         ((*QUERY, "--http", "0.0.0.0:0"), {}, "--http='0.0.0.0:0' reaches beyond this machine"),
-        (("serve", "query", "--listen", "0.0.0.0:0"), {}, "MIRADOURO_TLS_KEY_FILE, MIRADOURO_TOKEN_FILE"),
+        (("serve", "query", "--http", "off", "--listen", "0.0.0.0:0"), {}, "MIRADOURO_TLS_KEY_FILE, MIRADOURO_TOKEN_FILE"),
+        *(
+            (("serve", name, "--listen", "127.0.0.1:0"), {}, "name a file of tokens in MIRADOURO_TOKEN_FILE, or say --no-token")
+            for name in ("embedding", "ingest", "query")
+        ),
         (("up", "--listen", "127.0.0.1:0", "--data", "/proc/nowhere"), {}, "MIRADOURO_DATA_DIR"),
     ],
 )  # fmt: skip
@@ -71,12 +75,12 @@ def test_a_port_in_use_ends_the_start_in_one_line_that_names_it(taken: str, sett
 
 
 def test_the_services_own_port_in_use_is_named(taken: str) -> None:
-    assert f"--listen='{taken}': can't listen there" in refused("serve", "query", "--listen", taken)
+    assert f"--listen='{taken}': can't listen there" in refused("serve", "query", "--no-token", "--listen", taken)
 
 
 def test_a_token_file_that_can_t_be_used_is_named_and_not_told(tmp_path: Path) -> None:
     pair = self_signed(tmp_path, "it")
-    (tmp_path / "token").write_text("short-and-secret")
+    write_secret(tmp_path / "token", "short-and-secret")
     told = refused(
         *QUERY,
         MIRADOURO_TLS_CERT_FILE=str(pair.certificate),

@@ -8,6 +8,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
@@ -20,6 +21,6 @@ def tiny_embedding(folder: Path) -> Iterator[str]:
     networks = OnnxEmbedder(tiny_bundles(folder), threads=1)
     with (
         run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts,
-        running([parts.service], listen="127.0.0.1:0", settings=ServerSettings()) as server,
+        running([parts.service], security=OPEN_TO_ALL, listen="127.0.0.1:0", settings=ServerSettings()) as server,
     ):
         yield server.target

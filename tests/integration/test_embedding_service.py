@@ -24,6 +24,7 @@ from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import embedding_service_pb2 as pb
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from prometheus_client import CollectorRegistry
@@ -50,7 +51,7 @@ def door(tmp_path) -> Iterator[Door]:
         run_embedding(
             networks, EmbeddingSettings(max_photo_bytes=200_000, max_photo_pixels=1_000_000), registry=registry
         ) as parts,
-        running([parts.service], registry=registry) as server,
+        running([parts.service], security=OPEN_TO_ALL, registry=registry) as server,
         open_channel(server.target) as channel,
     ):
         yield Door(EmbeddingServiceStub(channel), channel, server.target, networks, registry)
@@ -202,7 +203,7 @@ def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, r
 def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_path):
     with (
         run_embedding(GatedNetworks(tiny_bundles(tmp_path)), EmbeddingSettings(), registry=CollectorRegistry()) as parts,
-        running([parts.service]) as server,
+        running([parts.service], security=OPEN_TO_ALL) as server,
         grpc.insecure_channel(server.target, options=[("grpc.max_send_message_length", -1)]) as channel,
     ):
         stub = EmbeddingServiceStub(channel)
@@ -219,7 +220,7 @@ def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
     with (
         run_embedding(networks, EmbeddingSettings(decode_pending_bytes=32 * 2**20), registry=CollectorRegistry()) as parts,
-        running([parts.service]) as server,
+        running([parts.service], security=OPEN_TO_ALL) as server,
         open_channel(server.target) as channel,
     ):
         data = jpeg(64, 64)
@@ -273,7 +274,7 @@ def test_health_and_reflection_answer(door):
 def test_the_client_tries_again_while_the_service_is_away_and_gives_up_as_unavailable(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
     with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
-        with running([parts.service]) as server:
+        with running([parts.service], security=OPEN_TO_ALL) as server:
             address = server.target
         with GrpcEmbedder(address, attempts=2) as client, pytest.raises(Unavailable, match=address):
             client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=5)
@@ -281,7 +282,7 @@ def test_the_client_tries_again_while_the_service_is_away_and_gives_up_as_unavai
             back = threading.Event()
 
             def come_back() -> None:
-                with running([parts.service], listen=address):
+                with running([parts.service], security=OPEN_TO_ALL, listen=address):
                     back.wait(30)
 
             thread = threading.Timer(0.3, come_back)
@@ -301,7 +302,7 @@ def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
     expected = networks.run("efficientnet-lite0", tensor[np.newaxis], spaces=["efficientnet-lite0/features"], tags=True)
     with (
         run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts,
-        running([parts.service]) as server,
+        running([parts.service], security=OPEN_TO_ALL) as server,
         open_channel(server.target) as channel,
         GrpcEmbedder(server.target) as client,
     ):

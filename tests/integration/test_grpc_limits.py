@@ -13,11 +13,11 @@ from miradouro.runtime import grpc_options, rpc_request
 from miradouro.runtime.grpc_server import MAX_CONNECTIONS, running
 from miradouro.runtime.health import MAX_PROBES, health_endpoint
 from miradouro.runtime.request_size import MAX_PLAIN_BYTES
-from miradouro.runtime.security import server_security
+from miradouro.runtime.security import OPEN_TO_ALL, server_security
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
-from tests.certificates import settings, token
+from tests.certificates import settings, token, write_secret
 from tests.e2e.many_machines import eventually
 from tests.echo_service import ECHO, Echo, ask, service
 
@@ -40,7 +40,7 @@ def short_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def target() -> Iterator[str]:
-    with running([service(Echo())]) as server:
+    with running([service(Echo())], security=OPEN_TO_ALL) as server:
         yield server.target
 
 
@@ -63,7 +63,7 @@ def test_probes_are_not_compressed_either():
 @pytest.mark.usefixtures("short_handshake")
 @pytest.mark.parametrize("port", ["calls", "health"])
 def test_silent_connections_are_closed(port):
-    with health_endpoint("127.0.0.1:0", [ECHO]) as health, running([service(Echo())]) as server:
+    with health_endpoint("127.0.0.1:0", [ECHO]) as health, running([service(Echo())], security=OPEN_TO_ALL) as server:
         host, number = (server.target if port == "calls" else str(health.address)).rsplit(":", 1)
         with socket.create_connection((host, int(number)), timeout=WITHIN_S) as connection:
             while connection.recv(4_096):  # the server's own SETTINGS come first
@@ -138,7 +138,7 @@ def test_a_call_without_a_request_is_refused(target):
 @pytest.fixture
 def secrets(tmp_path: Path) -> tuple[str, str]:
     pair = token(), token()
-    (tmp_path / "token").write_text("\n".join(pair))
+    write_secret(tmp_path / "token", "\n".join(pair))
     return pair
 
 
@@ -188,7 +188,10 @@ def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets):
 def test_a_request_without_a_photo_is_at_most_a_mebibyte(method):
     echo = Echo()
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-    with running([service(echo)]) as server, grpc.insecure_channel(server.target, options=options) as channel:
+    with (
+        running([service(echo)], security=OPEN_TO_ALL) as server,
+        grpc.insecure_channel(server.target, options=options) as channel,
+    ):
         make = channel.unary_stream(f"/{ECHO}/{method}", StringValue.SerializeToString, StringValue.FromString)
         assert make(StringValue(value="a" * MAX_PLAIN_BYTES), timeout=WITHIN_S).code() is grpc.StatusCode.INVALID_ARGUMENT
         assert echo.calls == []
@@ -201,7 +204,7 @@ def test_requests_in_memory_are_bounded_in_all():
     limits = ServerSettings(max_message_bytes=MAX_PLAIN_BYTES, max_pending_bytes=MAX_PLAIN_BYTES)
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     with (
-        running([service(echo)], settings=limits, registry=registry) as server,
+        running([service(echo)], security=OPEN_TO_ALL, settings=limits, registry=registry) as server,
         grpc.insecure_channel(server.target, options=options) as channel,
     ):
         count = channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)

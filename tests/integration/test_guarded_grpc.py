@@ -12,19 +12,17 @@ from miradouro.core.errors import Unauthenticated, Unavailable
 from miradouro.runtime.call import Caller
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.grpc_server import running
-from miradouro.runtime.security import ClientSecurity, client_security, server_security
+from miradouro.runtime.security import OPEN_TO_ALL, ClientSecurity, client_security, server_security
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
-from tests.certificates import Pair, self_signed, settings, signed, swap, token
+from tests.certificates import Pair, self_signed, settings, signed, swap, token, write_secret
 from tests.echo_service import Echo, ask, service, stream
 
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
-    path = tmp_path / "token"
-    path.write_text(f"{token()}\n{token()}\n")
-    return path
+    return write_secret(tmp_path / "token", f"{token()}\n{token()}\n")
 
 
 def bearer(shown: str) -> tuple[tuple[str, str], ...]:
@@ -178,8 +176,8 @@ def test_a_new_certificate_is_shown_to_new_connections_and_open_ones_go_on(tmp_p
 def test_every_address_of_a_name_takes_its_share():
     first, second = Echo(), Echo()
     with (
-        running([service(first)]) as one,
-        running([service(second)]) as other,
+        running([service(first)], security=OPEN_TO_ALL) as one,
+        running([service(second)], security=OPEN_TO_ALL) as other,
         open_channel(f"ipv4:{one.target},{other.target}") as channel,
     ):
         while not (first.calls and second.calls):  # the second connection may take a moment longer
@@ -194,7 +192,7 @@ def test_every_address_of_a_name_takes_its_share():
 def test_clients_are_asked_to_connect_anew_now_and_then_and_notice_nothing():
     echo = Echo()
     with (
-        running([service(echo)], settings=ServerSettings(max_connection_age_s=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_connection_age_s=1)) as server,
         open_channel(server.target) as channel,
     ):
         states: list[grpc.ChannelConnectivity] = []

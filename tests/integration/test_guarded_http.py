@@ -14,15 +14,13 @@ from miradouro.query.http_door import check_http_address
 from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import HttpSettings
 
-from tests.certificates import Pair, self_signed, settings, signed, swap, token
+from tests.certificates import Pair, self_signed, settings, signed, swap, token, write_secret
 from tests.http_house import TIMEOUT_S, Door, open_door
 
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
-    path = tmp_path / "token"
-    path.write_text(f"{token()}\n{token()}\n")
-    return path
+    return write_secret(tmp_path / "token", f"{token()}\n{token()}\n")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from miradouro.runtime import http_listener, http_server
 from miradouro.runtime.http_server import RunningHttp, running_http
 from miradouro.runtime.metrics import process_registry
 from miradouro.runtime.metrics_endpoint import metrics_endpoint
-from miradouro.runtime.security import ServerSecurity, server_security
+from miradouro.runtime.security import OPEN_TO_ALL, ServerSecurity, server_security
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -33,7 +33,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextlib.contextmanager
-def serving(security: ServerSecurity = ServerSecurity()) -> Iterator[RunningHttp]:  # noqa: B008 # frozen
+def serving(security: ServerSecurity = OPEN_TO_ALL) -> Iterator[RunningHttp]:
     with running_http(
         lambda _: application, listen="127.0.0.1:0", setting="--http", grace_s=1, security=security, connections_per_peer=PER_PEER
     ) as server:
@@ -104,7 +104,7 @@ def test_silent_connections_end(tls, speaks_tls, monkeypatch):
     monkeypatch.setattr(http_listener, "HANDSHAKE_S", 0.3)
     security, _ = tls
     with (
-        serving(security if speaks_tls else ServerSecurity()) as server,
+        serving(security if speaks_tls else OPEN_TO_ALL) as server,
         connections(server, each=2, peers=ATTACKERS[:1]) as opened,
     ):
         for one in opened:

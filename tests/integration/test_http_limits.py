@@ -12,7 +12,7 @@ from miradouro.core.errors import ConfigurationError
 from miradouro.runtime import http_server
 from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_server import KEEP_ALIVE_S, running_http
-from miradouro.runtime.security import ServerSecurity
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.settings import HttpSettings, ServerSettings
 from starlette.responses import PlainTextResponse
 
@@ -244,7 +244,7 @@ def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path
 
 def test_an_address_that_is_taken_or_reaches_further_is_refused(door):
     def start(listen: str) -> None:
-        with running_http(lambda _: None, listen=listen, setting="--http", grace_s=1):  # type: ignore[arg-type, return-value]  # never asked
+        with running_http(lambda _: None, listen=listen, setting="--http", grace_s=1, security=OPEN_TO_ALL):  # type: ignore[arg-type, return-value]  # never asked
             pass
 
     with pytest.raises(ConfigurationError, match=r"--http='127\.0\.0\.1:\d+': can't listen there: the port is in use"):
@@ -260,10 +260,11 @@ def test_ipv6_loopback_is_served_under_its_own_name():
     except OSError:
         pytest.skip("this machine has no IPv6")
     with running_http(
-        lambda address: Guard(PlainTextResponse("here"), hosts=own_hosts(address), security=ServerSecurity()),
+        lambda address: Guard(PlainTextResponse("here"), hosts=own_hosts(address), security=OPEN_TO_ALL),
         listen="[::1]:0",
         setting="--http",
         grace_s=1,
+        security=OPEN_TO_ALL,
     ) as server:
         with socket.create_connection(("::1", server.address.port)) as peer:
             peer.sendall(f"GET / HTTP/1.1\r\nHost: {server.address}\r\nConnection: close\r\n\r\n".encode())

@@ -12,6 +12,7 @@ from miradouro.core.errors import ConfigurationError, FailedPrecondition, Invali
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import ingest_service_pb2
 from miradouro.v1.ingest_service_pb2 import (
     EVENT_STATUS_FAILED,
@@ -275,7 +276,10 @@ def test_the_same_answers_come_over_grpc(house, tmp_path):
     (tmp_path / "photos/a.jpg").write_bytes(jpeg())
     (tmp_path / "photos/b.jpg").write_bytes(b"bad")
     descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
-    with running([Service(descriptor, house.service)]) as server, open_channel(str(server.address)) as channel:
+    with (
+        running([Service(descriptor, house.service)], security=OPEN_TO_ALL) as server,
+        open_channel(str(server.address)) as channel,
+    ):
         stub = IngestServiceStub(channel)
         put = stub.PutEvents(PutEventsRequest(events=[event("x", collection="events")]), timeout=30)
         stream = list(stub.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), timeout=30))

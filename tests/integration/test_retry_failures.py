@@ -11,6 +11,7 @@ from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import ingest_service_pb2
 from miradouro.v1.ingest_service_pb2 import (
     RETRY_STATUS_FAILED,
@@ -195,7 +196,7 @@ def test_pages_of_failures_are_tried_over_grpc(house):
     moment = datetime(2024, 5, 1, tzinfo=UTC)
     house.index.put([Failure("photos", f"{i:04}", 1, "empty", "none", "", moment) for i in range(1_001)])
     service = Service(ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"], house.service)
-    with running([service]) as server, open_channel(server.target) as channel:
+    with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
         told = list(IngestServiceStub(channel).RetryFailures(RetryFailuresRequest(), timeout=30))
 
     assert [one.photo_id for one in told] == [f"{i:04}" for i in range(1_001)]

@@ -14,6 +14,7 @@ from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.service import SearchService
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import search_service_pb2 as pb
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from prometheus_client import CollectorRegistry
@@ -53,7 +54,7 @@ def ask(index: SqliteIndex, tmp_path: Path) -> Iterator[Ask]:
     with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
         service = SearchService(store=index, embedder=parts.embedder, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32)
         wire = Service(pb.DESCRIPTOR.services_by_name["SearchService"], service)
-        with running([wire]) as server, open_channel(server.target) as channel:
+        with running([wire], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
             stub = SearchServiceStub(channel)
             yield lambda request: stub.Search(request, timeout=10)
 

@@ -24,6 +24,7 @@ from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import search_service_pb2 as pb
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from PIL import Image
@@ -225,7 +226,7 @@ def test_a_collection_without_regions_is_a_failed_precondition_and_one_with_seve
 def test_regions_go_over_grpc(library):
     service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], library.service)
     request = pb.SearchRequest(like=pb.LikeQuery(photo_id="a.png", region=RIGHT), limit=3)
-    with running([service]) as server, open_channel(server.target) as channel:
+    with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
         there = SearchServiceStub(channel).Search(request, timeout=10)
     assert list(there.hits) == list(library.service.Search(request, Call()).hits)
     assert there.hits[0].region.width > 0

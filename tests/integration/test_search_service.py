@@ -29,6 +29,7 @@ from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import search_service_pb2 as pb
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from prometheus_client import CollectorRegistry
@@ -331,7 +332,7 @@ def test_stats_count_every_collection_and_space(search, embedder):
 
 def test_the_same_answers_and_errors_come_over_grpc(search):
     service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], search)
-    with running([service]) as server, open_channel(server.target) as channel:
+    with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
         stub = SearchServiceStub(channel)
         request = _example(IDS[0], limit=3)
         here, there = search.Search(request, Call()), stub.Search(request, timeout=10)

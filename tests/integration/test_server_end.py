@@ -9,6 +9,7 @@ import threading
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from miradouro.runtime.grpc_server import Service, running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import search_service_pb2
 
 descriptor = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
@@ -20,7 +21,7 @@ def be_busy():
 
 threading.Thread(target=be_busy, daemon=True).start()
 for number in range({SERVERS}):
-    with running([Service(descriptor, handlers)]) as server:
+    with running([Service(descriptor, handlers)], security=OPEN_TO_ALL) as server:
         if number % 2:
             with grpc.insecure_channel(server.target) as channel:
                 health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)

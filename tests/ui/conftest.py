@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from miradouro.runtime.browser_sessions import BrowserSessions
+from miradouro.runtime.security import ServerSecurity
+from miradouro.standalone.owner_token import make_owner_token
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from tests.http_house import Door, open_door
@@ -39,10 +42,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """The door over the album."""
+def sessions() -> BrowserSessions:
+    """Who is let in by a link."""
+    return BrowserSessions()
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory: pytest.TempPathFactory, sessions: BrowserSessions) -> Iterator[Door]:
+    """The door over the album, which needs a token or a cookie."""
     folder = tmp_path_factory.mktemp("house")
-    with open_door(folder) as opened:
+    security = ServerSecurity(owner=make_owner_token(folder / "owner"))
+    with open_door(folder, security=security, sessions=sessions) as opened:
         report = opened.house.index_folder(fill(folder / "album"))
         assert not report.failed
         yield opened
@@ -83,11 +93,13 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, door: Door) -> Iterator[Visit]:
-    """A fresh visit; it must end without an error and without a request to anybody else."""
+def visit(browser: Browser, door: Door, sessions: BrowserSessions) -> Iterator[Visit]:
+    """A fresh visit by a link; it must end without an error and without a request to anybody else."""
     context = browser.new_context()
     context.set_default_timeout(WAIT_MS)
     made = Visit(context.new_page(), door)
+    made.page.goto(f"{door.http.url}?key={sessions.new_key()}")
+    made.page.wait_for_url(door.http.url)
     yield made
     context.close()
     assert made.troubles == []

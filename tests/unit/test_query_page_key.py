@@ -3,21 +3,21 @@ from miradouro.core.errors import ConfigurationError
 from miradouro.query.composition import page_key_of
 from miradouro.runtime.tokens import Tokens
 
-from tests.certificates import token
+from tests.certificates import token, write_secret
 
 
 def test_replicas_with_the_same_first_token_sign_alike(tmp_path):
     shared, other = tmp_path / "shared", tmp_path / "other"
-    shared.write_text(token())
-    other.write_text(f"{shared.read_text()}\n{token()}")
+    write_secret(shared, token())
+    write_secret(other, f"{shared.read_text()}\n{token()}")
     assert page_key_of("", Tokens(shared)) == page_key_of("", Tokens(other))
     assert shared.read_text().encode() not in page_key_of("", Tokens(shared))
-    other.write_text(token())
+    write_secret(other, token())
     assert page_key_of("", Tokens(shared)) != page_key_of("", Tokens(other))
 
 
 def test_a_file_of_its_own_goes_before_the_token_and_without_either_each_process_has_its_own(tmp_path):
-    (tmp_path / "token").write_text(token())
+    write_secret(tmp_path / "token", token())
     (tmp_path / "key").write_bytes(b"k" * 32)
     assert page_key_of(str(tmp_path / "key"), Tokens(tmp_path / "token")) == b"k" * 32
     assert page_key_of("", None) != page_key_of("", None)

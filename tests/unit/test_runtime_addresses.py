@@ -4,6 +4,7 @@ import pytest
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, guarded_address, is_loopback_target, peer_host
 from miradouro.runtime.grpc_server import running
+from miradouro.runtime.security import OPEN_TO_ALL
 
 from tests.echo_service import Echo, service
 
@@ -11,7 +12,7 @@ from tests.echo_service import Echo, service
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.5:50051", "10.0.0.1:1"])
 def test_an_address_beyond_loopback_is_refused_naming_the_settings_that_are_missing(listen):
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*set MIRADOURO_TLS_CERT_FILE, .*KEY_FILE, .*TOKEN_FILE"):
-        running([service(Echo())], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
+        running([service(Echo())], security=OPEN_TO_ALL, listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
 
 
 def test_an_address_beyond_loopback_is_taken_when_nothing_is_missing():
@@ -55,14 +56,17 @@ def test_a_peer_is_an_address_without_its_port(peer, host):
 @pytest.mark.parametrize("listen", ["", "127.0.0.1", "127.0.0.1:", ":50051", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:²"])
 def test_a_malformed_address_is_refused_naming_the_setting(listen):
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*host:port"):
-        running([service(Echo())], listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
+        running([service(Echo())], security=OPEN_TO_ALL, listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
 
 
 def test_a_port_in_use_is_a_clear_error():
-    with running([service(Echo())]) as server, pytest.raises(ConfigurationError, match=f"X={str(server.address)!r}.*in use"):
-        running([service(Echo())], listen=server.target, setting="X").__enter__()
+    with (
+        running([service(Echo())], security=OPEN_TO_ALL) as server,
+        pytest.raises(ConfigurationError, match=f"X={str(server.address)!r}.*in use"),
+    ):
+        running([service(Echo())], security=OPEN_TO_ALL, listen=server.target, setting="X").__enter__()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ConfigurationError, match="in use"):
-            running([service(Echo())], listen=f"127.0.0.1:{taken.getsockname()[1]}").__enter__()
+            running([service(Echo())], listen=f"127.0.0.1:{taken.getsockname()[1]}", security=OPEN_TO_ALL).__enter__()

@@ -12,6 +12,7 @@ from miradouro.core.errors import BadPhoto, MiradouroError, Overloaded, Unavaila
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import typed_error
 from miradouro.runtime.grpc_server import running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
@@ -27,7 +28,7 @@ def echo() -> Iterator[Echo]:
 
 @pytest.fixture
 def channel(echo: Echo) -> Iterator[grpc.Channel]:
-    with running([service(echo)]) as server, grpc.insecure_channel(server.target) as channel:
+    with running([service(echo)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         yield channel
         echo.go.set()
 
@@ -43,14 +44,17 @@ def test_a_stream_gives_every_response_in_order_and_closes_its_iterator(channel,
 
 
 def test_several_services_share_a_port(echo):
-    with running([service(echo), service(Echo(), SECOND)]) as server, grpc.insecure_channel(server.target) as channel:
+    with (
+        running([service(echo), service(Echo(), SECOND)], security=OPEN_TO_ALL) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
         assert ask(channel, "Shout", "a") == ask(channel, "Shout", "a", SECOND) == "A"
 
 
 def test_two_servers_live_in_one_process(echo):
     with (
-        running([service(echo)]) as first,
-        running([service(echo)]) as second,
+        running([service(echo)], security=OPEN_TO_ALL) as first,
+        running([service(echo)], security=OPEN_TO_ALL) as second,
         grpc.insecure_channel(first.target) as a,
         grpc.insecure_channel(second.target) as b,
     ):
@@ -139,7 +143,7 @@ def test_a_stream_that_nobody_reads_is_closed(channel, echo):
 
 def test_a_call_that_expires_before_a_thread_is_free_never_starts(echo):
     with (
-        running([service(echo)], settings=ServerSettings(handler_threads=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(handler_threads=1)) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
@@ -182,7 +186,10 @@ class EndlessEcho(Echo):
 
 def test_any_iterator_with_a_close_method_is_closed():
     endless = Endless()
-    with running([service(EndlessEcho(endless))]) as server, grpc.insecure_channel(server.target) as channel:
+    with (
+        running([service(EndlessEcho(endless))], security=OPEN_TO_ALL) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
         responses = stream(channel, "1")
         next(responses)
         responses.cancel()
@@ -191,7 +198,7 @@ def test_any_iterator_with_a_close_method_is_closed():
 
 def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(echo):
     with (
-        running([service(echo)], settings=ServerSettings(max_concurrent_calls=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_concurrent_calls=1)) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
@@ -211,7 +218,7 @@ def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(ech
 
 def test_work_of_a_caller_that_hung_up_counts_until_it_ends(echo):
     with (
-        running([service(echo)], settings=ServerSettings(max_concurrent_calls=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_concurrent_calls=1)) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         with pytest.raises(grpc.RpcError):
@@ -235,7 +242,7 @@ def test_health_tells_the_truth_of_each_service(echo):
         raise OSError("disk")
 
     first, second = service(echo, ready=lambda: state["ready"]), service(Echo(), SECOND)
-    with running([first, second]) as server, grpc.insecure_channel(server.target) as channel:
+    with running([first, second], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=ECHO), timeout=20)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert (_health(channel, ECHO), _health(channel, SECOND), _health(channel, "")) == (
@@ -246,12 +253,12 @@ def test_health_tells_the_truth_of_each_service(echo):
         state["ready"] = True
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         watch.cancel()
-    with running([service(echo, ready=broken)]) as server, grpc.insecure_channel(server.target) as channel:
+    with running([service(echo, ready=broken)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         assert _health(channel, ECHO) == "NOT_SERVING"
 
 
 def test_stopping_lets_calls_end_tells_watchers_and_refuses_new_ones(echo):
-    with running([service(echo)]) as server, grpc.insecure_channel(server.target) as channel:
+    with running([service(echo)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=ECHO), timeout=20)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
@@ -272,7 +279,7 @@ def test_stopping_lets_calls_end_tells_watchers_and_refuses_new_ones(echo):
 
 
 def test_stopping_cancels_what_outlasts_the_grace_period(echo):
-    with running([service(echo)]) as server, grpc.insecure_channel(server.target) as channel:
+    with running([service(echo)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
             StringValue(value="wait"), timeout=20
         )
@@ -291,7 +298,7 @@ def test_reflection_lists_the_services(channel):
 
 
 def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
-    with running([service(echo)], settings=ServerSettings(max_message_bytes=100_000)) as server:
+    with running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_message_bytes=100_000)) as server:
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         with grpc.insecure_channel(server.target, options=options) as channel:
             assert len(ask(channel, "Shout", "x" * 99_000)) == 99_000
@@ -303,12 +310,15 @@ def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
 
 def test_handlers_without_a_method_of_the_service_are_refused():
     with pytest.raises(TypeError, match=r"object can't answer miradouro\.test\.EchoService\.Shout"):
-        running([service(object())]).__enter__()
+        running([service(object())], security=OPEN_TO_ALL).__enter__()
 
 
 def test_calls_are_counted_by_status(echo):
     registry = CollectorRegistry()
-    with running([service(echo)], registry=registry) as server, grpc.insecure_channel(server.target) as channel:
+    with (
+        running([service(echo)], security=OPEN_TO_ALL, registry=registry) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
         ask(channel, "Shout", "x")
         echo.error = BadPhoto("empty", "zero bytes")
         with pytest.raises(grpc.RpcError):

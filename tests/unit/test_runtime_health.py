@@ -12,10 +12,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from miradouro.runtime import health_calls
 from miradouro.runtime.grpc_server import HEALTH_CALLS, MAX_CHECKS, MAX_WATCHERS, RunningServer, running
 from miradouro.runtime.health import LIVENESS, health_endpoint
-from miradouro.runtime.security import server_security
+from miradouro.runtime.security import OPEN_TO_ALL, server_security
 from miradouro.runtime.settings import ServerSettings
 
-from tests.certificates import settings, token
+from tests.certificates import settings, token, write_secret
 from tests.e2e.many_machines import eventually
 from tests.echo_service import ECHO, Echo, ask, service
 
@@ -26,8 +26,7 @@ STATUS = health_pb2.HealthCheckResponse
 
 @pytest.fixture
 def secret(tmp_path: Path) -> str:
-    (tmp_path / "token").write_text(token())
-    return (tmp_path / "token").read_text()
+    return write_secret(tmp_path / "token", token()).read_text()
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_probes_check_on_their_own_port_and_nobody_watches_there():
     with (
         health_endpoint("127.0.0.1:0", [ECHO]) as health,
         grpc.insecure_channel(str(health.address)) as channel,
-        running([service(Echo())], health=health) as server,
+        running([service(Echo())], security=OPEN_TO_ALL, health=health) as server,
     ):
         assert code_of(watch(channel)) is grpc.StatusCode.UNIMPLEMENTED
         assert (check(channel), check(channel, ECHO)) == (STATUS.SERVING, STATUS.SERVING)

@@ -10,6 +10,7 @@ SERVER = """
 import sys
 from google.protobuf.struct_pb2 import Struct
 from miradouro.runtime.grpc_server import Service, serve
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime import logs
 logs.configure()
 from miradouro.v1 import search_service_pb2 as pb
@@ -21,7 +22,7 @@ class Search:
         return pb.GetPhotoResponse(photo=pb.Photo(photo_id=request.photo_id))
     def Stats(self, request, call): return pb.StatsResponse()
 serve([Service(pb.DESCRIPTOR.services_by_name["SearchService"], Search())], listen="127.0.0.1:0", setting="X",
-      on_ready=lambda address: print(address, flush=True))
+      security=OPEN_TO_ALL, on_ready=lambda address: print(address, flush=True))
 print("drained", flush=True)
 """
 

@@ -6,7 +6,7 @@ from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.security import client_security, server_security
 from miradouro.runtime.tokens import Tokens, token_in
 
-from tests.certificates import self_signed, settings, swap, token
+from tests.certificates import self_signed, settings, swap, token, write_secret
 
 ONE, TWO, THREE = "a" * 32, "B0._~+/-" * 5 + "==", "c" * 40
 
@@ -17,9 +17,7 @@ def basic(password: str, user: str = "ana") -> str:
 
 @pytest.fixture
 def path(tmp_path):
-    path = tmp_path / "token"
-    path.write_text(f"{ONE}\n\n  {TWO}  \n")
-    return path
+    return write_secret(tmp_path / "token", f"{ONE}\n\n  {TWO}  \n")
 
 
 def test_every_line_is_accepted_and_the_first_is_shown(path):
@@ -46,7 +44,7 @@ def test_a_swapped_file_is_in_force_at_the_next_call(tmp_path):
     """As Kubernetes does it: a link to a folder that is replaced."""
     for name, content in (("old", ONE), ("new", f"{THREE}\n{ONE}\n")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "token").write_text(content)
+        write_secret(tmp_path / name / "token", content)
     (tmp_path / "data").symlink_to("old")
     (tmp_path / "mounted").symlink_to("data/token")
     tokens = Tokens(tmp_path / "mounted")
@@ -125,7 +123,7 @@ def test_wrong_files_of_certificates_are_refused_with_their_setting(tmp_path):
 
 
 def test_a_token_never_leaves_this_machine_in_clear(tmp_path):
-    (tmp_path / "token").write_text(token())
+    write_secret(tmp_path / "token", token())
     security = client_security(settings(tokens=tmp_path / "token"))
     security.check("127.0.0.1:50051")
     with pytest.raises(ConfigurationError, match=r"^MIRADOURO_TLS_CA_FILE is not set.*embedding:50051"):

@@ -12,6 +12,7 @@ from miradouro.ingest.cloud_event import item_of, record_of
 from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import running
+from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.tracing import Trace, current_trace, new_trace, read_trace, trace_of_name, traced
 
 from tests.echo_service import Echo, ask, service, stream
@@ -121,7 +122,7 @@ class Telling(Echo):
 
 def test_a_call_belongs_to_its_callers_trace_in_every_kind_of_handler():
     handlers, trace = Telling(), new_trace()
-    with running([service(handlers)]) as server, open_channel(server.target) as channel, traced(trace):
+    with running([service(handlers)], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel, traced(trace):
         ask(channel, "Shout", "a")
         ask(channel, "Whisper", "a")
         list(stream(channel, "1"))
@@ -132,7 +133,7 @@ def test_a_call_belongs_to_its_callers_trace_in_every_kind_of_handler():
 
 def test_a_call_without_a_trace_begins_one_of_its_own():
     handlers = Telling()
-    with running([service(handlers)]) as server, grpc.insecure_channel(server.target) as channel:
+    with running([service(handlers)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         for metadata in ((), (("traceparent", "nonsense"),)):
             ask(channel, "Shout", "a", metadata=metadata)
     [(first, _), (second, told)] = handlers.seen

@@ -13,6 +13,7 @@ from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tens
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError, Unavailable
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
 from miradouro.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel, typed_error
+from miradouro.runtime.security import ClientSecurity
 from miradouro.v1 import embedding_service_pb2 as pb
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
@@ -31,12 +32,13 @@ class GrpcEmbedder:
     """Asks the embedding service at `target` (host:port).
 
     Both calls change nothing there, so errors that are retriable are tried again, up to `attempts` times in all, after
-    pauses with full jitter, never past the timeout. Close it, or use it as a context manager.
+    pauses with full jitter, never past the timeout. `security` is that of the settings unless given. Close it, or use it as a
+    context manager.
     """
 
-    def __init__(self, target: str, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, target: str, *, attempts: int = ATTEMPTS, security: ClientSecurity | None = None) -> None:
         self._target, self._attempts = target, attempts
-        self._channel = open_channel(target)
+        self._channel = open_channel(target, security=security)
         self._stub = EmbeddingServiceStub(self._channel)
 
     def check(self) -> None:

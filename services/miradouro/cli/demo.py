@@ -13,6 +13,7 @@ import platformdirs
 from miradouro.cli.options import settings_of, utf8
 
 if TYPE_CHECKING:
+    from miradouro.runtime.tokens import Tokens
     from miradouro.standalone.demo.contact_sheet import Answer
     from miradouro.standalone.demo.tour import Tour
 
@@ -39,23 +40,25 @@ def demo(
     from miradouro.cli.up import up
     from miradouro.runtime.grpc_server import running
     from miradouro.runtime.metrics import process_registry
+    from miradouro.runtime.security import ServerSecurity
     from miradouro.runtime.settings import ServerSettings, load
     from miradouro.standalone.composition import open_all
     from miradouro.standalone.configuration import Configuration
+    from miradouro.standalone.owner_token import make_owner_token
 
     place = (folder or platformdirs.user_cache_path("miradouro") / "demo").absolute()
     data = _data_folder(place, photos)
     configuration = Configuration(standalone=settings_of(data=data))
-    tour = _tour(place, photos, data)
+    tour, owner = _tour(place, photos, data), make_owner_token(data)
     with (
         open_all(configuration, registry=process_registry()) as parts,
-        running(parts.services, listen=ANY_PORT, settings=load(ServerSettings)) as server,
+        running(parts.services, security=ServerSecurity(owner=owner), listen=ANY_PORT, settings=load(ServerSettings)) as server,
     ):
         parts.index.set_address(server.target)
-        _take(tour, server.target)
+        _take(tour, server.target, owner)
     if serve:
         click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on.")
-        ctx.invoke(up, data=data, listen=listen, http=http, offline=False)
+        ctx.invoke(up, data=data, listen=listen, http=http, offline=False, no_token=False)
 
 
 def _tour(place: Path, photos: Path | None, data: Path) -> "Tour":
@@ -91,14 +94,15 @@ def _shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _take(tour: "Tour", target: str) -> None:
+def _take(tour: "Tour", target: str, owner: "Tokens") -> None:
     from miradouro.cli.output import report_lines
     from miradouro.cli.progress import shown_progress
     from miradouro.runtime.grpc_client import open_channel
+    from miradouro.runtime.security import ClientSecurity
     from miradouro.standalone.demo.tour import take
 
     click.echo(f"The services run on {target}. They look at the photos in {tour.root} …")
-    with open_channel(target) as channel, shown_progress() as show:
+    with open_channel(target, security=ClientSecurity(tokens=owner)) as channel, shown_progress() as show:
         report, answers = take(channel, tour, peer=target, on_progress=show)
     for line in report_lines(report):
         click.echo(line)

@@ -54,7 +54,7 @@ class IngestDoor(Protocol):
 def open_search(
     settings: StandaloneSettings, *, server: str | None = None, space: str = "", region: bool = False
 ) -> Iterator[SearchDoor]:
-    """The search service at `server`, else that of the folder's server, else one in this process.
+    """The search service at `server`, else that of the folder's server, by the folder's token, else one in this process.
 
     In this process only the bundle of `space` (empty: the default one, or that of regions for a `region`) is ever loaded, when a
     photo has to be embedded.
@@ -68,7 +68,8 @@ def open_search(
     else:
         from miradouro.cli.remote import search_at
 
-        with search_at(target, timeout_s=settings.call_timeout_s) as door:
+        folder = None if server else settings.data_folder
+        with search_at(target, timeout_s=settings.call_timeout_s, folder=folder) as door:
             yield door
 
 
@@ -87,7 +88,7 @@ def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterato
     else:
         from miradouro.cli.remote import ingest_at
 
-        with ingest_at(target, timeout_s=settings.call_timeout_s) as door:
+        with ingest_at(target, timeout_s=settings.call_timeout_s, folder=settings.data_folder) as door:
             yield door
 
 

@@ -9,6 +9,7 @@ import click
 
 from miradouro.core.errors import InvalidArgument
 from miradouro.runtime import logs
+from miradouro.runtime.addresses import NO_TOKEN
 from miradouro.runtime.private_folder import OTHERS
 from miradouro.runtime.settings import LogSettings, load
 from miradouro.standalone.settings import StandaloneSettings
@@ -73,6 +74,15 @@ def json_option(command: Command) -> Command:
 def offline_option(command: Command) -> Command:
     """--offline."""
     return click.option("--offline", is_flag=True, help="Never pull model files; missing ones are an error.")(command)
+
+
+def no_token_option(command: Command) -> Command:
+    """--no-token."""
+    return click.option(
+        NO_TOKEN,
+        is_flag=True,
+        help="Let every user and program of this machine in: to search, to see the photos, and to change the index.",
+    )(command)
 
 
 def settings_of(*, data: Path | None = None, offline: bool = False) -> StandaloneSettings:

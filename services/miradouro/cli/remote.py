@@ -1,11 +1,14 @@
-"""The services of a server, over gRPC."""
+"""The services of a server, over gRPC. The server of a data folder gets the token of that folder, others that of the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 
 from miradouro.runtime.grpc_client import open_channel, typed_error
+from miradouro.runtime.security import client_security
+from miradouro.standalone.owner_token import owner_token
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
     IndexFolderResponse,
@@ -20,17 +23,22 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 
 @contextmanager
-def search_at(target: str, *, timeout_s: float) -> Iterator["_RemoteSearch"]:
-    """The search service at `target` (host:port); each call may take `timeout_s` seconds."""
-    with open_channel(target) as channel:
+def search_at(target: str, *, timeout_s: float, folder: Path | None) -> Iterator["_RemoteSearch"]:
+    """The search service at `target` (host:port), the server of the data `folder` if any; a call may take `timeout_s` seconds."""
+    with _channel(target, folder) as channel:
         yield _RemoteSearch(SearchServiceStub(channel), target, timeout_s)
 
 
 @contextmanager
-def ingest_at(target: str, *, timeout_s: float) -> Iterator["_RemoteIngest"]:
-    """The ingest service at `target` (host:port); calls that aren't streams may take `timeout_s` seconds."""
-    with open_channel(target) as channel:
+def ingest_at(target: str, *, timeout_s: float, folder: Path) -> Iterator["_RemoteIngest"]:
+    """The ingest service of the data `folder` at `target` (host:port); calls that aren't streams may take `timeout_s` seconds."""
+    with _channel(target, folder) as channel:
         yield _RemoteIngest(IngestServiceStub(channel), target, timeout_s)
+
+
+def _channel(target: str, folder: Path | None) -> grpc.Channel:
+    tokens = None if folder is None else owner_token(folder)
+    return open_channel(target, security=client_security(tokens=tokens))
 
 
 class _RemoteSearch:

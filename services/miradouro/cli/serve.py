@@ -10,10 +10,11 @@ import click
 from prometheus_client import CollectorRegistry
 
 from miradouro.bundles.settings import BundleSettings
+from miradouro.cli.options import no_token_option
 from miradouro.embedding.composition import open_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime import logs
-from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.addresses import Address
 from miradouro.runtime.grpc_server import serve as serve_grpc
 from miradouro.runtime.health import Health, Service, health_endpoint
 from miradouro.runtime.metrics import process_registry
@@ -56,11 +57,11 @@ class _Process:
 
 
 @contextmanager
-def _process(service: str, *, option: str | None, listen: str, setting: str) -> Iterator[_Process]:
+def _process(service: str, *, option: str | None, listen: str, setting: str, security: ServerSecurity) -> Iterator[_Process]:
     """The process of one service; metrics and health are served from now on. Raises ConfigurationError."""
-    server, told, security = load(ServerSettings), load(MetricsSettings), server_security()
+    server, told = load(ServerSettings), load(MetricsSettings)
     where, name = (listen, setting) if option is None else (option, "--listen")
-    guarded_address(where, setting=name, missing=security.missing)  # refused before anything is loaded
+    security.address(where, setting=name)  # refused before anything is loaded
     registry = process_registry()
     with (
         metrics_endpoint(registry, told.metrics_listen) as scraped,
@@ -75,13 +76,18 @@ def _process(service: str, *, option: str | None, listen: str, setting: str) -> 
 
 @serve.command()
 @click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_EMBEDDING_LISTEN.")
-def embedding(listen: str | None) -> None:
-    """Turn photos into vectors and tags, over gRPC."""
+@no_token_option
+def embedding(*, listen: str | None, no_token: bool) -> None:
+    """Turn photos into vectors and tags, over gRPC. Callers need a token of MIRADOURO_TOKEN_FILE."""
     logs.configure(load(LogSettings))
     settings = load(EmbeddingSettings)
     with (
         _process(
-            "EmbeddingService", option=listen, listen=settings.embedding_listen, setting="MIRADOURO_EMBEDDING_LISTEN"
+            "EmbeddingService",
+            option=listen,
+            listen=settings.embedding_listen,
+            setting="MIRADOURO_EMBEDDING_LISTEN",
+            security=server_security(open_to_all=no_token),
         ) as process,
         open_embedding(settings, models=load(BundleSettings).folder, registry=process.registry) as parts,
     ):
@@ -95,15 +101,22 @@ def embedding(listen: str | None) -> None:
 
 @serve.command()
 @click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_INGEST_LISTEN.")
-def ingest(listen: str | None) -> None:
-    """Take photo events from Kafka into OpenSearch."""
+@no_token_option
+def ingest(*, listen: str | None, no_token: bool) -> None:
+    """Take photo events from Kafka into OpenSearch. Callers need a token of MIRADOURO_TOKEN_FILE."""
     from miradouro.ingest.composition import open_ingest
     from miradouro.ingest.settings import IngestSettings
 
     logs.configure(load(LogSettings))
     settings = load(IngestSettings)
     with (
-        _process("IngestService", option=listen, listen=settings.ingest_listen, setting="MIRADOURO_INGEST_LISTEN") as process,
+        _process(
+            "IngestService",
+            option=listen,
+            listen=settings.ingest_listen,
+            setting="MIRADOURO_INGEST_LISTEN",
+            security=server_security(open_to_all=no_token),
+        ) as process,
         open_ingest(settings, registry=process.registry) as parts,
     ):
 
@@ -119,8 +132,9 @@ def ingest(listen: str | None) -> None:
 @serve.command()
 @click.option("--listen", metavar="HOST:PORT", help="Address; port 0 takes a free one. Default: MIRADOURO_QUERY_LISTEN.")
 @click.option("--http", metavar="HOST:PORT", help="Address of the page; off for none. Default: MIRADOURO_HTTP_LISTEN.")
-def query(listen: str | None, http: str | None) -> None:
-    """Answer questions from OpenSearch, over gRPC and HTTP, and show the page."""
+@no_token_option
+def query(*, listen: str | None, http: str | None, no_token: bool) -> None:
+    """Answer questions from OpenSearch, over gRPC and HTTP, and show the page. Callers need a token of MIRADOURO_TOKEN_FILE."""
     from miradouro.query.composition import open_query
     from miradouro.query.http_door import check_http_address, running_http_door
     from miradouro.query.settings import QuerySettings
@@ -128,9 +142,16 @@ def query(listen: str | None, http: str | None) -> None:
     logs.configure(load(LogSettings))
     settings, door_settings = load(QuerySettings), load(HttpSettings)
     page, page_setting = (door_settings.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
-    check_http_address(page, setting=page_setting, http=door_settings, security=server_security())
+    security = server_security(open_to_all=no_token)
+    check_http_address(page, setting=page_setting, http=door_settings, security=security)
     with (
-        _process("SearchService", option=listen, listen=settings.query_listen, setting="MIRADOURO_QUERY_LISTEN") as process,
+        _process(
+            "SearchService",
+            option=listen,
+            listen=settings.query_listen,
+            setting="MIRADOURO_QUERY_LISTEN",
+            security=security,
+        ) as process,
         open_query(settings, security=process.security, registry=process.registry) as parts,
         running_http_door(
             search=parts.search,

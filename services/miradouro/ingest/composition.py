@@ -102,7 +102,8 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
     """
     kafka, opensearch = load(KafkaSettings), load(OpenSearchSettings)
     pipeline = load_pipeline(settings.pipeline)
-    photo_store = PhotoStores(load(PhotoStoreSettings))
+    photos = load(PhotoStoreSettings)
+    photo_store = PhotoStores(photos)
     photo_store.open()
     ensure_topics(kafka)
     with (
@@ -131,6 +132,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             pipeline=pipeline,
             settings=settings,
             spaces=settings.space_names,
+            folders=photos.photo_root_folders,
             metrics=metrics,
         )
         consumer = Consumer(service, source, metrics)

@@ -69,8 +69,8 @@ class IngestService:
     """Takes photos into `store`. `close` ends its worker threads.
 
     `photo_store` reads what events name by URI; folders are read below their own root. `spaces` names those that new
-    collections get, the embedder's default ones when empty. `excluded` folders (the data folder) are never indexed.
-    `thumbnails` is where the door looks for them.
+    collections get, the embedder's default ones when empty. `excluded` folders (the data folder) are never indexed. The owner may
+    have any other folder indexed, everybody else those below `folders`. `thumbnails` is where the door looks for them.
     """
 
     def __init__(
@@ -86,13 +86,14 @@ class IngestService:
         limits: DecodeLimits = DEFAULT_LIMITS,
         spaces: Sequence[str] = (),
         excluded: Sequence[Path] = (),
+        folders: Sequence[Path] = (),
         thumbnails: Path | None = None,
         metrics: IngestMetrics | None = None,
     ) -> None:
         self._store, self._letters = store, letters
         self._embedder, self._photo_store, self._labels = embedder, photo_store, labels
         self._pipeline, self._settings, self._limits = pipeline, settings, limits
-        self._spaces, self._excluded, self._thumbnails = spaces, excluded, thumbnails
+        self._spaces, self._excluded, self._folders, self._thumbnails = spaces, excluded, folders, thumbnails
         self._describe = _remembered(embedder.describe)
         self._metrics = metrics or IngestMetrics(CollectorRegistry())
         self._runner = Runner(index=store, letters=letters, settings=settings, metrics=self._metrics)
@@ -129,14 +130,25 @@ class IngestService:
     def IndexFolder(self, request: IndexFolderRequest, call: Call) -> Iterator[IndexFolderResponse]:
         """Brings a collection in line with a folder.
 
-        Raises InvalidArgument (path, collection), FailedPrecondition (another root, pruning needed, already being indexed),
-        and what stops every photo.
+        Raises InvalidArgument (path, collection; a folder that the caller may not name), FailedPrecondition (another root,
+        pruning needed, already being indexed), and what stops every photo.
         """
         collection = check_collection(request.collection or DEFAULT_COLLECTION)
         root = _root(request.path)
         with audited("index folder", call, path=root, collection=collection, prune=request.prune):
+            self._check_may_index(root, call)
             for told in self.follow(root, collection, call, prune=request.prune):
                 yield wire.folder_response(told)
+
+    def _check_may_index(self, root: str, call: Call) -> None:
+        """Raises InvalidArgument: the photos of a folder are shown to everybody who may search, and this one is not the owner."""
+        if call.caller.is_owner or any(Path(root).is_relative_to(os.path.realpath(folder)) for folder in self._folders):
+            return
+        raise InvalidArgument(
+            "path",
+            f"{root!r} does not lie below a folder of MIRADOURO_PHOTO_ROOTS; "
+            "another folder may be indexed with the token of the data folder alone",
+        )
 
     def claim(self, path: str, collection: str) -> str:
         """Makes the folder `path` the root of the collection, or checks that it is; gives it without links in it.

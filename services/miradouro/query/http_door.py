@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -24,8 +24,9 @@ from miradouro.query.http_messages import from_json, from_parameters, to_json
 from miradouro.query.page_files import StaticFile, static_files
 from miradouro.query.pictures import DEFAULT_SIZE, SIZES, Picture, Pictures, thumbnail_mark
 from miradouro.query.service import SearchService
-from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.addresses import Address
 from miradouro.runtime.audit_log import RefusedCalls
+from miradouro.runtime.browser_sessions import BrowserSessions
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
 from miradouro.runtime.call_limits import CallLimits, TooSlow
@@ -36,9 +37,10 @@ from miradouro.runtime.http_errors import error_response, response_of
 from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_limits import Limited
 from miradouro.runtime.http_server import RunningHttp, running_http
+from miradouro.runtime.http_sign_in import SIGN_IN, SignIn
 from miradouro.runtime.metrics import HttpMetrics
 from miradouro.runtime.request_size import MAX_PLAIN_BYTES
-from miradouro.runtime.security import ServerSecurity, server_security
+from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
@@ -73,22 +75,23 @@ def running_http_door(
     listen: str,
     setting: str,
     registry: CollectorRegistry,
+    security: ServerSecurity,
     server: ServerSettings | None = None,
     http: HttpSettings | None = None,
-    security: ServerSecurity | None = None,
+    sessions: BrowserSessions | None = None,
 ) -> Iterator[RunningHttp | None]:
     """Serves the door on `listen` while the block runs, None where that is off; on leaving, requests get the grace period of
     `server` to end.
 
-    `setting` is the name by which errors call `listen`; `security` is that of the environment unless given.
-    Raises ConfigurationError: the address is taken, or reaches beyond loopback without TLS, tokens and names.
+    `setting` is the name by which errors call `listen`; with `sessions`, links let browsers in.
+    Raises ConfigurationError: the address is taken, or `security` does not allow to listen there.
     """
     if listen in OFF:
         yield None
         return
-    server, http, security = server or ServerSettings(), http or HttpSettings(), security or server_security()
+    server, http = server or ServerSettings(), http or HttpSettings()
     check_http_address(listen, setting=setting, http=http, security=security)
-    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http, security)
+    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http, security, sessions)
     try:
         with running_http(
             door.application,
@@ -107,7 +110,7 @@ def check_http_address(listen: str, *, setting: str, http: HttpSettings, securit
     """Raises ConfigurationError where `running_http_door` would for the address, before anything is loaded."""
     if listen in OFF:
         return
-    address = guarded_address(listen, setting=setting, missing=security.missing)
+    address = security.address(listen, setting=setting)
     if not address.is_loopback and not http.host_names:
         raise ConfigurationError(
             f"{setting}={listen!r} reaches beyond this machine, and MIRADOURO_HTTP_HOSTS is not set: "
@@ -125,10 +128,11 @@ class _Door:
         server: ServerSettings,
         http: HttpSettings,
         security: ServerSecurity,
+        sessions: BrowserSessions | None,
     ) -> None:
         self._search, self._failures, self._pictures = search, failures, pictures
         self._metrics, self._timeout_s = metrics, http.http_call_timeout_s
-        self._names, self._security = http.host_names, security
+        self._names, self._security, self._sessions = http.host_names, security, sessions
         self._scheme = "https" if security.certificates else "http"
         self._questions = CallPool(
             threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
@@ -151,7 +155,8 @@ class _Door:
         application.router.redirect_slashes = False
         hosts = own_hosts(address, self._names, scheme=self._scheme)
         limited = Limited(application, limits=self._limits, refused=self._metrics.requests.labels(_ANY_ROUTE, "503").inc)
-        guarded = Guard(limited, hosts=hosts, security=self._security, refused=self._metrics.refused.inc)
+        sign_in = SignIn(self._sessions, address, is_secure=self._scheme == "https") if self._sessions else None
+        guarded = Guard(limited, hosts=hosts, security=self._security, sign_in=sign_in, refused=self._metrics.refused.inc)
         return Audited(guarded, self._refused)
 
     def routes(self) -> list[Route]:
@@ -163,6 +168,7 @@ class _Door:
             self._route("GET", "/v1/failures", self.failures),
             self._route("GET", "/photos/{collection}/{photo_id:path}", self.original),
             self._route("GET", "/thumbnails/{collection}/{photo_id:path}", self.thumbnail),
+            self._route("GET", SIGN_IN, _signed_in),
             *(self._route("GET", path, _endpoint_of(file)) for path, file in static_files().items()),
         ]
 
@@ -275,6 +281,10 @@ def _endpoint_of(file: StaticFile) -> Endpoint:
         return Response(file.data, headers=_kept(file.mark), media_type=file.media_type)
 
     return endpoint
+
+
+async def _signed_in(_request: Request) -> Response:
+    return RedirectResponse("/", 303, {"Cache-Control": "no-store"})
 
 
 def _no_such_route(request: Request, exc: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Where a process may listen: on this machine, and beyond it when TLS protects the calls and a token tells who may call."""
+"""Where a process may listen: on this machine, and beyond it when TLS protects the calls; `security` says who may call."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from miradouro.core.errors import ConfigurationError
+
+NO_TOKEN = "--no-token"  # noqa: S105 # the option that lets everybody on this machine in
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from miradouro.runtime.call import Caller
 from miradouro.runtime.security import ServerSecurity
 
 AUTHORIZATION = "authorization"
-MESSAGE = "a token is needed: send `authorization: Bearer TOKEN`, as MIRADOURO_TOKEN_FILE makes our clients do"
+MESSAGE = (
+    "a token is needed: send `authorization: Bearer TOKEN`; our clients send the first one of MIRADOURO_TOKEN_FILE, "
+    "and `miradouro up` keeps one in the file `token` of its data folder"
+)
 _Handler = Any  # grpc.RpcMethodHandler, which is generic in its stubs alone
 
 

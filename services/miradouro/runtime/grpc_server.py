@@ -1,6 +1,6 @@
 """The gRPC server that every service stands on: several services on one port, with health and reflection.
 
-It listens on loopback, and beyond it with TLS and tokens: see `security`.
+It listens on loopback with tokens, and beyond it with TLS, too: see `security`.
 
 Handlers are told in `rpc`. A server runs on the process's event loop; `running` gives it to tests and to a process that
 holds several services, `serve` blocks until a signal and drains.
@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.addresses import Address
 from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_guard import TokenInterceptor
@@ -31,7 +31,7 @@ from miradouro.runtime.health import Service as Service
 from miradouro.runtime.health_calls import health_handler
 from miradouro.runtime.metrics import RpcMetrics
 from miradouro.runtime.rpc import Dispatcher
-from miradouro.runtime.security import ServerSecurity, server_security
+from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import ServerSettings
 
 INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
@@ -107,21 +107,20 @@ class RunningServer:
 def running(
     services: Sequence[Service],
     *,
+    security: ServerSecurity,
     listen: str = "127.0.0.1:0",
     setting: str = "listen",
     settings: ServerSettings | None = None,
-    security: ServerSecurity | None = None,
     registry: CollectorRegistry | None = None,
     health: Health | None = None,
 ) -> Iterator[RunningServer]:
     """Runs a server of all `services` on `listen` while the block runs; on leaving, calls get the grace period to end.
 
-    `setting` is the name by which errors call `listen`; `security` is that of the environment unless given; metrics of calls go
-    to `registry`; `health` is what the process told of its services until now.
-    Raises ConfigurationError: the port is taken, or reaches beyond loopback without TLS and tokens.
+    `setting` is the name by which errors call `listen`; metrics of calls go to `registry`; `health` is what the process told of
+    its services until now.
+    Raises ConfigurationError: the port is taken, or `security` does not allow to listen there.
     """
-    security = security or server_security()
-    address = guarded_address(listen, setting=setting, missing=security.missing)
+    address = security.address(listen, setting=setting)
     settings = settings or ServerSettings()
     with event_loop() as loop:
         start = _start(
@@ -145,8 +144,8 @@ def serve(
     *,
     listen: str,
     setting: str,
+    security: ServerSecurity,
     settings: ServerSettings | None = None,
-    security: ServerSecurity | None = None,
     registry: CollectorRegistry | None = None,
     health: Health | None = None,
     on_ready: Callable[[Address], None] = lambda _: None,

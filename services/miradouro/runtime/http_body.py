@@ -63,6 +63,7 @@ class Refusal:
 
     def __init__(self, response: Response) -> None:
         self._response = response
+        self.status_code = response.status_code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 # every ASGI application takes it
         """Sends the answer."""

@@ -1,20 +1,25 @@
 """What stands before every HTTP handler: whose name the request uses, who sent it, and what browsers may do with answers.
 
 A server on loopback is reached by every page that a person opens. A page of another origin can't read our answers (there is
-no CORS), but it may send requests, and by DNS rebinding it may become our origin by name: hence both checks. With tokens set,
-every request needs one: programs send it as a bearer, browsers ask a person for it, as the password of any user.
+no CORS), but it may send requests, and by DNS rebinding it may become our origin by name: hence both checks.
+
+Every request needs a token: programs send it as a bearer, browsers ask a person for it, as the password of any user. A browser
+may have a cookie instead, from a link (see `http_sign_in`); then a request that is no reading must come from our own page.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from miradouro.runtime.addresses import Address
 from miradouro.runtime.call import Caller
 from miradouro.runtime.http_body import Refusal
 from miradouro.runtime.http_errors import error_response
+from miradouro.runtime.http_sign_in import KEY, SIGN_IN, SignIn, refused_page
+from miradouro.runtime.rpc import HTTP_CODES
 from miradouro.runtime.security import ServerSecurity
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -88,9 +93,16 @@ class Guard:
     """
 
     def __init__(
-        self, application: ASGIApp, *, hosts: Hosts, security: ServerSecurity, refused: Callable[[], None] = lambda: None
+        self,
+        application: ASGIApp,
+        *,
+        hosts: Hosts,
+        security: ServerSecurity,
+        sign_in: SignIn | None = None,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
-        self._application, self._hosts, self._security, self._refused = application, hosts, security, refused
+        self._application, self._hosts, self._security = application, hosts, security
+        self._sign_in, self._refused = sign_in, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -100,27 +112,55 @@ class Guard:
                 MutableHeaders(scope=message).update(_SECURITY_HEADERS)
             await send(message)
 
-        headers = Headers(scope=scope)
-        scope["caller"] = self._security.identify(headers.get("authorization", ""), peer=(scope.get("client") or ("", 0))[0])
-        refusal = self._refusal(scope["method"], headers, scope["caller"])
+        refusal = self._refusal(scope, Headers(scope=scope))
         await (refusal or self._application)(scope, receive, send_guarded)
 
-    def _refusal(self, method: str, headers: Headers, caller: Caller | None) -> ASGIApp | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        """What is answered in the application's place; None when the request may go on, with its caller in `scope`."""
         host = headers.get("host", "")
         if not self._hosts.means_us(host):
             message = f"Host: {host!r} is not this server; allowed: {self._hosts}, and what MIRADOURO_HTTP_HOSTS names"
             return error_response("INVALID_ARGUMENT", message, code=421)
+        peer = (scope.get("client") or ("", 0))[0]
+        caller, has_cookie = self._security.identify(headers.get("authorization", ""), peer=peer), False
+        if caller is None and self._sign_in and (cookie_id := self._sign_in.caller_id(headers)):
+            caller, has_cookie = Caller(peer, cookie_id, is_owner=False), True
+        if self._sign_in and (key := _key_of_link(scope)):
+            return self._counted(self._sign_in.redeem(key, is_in=caller is not None))
         if caller is None:
-            self._refused()
-            refusal = error_response("UNAUTHENTICATED", _UNKNOWN_CALLER)
-            for challenge in _CHALLENGES:  # a header for each: browsers read one challenge from a header
-                refusal.headers.append("WWW-Authenticate", challenge)
-            return refusal if method in _READING else Refusal(refusal)
-        origin = headers.get("origin")
-        if method not in _READING and origin is not None and not self._hosts.is_ours(origin, host):
-            message = f"Origin: pages of {origin!r} may not do this; allowed: {self._hosts}"
+            return self._counted(self._unknown(scope, headers))
+        scope["caller"] = caller
+        if scope["method"] not in _READING and not self._is_from_our_page(headers, host, has_cookie=has_cookie):
+            message = f"Origin: pages of {headers.get('origin')!r} may not do this; allowed: {self._hosts}"
             return error_response("UNAUTHENTICATED", message, code=403)
         return None
+
+    def _unknown(self, scope: Scope, headers: Headers) -> Response | Refusal:
+        # A browser would ask for a password before it shows a page, so a page comes without that challenge.
+        is_page = scope["method"] in _READING and "text/html" in headers.get("accept", "")
+        if self._sign_in and is_page and scope["path"] != SIGN_IN:
+            return refused_page()
+        refusal = error_response("UNAUTHENTICATED", _UNKNOWN_CALLER)
+        for challenge in _CHALLENGES:  # a header for each: browsers read one challenge from a header
+            refusal.headers.append("WWW-Authenticate", challenge)
+        return refusal if scope["method"] in _READING else Refusal(refusal)
+
+    def _counted(self, answer: Response | Refusal) -> Response | Refusal:
+        if answer.status_code == HTTP_CODES["UNAUTHENTICATED"]:
+            self._refused()
+        return answer
+
+    def _is_from_our_page(self, headers: Headers, host: str, *, has_cookie: bool) -> bool:
+        """Whether no other origin's page asks. Programs name no origin; but only browsers have cookies, and they name one."""
+        origin = headers.get("origin")
+        if origin is None:
+            return not has_cookie or headers.get("sec-fetch-site") == "same-origin"
+        return self._hosts.is_ours(origin, host)
+
+
+def _key_of_link(scope: Scope) -> str:
+    """The key of a link that is opened, empty for any other request."""
+    return QueryParams(scope["query_string"]).get(KEY, "") if (scope["method"], scope["path"]) == ("GET", "/") else ""
 
 
 def _without_port(host: str) -> str:

@@ -1,6 +1,6 @@
 """An HTTP server on the process's event loop; what it answers is an ASGI application.
 
-It listens on loopback, and beyond it with TLS and tokens, which the application asks for: see `security` and `http_guard`.
+It listens on loopback with tokens, which the application asks for, and beyond it with TLS, too: see `security` and `http_guard`.
 
 uvicorn reads HTTP/1.1; what it does not limit by itself is limited here and in `http_listener`: how many connections there are,
 how long the head of a request may take to arrive, and how long a client may read nothing of an answer. Bodies, hosts, calls and
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import Address, guarded_address
+from miradouro.runtime.addresses import Address
 from miradouro.runtime.certificates import ServerCertificates
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.http_listener import ConnectionLimits, Listener
@@ -69,15 +69,15 @@ def running_http(
     listen: str,
     setting: str,
     grace_s: float,
-    security: ServerSecurity = ServerSecurity(),  # noqa: B008 # frozen
+    security: ServerSecurity,
     connections_per_peer: int = MAX_CONNECTIONS,
 ) -> Iterator[RunningHttp]:
     """Serves what `application` makes for the bound address while the block runs; then requests get `grace_s` seconds to end.
 
     `setting` is the name by which errors call `listen`.
-    Raises ConfigurationError: the address is taken, or reaches beyond loopback without TLS and tokens.
+    Raises ConfigurationError: the address is taken, or `security` does not allow to listen there.
     """
-    address = guarded_address(listen, setting=setting, missing=security.missing)
+    address = security.address(listen, setting=setting)
     limits = ConnectionLimits(MAX_CONNECTIONS, connections_per_peer)
     with serving_http(
         application, address=address, setting=setting, grace_s=grace_s, certificates=security.certificates, limits=limits

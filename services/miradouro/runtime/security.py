@@ -8,7 +8,7 @@ import grpc
 from pydantic import Field
 
 from miradouro.core.errors import ConfigurationError
-from miradouro.runtime.addresses import is_loopback_target
+from miradouro.runtime.addresses import NO_TOKEN, Address, guarded_address, is_loopback_target
 from miradouro.runtime.call import Caller
 from miradouro.runtime.certificates import CERT_FILE, KEY_FILE, ServerCertificates, read_authorities, read_pem
 from miradouro.runtime.settings import Settings, load
@@ -38,10 +38,16 @@ class SecuritySettings(Settings):
 
 @dataclass(frozen=True)
 class ServerSecurity:
-    """What guards a door; None for each that is not set."""
+    """What guards a door; None for each that is not set.
+
+    `tokens` are those of MIRADOURO_TOKEN_FILE, `owner` is that of the data folder. Calls without one of them are let in where the
+    door is `open_to_all`, and only there.
+    """
 
     certificates: ServerCertificates | None = None
     tokens: Tokens | None = None
+    owner: Tokens | None = None
+    open_to_all: bool = False
 
     @property
     def missing(self) -> Sequence[str]:
@@ -49,12 +55,34 @@ class ServerSecurity:
         absent = [] if self.certificates else [CERT_FILE, KEY_FILE]
         return absent if self.tokens else [*absent, TOKEN_FILE]
 
+    def address(self, listen: str, *, setting: str) -> Address:
+        """`listen` (host:port) for a door that this guards; errors call it `setting`.
+
+        Raises ConfigurationError: it is malformed, it reaches beyond loopback while a setting is missing or with a door that is
+        open to all, or it is on loopback and every user of the machine could call.
+        """
+        address = guarded_address(listen, setting=setting, missing=self.missing)
+        if self.open_to_all and not address.is_loopback:
+            raise ConfigurationError(
+                f"{setting}={listen!r} reaches beyond this machine, where {NO_TOKEN} would let everybody in; leave it out"
+            )
+        if not (self.open_to_all or self.tokens or self.owner):
+            raise ConfigurationError(
+                f"{setting}={listen!r}: every user of this machine could call; name a file of tokens in {TOKEN_FILE}, "
+                f"or say {NO_TOKEN}"
+            )
+        return address
+
     def identify(self, authorization: str, *, peer: str) -> Caller | None:
         """The caller at the IP address `peer` that sends this Authorization header, empty for none; None: refuse the call."""
-        if self.tokens is None:
-            return Caller(peer, "", is_owner=False)
-        token_id = self.tokens.find(token_in(authorization))
-        return Caller(peer, token_id, is_owner=False) if token_id else None
+        shown = token_in(authorization)
+        for tokens in (self.owner, self.tokens):
+            if shown and tokens and (token_id := tokens.find(shown)):
+                return Caller(peer, token_id, is_owner=tokens is self.owner)
+        return Caller(peer, "", is_owner=False) if self.open_to_all else None
+
+
+OPEN_TO_ALL = ServerSecurity(open_to_all=True)
 
 
 @dataclass(frozen=True)
@@ -73,7 +101,7 @@ class ClientSecurity:
             )
 
 
-def server_security(settings: SecuritySettings | None = None) -> ServerSecurity:
+def server_security(settings: SecuritySettings | None = None, *, open_to_all: bool = False) -> ServerSecurity:
     """What the settings (those of the environment) say. Raises ConfigurationError naming the setting that is wrong."""
     settings = settings or load(SecuritySettings)
     certificates = None
@@ -81,11 +109,13 @@ def server_security(settings: SecuritySettings | None = None) -> ServerSecurity:
         certificates = ServerCertificates(*pair, Path(settings.tls_client_ca_file) if settings.tls_client_ca_file else None)
     elif settings.tls_client_ca_file:
         raise ConfigurationError(f"MIRADOURO_TLS_CLIENT_CA_FILE asks clients for TLS, and {CERT_FILE} is not set: set it")
-    return ServerSecurity(certificates, _tokens(settings))
+    return ServerSecurity(certificates, _tokens(settings), open_to_all=open_to_all)
 
 
-def client_security(settings: SecuritySettings | None = None) -> ClientSecurity:
-    """What the settings (those of the environment) say. Raises ConfigurationError naming the setting that is wrong.
+def client_security(settings: SecuritySettings | None = None, *, tokens: Tokens | None = None) -> ClientSecurity:
+    """What the settings (those of the environment) say; `tokens` take the place of theirs.
+
+    Raises ConfigurationError naming the setting that is wrong.
 
     Certificates are read once: a client that runs on while they are replaced has to be started again before the old ones end.
     """
@@ -97,7 +127,7 @@ def client_security(settings: SecuritySettings | None = None) -> ClientSecurity:
             certificate, key = read_pem(pair[0], CERT_FILE), read_pem(pair[1], KEY_FILE)
         authorities = read_authorities(Path(settings.tls_ca_file), CA_FILE)
         credentials = grpc.ssl_channel_credentials(authorities, private_key=key, certificate_chain=certificate)
-    return ClientSecurity(credentials, _tokens(settings))
+    return ClientSecurity(credentials, tokens or _tokens(settings))
 
 
 def _pair(settings: SecuritySettings) -> tuple[Path, Path] | None:

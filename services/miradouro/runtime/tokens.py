@@ -8,24 +8,26 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.call import TOKEN_ID_CHARS
 from miradouro.runtime.swapped_files import SwappedFiles
+from miradouro.runtime.token_file import read_tokens
 
-MIN_TOKEN_CHARS = 32
 TOKEN_FILE = "MIRADOURO_TOKEN_FILE"  # noqa: S105 # a variable's name
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Tokens:
-    """The tokens of a file. Raises ConfigurationError naming the setting and the line, never the token."""
+    """The tokens of a file, which errors call `name`; see `read_tokens`. Raises ConfigurationError, which never holds a token."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = SwappedFiles([path], lambda: tuple(_Token(text, _digest(text)) for text in _read(path)))
+    def __init__(self, path: Path, *, name: str = "", is_own: bool = False) -> None:
+        name = name or f"{TOKEN_FILE}={str(path)!r}"
+
+        def read() -> tuple[_Token, ...]:
+            return tuple(_Token(text, _digest(text)) for text in read_tokens(path, name=name, is_own=is_own))
+
+        self._file = SwappedFiles([path], read)
 
     @property
     def first(self) -> str:
@@ -64,26 +66,3 @@ def token_in(authorization: str) -> str:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
-def _read(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except OSError as exc:
-        raise ConfigurationError(f"{TOKEN_FILE}={str(path)!r}: {exc.strerror}; name a file with one token a line") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigurationError(f"{TOKEN_FILE}={str(path)!r}: it is no text; name a file with one token a line") from exc
-    tokens = []
-    for number, line in enumerate(lines, 1):
-        token = line.strip()
-        if not token:
-            continue
-        if len(token) < MIN_TOKEN_CHARS or not _TOKEN.fullmatch(token):
-            raise ConfigurationError(
-                f"{TOKEN_FILE}={str(path)!r}: line {number} is no token: {len(token)} characters, "
-                f"wanted {MIN_TOKEN_CHARS} or more, of letters, digits and ._~+/- alone; make one with `openssl rand -hex 32`"
-            )
-        tokens.append(token)
-    if not tokens:
-        raise ConfigurationError(f"{TOKEN_FILE}={str(path)!r}: it is empty; make a token with `openssl rand -hex 32`")
-    return tuple(tokens)

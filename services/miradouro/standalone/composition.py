@@ -51,6 +51,7 @@ def ingest_service(
         limits=configuration.limits,
         spaces=configuration.ingest.space_names,
         excluded=[configuration.standalone.data_folder],
+        folders=configuration.photos.photo_root_folders,
         thumbnails=configuration.standalone.data_folder / FOLDER,
         metrics=IngestMetrics(registry or CollectorRegistry()),
     )

@@ -29,8 +29,10 @@ from miradouro.ingest.audit.findings import Report
 from miradouro.ingest.cloud_event import record_of
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel, typed_error
+from miradouro.runtime.security import client_security
 from miradouro.standalone.composition import ingest_service
 from miradouro.standalone.configuration import Configuration
+from miradouro.standalone.owner_token import TOKEN_NAME, make_owner_token
 from miradouro.standalone.searching import search_service
 from miradouro.standalone.settings import StandaloneSettings
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse
@@ -77,7 +79,9 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
         )
         indices = OpenSearchSettings(opensearch_url=url, opensearch_prefix=name)
         stack.callback(_remove, topics, indices, name)
+        security = client_security(tokens=make_owner_token(folder))
         environment = {
+            "MIRADOURO_TOKEN_FILE": str(folder / TOKEN_NAME),
             "MIRADOURO_KAFKA_BOOTSTRAP": bootstrap,
             "MIRADOURO_KAFKA_TOPIC": topics.kafka_topic,
             "MIRADOURO_KAFKA_DEAD_TOPIC": topics.kafka_dead_topic,
@@ -87,14 +91,14 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
             "MIRADOURO_PHOTO_ROOTS": str(photos.resolve()),
         }
         services = _start_services(environment, folder, stack, tell)
-        embedder = stack.enter_context(GrpcEmbedder(services[0].address))
+        embedder = stack.enter_context(GrpcEmbedder(services[0].address, security=security))
         _lead_through(story, topics, services, tell)
         photo_store = PhotoStores(PhotoStoreSettings(photo_roots=str(photos.resolve())))
         with closing(connect(indices)) as client:
             audited = Audited(topics, name, client, embedder, photo_store, sample=_SAMPLE, seed=1, settled=True)
             report = audit(audited, progress=lambda _step, _done, _total: None)
         tell(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.letters} dead letters")
-        channel = stack.enter_context(open_channel(services[2].address))
+        channel = stack.enter_context(open_channel(services[2].address, security=security))
         tell("the same events go into an embedded index …")
         with _embedded(photos, folder / "embedded", [*story.start, *story.way], embedder) as embedded:
             return Demonstrated(report, list(ask_both(_over(channel, services[2].address), embedded, photos)))

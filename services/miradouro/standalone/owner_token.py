@@ -1,0 +1,61 @@
+"""The token of a data folder: one line in DATA/token, for the folder's owner, made at the first start of a server."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from miradouro.adapters.sqlite_index.driver_errors import translated
+from miradouro.runtime.private_folder import FILE_MODE, make_private
+from miradouro.runtime.tokens import Tokens
+
+TOKEN_NAME = "token"  # noqa: S105 # a file's name
+
+
+def owner_token(folder: Path) -> Tokens:
+    """The token of the data folder. Raises ConfigurationError: it is not there, or is not for this user alone."""
+    path = folder / TOKEN_NAME
+    return Tokens(path, name=f"the token of the data folder, {str(path)!r}", is_own=True)
+
+
+def make_owner_token(folder: Path) -> Tokens:
+    """The token of the data folder, made where there is none; processes that start at once get the same.
+
+    Raises FailedPrecondition (the folder is another user's), Unavailable (no rights, disk full), and ConfigurationError as
+    `owner_token` does.
+    """
+    path = folder / TOKEN_NAME
+    with translated(folder):
+        make_private(folder)
+        with _alone_in(folder):
+            if not os.path.lexists(path):
+                _make(path)
+    return owner_token(folder)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: the lock of the folder itself, held for milliseconds, which no other user can take."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _make(path: Path) -> None:
+    draft = path.with_name(f".new-{secrets.token_hex(8)}")
+    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    try:
+        try:
+            os.write(opened, f"{secrets.token_hex(32)}\n".encode())
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+        draft.rename(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
