@@ -52,7 +52,8 @@ done
 
 [ -e "$dir/token" ] || openssl rand -hex 32 >"$dir/token"
 [ -e "$dir/opensearch-password" ] || openssl rand -base64 24 | tr -d '\n' >"$dir/opensearch-password"
-# Compose alone: the key of its object store.
+# Compose alone: the keys of its object store, of root and of the user that the services are.
+[ -e "$dir/s3-root-password" ] || openssl rand -hex 24 >"$dir/s3-root-password"
 [ -e "$dir/s3-password" ] || openssl rand -hex 24 >"$dir/s3-password"
 printf '[default]\naws_access_key_id = miradouro\naws_secret_access_key = %s\n' "$(cat "$dir/s3-password")" >"$dir/s3-credentials"
 

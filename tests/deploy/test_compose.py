@@ -1,5 +1,6 @@
 """compose.yaml fits the compose schema, names what the code has, and hardens our containers; no Docker daemon is asked."""
 
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +22,12 @@ MAIN = {name.removesuffix("-gpu"): OURS[name] for name in (*SERVICES, "embedding
 @pytest.fixture(scope="module")
 def facts() -> Facts:
     return facts_of(ROOT)
+
+
+def bytes_of(text: str) -> int:
+    """A size as compose or Kubernetes writes it."""
+    number, unit = re.fullmatch(r"(\d+)([kmgKMG])i?", text).groups()  # type: ignore[union-attr] # another spelling fails the test
+    return int(number) << {"k": 10, "m": 20, "g": 30}[unit.lower()]
 
 
 def checked(file: Path) -> "subprocess.CompletedProcess[str]":
@@ -83,9 +90,45 @@ def test_our_containers_are_confined_and_every_image_is_pinned() -> None:
         assert (one["cap_drop"], one["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
         assert one["user"] == "${MIRADOURO_USER:-10001:10001}" or one["network_mode"] == "none", name
     for name, one in COMPOSE["services"].items():
+        assert (one["cap_drop"], one["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+        assert one.get("cap_add", []) == (["CHOWN"] if name == "owner" else []), name
+        assert (one.get("privileged", False), one.get("network_mode", "none")) == (False, "none"), name
         assert re.search(r":(RELEASE\.)?\d[\w.-]+$", one["image"]), f"{name} is not pinned"
         for published in one.get("ports", []):
             assert published.startswith("127.0.0.1:"), f"{name} listens to everybody"
+
+
+def test_every_container_has_limits_and_none_below_kubernetes() -> None:
+    for name, one in COMPOSE["services"].items():
+        assert bytes_of(one["mem_limit"]) > 0, name
+        assert 0 < one["pids_limit"] <= 4096, name
+    for name in SERVICES:
+        documents = yaml.safe_load_all((DEPLOY / "base" / f"{name}.yaml").read_text())
+        [pod] = [one["spec"]["template"]["spec"] for one in documents if one["kind"] == "Deployment"]
+        limits = [bytes_of(one["resources"]["limits"]["memory"]) for one in pod["containers"]]
+        assert bytes_of(OURS[name]["mem_limit"]) >= sum(limits), name
+    assert OURS["embedding-gpu"]["mem_limit"] == "8g"
+
+
+def test_services_hold_a_key_of_their_own_bucket_alone(tmp_path: Path) -> None:
+    holders = {name for name, one in COMPOSE["services"].items() if "s3-root-password" in one.get("secrets", [])}
+    assert holders == {"minio", "buckets"}, "the root key is for the store and for the container that makes the user"
+    subprocess.run([DEPLOY / "secrets.sh", tmp_path], check=True, capture_output=True)
+    passwords = {name: (tmp_path / name).read_text().strip() for name in ("s3-root-password", "s3-password")}
+    credentials = (tmp_path / "s3-credentials").read_text()
+    assert passwords["s3-root-password"] not in credentials
+    assert f"aws_secret_access_key = {passwords['s3-password']}\n" in credentials
+    [user] = re.findall(r"aws_access_key_id = (\w+)", credentials)
+    buckets = COMPOSE["services"]["buckets"]
+    assert user != COMPOSE["services"]["minio"]["environment"]["MINIO_ROOT_USER"]
+    assert f'mc admin user add store {user} "$$(cat /run/secrets/s3-password)"' in buckets["command"][0]
+    assert f"mc admin policy attach store read-photos --user {user}" in buckets["command"][0]
+    statements = json.loads(buckets["environment"]["POLICY"])["Statement"]
+    assert {action for one in statements for action in one["Action"]} == {"s3:GetBucketLocation", "s3:ListBucket", "s3:GetObject"}
+    assert {place for one in statements for place in one["Resource"]} == {"arn:aws:s3:::photos", "arn:aws:s3:::photos/*"}
+    assert OURS["ingest"]["environment"]["MIRADOURO_PHOTO_SOURCES"] == "s3://photos/"
+    script = buckets["command"][0].replace("$$", "$")
+    assert subprocess.run(["sh", "-n"], input=script, text=True).returncode == 0, "the shell can read it"
 
 
 def test_no_secret_stands_in_clear_and_each_file_is_made(tmp_path: Path) -> None:
