@@ -79,7 +79,7 @@ def other_root(collection: str, stored: str, offered: str) -> FailedPrecondition
     """Why a collection does not take the folder `offered`; `stored` is its own, empty when it is fed by events."""
     if not stored:
         return FailedPrecondition(
-            f"collection {collection!r} is fed by events, not by the folder {offered}; "
+            f"collection {collection!r} is fed by events, or was restored without --root, and does not mirror {offered}; "
             "index the folder into a collection of its own with --collection"
         )
     if PurePath(stored) in PurePath(offered).parents:

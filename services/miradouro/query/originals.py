@@ -59,7 +59,11 @@ class Originals:
         except BadPhoto as exc:
             raise NotFound(exc.message) from exc
         except InvalidArgument as exc:
-            raise FailedPrecondition(f"the original of {document.photo_id!r} can't be read: {exc.message}") from exc
+            is_rootless = document.uri.startswith("file:") and not self._folder_of(document.collection)
+            advice = f"; if it was restored, confirm its folder: miradouro restore --root {document.collection}=DIR"
+            raise FailedPrecondition(
+                f"the original of {document.photo_id!r} can't be read: {exc.message}{advice if is_rootless else ''}"
+            ) from exc
 
     def _folder_of(self, collection: str) -> list[Path]:
         if collection not in self._folders:

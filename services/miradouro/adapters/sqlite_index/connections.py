@@ -116,7 +116,17 @@ class Connections:
         connection.close()
 
 
+def harden(connection: apsw.Connection) -> None:
+    """Lets nothing in the database's file run or be overwritten: no trigger, no view, no function that its schema calls."""
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+    connection.pragma("cell_size_check", "on")
+
+
 def _configure(connection: apsw.Connection) -> None:
+    harden(connection)
     connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
     connection.pragma("cache_size", -_CACHE_KIB)
     connection.pragma("foreign_keys", "on")

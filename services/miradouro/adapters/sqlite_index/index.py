@@ -20,6 +20,7 @@ from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
 from miradouro.adapters.sqlite_index.schema import FORMAT, check_format, create_tables, holds_index, write_format
+from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.segments import SegmentViews
 from miradouro.adapters.sqlite_index.tails import Tails
 from miradouro.adapters.sqlite_index.tuning import DEFAULT_TUNING, Tuning
@@ -285,9 +286,13 @@ class SqliteIndex:
                 raise NotFound(f"{self._folder} holds no index yet; index some photos into it first")
             if found < FORMAT:  # a moment of writing, before anything is read
                 SqliteIndex.open(self._folder, writer=True).close()
+            with self._connections.reading() as connection:
+                connection.execute("BEGIN")  # the tables of a new collection come with its row; the lender ends it
+                check_schema(connection)
             return
         check_format(self._folder, self._connections.writer)
         create_tables(self._connections.writer)
+        check_schema(self._connections.writer)
         write_format(self._folder)
         self._maintenance.start()
 

@@ -1,0 +1,123 @@
+"""A data folder made from a snapshot, of which nothing is believed: it may come from anybody."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from miradouro.adapters.sqlite_index.connections import harden
+from miradouro.adapters.sqlite_index.driver_errors import translated
+from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, create_tables
+from miradouro.adapters.sqlite_index.schema_check import check_schema
+from miradouro.adapters.sqlite_index.snapshot import Progress, copied
+from miradouro.adapters.sqlite_index.stored_values import check_values
+from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
+from miradouro.adapters.sqlite_index.writer_lock import LOCK_FILE, WriterLock
+from miradouro.core.error_text import shown
+from miradouro.core.errors import Corrupt, FailedPrecondition, InvalidArgument, NotFound
+from miradouro.runtime.private_folder import make_private
+
+_FOREIGN = "SELECT type, substr(CAST(name AS TEXT), 1, 100) FROM sqlite_schema WHERE type NOT IN ('table', 'index') LIMIT 1"
+
+
+@dataclass(frozen=True)
+class Unconfirmed:
+    """A collection whose folder, as the snapshot names it, nobody confirmed."""
+
+    collection: str
+    root: str
+
+
+def restore_snapshot(
+    snapshot: Path, folder: Path, *, progress: Progress, roots: Mapping[str, str] | None = None
+) -> list[Unconfirmed]:
+    """Makes the data folder `folder`, which must be empty or not there, from a snapshot; every row of it is looked at.
+
+    A collection keeps its folder where `roots`, collection → folder, names the same one: originals are read below it. Those
+    that were not confirmed are returned.
+    Raises NotFound (no such file), InvalidArgument (no snapshot of Miradouro; a root that is not in it), StoreLocked,
+    FailedPrecondition (the folder is not empty; a newer format), Corrupt (damaged, or not as this program makes it),
+    Unavailable (disk full, no rights).
+    """
+    if not snapshot.is_file():
+        raise NotFound(f"{snapshot} is no file; name a snapshot that `miradouro snapshot` made")
+    with translated(folder):
+        make_private(folder)
+        lock = WriterLock(folder)  # a folder in use is told as such
+        try:
+            there = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
+            if there:
+                raise FailedPrecondition(
+                    f"{folder} is not empty ({', '.join(there[:3])}): a restore replaces nothing; name an empty folder (--data)"
+                )
+            try:
+                with translated(snapshot):
+                    return _restored(snapshot, folder, progress, roots or {})
+            except (apsw.Error, UnicodeDecodeError) as exc:  # no shortage, no damage that SQLite knows: what it never writes
+                raise Corrupt(f"{snapshot} is not as this program makes it ({exc}); restore one that you trust") from exc
+        finally:
+            lock.release()
+
+
+def _restored(snapshot: Path, folder: Path, progress: Progress, roots: Mapping[str, str]) -> list[Unconfirmed]:
+    source = apsw.Connection(str(snapshot), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        harden(source)
+        _check_format(snapshot, source)
+        with copied(source, folder / DATABASE_FILE, progress) as copy:
+            return _believed(copy, roots)
+    finally:
+        source.close()
+
+
+def _check_format(snapshot: Path, source: apsw.Connection) -> None:
+    found = int(source.pragma("user_version") or 0)
+    tables = {
+        str(name)
+        for (name,) in source.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('collections', 'documents', 'segments')"
+        )
+    }
+    if found < 1 or len(tables) < 3:
+        raise InvalidArgument("snapshot", f"{snapshot} is a database, but no snapshot of Miradouro; name one that it made")
+    if found > FORMAT:
+        raise FailedPrecondition(f"{snapshot} has format {found}, this program knows formats up to {FORMAT}; update miradouro")
+
+
+def _believed(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirmed]:
+    """Checks the copy, which nobody else has open, and makes it a store of its own."""
+    register_tokenizer(copy)  # the checks look into full-text tables
+    if foreign := copy.execute(_FOREIGN).get:
+        raise Corrupt(f"the snapshot holds the {shown(foreign[0])} {shown(foreign[1])}, and this program makes none; use another")
+    create_tables(copy)  # an older format is brought to this one first
+    check_schema(copy)
+    found = copy.execute("PRAGMA integrity_check(1)").get
+    if found != "ok":
+        raise Corrupt(f"the snapshot is damaged ({shown(found)}); restore an older one")
+    check_values(copy)
+    copy.execute("BEGIN IMMEDIATE")
+    copy.execute("UPDATE store SET identity = lower(hex(randomblob(16)))")
+    # Segments come back from the vectors: nothing that the snapshot says of them is needed.
+    copy.execute("DELETE FROM segments")
+    copy.execute("DELETE FROM replaced")
+    copy.execute("INSERT INTO segments(space_id) SELECT space_id FROM spaces ORDER BY space_id")
+    unconfirmed = _confirmed_roots(copy, roots)
+    copy.execute("COMMIT")
+    return unconfirmed
+
+
+def _confirmed_roots(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirmed]:
+    rows: list[Any] = copy.execute("SELECT name, root FROM collections WHERE root <> '' ORDER BY name").fetchall()
+    stored = {str(name): str(root) for name, root in rows}
+    for name, given in roots.items():
+        if name not in stored:
+            known = ", ".join(stored) or "none"
+            raise InvalidArgument("root", f"{shown(name)} is no collection of a folder in this snapshot; there is: {known}")
+        if stored[name] not in {os.path.abspath(given), os.path.realpath(given)}:
+            raise InvalidArgument("root", f"the photos of {name} lie below {shown(stored[name])}, not {shown(given)}")
+    unconfirmed = [Unconfirmed(name, root) for name, root in stored.items() if name not in roots]
+    copy.executemany("UPDATE collections SET root = '' WHERE name = ?", [(one.collection,) for one in unconfirmed])
+    return unconfirmed
