@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.http_client import TIMEOUT_S, Answer, request
 from tests.ingest_house import House, open_house
+from tests.reading import READER
 
 PAGE_KEY = b"k" * 32
 
@@ -70,12 +71,14 @@ def open_door(
         search = SearchService(
             store=house.index,
             embedder=house.embedder,
+            reader=READER,
             canonical=lambda word: word,
             default_space="tiny/deep",
             page_key=PAGE_KEY,
         )
         pictures = Pictures(
             index=house.index,
+            reader=READER,
             originals=Originals(store=house.index, photo_store=FileStore, roots=roots),
             cache=ThumbnailCache(house.data / FOLDER),
         )

@@ -30,6 +30,7 @@ from miradouro.v1.photo_event_pb2 import PhotoEvent
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from tests.reading import READER
 from tests.tiny_bundle import LABELS, GatedNetworks, tiny_bundles
 
 _PARENTS = {"cat": ("animal",), "dog": ("hound", "animal"), "elkhound": ("hound", "animal"), "teapot": ("pot",), "viaduct": ()}
@@ -95,6 +96,7 @@ def open_house(
             store=store or index,
             letters=index,
             embedder=embedder or batcher,
+            reader=READER,
             photo_store=PhotoStores(photos or PhotoStoreSettings()),
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),

@@ -38,6 +38,7 @@ from tests.bench.bench_vectors import (  # noqa: E402 - as above
     clustered,
     in_turns,
 )
+from tests.reading import READER  # noqa: E402 - as above
 
 QUESTIONS, TIMEOUT_S = 10, 60.0
 
@@ -103,7 +104,7 @@ def rows() -> Iterator[dict[str, Any]]:
                 index.write(photos(start, min(BATCH, size - start)))
             index.settle()
             handlers = SearchService(
-                store=index, embedder=NoEmbedder(), canonical=str, default_space=WHOLE.name, page_key=bytes(32)
+                store=index, embedder=NoEmbedder(), reader=READER, canonical=str, default_space=WHOLE.name, page_key=bytes(32)
             )
             service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], handlers)
             with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:

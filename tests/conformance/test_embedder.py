@@ -21,6 +21,7 @@ from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
+from tests.reading import READING
 from tests.tiny_bundle import LABELS, SPACES, GatedNetworks, photo, tiny_bundles
 
 
@@ -38,7 +39,9 @@ def served(request, tmp_path) -> Iterator[Served]:
     bundles = tiny_bundles(tmp_path)
     networks = GatedNetworks(bundles)
     with ExitStack() as stack:
-        parts = stack.enter_context(run_embedding(networks, EmbeddingSettings(queue_tensors=256), registry=CollectorRegistry()))
+        parts = stack.enter_context(
+            run_embedding(networks, EmbeddingSettings(queue_tensors=256), reading=READING, registry=CollectorRegistry())
+        )
         if request.param == "in process":
             yield Served(parts.embedder, networks, stack)
         elif request.param == "on demand":

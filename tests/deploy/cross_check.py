@@ -34,10 +34,11 @@ def settings(resources: list[Resource], facts: Facts, _dockerfile: str) -> Itera
         for name in container.environment:
             if name not in facts.settings and name not in OTHERS:
                 yield f"{container}: no setting is called {name}"
-    embedding = main_containers(resources)["embedding"]
-    for name in ("MIRADOURO_INFERENCE_THREADS", "MIRADOURO_DECODE_THREADS"):
-        if embedding.environment.get(name) != str(embedding.spec["resources"]["limits"]["cpu"]):
-            yield f"{name} is not the CPU limit of embedding"
+    for service, container in main_containers(resources).items():
+        names = ("MIRADOURO_PHOTO_PROCESSES", *(["MIRADOURO_INFERENCE_THREADS"] if service == "embedding" else []))
+        for name in names:
+            if container.environment.get(name) != str(container.spec["resources"]["limits"]["cpu"]):
+                yield f"{name} is not the CPU limit of {service}"
 
 
 def ports(resources: list[Resource], facts: Facts, dockerfile: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.settings import ServerSettings
 from prometheus_client import CollectorRegistry
 
+from tests.reading import READING
 from tests.tiny_bundle import tiny_bundles
 
 
@@ -20,7 +21,7 @@ def tiny_embedding(folder: Path) -> Iterator[str]:
     """Its address; the networks are written into `folder`."""
     networks = OnnxEmbedder(tiny_bundles(folder), threads=1)
     with (
-        run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts,
+        run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL, listen="127.0.0.1:0", settings=ServerSettings()) as server,
     ):
         yield server.target

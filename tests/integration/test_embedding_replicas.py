@@ -30,6 +30,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.ingest_house import LABEL_TABLE, House, open_house
 from tests.pictures import jpeg
+from tests.reading import READER
 from tests.tiny_bundle import SPACES, GatedNetworks, tiny_bundles
 
 
@@ -121,7 +122,9 @@ def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_p
 
 
 def test_a_question_is_not_compared_with_a_vector_of_another_replica(house: House, replicas: Replicas) -> None:
-    search = SearchService(store=house.index, embedder=replicas, canonical=str, default_space="tiny/deep", page_key=b"k" * 32)
+    search = SearchService(
+        store=house.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
+    )
     question = SearchRequest(photo=ExampleQuery(data=jpeg(seed=5)))
     assert [hit.photo_id for hit in search.Search(question, Call()).hits] == ["first"]
     replicas.embeds = replicas.new
@@ -147,7 +150,7 @@ def test_a_forward_pass_that_fails_makes_no_dead_letters(tmp_path: Path) -> None
 def test_a_bundle_that_is_loaded_after_a_photo_was_decoded_gets_its_tensor(replicas: Replicas) -> None:
     bundles = replicas.describe()
     told = list(bundles[1:])
-    context = Context(replicas, lambda: told, PhotoStores(PhotoStoreSettings()), LABEL_TABLE)
+    context = Context(replicas, lambda: told, PhotoStores(PhotoStoreSettings()), LABEL_TABLE, READER)
     spaces = tuple(space for bundle in bundles for space in bundle.spaces)
     event = Event("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())
     decoded = Decode(DecodeOptions(), context)(Draft(event, spaces, data=event.data))

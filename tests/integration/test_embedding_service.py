@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import open_bundle
-from miradouro.core.decode import decode
+from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.errors import Overloaded, Unavailable
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
@@ -30,6 +30,7 @@ from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from prometheus_client import CollectorRegistry
 
 from tests.pictures import blocks, encode, jpeg
+from tests.reading import READING, reading
 from tests.tiny_bundle import LABELS, SPACES, TINY, WEE, GatedNetworks, photo, tiny_bundles
 
 NAME = "miradouro.v1.EmbeddingService"
@@ -49,7 +50,7 @@ def door(tmp_path) -> Iterator[Door]:
     networks, registry = GatedNetworks(tiny_bundles(tmp_path)), CollectorRegistry()
     with (
         run_embedding(
-            networks, EmbeddingSettings(max_photo_bytes=200_000, max_photo_pixels=1_000_000), registry=registry
+            networks, EmbeddingSettings(), reading=reading(DecodeLimits(200_000, 1_000_000)), registry=registry
         ) as parts,
         running([parts.service], security=OPEN_TO_ALL, registry=registry) as server,
         open_channel(server.target) as channel,
@@ -202,7 +203,9 @@ def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, r
 
 def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_path):
     with (
-        run_embedding(GatedNetworks(tiny_bundles(tmp_path)), EmbeddingSettings(), registry=CollectorRegistry()) as parts,
+        run_embedding(
+            GatedNetworks(tiny_bundles(tmp_path)), EmbeddingSettings(), reading=READING, registry=CollectorRegistry()
+        ) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
         grpc.insecure_channel(server.target, options=[("grpc.max_send_message_length", -1)]) as channel,
     ):
@@ -219,7 +222,9 @@ def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_
 def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
     with (
-        run_embedding(networks, EmbeddingSettings(decode_pending_bytes=32 * 2**20), registry=CollectorRegistry()) as parts,
+        run_embedding(
+            networks, EmbeddingSettings(decode_pending_bytes=32 * 2**20), reading=READING, registry=CollectorRegistry()
+        ) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
         open_channel(server.target) as channel,
     ):
@@ -273,7 +278,7 @@ def test_health_and_reflection_answer(door):
 
 def test_the_client_tries_again_while_the_service_is_away_and_gives_up_as_unavailable(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
-    with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
         with running([parts.service], security=OPEN_TO_ALL) as server:
             address = server.target
         with GrpcEmbedder(address, attempts=2) as client, pytest.raises(Unavailable, match=address):
@@ -301,7 +306,7 @@ def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
     tensor = decode(data, [bundle.description.geometry]).tensors[bundle.description.geometry]
     expected = networks.run("efficientnet-lite0", tensor[np.newaxis], spaces=["efficientnet-lite0/features"], tags=True)
     with (
-        run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts,
+        run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
         open_channel(server.target) as channel,
         GrpcEmbedder(server.target) as client,

@@ -20,6 +20,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from prometheus_client import CollectorRegistry
 
 from tests.photo_documents import SPACES, WHOLE, label, photo, tombstone, unit
+from tests.reading import READER, READING
 from tests.tiny_bundle import tiny_bundles
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -51,8 +52,10 @@ def index(tmp_path: Path) -> Iterator[SqliteIndex]:
 @pytest.fixture
 def ask(index: SqliteIndex, tmp_path: Path) -> Iterator[Ask]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path / "bundles"), threads=1)
-    with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
-        service = SearchService(store=index, embedder=parts.embedder, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32)
+    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+        service = SearchService(
+            store=index, embedder=parts.embedder, reader=READER, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32
+        )
         wire = Service(pb.DESCRIPTOR.services_by_name["SearchService"], service)
         with running([wire], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
             stub = SearchServiceStub(channel)

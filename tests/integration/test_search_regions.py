@@ -31,6 +31,7 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from tests.pictures import jpeg
+from tests.reading import READER, READING
 from tests.tiny_bundle import BOXES, SPACES, tiny_bundles
 
 REGIONS = "tiny/deep/regions"
@@ -53,7 +54,7 @@ class Library:
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batcher]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path_factory.mktemp("bundles")), threads=1)
-    with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
         yield parts.embedder
 
 
@@ -72,7 +73,13 @@ def library(embedder: Batcher, tmp_path: Path) -> Iterator[Library]:
 def _service(index: SqliteIndex, embedder: Batcher) -> SearchService:
     originals = Originals(store=index, photo_store=FileStore)
     return SearchService(
-        store=index, embedder=embedder, canonical=str, default_space="tiny/deep", page_key=b"k" * 32, original=originals.read
+        store=index,
+        embedder=embedder,
+        reader=READER,
+        canonical=str,
+        default_space="tiny/deep",
+        page_key=b"k" * 32,
+        original=originals.read,
     )
 
 

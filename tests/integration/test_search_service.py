@@ -35,6 +35,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from prometheus_client import CollectorRegistry
 
 from tests.pictures import jpeg, png_that_claims
+from tests.reading import READER, READING
 from tests.tiny_bundle import SPACES, tiny_bundles
 
 PHOTOS = {f"trip/{name}.jpg": jpeg(64, 48, seed=seed, quality=95) for seed, name in enumerate("abcdefgh")}
@@ -46,7 +47,7 @@ DEFAULT = "tiny/deep"
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batcher]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path_factory.mktemp("bundles")), threads=1)
-    with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
         yield parts.embedder
 
 
@@ -65,7 +66,7 @@ def search(index: SqliteIndex, embedder: Batcher) -> SearchService:
 
 def _service(index: SqliteIndex, embedder: Batcher, **options) -> SearchService:
     defaults = {"canonical": load_labels().canonical, "default_space": DEFAULT, "page_key": KEY}
-    return SearchService(store=index, embedder=embedder, **(defaults | options))
+    return SearchService(store=index, embedder=embedder, reader=READER, **(defaults | options))
 
 
 def _spaces(embedder: Batcher) -> list[Space]:

@@ -19,6 +19,7 @@ from miradouro.v1.search_service_pb2 import LikeQuery, SearchRequest
 from prometheus_client import CollectorRegistry
 
 from tests.photo_documents import COLLECTION, photo
+from tests.reading import READER, READING
 from tests.tiny_bundle import tiny_bundles
 
 SPACE = Space("hard", "features", "", 48, "4" * 64, is_default=True, is_default_pooling=True)
@@ -81,10 +82,15 @@ def test_of_the_nearest_ten_hardly_any_is_missed_however_hard_the_vectors_are(gr
 def test_no_photo_is_on_two_pages_whatever_the_graph_finds_for_each(graphs: Graphs, tmp_path: Path) -> None:
     """The first page by few candidates, the next ones by more, the last ones by a scan."""
     with run_embedding(
-        OnnxEmbedder(tiny_bundles(tmp_path), threads=1), EmbeddingSettings(), registry=CollectorRegistry()
+        OnnxEmbedder(tiny_bundles(tmp_path), threads=1), EmbeddingSettings(), reading=READING, registry=CollectorRegistry()
     ) as parts:
         service = SearchService(
-            store=graphs.index, embedder=parts.embedder, canonical=str, default_space=SPACE.name, page_key=b"k" * 32
+            store=graphs.index,
+            embedder=parts.embedder,
+            reader=READER,
+            canonical=str,
+            default_space=SPACE.name,
+            page_key=b"k" * 32,
         )
         follow_pages(service)
 

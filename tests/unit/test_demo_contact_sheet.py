@@ -11,6 +11,7 @@ from miradouro.standalone.demo.contact_sheet import Answer, Credit, Picture, ren
 from PIL import Image
 
 from tests.pictures import blocks, jpeg
+from tests.reading import READER
 
 HOSTILE = """<script>alert(1)</script>" onerror='alert(2)' {{ 7 * 7 }} &amp; javascript:alert(3)"""
 
@@ -32,8 +33,8 @@ class Page(HTMLParser):
 
 
 def sheet(words: str = "a cat", *, hits: int = 1, photos: int = 1) -> str:
-    picture = Picture(words, thumbnail(jpeg()), words, 0.5, "distance 1.00", (Tag(words, 0.61, TagKind.LABEL),))
-    answer = Answer(words, words, words, thumbnail(jpeg()), words, (picture,) * hits)
+    picture = Picture(words, thumbnail(jpeg(), READER), words, 0.5, "distance 1.00", (Tag(words, 0.61, TagKind.LABEL),))
+    answer = Answer(words, words, words, thumbnail(jpeg(), READER), words, (picture,) * hits)
     return render(
         folder=words, photos=photos, seconds=1.25, answers=[answer], wall=[picture], thanks=[Credit(words, words, words, words)]
     )
@@ -72,7 +73,7 @@ def test_a_thumbnail_is_the_middle_square(size: tuple[int, int]) -> None:
     pixels = blocks(*size, seed=3, cell=20)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
-    scheme, _, encoded = thumbnail(buffer.getvalue()).partition(",")
+    scheme, _, encoded = thumbnail(buffer.getvalue(), READER).partition(",")
     image = Image.open(io.BytesIO(base64.b64decode(encoded)))
     assert scheme == "data:image/jpeg;base64"
     assert (image.format, image.size) == ("JPEG", (320, 320))
@@ -83,4 +84,4 @@ def test_a_thumbnail_is_the_middle_square(size: tuple[int, int]) -> None:
 
 def test_what_is_no_photo_has_no_thumbnail() -> None:
     with pytest.raises(BadPhoto, match="no picture format"):
-        thumbnail(b"hello")
+        thumbnail(b"hello", READER)

@@ -11,6 +11,7 @@ from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
+from tests.reading import READING
 from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
 
 
@@ -25,7 +26,7 @@ def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_c
     def run(bundles):
         told.append("started")
         networks = OnnxEmbedder(bundles, threads=1)
-        with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+        with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
             yield parts
         told.append("stopped")
 
@@ -48,7 +49,7 @@ def test_an_abandoned_embedder_ends_what_waits_and_starts_nothing_more(tmp_path)
 
     @contextmanager
     def run(_bundles):
-        with run_embedding(networks, EmbeddingSettings(), registry=CollectorRegistry()) as parts:
+        with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
             yield parts
 
     with (

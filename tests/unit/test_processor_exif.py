@@ -20,9 +20,10 @@ from structlog.testing import capture_logs
 
 from tests.metadata_blocks import ASCII, SHORT, iim, photoshop, rationals, tiff, with_segments
 from tests.pictures import jpeg
+from tests.reading import READER
 
 # These steps ask no embedder; the store keeps no inline photos.
-CONTEXT = Context(embedder=None, describe=None, photo_store=FileStore([]), labels=LabelTable((), {}))
+CONTEXT = Context(embedder=None, describe=None, photo_store=FileStore([]), labels=LabelTable((), {}), reader=READER)
 GPS = {1: (ASCII, b"N\0"), 2: (5, rationals("<", (38, 1))), 3: (ASCII, b"W\0"), 4: (5, rationals("<", (9, 1)))}
 EXIF = tiff(main={0x0110: (ASCII, b"Leica Q3\0")}, exif={0x9003: (ASCII, b"2024:05:01 18:30:15\0")}, gps=GPS)
 PRESS = iim((2, 5, b"Tram"), (2, 120, b"A tram on a hill"), (2, 25, b"tram"), (2, 25, b"Lisboa"))

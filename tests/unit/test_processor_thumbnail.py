@@ -20,6 +20,7 @@ from PIL import Image
 from tests.ingest_house import LABEL_TABLE, open_house
 from tests.photo_folder import write
 from tests.pictures import jpeg
+from tests.reading import READER
 
 DATA = jpeg(400, 200)
 HASH = sha256(DATA)
@@ -29,7 +30,7 @@ DRAFT = Draft(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1, data=DATA), 
 def step(folder: Path | None, options: str = "", *, is_rehearsal: bool = False) -> Processor:
     [parsed] = parse_pipeline(f"processors: [{{thumbnail: {{{options}}}}}]", source="x").steps
     nothing = object()
-    context = Context(nothing, tuple, nothing, LABEL_TABLE, thumbnails=folder, is_rehearsal=is_rehearsal)  # type: ignore[arg-type]  # not used
+    context = Context(nothing, tuple, nothing, LABEL_TABLE, READER, thumbnails=folder, is_rehearsal=is_rehearsal)  # type: ignore[arg-type]  # not used
     return parsed.build(context)
 
 

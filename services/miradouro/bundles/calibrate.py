@@ -1,13 +1,11 @@
-"""Measures activation ranges for static int8: `python -m miradouro.bundles.calibrate PHOTOS`.
+"""Measures activation ranges for static int8: `python -m miradouro.development.calibrate PHOTOS`.
 
 Runs the fp32 graphs over photos and writes the smallest and largest value of every activation into the manifests of the
 repository. Building int8 is arithmetic from then on; new ranges are a new provenance, so this is run seldom.
 """
 
-import argparse
 import random
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +19,27 @@ from miradouro.bundles.progress import default_progress
 from miradouro.bundles.pull import source_path
 from miradouro.bundles.quantization import Range
 from miradouro.bundles.settings import BundleSettings
-from miradouro.core.decode import decode
 from miradouro.core.embedding import Tensor
+from miradouro.core.errors import NotFound
+from miradouro.core.spaces import Geometry
 
-_HEADER = "# Written by miradouro.bundles.calibrate; nothing may follow.\n"
+_HEADER = "# Written by miradouro.development.calibrate; nothing may follow.\n"
 _SEED = 0
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Calibrates every bundle on a sample of the photos below a folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or WebP files, searched with its subfolders")
-    parser.add_argument("--count", type=int, default=96, help="photos to use, drawn with a fixed seed (default: 96)")
-    options = parser.parse_args(arguments)
-    files = sorted(path for path in options.photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
+def calibrate(photos: Path, count: int, *, decode: Callable[[bytes, Geometry], Tensor]) -> None:
+    """Calibrates every bundle on `count` photos below a folder, drawn with a fixed seed; `decode` fits one into a geometry.
+
+    Raises NotFound when there are none.
+    """
+    files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
     if not files:
-        sys.exit(f"{options.photos}: holds no photos")
-    sample = random.Random(_SEED).sample(files, min(options.count, len(files)))  # noqa: S311 - a sample, no secret
+        raise NotFound(f"{photos} holds no photos; name a folder of JPEG, PNG or WebP files")
+    sample = random.Random(_SEED).sample(files, min(count, len(files)))  # noqa: S311 - a sample, no secret
     for manifest in manifests():
-        tensors = tqdm(_tensors(manifest, sample), total=len(sample), desc=manifest.name)
-        _write(manifest, len(sample), measure(manifest, tensors))
+        geometry = manifest.described_geometry()
+        tensors = (decode(path.read_bytes(), geometry) for path in sample)
+        _write(manifest, len(sample), measure(manifest, tqdm(tensors, total=len(sample), desc=manifest.name)))
 
 
 def measure(manifest: Manifest, tensors: Iterable[Tensor]) -> dict[str, Range]:
@@ -61,19 +60,9 @@ def measure(manifest: Manifest, tensors: Iterable[Tensor]) -> dict[str, Range]:
     return {name: (float(f"{lows[name]:.6g}"), float(f"{highs[name]:.6g}")) for name in activations}
 
 
-def _tensors(manifest: Manifest, files: Sequence[Path]) -> Iterator[Tensor]:
-    geometry = manifest.described_geometry()
-    for path in files:
-        yield decode(path.read_bytes(), [geometry]).tensors[geometry]
-
-
 def _write(manifest: Manifest, photos: int, ranges: Mapping[str, Range]) -> None:
     path = Path(str(MODELS / f"{manifest.name}.toml"))
     kept = path.read_text(encoding="utf-8").partition(_HEADER)[0]
     rows = "".join(f'"{name}" = [{low}, {high}]\n' for name, (low, high) in ranges.items())
     calibration = f'[calibration]\nphotos = {photos}\nmethod = "smallest and largest value"\n\n[calibration.ranges]\n{rows}'
     path.write_text(f"{kept}{_HEADER}{calibration}", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -42,6 +42,8 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
     from miradouro.adapters.kafka import KafkaSettings
     from miradouro.adapters.opensearch import OpenSearchSettings
     from miradouro.adapters.opensearch.client import connect
+    from miradouro.adapters.photo_reader.reading import open_reading
+    from miradouro.adapters.photo_reader.settings import ReadingSettings
     from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
     from miradouro.cli.output import write_json
     from miradouro.cli.progress import shown_steps
@@ -55,6 +57,7 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
     with (
         closing(connect(opensearch)) as client,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
+        open_reading(load(ReadingSettings)) as reading,
         shown_steps() as show,
     ):
         audited = Audited(
@@ -63,6 +66,7 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
             client=client,
             embedder=embedder,
             photo_store=PhotoStores(load(PhotoStoreSettings)),
+            reading=reading,
             sample=sample,
             seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
             settled=settled,

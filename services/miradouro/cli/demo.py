@@ -13,6 +13,7 @@ import platformdirs
 from miradouro.cli.options import settings_of, utf8
 
 if TYPE_CHECKING:
+    from miradouro.core.ports import PhotoReader
     from miradouro.runtime.tokens import Tokens
     from miradouro.standalone.demo.contact_sheet import Answer
     from miradouro.standalone.demo.tour import Tour
@@ -55,7 +56,7 @@ def demo(
         running(parts.services, security=ServerSecurity(owner=owner), listen=ANY_PORT, settings=load(ServerSettings)) as server,
     ):
         parts.index.set_address(server.target)
-        _take(tour, server.target, owner)
+        _take(tour, server.target, owner, parts.reading.reader)
     if serve:
         click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on.")
         ctx.invoke(up, data=data, listen=listen, http=http, offline=False, no_token=False)
@@ -94,7 +95,7 @@ def _shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _take(tour: "Tour", target: str, owner: "Tokens") -> None:
+def _take(tour: "Tour", target: str, owner: "Tokens", reader: "PhotoReader") -> None:
     from miradouro.cli.output import report_lines
     from miradouro.cli.progress import shown_progress
     from miradouro.runtime.grpc_client import open_channel
@@ -103,7 +104,7 @@ def _take(tour: "Tour", target: str, owner: "Tokens") -> None:
 
     click.echo(f"The services run on {target}. They look at the photos in {tour.root} …")
     with open_channel(target, security=ClientSecurity(tokens=owner)) as channel, shown_progress() as show:
-        report, answers = take(channel, tour, peer=target, on_progress=show)
+        report, answers = take(channel, tour, reader=reader, peer=target, on_progress=show)
     for line in report_lines(report):
         click.echo(line)
     for answer in answers:

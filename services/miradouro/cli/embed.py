@@ -12,7 +12,7 @@ from miradouro.cli.read_photo import read_photo
 from miradouro.core.errors import BadPhoto
 
 if TYPE_CHECKING:
-    from miradouro.core.decode import DecodeLimits
+    from miradouro.adapters.photo_reader.reading import Reading
     from miradouro.core.ports import Embedder
 
 _SHOWN_TAGS = 3
@@ -30,14 +30,15 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
 
     Exits with 3 when some files could not be.
     """
+    from miradouro.adapters.photo_reader.reading import open_reading
     from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.standalone.configuration import Configuration
     from miradouro.standalone.embedder_on_demand import open_embedder
 
     configuration = Configuration(standalone=settings_of(offline=offline))
     good = 0
-    with open_embedder(configuration) as embedder:
-        rows = _embedded(files, spaces, embedder, configuration.limits)
+    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=reading) as embedder:
+        rows = _embedded(files, spaces, embedder, reading)
         for number, row in enumerate(rows):
             good += row["error"] is None
             if as_json:  # piece by piece: vectors of many photos don't fit into memory
@@ -49,10 +50,7 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
     end_when_any_failed(len(files) - good, done=good, what="files could be embedded")
 
 
-def _embedded(
-    files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", limits: "DecodeLimits"
-) -> Iterator[dict[str, Any]]:
-    from miradouro.core.decode import decode
+def _embedded(files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", reading: "Reading") -> Iterator[dict[str, Any]]:
     from miradouro.core.printable import printable
     from miradouro.core.spaces import resolve_space
 
@@ -63,7 +61,8 @@ def _embedded(
     regions = {space.name for space in wanted if space.regions}
     for path in files:
         try:
-            decoded = decode(read_photo(path, limits.max_bytes), [bundle.geometry for bundle in bundles], limits=limits)
+            data = read_photo(path, reading.limits.max_bytes)
+            decoded = reading.reader.decode(data, [bundle.geometry for bundle in bundles], limits=reading.limits)
         except BadPhoto as exc:
             yield {"path": str(path), "error": printable(exc.message), "vectors": {}, "tags": []}
             continue

@@ -54,6 +54,7 @@ def _lines(steps: Sequence[Step], indent: str = "") -> Iterator[str]:
 @json_option
 def simulate(*, file: Path, sidecar: Path | None, collection: str, offline: bool, as_json: bool) -> None:
     """Print the document that would be stored of a photo, and how each step went. Nothing is stored, no index is needed."""
+    from miradouro.adapters.photo_reader.reading import open_reading
     from miradouro.bundles.labels import load_labels
     from miradouro.cli.output import write_json
     from miradouro.ingest import simulation
@@ -61,7 +62,7 @@ def simulate(*, file: Path, sidecar: Path | None, collection: str, offline: bool
     from miradouro.standalone.embedder_on_demand import open_embedder
 
     configuration = Configuration(standalone=settings_of(offline=offline))
-    with open_embedder(configuration) as embedder:
+    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=reading) as embedder:
         embedder.start()  # first, so that the step that embeds is not told to take as long
         found = simulation.simulate(
             file,
@@ -70,7 +71,8 @@ def simulate(*, file: Path, sidecar: Path | None, collection: str, offline: bool
             pipeline=load_pipeline(configuration.ingest.pipeline),
             embedder=embedder,
             labels=load_labels(),
-            limits=configuration.limits,
+            reader=reading.reader,
+            limits=reading.limits,
             spaces=configuration.ingest.space_names,
         )
     told = simulation_json(found)

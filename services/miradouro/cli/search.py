@@ -197,9 +197,11 @@ def _region(text: str) -> "Region":
 
 def _read_photo(path: Path) -> bytes:
     """The file's bytes. Raises BadPhoto when there are none to be had, or more than any server takes."""
-    from miradouro.core.decode import DEFAULT_LIMITS
+    from miradouro.adapters.photo_reader.settings import ReadingSettings
+    from miradouro.runtime.settings import load
 
-    data = read_photo(path, DEFAULT_LIMITS.max_bytes)
-    if len(data) > DEFAULT_LIMITS.max_bytes:
-        raise BadPhoto("too_many_bytes", f"{path} has more than {DEFAULT_LIMITS.max_bytes:,} bytes; scale it down")
+    most_bytes = load(ReadingSettings).max_photo_bytes
+    data = read_photo(path, most_bytes)
+    if len(data) > most_bytes:
+        raise BadPhoto("too_many_bytes", f"{path} has more than {most_bytes:,} bytes; scale it down")
     return data

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import click
 from prometheus_client import CollectorRegistry
 
+from miradouro.adapters.photo_reader.reading import open_reading
+from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.bundles.settings import BundleSettings
 from miradouro.cli.options import no_token_option
 from miradouro.embedding.composition import open_embedding
@@ -89,7 +91,8 @@ def embedding(*, listen: str | None, no_token: bool) -> None:
             setting="MIRADOURO_EMBEDDING_LISTEN",
             security=server_security(open_to_all=no_token),
         ) as process,
-        open_embedding(settings, models=load(BundleSettings).folder, registry=process.registry) as parts,
+        open_reading(load(ReadingSettings), warm=True) as reading,
+        open_embedding(settings, models=load(BundleSettings).folder, reading=reading, registry=process.registry) as parts,
     ):
 
         def say_ready(address: Address) -> None:

@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits, decode
+from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Tag
 from miradouro.core.embedding import Embedding, Priority, check_replicas
 from miradouro.core.errors import MiradouroError
 from miradouro.core.event import EventKind, PhotoEvent, check_event
-from miradouro.core.ports import Embedder, PhotoIndex
+from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Space
 
@@ -48,6 +48,11 @@ class Draft:
     attributes: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     failure: MiradouroError | None = None
+
+    @property
+    def key(self) -> str:
+        """Names the photo and its version, as PhotoReader wants it."""
+        return f"{self.event.collection}/{self.event.photo_id}@{self.event.version}"
 
 
 class Processor(Protocol):
@@ -109,6 +114,7 @@ def answer(
     question: Question,
     *,
     embedder: Embedder,
+    reader: PhotoReader,
     index: PhotoIndex,
     original: Callable[[Document], bytes],
     canonical: Callable[[str], str],
@@ -120,13 +126,14 @@ def answer(
     """One question to its hits; a question in words goes straight to the plan. `original` reads the photo of a document again.
 
     `stage` is entered around the stages embed, plan and search, and may measure them.
-    Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder
-    and `original` raise.
+    Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder,
+    `reader` and `original` raise.
     """
     with stage("embed"):
         look = _look(
             question,
             embedder=embedder,
+            reader=reader,
             index=index,
             original=original,
             default_space=default_space,
@@ -144,6 +151,7 @@ def _look(
     question: Question,
     *,
     embedder: Embedder,
+    reader: PhotoReader,
     index: PhotoIndex,
     original: Callable[[Document], bytes],
     default_space: str,
@@ -160,9 +168,14 @@ def _look(
     else:
         data = sought.data if isinstance(sought, Example) else original(index.get(question.collection, sought.photo_id))
         bundle, offered = offered_space(space, embedder.describe())
-        tensor = decode(data, [bundle.geometry], limits=limits, region=sought.region).tensors[bundle.geometry]
+        decoded = reader.decode(
+            data, [bundle.geometry], limits=limits, region=sought.region, priority=Priority.INTERACTIVE, timeout_s=remaining_s()
+        )
         [embedding] = embedder.embed(
-            [{bundle.name: tensor}], spaces=[space.name], priority=Priority.INTERACTIVE, timeout_s=remaining_s()
+            [{bundle.name: decoded.tensors[bundle.geometry]}],
+            spaces=[space.name],
+            priority=Priority.INTERACTIVE,
+            timeout_s=remaining_s(),
         )
         vectors = embedding.vectors[space.name]
         check_replicas(embedding, held={space.name: space.provenance}, told={space.name: offered.provenance})

@@ -8,8 +8,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.adapters.photo_reader.reading import Reading
 from miradouro.bundles.registry import open_bundle
-from miradouro.core.decode import DecodeLimits
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.service import EmbeddingService
@@ -27,7 +27,9 @@ class EmbeddingParts:
 
 
 @contextmanager
-def open_embedding(settings: EmbeddingSettings, *, models: Path, registry: CollectorRegistry) -> Iterator[EmbeddingParts]:
+def open_embedding(
+    settings: EmbeddingSettings, *, models: Path, reading: Reading, registry: CollectorRegistry
+) -> Iterator[EmbeddingParts]:
     """Loads the bundles of the settings from the folder `models`, and runs them while the block runs.
 
     Raises BadBundle, InvalidArgument (unknown bundle or precision), ConfigurationError (onnxruntime or its provider).
@@ -39,22 +41,22 @@ def open_embedding(settings: EmbeddingSettings, *, models: Path, registry: Colle
         threads=settings.inference_threads,
         cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
     )
-    with run_embedding(networks, settings, registry=registry) as parts:
+    with run_embedding(networks, settings, reading=reading, registry=registry) as parts:
         yield parts
 
 
 @contextmanager
 def run_embedding(
-    networks: OnnxEmbedder, settings: EmbeddingSettings, *, registry: CollectorRegistry
+    networks: OnnxEmbedder, settings: EmbeddingSettings, *, reading: Reading, registry: CollectorRegistry
 ) -> Iterator[EmbeddingParts]:
     """Runs loaded networks while the block runs; on leaving, what waits is run first."""
     metrics = EmbeddingMetrics(registry)
     batcher = Batcher(networks, metrics=metrics, queue_tensors=settings.queue_tensors, max_batch_photos=settings.max_batch_photos)
     handlers = EmbeddingService(
         batcher,
+        reader=reading.reader,
         metrics=metrics,
-        limits=DecodeLimits(max_bytes=settings.max_photo_bytes, max_pixels=settings.max_photo_pixels),
-        decode_threads=settings.decode_threads,
+        limits=reading.limits,
         decode_pending_bytes=settings.decode_pending_bytes,
     )
     descriptor = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]

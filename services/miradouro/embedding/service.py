@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from miradouro.core.decode import DecodeLimits, decode
-from miradouro.core.embedding import Tensor
+from miradouro.core.decode import DecodeLimits
+from miradouro.core.embedding import Priority, Tensor
 from miradouro.core.errors import BadPhoto, InvalidArgument
+from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import BundleDescription
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
@@ -16,8 +17,10 @@ from miradouro.embedding.request import Plan, check_count, check_tensors, plan
 from miradouro.embedding.wire import bundle_to_wire, embedding_to_wire, priority_from_wire, tensors_from_wire
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
-from miradouro.runtime.cpus import available_cpus
 from miradouro.v1 import embedding_service_pb2 as pb
+
+# As many as there are children by default, and fewer than people may wait for them: a batch is never refused for its own size.
+_DECODE_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -30,19 +33,19 @@ class _Photo:
 
 
 class EmbeddingService:
-    """Handlers of miradouro.v1.EmbeddingService over a batcher. Encoded photos are decoded in a pool, off the event loop."""
+    """Handlers of miradouro.v1.EmbeddingService over a batcher. Encoded photos are decoded by `reader`, off the event loop."""
 
     def __init__(
         self,
         batcher: Batcher,
         *,
+        reader: PhotoReader,
         metrics: EmbeddingMetrics,
         limits: DecodeLimits,
-        decode_threads: int = 0,
         decode_pending_bytes: int = 256 * 2**20,
     ) -> None:
-        self._batcher, self._metrics, self._limits = batcher, metrics, limits
-        self._pool = ThreadPoolExecutor(decode_threads or available_cpus(), thread_name_prefix="decode")
+        self._batcher, self._reader, self._metrics, self._limits = batcher, reader, metrics, limits
+        self._pool = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="decode")
         self._pending = ByteBudget(decode_pending_bytes, "photos that wait to be decoded")
 
     @property
@@ -70,7 +73,7 @@ class EmbeddingService:
         asked = plan(request.spaces, tags=request.tags, loaded=loaded)
         priority = priority_from_wire(request.priority)
         self._batcher.check_room(len(request.photos), asked, priority)
-        photos = await self._open(request.photos, asked, loaded, call)
+        photos = await self._open(request.photos, asked, loaded, priority, call)
         good = [photo for photo in photos if isinstance(photo, _Photo)]
         if not good:
             return pb.EmbedResponse(results=[_refusal(photo) for photo in photos if isinstance(photo, BadPhoto)])
@@ -87,7 +90,12 @@ class EmbeddingService:
         )
 
     async def _open(
-        self, inputs: Sequence[pb.PhotoInput], asked: Plan, loaded: Sequence[BundleDescription], call: Call
+        self,
+        inputs: Sequence[pb.PhotoInput],
+        asked: Plan,
+        loaded: Sequence[BundleDescription],
+        priority: Priority,
+        call: Call,
     ) -> list[_Photo | BadPhoto]:
         """Every photo's tensors, or why it has none. All tensors are checked before any photo is decoded."""
         by_name = {bundle.name: bundle for bundle in loaded}
@@ -103,15 +111,15 @@ class EmbeddingService:
         encoded = {position: photo.encoded for position, photo in enumerate(inputs) if position not in sent}
         with self._pending.taken(sum(len(data) for data in encoded.values())):
             loop = asyncio.get_running_loop()
-            decoding = [loop.run_in_executor(self._pool, self._decode, data, asked, call) for data in encoded.values()]
+            decoding = [loop.run_in_executor(self._pool, self._decode, data, asked, priority, call) for data in encoded.values()]
             opened = dict(zip(encoded, await asyncio.gather(*decoding), strict=True))
         return [sent[position] if position in sent else opened[position] for position in range(len(inputs))]
 
-    def _decode(self, data: bytes, asked: Plan, call: Call) -> _Photo | BadPhoto:
-        call.remaining_s()  # raises when the caller's time is up: not worth decoding
+    def _decode(self, data: bytes, asked: Plan, priority: Priority, call: Call) -> _Photo | BadPhoto:
         started = time.monotonic()
+        geometries = [bundle.geometry for bundle in asked.bundles]
         try:
-            decoded = decode(data, [bundle.geometry for bundle in asked.bundles], limits=self._limits)
+            decoded = self._reader.decode(data, geometries, limits=self._limits, priority=priority, timeout_s=call.remaining_s())
         except BadPhoto as exc:
             self._metrics.refused_photos.labels(exc.reason).inc()
             return exc

@@ -35,13 +35,8 @@ class EmbeddingSettings(Settings):
     queue_tensors: int = Field(
         512, ge=256, le=65_536, description="Tensors (one per photo and bundle) that may wait; bulk requests fill at most half."
     )
-    decode_threads: int = Field(0, ge=0, le=64, description="Threads that decode photos; 0 for one per CPU.")
     decode_pending_bytes: int = Field(
         256 * 2**20, ge=32 * 2**20, description="Bytes of encoded photos that may wait to be decoded; more is RESOURCE_EXHAUSTED."
-    )
-    max_photo_bytes: int = Field(32 * 2**20, ge=1, le=32 * 2**20, description="Largest encoded photo in bytes.")
-    max_photo_pixels: int = Field(
-        100_000_000, ge=4, le=1_000_000_000, description="Largest photo in pixels, told by its header before it is decoded."
     )
 
     @field_validator("bundles", mode="before")

@@ -13,6 +13,8 @@ from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.kafka import KafkaBrokers, KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.photo_reader.reading import open_reading
+from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.ingest.cloud_event import item_of
@@ -107,6 +109,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
     photo_store.open()
     ensure_topics(kafka)
     with (
+        open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         OpenSearchIndex.open(opensearch) as index,
         KafkaDeadLetters(kafka) as letters,
@@ -127,6 +130,8 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             store=index,
             letters=letters,
             embedder=embedder,
+            reader=reading.reader,
+            limits=reading.limits,
             photo_store=photo_store,
             labels=load_labels(),
             pipeline=pipeline,

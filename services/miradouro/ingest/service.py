@@ -27,6 +27,7 @@ from miradouro.core.ports import (
     IndexAdmin,
     NothingYet,
     PhotoIndex,
+    PhotoReader,
     PhotoStore,
     SourceItem,
 )
@@ -79,6 +80,7 @@ class IngestService:
         store: WritableStore,
         letters: DeadLetters,
         embedder: Embedder,
+        reader: PhotoReader,
         photo_store: PhotoStore,
         labels: LabelTable,
         pipeline: Pipeline,
@@ -91,7 +93,7 @@ class IngestService:
         metrics: IngestMetrics | None = None,
     ) -> None:
         self._store, self._letters = store, letters
-        self._embedder, self._photo_store, self._labels = embedder, photo_store, labels
+        self._embedder, self._reader, self._photo_store, self._labels = embedder, reader, photo_store, labels
         self._pipeline, self._settings, self._limits = pipeline, settings, limits
         self._spaces, self._excluded, self._folders, self._thumbnails = spaces, excluded, folders, thumbnails
         self._describe = _remembered(embedder.describe)
@@ -263,6 +265,7 @@ class IngestService:
             describe=self._describe,
             photo_store=store,
             labels=self._labels,
+            reader=self._reader,
             limits=self._limits,
             embed_timeout_s=self._settings.embed_timeout_s,
             thumbnails=self._thumbnails,

@@ -12,7 +12,7 @@ from miradouro.core.document import Document
 from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import ingest
-from miradouro.core.ports import Embedder
+from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
 from miradouro.ingest.service import spaces_for_new
 from miradouro.processors.guarded_step import StepRun
@@ -54,6 +54,7 @@ def simulate(
     pipeline: Pipeline,
     embedder: Embedder,
     labels: LabelTable,
+    reader: PhotoReader,
     limits: DecodeLimits,
     spaces: Sequence[str] = (),
 ) -> Simulation:
@@ -66,7 +67,7 @@ def simulate(
         event = _event(path, sidecar, collection)
         offered = [space for bundle in embedder.describe() for space in bundle.spaces]
         store = FileStore([path.absolute().parent])
-        context = Context(embedder, embedder.describe, store, labels, limits, is_rehearsal=True)
+        context = Context(embedder, embedder.describe, store, labels, reader, limits, is_rehearsal=True)
         processors = pipeline.build(context, observe=runs.append)
         document = ingest(event, processors=processors, spaces=spaces_for_new(spaces, offered))
     except MiradouroError as exc:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from miradouro.core.decode import DecodeLimits, decode
+from miradouro.core.decode import DecodeLimits
 from miradouro.core.fingerprint import GEOMETRY
 from miradouro.core.pipeline import Draft
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -34,4 +34,7 @@ class Decode:
         assert data is not None
         geometries = [bundle.geometry for bundle in self._context.bundles(draft.spaces, tags=True)]
         limits = DecodeLimits(len(data), self._max_pixels, self._min_side)  # fetch has seen to the bytes
-        return replace(draft, decoded=decode(data, [*geometries, GEOMETRY], limits=limits))
+        decoded = self._context.reader.decode(
+            data, [*geometries, GEOMETRY], limits=limits, priority=self._context.priority, key=draft.key
+        )
+        return replace(draft, decoded=decoded)

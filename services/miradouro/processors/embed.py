@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 from pydantic import Field
 
-from miradouro.core.decode import Decoded, DecodeLimits, decode
+from miradouro.core.decode import Decoded, DecodeLimits
 from miradouro.core.embedding import Embedding, Tensor, check_replicas
 from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.pipeline import Draft
@@ -76,7 +76,8 @@ class Embed:
             need(data is not None, "embed", "the photo's bytes", "fetch")
             assert data is not None
             as_before = DecodeLimits(len(data), decoded.width * decoded.height, min_side=1)
-            known = {**known, **decode(data, late, limits=as_before).tensors}
+            again = self._context.reader.decode(data, late, limits=as_before, priority=self._context.priority, key=draft.key)
+            known = {**known, **again.tensors}
         return {bundle.name: known[bundle.geometry] for bundle in bundles}
 
     def _reused(self, draft: Draft, bundles: Sequence[BundleDescription], offered: Mapping[str, str]) -> Draft | None:

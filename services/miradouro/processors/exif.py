@@ -9,7 +9,7 @@ from pydantic import Field
 
 from miradouro.core.document import TakenAt
 from miradouro.core.event import MAX_ATTRIBUTES, PhotoEvent
-from miradouro.core.metadata import PhotoMetadata, read_metadata, time_of_name
+from miradouro.core.metadata import PhotoMetadata, time_of_name
 from miradouro.core.pipeline import Draft
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
@@ -37,15 +37,14 @@ class Exif:
     Options = ExifOptions
 
     def __init__(self, options: ExifOptions, context: Context) -> None:
-        del context
-        self._options = options
+        self._options, self._context = options, context
 
     def __call__(self, draft: Draft) -> Draft:
         """The draft with the event completed."""
         event, data = draft.event, draft.data
         need(data is not None, "exif", "the photo's bytes", "fetch")
         assert data is not None
-        found = read_metadata(data)
+        found = self._context.reader.metadata(data, priority=self._context.priority, key=draft.key)
         if found.unread:
             log.debug("metadata left out", collection=event.collection, photo_id=event.photo_id, unread=found.unread)
         if self._options.texts:

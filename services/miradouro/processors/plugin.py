@@ -23,7 +23,7 @@ from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Draft, Processor
-from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
 
 
@@ -37,7 +37,8 @@ class ProcessorOptions(BaseModel):
 class Context:
     """What processors work with.
 
-    `describe` tells the loaded bundles without asking the embedder each time; `limits` are the process's own, for what a
+    `describe` tells the loaded bundles without asking the embedder each time; `reader` decodes photos and reads their metadata in
+    another process: give it the draft's `key`; `limits` are the process's own, for what a
     pipeline file leaves open; `embed_timeout_s` bounds one photo's embedding, waiting in the queue included. `thumbnails` is the
     folder in which the page looks for them, None where there is none. In a rehearsal (`is_rehearsal`) nothing outside the draft
     may be changed. `stored` gives the live document of a collection and a photo id with its vectors, or raises NotFound; None
@@ -48,6 +49,7 @@ class Context:
     describe: Callable[[], Sequence[BundleDescription]]
     photo_store: PhotoStore
     labels: LabelTable
+    reader: PhotoReader
     limits: DecodeLimits = DEFAULT_LIMITS
     priority: Priority = Priority.BULK
     embed_timeout_s: float = 60.0

@@ -10,7 +10,7 @@ from pydantic import Field
 from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError, Internal, is_shortage
 from miradouro.core.pipeline import Draft
-from miradouro.core.thumbnail import MAX_KEPT_BYTES, thumbnail, thumbnail_name
+from miradouro.core.thumbnail import MAX_KEPT_BYTES, thumbnail_name
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 from miradouro.runtime.bounded_folder import BoundedFolder
 from miradouro.runtime.whole_file import write_whole
@@ -39,7 +39,7 @@ class Thumbnail:
     def __init__(self, options: ThumbnailOptions, context: Context) -> None:
         if wrong := [size for size in options.sizes if not 16 <= size <= 4_096]:
             raise ConfigurationError(f"processor thumbnail, option sizes: {wrong[0]}; allowed: 16 to 4,096")
-        self._options, self._limits, self._is_rehearsal = options, context.limits, context.is_rehearsal
+        self._options, self._context, self._is_rehearsal = options, context, context.is_rehearsal
         place = options.folder or (str(context.thumbnails) if context.thumbnails else "")
         is_named = bool(options.folder) or context.thumbnails is None
         self._bounded = None if is_named else BoundedFolder(Path(place), most_bytes=MAX_KEPT_BYTES)
@@ -58,13 +58,15 @@ class Thumbnail:
             name = thumbnail_name(draft.sha256, size, file_format=self._options.format)
             if not self._is_rehearsal and self._is_there(f"{self._folder}/{name}"):
                 continue
-            made = thumbnail(
+            made = self._context.reader.thumbnail(
                 data,
                 width=decoded.width,
                 height=decoded.height,
                 longest_side=size,
-                limits=self._limits,
+                limits=self._context.limits,
                 file_format=self._options.format,
+                priority=self._context.priority,
+                key=draft.key,
             )
             if not self._is_rehearsal:
                 self._write(name, made)

@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.photo_reader.reading import open_reading
+from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import ConfigurationError, FailedPrecondition
@@ -64,6 +66,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
     photo_store.open()
     with (
         OpenSearchIndex.open(load(OpenSearchSettings)) as index,
+        open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         watched(
             [
@@ -73,10 +76,12 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
             registry=registry,
         ) as peers,
     ):
-        originals = Originals(store=index, photo_store=photo_store.below)
+        originals = Originals(store=index, photo_store=photo_store.below, limits=reading.limits)
         handlers = SearchService(
             store=index,
             embedder=embedder,
+            reader=reading.reader,
+            limits=reading.limits,
             canonical=lambda word: load_labels().canonical(word),
             default_space=settings.default_space,
             original=originals.read,
@@ -89,7 +94,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
             Service(descriptor, handlers, ready=lambda: peers.answer),
             handlers,
             FailuresElsewhere(),
-            Pictures(index=index, originals=originals, cache=cache),
+            Pictures(index=index, originals=originals, reader=reading.reader, cache=cache, limits=reading.limits),
         )
 
 

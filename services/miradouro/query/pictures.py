@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
+from miradouro.core.embedding import Priority
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
-from miradouro.core.ports import PhotoIndex
+from miradouro.core.ports import PhotoIndex, PhotoReader
 from miradouro.core.redaction import public_uri
 from miradouro.core.sniff import sniff
-from miradouro.core.thumbnail import MEDIA_TYPE, digest_of, thumbnail
+from miradouro.core.thumbnail import MEDIA_TYPE, digest_of
 from miradouro.query import wire
 from miradouro.query.originals import Originals
 from miradouro.query.thumbnail_cache import ThumbnailCache
@@ -31,9 +32,15 @@ class Pictures:
     """The photos of `index`, read by `originals`; `limits` are those that they were indexed with."""
 
     def __init__(
-        self, *, index: PhotoIndex, originals: Originals, cache: ThumbnailCache, limits: DecodeLimits = DEFAULT_LIMITS
+        self,
+        *,
+        index: PhotoIndex,
+        originals: Originals,
+        reader: PhotoReader,
+        cache: ThumbnailCache,
+        limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._index, self._originals, self._cache, self._limits = index, originals, cache, limits
+        self._index, self._originals, self._reader, self._cache, self._limits = index, originals, reader, cache, limits
 
     def find(self, collection: str, photo_id: str) -> Document:
         """What is stored about a photo. Raises InvalidArgument, NotFound."""
@@ -54,7 +61,14 @@ class Pictures:
 
     def _small(self, document: Document, size: int) -> bytes:
         data = self._originals.read_unchanged(document)
-        return thumbnail(data, width=document.width, height=document.height, longest_side=size, limits=self._limits)
+        return self._reader.thumbnail(
+            data,
+            width=document.width,
+            height=document.height,
+            longest_side=size,
+            limits=self._limits,
+            priority=Priority.BULK,  # a page asks for many at once: they queue, where a person's question is refused or first
+        )
 
 
 def thumbnail_mark(document: Document, size: int) -> str:

@@ -11,7 +11,7 @@ from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.page import Page, read_page, sign_page
 from miradouro.core.pipeline import answer
-from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex
+from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex, PhotoReader
 from miradouro.query import wire
 from miradouro.query.metrics import QueryMetrics
 from miradouro.runtime.call import Call
@@ -46,6 +46,7 @@ class SearchService:
         *,
         store: SearchableStore,
         embedder: Embedder,
+        reader: PhotoReader,
         canonical: Callable[[str], str],
         default_space: str,
         page_key: bytes,
@@ -53,7 +54,7 @@ class SearchService:
         limits: DecodeLimits = DEFAULT_LIMITS,
         metrics: QueryMetrics | None = None,
     ) -> None:
-        self._store, self._embedder, self._canonical = store, embedder, canonical
+        self._store, self._embedder, self._reader, self._canonical = store, embedder, reader, canonical
         self._default_space, self._page_key, self._limits = default_space, page_key, limits
         self._original, self._metrics = original, metrics or QueryMetrics(CollectorRegistry())
 
@@ -65,6 +66,7 @@ class SearchService:
         found = answer(
             question,
             embedder=self._embedder,
+            reader=self._reader,
             index=self._store,
             original=self._original,
             canonical=self._canonical,

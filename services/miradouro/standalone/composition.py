@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
+from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_store import PhotoStores
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
@@ -29,6 +30,7 @@ class AllParts:
     """The services, what their HTTP door needs beside them, and the index, to tell it the address."""
 
     index: SqliteIndex
+    reading: Reading
     services: list[Service]
     ingest: IngestService
     search: SearchService
@@ -37,18 +39,24 @@ class AllParts:
 
 @contextmanager
 def ingest_service(
-    index: SqliteIndex, embedder: Embedder, configuration: Configuration, *, registry: CollectorRegistry | None = None
+    index: SqliteIndex,
+    embedder: Embedder,
+    configuration: Configuration,
+    *,
+    reading: Reading,
+    registry: CollectorRegistry | None = None,
 ) -> Iterator[IngestService]:
     """The ingest service over this process's index; counts in `registry`. Raises ConfigurationError (the pipeline)."""
     service = IngestService(
         store=index,
         letters=index,
         embedder=embedder,
+        reader=reading.reader,
         photo_store=PhotoStores(configuration.photos),
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
         settings=configuration.ingest,
-        limits=configuration.limits,
+        limits=reading.limits,
         spaces=configuration.ingest.space_names,
         excluded=[configuration.standalone.data_folder],
         folders=configuration.photos.photo_root_folders,
@@ -69,13 +77,15 @@ def open_ingest(configuration: Configuration, *, writer: bool = True) -> Iterato
     """
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=writer, tuning=configuration.standalone.tuning) as index,
-        open_embedder(configuration, store=index) as embedder,
-        ingest_service(index, embedder, configuration) as service,
+        open_reading(configuration.reading) as reading,
+        open_embedder(configuration, reading=reading, store=index) as embedder,
+        ingest_service(index, embedder, configuration, reading=reading) as service,
     ):
         try:
             yield service
         except BaseException:  # Ctrl-C above all: a person waits
             embedder.abandon()
+            reading.abandon()
             raise
 
 
@@ -89,16 +99,18 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
         SqliteIndex.open(
             configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning, will_serve=True
         ) as index,
-        open_embedder(configuration, store=index, registry=registry) as embedder,
+        open_reading(configuration.reading, warm=True) as reading,
+        open_embedder(configuration, reading=reading, store=index, registry=registry) as embedder,
     ):
         parts = embedder.start()
-        with ingest_service(index, parts.embedder, configuration, registry=registry) as ingest:
-            search = search_service(index, parts.embedder, configuration, registry=registry)
+        with ingest_service(index, parts.embedder, configuration, reading=reading, registry=registry) as ingest:
+            search = search_service(index, parts.embedder, configuration, reading=reading, registry=registry)
             pictures = Pictures(
                 index=index,
                 originals=originals(index, configuration),
+                reader=reading.reader,
                 cache=ThumbnailCache(configuration.standalone.data_folder / FOLDER),
-                limits=configuration.limits,
+                limits=reading.limits,
             )
             ingest_wire, search_wire = ingest_service_pb2.DESCRIPTOR, search_service_pb2.DESCRIPTOR
             services = [
@@ -107,6 +119,7 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
                 Service(search_wire.services_by_name["SearchService"], search),
             ]
             try:
-                yield AllParts(index, services, ingest, search, pictures)
+                yield AllParts(index, reading, services, ingest, search, pictures)
             finally:
                 embedder.abandon()  # what still waits to be embedded is dropped: nobody waits for it any more
+                reading.abandon()

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from functools import partial
 
+from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.bundles.settings import BundleSettings
-from miradouro.core.decode import DecodeLimits
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.ingest.settings import IngestSettings
 from miradouro.query.settings import QuerySettings
@@ -22,9 +22,5 @@ class Configuration:
     embedding: EmbeddingSettings = field(default_factory=partial(load, EmbeddingSettings))
     ingest: IngestSettings = field(default_factory=partial(load, IngestSettings))
     photos: PhotoStoreSettings = field(default_factory=partial(load, PhotoStoreSettings))
+    reading: ReadingSettings = field(default_factory=partial(load, ReadingSettings))
     bundles: BundleSettings = field(default_factory=partial(load, BundleSettings))
-
-    @property
-    def limits(self) -> DecodeLimits:
-        """What photos are taken, the same at every door of the process."""
-        return DecodeLimits(max_bytes=self.embedding.max_photo_bytes, max_pixels=self.embedding.max_photo_pixels)

@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from miradouro.adapters.photo_reader.reading import Reading
 from miradouro.bundles.registry import OpenBundle
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import Unavailable
@@ -93,6 +94,7 @@ class EmbedderOnDemand:
 def open_embedder(
     configuration: Configuration,
     *,
+    reading: Reading,
     store: IndexAdmin | None = None,
     bundles: Sequence[str] = (),
     registry: "CollectorRegistry | None" = None,
@@ -131,7 +133,7 @@ def open_embedder(
             threads=settings.inference_threads,
             cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
         )
-        with run_embedding(networks, settings, registry=registry or CollectorRegistry()) as parts:
+        with run_embedding(networks, settings, reading=reading, registry=registry or CollectorRegistry()) as parts:
             yield parts
 
     with EmbedderOnDemand(open_bundles=open_bundles, run=run) as embedder:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry
 
+from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_store import PhotoStores
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
@@ -21,16 +22,22 @@ PAGE_KEY_BYTES = 32
 
 
 def search_service(
-    index: SqliteIndex, embedder: Embedder, configuration: Configuration, *, registry: CollectorRegistry | None = None
+    index: SqliteIndex,
+    embedder: Embedder,
+    configuration: Configuration,
+    *,
+    reading: Reading,
+    registry: CollectorRegistry | None = None,
 ) -> SearchService:
     """The search service over this process's index, counting in `registry`; its page tokens are good as long as it lives."""
     return SearchService(
         store=index,
         embedder=embedder,
+        reader=reading.reader,
         canonical=lambda word: load_labels().canonical(word),  # read when the first word is asked for
         default_space=configuration.query.default_space,
         original=originals(index, configuration).read,
-        limits=configuration.limits,
+        limits=reading.limits,
         page_key=os.urandom(PAGE_KEY_BYTES),
         metrics=QueryMetrics(registry or CollectorRegistry()),
     )
@@ -38,7 +45,7 @@ def search_service(
 
 def originals(index: SqliteIndex, configuration: Configuration) -> Originals:
     """Reads the photos of this process's index again, where this machine has them."""
-    return Originals(store=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.limits)
+    return Originals(store=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.reading.limits)
 
 
 @contextmanager
@@ -54,6 +61,7 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
     bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=False, tuning=configuration.standalone.tuning) as index,
-        open_embedder(configuration, store=index, bundles=bundles) as embedder,
+        open_reading(configuration.reading) as reading,
+        open_embedder(configuration, reading=reading, store=index, bundles=bundles) as embedder,
     ):
-        yield search_service(index, embedder, configuration)
+        yield search_service(index, embedder, configuration, reading=reading)

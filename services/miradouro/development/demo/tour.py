@@ -16,6 +16,8 @@ from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.adapters.kafka.topics import translated
 from miradouro.adapters.opensearch import OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
+from miradouro.adapters.photo_reader.reading import Reading, open_reading
+from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.errors import Unavailable
@@ -30,6 +32,7 @@ from miradouro.ingest.cloud_event import record_of
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.security import client_security
+from miradouro.runtime.settings import load
 from miradouro.standalone.composition import ingest_service
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.owner_token import TOKEN_NAME, make_owner_token
@@ -94,13 +97,14 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
         embedder = stack.enter_context(GrpcEmbedder(services[0].address, security=security))
         _lead_through(story, topics, services, tell)
         photo_store = PhotoStores(PhotoStoreSettings(photo_roots=str(photos.resolve())))
+        reading = stack.enter_context(open_reading(load(ReadingSettings)))
         with closing(connect(indices)) as client:
-            audited = Audited(topics, name, client, embedder, photo_store, sample=_SAMPLE, seed=1, settled=True)
+            audited = Audited(topics, name, client, embedder, photo_store, reading, sample=_SAMPLE, seed=1, settled=True)
             report = audit(audited, progress=lambda _step, _done, _total: None)
         tell(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.letters} dead letters")
         channel = stack.enter_context(open_channel(services[2].address, security=security))
         tell("the same events go into an embedded index …")
-        with _embedded(photos, folder / "embedded", [*story.start, *story.way], embedder) as embedded:
+        with _embedded(photos, folder / "embedded", [*story.start, *story.way], embedder, reading) as embedded:
             return Demonstrated(report, list(ask_both(_over(channel, services[2].address), embedded, photos)))
 
 
@@ -156,16 +160,18 @@ def _over(channel: grpc.Channel, address: str) -> Search:
 
 
 @contextmanager
-def _embedded(photos: Path, data: Path, events: Sequence[PhotoEvent], embedder: GrpcEmbedder) -> Iterator[Search]:
+def _embedded(
+    photos: Path, data: Path, events: Sequence[PhotoEvent], embedder: GrpcEmbedder, reading: Reading
+) -> Iterator[Search]:
     """The embedded index after the same events, by the same embedding service."""
     configuration = Configuration(
         standalone=StandaloneSettings(data_dir=data), photos=PhotoStoreSettings(photo_roots=str(photos.resolve()))
     )
     with SqliteIndex.open(data, writer=True, tuning=configuration.standalone.tuning) as index:
-        with ingest_service(index, embedder, configuration) as ingest:
+        with ingest_service(index, embedder, configuration, reading=reading) as ingest:
             for _ in ingest.consume(iter(events), Call()):
                 continue
-        service = search_service(index, embedder, configuration)
+        service = search_service(index, embedder, configuration, reading=reading)
         yield lambda request: service.Search(request, Call())
 
 

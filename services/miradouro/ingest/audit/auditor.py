@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets, retention_ms
+from miradouro.adapters.photo_reader.reading import Reading
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
@@ -40,6 +41,7 @@ class Audited:
     client: OpenSearch
     embedder: Embedder
     photo_store: PhotoStore
+    reading: Reading
     sample: int
     seed: int
     settled: bool
@@ -88,7 +90,14 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
         report.repeated = ledger.repeated_letters()
         report.found_all(ledger.violations(tail))
         if audited.sample and report.photos:
-            vectors = VectorAudit(client=audited.client, topic=topic, embedder=audited.embedder, photo_store=audited.photo_store)
+            vectors = VectorAudit(
+                client=audited.client,
+                topic=topic,
+                embedder=audited.embedder,
+                photo_store=audited.photo_store,
+                reader=audited.reading.reader,
+                limits=audited.reading.limits,
+            )
             total = min(audited.sample, report.photos)
             for done in vectors.compare(ledger.sample(audited.sample, audited.seed), report):
                 progress("vectors", done, total)

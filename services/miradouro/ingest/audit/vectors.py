@@ -8,11 +8,11 @@ from opensearchpy import OpenSearch
 
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.adapters.opensearch.mapping import field_of, spaces_of
-from miradouro.core.decode import decode
+from miradouro.core.decode import DecodeLimits
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Priority, check_replicas
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
-from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
 from miradouro.ingest.audit.documents import Asked, meta, patiently, source_without_vectors, squared_distances
 from miradouro.ingest.audit.findings import Report, Violation
@@ -20,15 +20,24 @@ from miradouro.ingest.audit.ledger import Sampled
 from miradouro.ingest.cloud_event import event_of
 
 LEAST_COSINE = 0.9999
-_MAX_BYTES = 32 * 2**20
 _TIMEOUT_S = 120.0
 
 
 class VectorAudit:
     """Compares sampled documents, one after the other. Vectors are compared as angles: both have length 1."""
 
-    def __init__(self, *, client: OpenSearch, topic: Replay, embedder: Embedder, photo_store: PhotoStore) -> None:
-        self._client, self._topic, self._embedder, self._photo_store = client, topic, embedder, photo_store
+    def __init__(
+        self,
+        *,
+        client: OpenSearch,
+        topic: Replay,
+        embedder: Embedder,
+        photo_store: PhotoStore,
+        reader: PhotoReader,
+        limits: DecodeLimits,
+    ) -> None:
+        self._client, self._topic, self._embedder = client, topic, embedder
+        self._photo_store, self._reader, self._limits = photo_store, reader, limits
         self._spaces: dict[str, tuple[Space, ...]] = {}
 
     def compare(self, sampled: Iterable[Sampled], report: Report) -> Iterator[int]:
@@ -86,7 +95,7 @@ class VectorAudit:
         event = event_of(record)
         if event.data is not None:
             return event.data, True
-        return self._photo_store.read(event.uri, limit_bytes=_MAX_BYTES), False
+        return self._photo_store.read(event.uri, limit_bytes=self._limits.max_bytes), False
 
     def _embed(self, data: bytes, spaces: Sequence[Space], bundles: Sequence[BundleDescription]) -> Mapping[str, Float32]:
         offered = {space.name: space.provenance for bundle in bundles for space in bundle.spaces}
@@ -94,7 +103,8 @@ class VectorAudit:
             if offered.get(space.name) != space.provenance:
                 raise ProvenanceMismatch(space.name, space.provenance, offered.get(space.name, "none"))
         needed = [bundle for bundle in bundles if bundle.name in {space.bundle for space in spaces}]
-        decoded = decode(data, [bundle.geometry for bundle in needed])
+        geometries = [bundle.geometry for bundle in needed]
+        decoded = self._reader.decode(data, geometries, limits=self._limits, priority=Priority.BULK)
         [embedding] = self._embedder.embed(
             [{bundle.name: decoded.tensors[bundle.geometry] for bundle in needed}],
             spaces=[space.name for space in spaces],

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from miradouro.core.decode import decode
 from miradouro.core.document import Tag
+from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import Fit, Geometry, Resample
 
 THUMBNAIL_PIXELS = 320
@@ -53,9 +53,9 @@ class Credit:
     package: str
 
 
-def thumbnail(data: bytes) -> str:
+def thumbnail(data: bytes, reader: PhotoReader) -> str:
     """The middle square of an encoded photo as a `data:` URI of a JPEG, 320 x 320 pixels. Raises BadPhoto."""
-    pixels = decode(data, [_THUMBNAIL]).tensors[_THUMBNAIL]
+    pixels = reader.decode(data, [_THUMBNAIL]).tensors[_THUMBNAIL]
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "JPEG", quality=THUMBNAIL_QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")

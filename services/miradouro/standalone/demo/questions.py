@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from miradouro.core.decode import decode
 from miradouro.core.document import Tag, TagKind
+from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import Fit, Geometry, Region, Resample
 from miradouro.standalone.demo.contact_sheet import Answer, Picture, thumbnail
 from miradouro.v1 import search_service_pb2 as wire
@@ -37,10 +37,10 @@ class Questions:
     like: str
 
 
-def cut(data: bytes) -> bytes:
+def cut(data: bytes, reader: PhotoReader) -> bytes:
     """The middle of an encoded photo, half as wide and half as high, as a JPEG that no index has seen. Raises BadPhoto."""
     out = io.BytesIO()
-    Image.fromarray(decode(data, [_CUT], region=_MIDDLE).tensors[_CUT]).save(out, "JPEG", quality=90)
+    Image.fromarray(reader.decode(data, [_CUT], region=_MIDDLE).tensors[_CUT]).save(out, "JPEG", quality=90)
     return out.getvalue()
 
 
@@ -55,13 +55,13 @@ def questions_about(stub: SearchServiceStub, photos: tuple[str, str]) -> Questio
 
 
 def ask(
-    stub: SearchServiceStub, questions: Questions, *, root: Path, cut_file: Path, command: Sequence[str]
+    stub: SearchServiceStub, questions: Questions, *, root: Path, cut_file: Path, command: Sequence[str], reader: PhotoReader
 ) -> tuple[Answer, ...]:
     """The answers, in the order keyword, text, photo, like. Writes the cut photo to `cut_file`.
 
     `command` is how a person begins a search on the command line: the page shows each question as they would ask it.
     """
-    cut_file.write_bytes(cut((root / questions.cut_from).read_bytes()))
+    cut_file.write_bytes(cut((root / questions.cut_from).read_bytes(), reader))
     asked = (
         (
             "keyword",
@@ -93,19 +93,26 @@ def ask(
         ),
     )
     return tuple(
-        _answer(kind, title, shlex.join([*command, *words]), shown, root, request, stub)
+        _answer(kind, title, shlex.join([*command, *words]), shown, root, request, stub, reader)
         for kind, title, words, shown, request in asked
     )
 
 
-def wall(stub: SearchServiceStub, questions: Questions, *, root: Path) -> tuple[Picture, ...]:
+def wall(stub: SearchServiceStub, questions: Questions, *, root: Path, reader: PhotoReader) -> tuple[Picture, ...]:
     """Up to 60 photos of the collection, the most alike to the question's photo first."""
     request = wire.SearchRequest(like=wire.LikeQuery(photo_id=questions.like), limit=WALL)
-    return tuple(_picture(hit, root, best=1.0) for hit in stub.Search(request, timeout=TIMEOUT_S).hits)
+    return tuple(_picture(hit, root, reader, best=1.0) for hit in stub.Search(request, timeout=TIMEOUT_S).hits)
 
 
 def _answer(
-    kind: str, title: str, command: str, shown: bytes, root: Path, request: wire.SearchRequest, stub: SearchServiceStub
+    kind: str,
+    title: str,
+    command: str,
+    shown: bytes,
+    root: Path,
+    request: wire.SearchRequest,
+    stub: SearchServiceStub,
+    reader: PhotoReader,
 ) -> Answer:
     response = stub.Search(request, timeout=TIMEOUT_S)
     found = f"{response.total} photo{'' if response.total == 1 else 's'}"
@@ -114,16 +121,16 @@ def _answer(
     else:
         summary = f"{found} found in {response.took_ms:.0f} ms"
     best = max((hit.score for hit in response.hits), default=1.0) or 1.0
-    hits = tuple(_picture(hit, root, best=best) for hit in response.hits)
-    return Answer(kind, title, command, thumbnail(shown) if shown else "", summary, hits)
+    hits = tuple(_picture(hit, root, reader, best=best) for hit in response.hits)
+    return Answer(kind, title, command, thumbnail(shown, reader) if shown else "", summary, hits)
 
 
-def _picture(hit: wire.Hit, root: Path, *, best: float) -> Picture:
+def _picture(hit: wire.Hit, root: Path, reader: PhotoReader, *, best: float) -> Picture:
     tags = tuple(Tag(tag.label, tag.score, _KINDS[tag.kind]) for tag in hit.tags)
     near = hit.HasField("distance")
     return Picture(
         hit.photo_id,
-        thumbnail((root / hit.photo_id).read_bytes()),
+        thumbnail((root / hit.photo_id).read_bytes(), reader),
         hit.caption,
         hit.score if near else hit.score / best,
         f"distance {hit.distance:.2f}" if near else f"score {hit.score:.2f}",

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 
 from miradouro.core.errors import InvalidArgument
+from miradouro.core.ports import PhotoReader
 from miradouro.runtime.grpc_client import typed_error
 from miradouro.standalone.demo.contact_sheet import Answer, Credit, render
 from miradouro.standalone.demo.questions import TIMEOUT_S, Questions, ask, questions_about, wall
@@ -35,20 +36,26 @@ class Tour:
 
 
 def take(
-    channel: grpc.Channel, tour: Tour, *, peer: str, on_progress: Callable[[FolderProgress], object]
+    channel: grpc.Channel,
+    tour: Tour,
+    *,
+    reader: PhotoReader,
+    peer: str,
+    on_progress: Callable[[FolderProgress], object],
 ) -> tuple[FolderReport, tuple[Answer, ...]]:
-    """Indexes the folder and asks one question of each kind, over `channel` alone; `peer` names its server in errors.
+    """Indexes the folder and asks one question of each kind, over `channel` alone; `reader` makes the
+    pictures of the page, `peer` names its server in errors.
 
     Raises InvalidArgument when the folder holds no photo that can be indexed, and what the services answer.
     """
     try:
-        return _take(channel, tour, on_progress)
+        return _take(channel, tour, reader, on_progress)
     except grpc.RpcError as exc:
         raise typed_error(exc, peer=peer) from exc
 
 
 def _take(
-    channel: grpc.Channel, tour: Tour, on_progress: Callable[[FolderProgress], object]
+    channel: grpc.Channel, tour: Tour, reader: PhotoReader, on_progress: Callable[[FolderProgress], object]
 ) -> tuple[FolderReport, tuple[Answer, ...]]:
     started = time.perf_counter()
     report = _index(IngestServiceStub(channel), tour.root, on_progress)
@@ -56,14 +63,14 @@ def _take(
     stub = SearchServiceStub(channel)
     questions = tour.questions or questions_about(stub, _two_photos(stub, tour.root))
     tour.sheet.parent.mkdir(parents=True, exist_ok=True)
-    answers = ask(stub, questions, root=tour.root, cut_file=tour.cut_file, command=tour.command)
+    answers = ask(stub, questions, root=tour.root, cut_file=tour.cut_file, command=tour.command, reader=reader)
     [collection] = stub.Stats(StatsRequest(), timeout=TIMEOUT_S).collections
     page = render(
         folder="published packages" if tour.credits else str(tour.root),
         photos=collection.photos,
         seconds=seconds,
         answers=answers,
-        wall=wall(stub, questions, root=tour.root),
+        wall=wall(stub, questions, root=tour.root, reader=reader),
         thanks=tour.credits,
     )
     tour.sheet.write_text(page, encoding="utf-8")

@@ -1,0 +1,33 @@
+"""Reading photos as a process is composed with it: the reader, and the photos that it takes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from miradouro.adapters.photo_reader.pool import ReaderPool
+from miradouro.adapters.photo_reader.reader import JobReader
+from miradouro.adapters.photo_reader.settings import ReadingSettings
+from miradouro.core.decode import DecodeLimits
+from miradouro.core.ports import PhotoReader
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The reader of a process, the limits of its photos, and the pool behind it."""
+
+    reader: PhotoReader
+    limits: DecodeLimits
+    pool: ReaderPool
+
+    def abandon(self) -> None:
+        """Ends what is being read, and all that comes, with Unavailable: nobody waits for it any more."""
+        self.pool.close()
+
+
+@contextmanager
+def open_reading(settings: ReadingSettings, *, warm: bool = False) -> Iterator[Reading]:
+    """Reads photos while the block runs. The first child starts with the first photo; `warm` starts them all at once."""
+    with ReaderPool(size=settings.photo_processes) as pool:
+        if warm:
+            pool.warm()
+        yield Reading(JobReader(pool.run), settings.limits, pool)

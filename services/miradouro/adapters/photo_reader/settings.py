@@ -1,0 +1,24 @@
+"""Settings of every process that reads photos."""
+
+from pydantic import Field
+
+from miradouro.adapters.photo_reader.limits import MOST_PROCESSES
+from miradouro.core.decode import DecodeLimits
+from miradouro.runtime.settings import Settings
+
+
+class ReadingSettings(Settings):
+    """Which photos are taken, the same at every door, and how many are read at a time."""
+
+    photo_processes: int = Field(
+        0, ge=0, le=64, description=f"Child processes that decode photos; 0 for one per CPU, at most {MOST_PROCESSES}."
+    )
+    max_photo_bytes: int = Field(32 * 2**20, ge=1, le=32 * 2**20, description="Largest encoded photo in bytes.")
+    max_photo_pixels: int = Field(
+        100_000_000, ge=4, le=1_000_000_000, description="Largest photo in pixels, read from its header before it is decoded."
+    )
+
+    @property
+    def limits(self) -> DecodeLimits:
+        """What photos are taken."""
+        return DecodeLimits(max_bytes=self.max_photo_bytes, max_pixels=self.max_photo_pixels)
