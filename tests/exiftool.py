@@ -41,7 +41,7 @@ class Reading:
 def read_with_exiftool(files: Sequence[Path]) -> list[Reading]:
     """What exiftool reads from each of the files, in one run. Raises FileNotFoundError where it is not installed."""
     command = ["exiftool", "-json", "-n", "-G1", "-a", "-struct", "-api", "struct=0", *map(str, files)]
-    run = subprocess.run(command, capture_output=True, check=False, text=True)
+    run = subprocess.run(command, capture_output=True, check=False, encoding="utf-8", errors="replace")
     found = {Path(tags["SourceFile"]): tags for tags in json.loads(run.stdout)}
     return [_reading(found[file]) for file in files]
 

@@ -123,6 +123,9 @@ FILES = {
     "profile_exif.png": _profile(b"exif", b"Exif\0\0" + tiff(**_UPRIGHT)),
     "profile_app1.png": _profile(b"APP1", b"Exif\0\0" + tiff(**_UPRIGHT), b"tEXt"),
     "profile_iptc.png": _profile(b"iptc", photoshop(iim((2, 25, b"tram"))).removeprefix(b"Photoshop 3.0\0")),
+    "profile_of_exiftool.png": with_chunks(
+        _PNG, _text(b"Raw profile type iptc", raw_profile(b"IPTC profile", photoshop(iim((2, 25, b"tram")))[14:]), b"zTXt")
+    ),
     "profile_xmp.png": _profile(b"xmp", _WORDS),
     "texts.png": with_chunks(
         _PNG, _text(b"Title", b"Tram"), _text(b"Description", b"On a hill", b"zTXt"), _text(b"Comment", b"A comment")

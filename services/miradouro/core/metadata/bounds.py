@@ -17,4 +17,4 @@ MAX_ITEMS = 2_048  # of a HEIF file: tiles, thumbnails and metadata
 MAX_ENTRIES = 1_024  # of one EXIF directory
 MAX_DATASETS = 2_048  # of IPTC-IIM
 MAX_ELEMENTS = 8_192  # of an XMP packet
-MAX_LENIENT_CHARS = 2**17  # of an XMP packet that is not quite XML: twice what a JPEG holds
+MAX_LENIENT_CHARS = 2**16  # of an XMP packet that is not quite XML: what a JPEG holds

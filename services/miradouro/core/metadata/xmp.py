@@ -14,7 +14,6 @@ from miradouro.core.metadata.xmp_walk import TooManyElementsError, walk_lenientl
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _LANGUAGE = "http://www.w3.org/XML/1998/namespace lang"
-_CONTAINERS = frozenset(f"{_RDF} {name}" for name in ("Alt", "Bag", "Seq"))
 _ROOT, _RESOURCE, _ITEM, _VALUE = f"{_RDF} RDF", f"{_RDF} Description", f"{_RDF} li", f"{_RDF} value"
 
 _DC, _XMP, _EXIF = "http://purl.org/dc/elements/1.1/", "http://ns.adobe.com/xap/1.0/", "http://ns.adobe.com/exif/1.0/"
@@ -142,17 +141,16 @@ class _Properties:
         path = self._path
         path.append(name)
         if self._depth:
-            if name == _ITEM and len(path) == self._depth + 2 and path[-2] in _CONTAINERS:
-                self._language = attributes.get(_LANGUAGE, "").lower()
-                self._text = []
+            if name == _ITEM:
+                self._add(path[self._depth - 1], attributes.get(_LANGUAGE, ""))
         elif name == _RESOURCE and self._resource_depth() == len(path):
             self.has_resource = True
             for attribute in _WANTED & attributes.keys():
-                self._add(attribute, attributes[attribute])
+                self._text = [attributes[attribute]]
+                self._add(attribute)
         elif name in _WANTED and len(path) >= 3 and path[-2] == _RESOURCE and self._resource_depth() == len(path) - 1:
             self._depth = len(path)
             self._language = attributes.get(_LANGUAGE, "").lower()
-            self._text = []
 
     def characters(self, text: str) -> None:
         if self._depth and self._is_value():
@@ -162,12 +160,11 @@ class _Properties:
         name = self._path.pop()
         if not self._depth:
             return
-        if name == _ITEM and len(self._path) == self._depth + 1:
-            self._add(self._path[self._depth - 1], "".join(self._text))
-            self._text = []
-        elif len(self._path) == self._depth - 1:
-            self._add(name, "".join(self._text))
+        if len(self._path) < self._depth:
+            self._add(name)
             self._depth = 0
+        elif name == _ITEM:
+            self._add(self._path[self._depth - 1])
 
     def _resource_depth(self) -> int:
         """How deep the descriptions of the photo itself lie: right below the outermost `rdf:RDF`."""
@@ -176,10 +173,13 @@ class _Properties:
     def _is_value(self) -> bool:
         """Whether the text is the property's or an item's own, or its `rdf:value`; not that of a qualifier."""
         below = self._path[self._depth :]
-        if below[:1] and below[0] in _CONTAINERS:
-            below = below[2:] if len(below) > 1 else ["between items"]
+        if _ITEM in below:
+            below = below[len(below) - below[::-1].index(_ITEM) :]
         return below in ([], [_VALUE], [_RESOURCE, _VALUE])
 
-    def _add(self, name: str, text: str) -> None:
+    def _add(self, name: str, language: str = "") -> None:
+        """Adds the text so far to the values of a property, unless it is blank, and begins the next one in a language."""
+        text = "".join(self._text)
         if text.strip() and len(self._values[name]) < MAX_CANDIDATES:
             self._values[name].append((self._language, text))
+        self._text, self._language = [], language.lower()

@@ -3,9 +3,12 @@
 One bare `&`, a wrong byte or an end that is missing would cost all words of a packet that other programs read. So what the XML
 parser refuses is read by a scanner that knows no errors: it skips what is no markup, ends elements that nobody ended, and takes
 undeclared prefixes for what they are by custom. Neither knows entities; a packet with a document type is refused.
+
+The recovering mode of libxml2 (lxml 6.1) was tried: it drops a bare `&` or `<`, and all words behind a name with a slash.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Protocol
 from xml.parsers import expat
 
@@ -26,10 +29,17 @@ _CUSTOMARY = {
     "digiKam": "http://www.digikam.org/ns/1.0/",
     "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
 }
+_STRUCTURE = ("rdf:", "x:", "dc:")
 _MARKUP = re.compile(r"<(?=[A-Za-z_/!?])")
 _NAME = re.compile(r"""[^\s<>="']{0,256}""")
-_ATTRIBUTE = re.compile(r"""\s*([^\s<>/="']{1,256})\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
+# A `<` within quotes is a defect; it counts as part of the value where the quotes end as they should.
+_ATTRIBUTE = re.compile(
+    r"""\s*([^\s<>/="']{1,256})\s*=\s*"""
+    r"""(?:"([^"<]*)"|'([^'<]*)'|"([^"]{0,1024})"(?=[\s/>])|'([^']{0,1024})'(?=[\s/>]))"""
+)
+_JUNK = re.compile(r"""\s*(?!/?>)(?:[^\s<>"']+|["'])""")
 _REST = re.compile(r"[^<>]*>?")
+_END_TAG = re.compile(r"""</([^\s<>="']{1,256})""")
 _SKIPPED = (("<!--", "-->"), ("<?", "?>"))
 
 
@@ -81,6 +91,7 @@ def walk_leniently(packet: str, reader: Reader) -> None:
     """
     packet = packet[:MAX_LENIENT_CHARS]
     opened = _OpenElements(reader)
+    ends = {found[1]: found.start() for found in _END_TAG.finditer(packet)}  # the last of every name
     unended: set[str] = set()  # what has no end in the rest of the packet is not looked for again
     at = 0
     for _ in range(MAX_ELEMENTS):
@@ -112,7 +123,7 @@ def walk_leniently(packet: str, reader: Reader) -> None:
             at = _after(packet, at + 2 + len(name))
             opened.end(name)
         else:
-            at = _start_tag(packet, at, opened)
+            at = _start_tag(packet, at, opened, ends)
     else:
         raise TooManyElementsError
     opened.end_all()
@@ -129,20 +140,26 @@ def _after(packet: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _start_tag(packet: str, at: int, opened: "_OpenElements") -> int:
-    """Begins the element whose tag stands at `at`, and returns where the tag ends."""
+def _start_tag(packet: str, at: int, opened: "_OpenElements", ends: Mapping[str, int]) -> int:
+    """Begins the element whose tag stands at `at`, and returns where the tag ends.
+
+    One that has no end in the rest of the packet is empty; but of what the packet is made of, the rest may be missing.
+    """
+    begin = at
     name = _name(packet, at + 1)
     at += 1 + len(name)
     attributes: dict[str, str] = {}
-    while found := _ATTRIBUTE.match(packet, at):
-        attributes.setdefault(found[1], unescape(found[2] or found[3] or ""))
+    while found := _ATTRIBUTE.match(packet, at) or _JUNK.match(packet, at):
+        if found.lastindex:
+            attributes.setdefault(found[1], unescape(found[found.lastindex] if found.lastindex > 1 else ""))
+        else:
+            opened.count()  # what is no attribute costs as much as an element
         at = found.end()
     end = _after(packet, at)
-    is_empty = packet.endswith("/>", 0, end) if end > at else name.endswith("/")
-    is_empty = is_empty or (name.endswith("/") and packet[end - 1 : end] == ">")
-    opened.start(name.rstrip("/"), attributes)
-    if is_empty:
-        opened.end(name.rstrip("/"))
+    name = name.rstrip("/")
+    opened.start(name, attributes)
+    if packet.endswith("/>", 0, end) or (ends.get(name, 0) < begin and not name.startswith(_STRUCTURE)):
+        opened.end(name)
     return end
 
 
@@ -157,9 +174,7 @@ class _OpenElements:
         self._elements = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS:
-            raise TooManyElementsError
+        self.count()
         declared = {key[6:]: uri for key, uri in attributes.items() if key.startswith("xmlns:")}
         if "xmlns" in attributes:
             declared[""] = attributes["xmlns"]
@@ -173,6 +188,12 @@ class _OpenElements:
             if key != "xmlns" and not key.startswith("xmlns:")
         }
         self._reader.start(self._resolve(name, prefixes), resolved)
+
+    def count(self) -> None:
+        """Raises TooManyElementsError when there were too many."""
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise TooManyElementsError
 
     def end(self, name: str) -> None:
         """Ends the innermost element of that name and all within it; none when there is no such element."""

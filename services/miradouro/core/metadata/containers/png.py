@@ -23,7 +23,7 @@ _PROFILE_BOUNDS = {
     "8bim": MAX_IPTC_BYTES,
     "xmp": MAX_XMP_BYTES,
 }
-_PROFILE_HEADER = re.compile(rb"\s*\w+\s+\d+\s")
+_PROFILE_HEADER = re.compile(rb"\s*[^\n]{1,80}\n\s*\d+\s")
 
 
 def png_blocks(data: bytes) -> Blocks:
