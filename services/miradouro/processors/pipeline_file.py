@@ -26,6 +26,7 @@ from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Processor
 from miradouro.processors.condition import BadCondition, Condition, parse_condition
 from miradouro.processors.guarded_step import GuardedStep, Observer
+from miradouro.processors.plain_yaml import load_plain
 from miradouro.processors.plugin import Context, ProcessorClass, ProcessorOptions
 
 GROUP = "miradouro.processors"
@@ -85,15 +86,15 @@ def load_pipeline(path: str = "") -> Pipeline:
 
 def parse_pipeline(text: str, *, source: str) -> Pipeline:
     """The pipeline that `text` describes; `source` names it in errors. Raises ConfigurationError."""
+    tree: Any
     try:
-        told: Any = yaml.safe_load(text)
-        tree: Any = yaml.compose(text, Loader=yaml.SafeLoader)  # tells the lines
-    except yaml.YAMLError as exc:
-        raise ConfigurationError(f"{source}: this is not YAML: {exc}") from exc
-    if not isinstance(told, dict) or list(told) != ["processors"] or not isinstance(told["processors"], list):
+        data, tree = load_plain(text)
+    except ValueError as exc:
+        raise ConfigurationError(f"{source}: {exc}") from exc
+    if not isinstance(data, dict) or list(data) != ["processors"] or not isinstance(data["processors"], list):
         raise ConfigurationError(f"{source}: expected one key, processors, with the list of the steps")
     plugins = _plugins()
-    steps = _steps(told["processors"], tree.value[0][1], plugins, source)
+    steps = _steps(data["processors"], tree.value[-1][1], plugins, source)  # of a key that stands there twice, the last one
     if not steps:
         raise ConfigurationError(f"{source}: processors is empty; name at least one of: {', '.join(sorted(plugins))}")
     return Pipeline(source, steps)
@@ -134,7 +135,7 @@ def _step(entry: object, node: yaml.Node, plugins: Mapping[str, EntryPoint], sou
     if "on_failure" in guards:
         if not isinstance(guards["on_failure"], list) or not guards["on_failure"]:
             raise ConfigurationError(f"{place}, on_failure={shown(guards['on_failure'])}: allowed: a list of steps")
-        inner = [value for key, value in node.value[0][1].value if key.value == "on_failure"][-1]
+        inner = [value for key, value in node.value[-1][1].value if key.value == "on_failure"][-1]
         answers = _steps(guards["on_failure"], inner, plugins, source)
     return Step(
         name,
