@@ -9,8 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from miradouro.runtime import grpc_options, rpc_request
+from miradouro.runtime import grpc_options, reflection_calls, rpc_request
 from miradouro.runtime.grpc_server import MAX_CONNECTIONS, running
+from miradouro.runtime.health import MAX_CONNECTIONS as MAX_PROBE_CONNECTIONS
 from miradouro.runtime.health import MAX_PROBES, health_endpoint
 from miradouro.runtime.request_size import MAX_PLAIN_BYTES
 from miradouro.runtime.security import OPEN_TO_ALL, server_security
@@ -82,7 +83,7 @@ def test_an_open_connection_outlives_more_silent_ones_than_there_is_room_for(tar
 def test_probes_get_in_again_after_silent_connections():
     with (
         health_endpoint("127.0.0.1:0", [ECHO]) as health,
-        silent_connections(str(health.address), MAX_PROBES + 10),
+        silent_connections(str(health.address), MAX_PROBE_CONNECTIONS + 10),
         grpc.insecure_channel(str(health.address)) as channel,
     ):
         grpc.channel_ready_future(channel).result(timeout=WITHIN_S)
@@ -223,3 +224,48 @@ def is_answered(channel: grpc.Channel, text: str) -> bool:
         return ask(channel, "Shout", text) == text.upper()
     except grpc.RpcError:
         return False
+
+
+def test_probes_are_answered_beside_calls_that_ask_nothing():
+    with health_endpoint("127.0.0.1:0", [ECHO]) as health, contextlib.ExitStack() as stack:
+        over = threading.Event()
+        stack.callback(over.set)
+
+        def nothing() -> Iterator[bytes]:
+            over.wait(60)
+            yield from ()
+
+        channel = stack.enter_context(grpc.insecure_channel(str(health.address)))
+        silent = [
+            channel.stream_unary("/grpc.health.v1.Health/Check").future(nothing(), timeout=60) for _ in range(2 * MAX_PROBES)
+        ]
+        for _ in range(10):
+            assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=WITHIN_S) == b"\x08\x02"  # NOT_SERVING
+        over.set()
+        assert {one.code() for one in silent} <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT}
+
+
+def test_probes_ask_with_few_bytes():
+    with health_endpoint("127.0.0.1:0", [ECHO]) as health, grpc.insecure_channel(str(health.address)) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\n" + b"\xff" * 5_000, timeout=WITHIN_S)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_reflection_is_bounded(target, monkeypatch):
+    monkeypatch.setattr(reflection_calls, "NEXT_WITHIN_S", 0.5)
+    method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    with grpc.insecure_channel(target) as channel:
+        over = threading.Event()
+
+        def nothing() -> Iterator[bytes]:
+            over.wait(60)
+            yield from ()
+
+        silent = [channel.stream_stream(method)(nothing(), timeout=60) for _ in range(20)]
+        codes = [one.code() for one in silent]
+        over.set()
+        assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == reflection_calls.MAX_CALLS
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 20 - reflection_calls.MAX_CALLS
+        large = channel.stream_stream(method)(iter([b"\x1a\x90\x4e" + b"a" * 10_000]), timeout=WITHIN_S)
+        assert large.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from urllib.parse import quote
 
 import pytest
 from miradouro.core.errors import ConfigurationError
@@ -270,3 +271,58 @@ def test_ipv6_loopback_is_served_under_its_own_name():
             peer.sendall(f"GET / HTTP/1.1\r\nHost: {server.address}\r\nConnection: close\r\n\r\n".encode())
             assert b"".join(iter(lambda: peer.recv(65_536), b"")).endswith(b"here")
         assert server.url == f"http://[::1]:{server.address.port}/"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"filters": [' + b"[]," * 20_000 + b"[]]}",
+        b'{"filters": [' + b'{"tag":"a"},' * 20_000 + b"{}]}",
+        b'{"a":' * 1_000 + b"1" + b"}" * 1_000,
+        b"{" + b"[" * 1_000,
+        b'{"limit": "' + b"x" * (MIB - 20) + b'"}',
+        b'{"keyword": {"words": ["' + b"x" * (MIB - 60) + b'"]}}',
+        b'{"filters": [' + b'{"not":{"filters":[' * 60 + b"]}}" * 60 + b"]}",
+    ],
+    ids=["lists", "filters", "objects", "unclosed", "a number", "a word", "deep filters"],
+)
+def test_json_made_to_cost_is_refused_with_few_words(door, body):
+    answer = door.ask("POST", "/v1/search", body, headers={"Content-Type": "application/json"})
+    assert (answer.code, answer.error["status"]) == (400, "INVALID_ARGUMENT")
+    assert len(answer.body) < 2_000
+
+
+@pytest.mark.parametrize(
+    "token", ["[[[", "[" * 10_000, '["a","\\ud83d"]', '{"a":1,"b":2}', "null", "1e999", '["a"' + "," * 9_000]
+)
+def test_page_tokens_made_to_cost_are_refused(door, token):
+    answer = door.get(f"/v1/failures?page_token={quote(token)}")
+    assert (answer.code, answer.error["field"]) == (400, "page_token")
+    assert len(answer.body) < 2_000
+
+
+def test_requests_beyond_those_of_a_peer_are_refused_at_once(tmp_path):
+    limits = ServerSettings(max_calls_per_peer=2, handler_threads=4)
+    with open_door(tmp_path, server=limits) as door, ThreadPoolExecutor(2) as pool:
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
+        door.house.index_folder(tmp_path / "photos")
+        with door.house.networks.closed():
+            waiting = [pool.submit(search_by_photo, door) for _ in range(2)]
+            until = time.monotonic() + 30
+            while door.registry.get_sample_value("miradouro_http_active_calls", {"pool": "questions"}) != 2:
+                assert time.monotonic() < until
+            refused = raw_from(door, "127.0.0.1")
+            assert b" 503 " in refused[:20]
+            assert b"calls of this peer address are in progress" in refused
+            assert b" 200 " in raw_from(door, "127.0.0.2")[:20]
+            door.house.networks.gate.set()
+            assert [one.result().code for one in waiting] == [200, 200]
+
+
+def raw_from(door: Door, peer: str) -> bytes:
+    """The answer to a request over a connection from `peer`."""
+    address = (door.http.address.host, door.http.address.port)
+    with socket.create_connection(address, timeout=30, source_address=(peer, 0)) as connection:
+        connection.sendall(head(door, "Connection: close", method="GET", path="/v1/stats"))
+        return b"".join(iter(lambda: connection.recv(65_536), b""))

@@ -66,6 +66,7 @@ def _examples() -> list[MiradouroError]:
         "InvalidArgument": lambda cls: cls("limit", "0 is not within 1 to 1,000"),
         "BadPhoto": lambda cls: cls("truncated", "ends after 12 bytes"),
         "BadEvent": lambda cls: cls("bad_key", "key", "it has no slash"),
+        "TooManyCollections": lambda cls: cls("collection", "100 are there"),
         "ProvenanceMismatch": lambda cls: cls("a/b", "1" * 64, "2" * 64),
     }
     found: list[MiradouroError] = []

@@ -47,6 +47,7 @@ from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresRes
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
 
 PICTURE_THREADS = 2  # beside the threads of questions: a page of thumbnails never stands in their way
+SPARE_CONNECTIONS = 16  # of a peer beyond its calls: the answer that there are too many needs one
 MAX_PICTURES = 256  # that wait or are made
 _JSON = "application/json"
 _ANY_ROUTE = "any"  # of requests that are refused before their path is read
@@ -99,7 +100,7 @@ def running_http_door(
             setting=setting,
             security=security,
             grace_s=server.shutdown_grace_s,
-            connections_per_peer=server.max_calls_per_peer,
+            connections_per_peer=server.max_calls_per_peer + SPARE_CONNECTIONS,
         ) as running:
             yield running
     finally:

@@ -7,6 +7,7 @@ without is most likely one that never comes. Without such a call, the new one is
 
 import asyncio
 import ipaddress
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ class TooSlow(DeadlineExceeded):
 
 
 class _Group:
-    """The calls of one token, or of one peer."""
+    """The calls of one token, of one peer, or of all."""
 
     def __init__(self, what: str, limit: int) -> None:
         self.what, self.limit = what, limit
@@ -31,16 +32,16 @@ class _Group:
 
 
 class CallLimits:
-    """At most `per_token` calls at a time of one token, `per_peer` of one peer. `enter` belongs on the event loop."""
+    """At most `per_token` calls at a time of one token, `per_peer` of one peer, `in_all`. `enter` belongs on the event loop."""
 
-    def __init__(self, *, per_token: int, per_peer: int) -> None:
-        self._per_token, self._per_peer = per_token, per_peer
+    def __init__(self, *, per_token: int, per_peer: int, in_all: int = sys.maxsize) -> None:
+        self._limits = {"token": per_token, "peer address": per_peer, "port": in_all}
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = threading.Lock()
 
     def enter(self, caller: Caller) -> "Place":
         """A place for a call, to be released. Raises Overloaded."""
-        keys = [("peer", network_of(caller.peer))]
+        keys = [("peer address", network_of(caller.peer)), ("port", "")]
         if caller.token_id:
             keys.append(("token", caller.token_id))
         with self._lock:
@@ -50,8 +51,7 @@ class CallLimits:
                     self._evict(group)
             for key in keys:
                 if key not in self._groups:
-                    limit = self._per_peer if key[0] == "peer" else self._per_token
-                    self._groups[key] = _Group("peer address" if key[0] == "peer" else "token", limit)
+                    self._groups[key] = _Group(key[0], self._limits[key[0]])
                 self._groups[key].count += 1
             return Place(self, keys)
 

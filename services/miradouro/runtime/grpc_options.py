@@ -6,15 +6,15 @@ PING_AFTER_S, PING_ANSWER_S = 60, 20  # of silence; a peer that does not read do
 AGE_GRACE_S = 24 * 3_600  # after max_connection_age: to index a large folder is one call, and takes hours
 
 
-def connection_options(max_connections: int) -> list[tuple[str, int]]:
+def connection_options(max_connections: int, *, idle_s: int = IDLE_S, age_grace_s: int = AGE_GRACE_S) -> list[tuple[str, int]]:
     """Options of a server with at most `max_connections` connections; more are closed as soon as they are accepted."""
     return [
         ("grpc.so_reuseport", 0),  # otherwise a second process takes the same port and half of the calls, silently
         ("grpc.compression_enabled_algorithms_bitset", 1),  # identity alone: 33 kB of gzip would become 33 MB
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1_000),
         ("grpc.max_allowed_incoming_connections", max_connections),
-        ("grpc.max_connection_idle_ms", IDLE_S * 1_000),
-        ("grpc.max_connection_age_grace_ms", AGE_GRACE_S * 1_000),
+        ("grpc.max_connection_idle_ms", idle_s * 1_000),
+        ("grpc.max_connection_age_grace_ms", age_grace_s * 1_000),
         ("grpc.keepalive_time_ms", PING_AFTER_S * 1_000),
         ("grpc.keepalive_timeout_ms", PING_ANSWER_S * 1_000),
     ]

@@ -17,12 +17,12 @@ from types import FrameType
 import grpc
 import structlog
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address
 from miradouro.runtime.audit_log import RefusedCalls
+from miradouro.runtime.call_limits import CallLimits
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_guard import TokenInterceptor
 from miradouro.runtime.grpc_options import connection_options
@@ -30,6 +30,7 @@ from miradouro.runtime.health import Health, bind
 from miradouro.runtime.health import Service as Service
 from miradouro.runtime.health_calls import health_handler
 from miradouro.runtime.metrics import RpcMetrics
+from miradouro.runtime.reflection_calls import enable_reflection
 from miradouro.runtime.rpc import Dispatcher
 from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import ServerSettings
@@ -228,9 +229,10 @@ async def _start(
     for service in services:
         methods = {method.name: dispatcher.method_handler(method, service.handlers) for method in service.descriptor.methods}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.descriptor.full_name, methods),))
-    server.add_generic_rpc_handlers((health_handler(health.statuses, max_checks=MAX_CHECKS, max_watchers=MAX_WATCHERS),))
+    checks = CallLimits(per_token=MAX_CHECKS, per_peer=MAX_CHECKS, in_all=MAX_CHECKS)
+    server.add_generic_rpc_handlers((health_handler(health.statuses, checks=checks, max_watchers=MAX_WATCHERS),))
     names = [service.descriptor.full_name for service in services]
-    reflection.enable_server_reflection([*names, HEALTH_SERVICE, reflection.SERVICE_NAME], server)
+    enable_reflection([*names, HEALTH_SERVICE], server)
     credentials = security.certificates.grpc_credentials() if security.certificates else None
     try:
         bound = await bind(server, address, setting=setting, credentials=credentials)

@@ -14,12 +14,16 @@ from grpc_health.v1 import health_pb2
 
 from miradouro.core.errors import ConfigurationError
 from miradouro.runtime.addresses import Address, open_address
+from miradouro.runtime.call_limits import CallLimits
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_options import connection_options
 from miradouro.runtime.health_calls import Statuses, health_handler
 
 READINESS_INTERVAL_S = 0.25
 MAX_PROBES = 64  # at a time: anybody may ask
+MAX_PROBES_OF_PEER = 16
+MAX_CONNECTIONS = 128
+PROBE_IDLE_S, PROBE_AGE_S, PROBE_GRACE_S = 2, 10, 5  # a probe connects, asks and goes
 LIVENESS = "liveness"  # served under this name as long as the event loop turns: probes that restart a process ask for it
 _SETTING = "MIRADOURO_HEALTH_LISTEN"
 _STATUS = health_pb2.HealthCheckResponse
@@ -113,9 +117,14 @@ async def _start(listen: str, names: Sequence[str]) -> tuple[Health, grpc.aio.Se
     health.begin(names)
     if not listen:
         return health, None
-    options = [*connection_options(MAX_PROBES), ("grpc.max_receive_message_length", 4_096)]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_PROBES)
-    server.add_generic_rpc_handlers((health_handler(health.statuses, max_checks=MAX_PROBES, max_watchers=0),))
+    options = [
+        *connection_options(MAX_CONNECTIONS, idle_s=PROBE_IDLE_S, age_grace_s=PROBE_GRACE_S),
+        ("grpc.max_connection_age_ms", PROBE_AGE_S * 1_000),
+        ("grpc.max_receive_message_length", 4_096),
+    ]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=4 * MAX_PROBES)  # those that are refused take a moment
+    checks = CallLimits(per_token=MAX_PROBES, per_peer=MAX_PROBES_OF_PEER, in_all=MAX_PROBES)
+    server.add_generic_rpc_handlers((health_handler(health.statuses, checks=checks, max_watchers=0),))
     health.address = await bind(server, open_address(listen, setting=_SETTING), setting=_SETTING)
     await server.start()
     return health, server

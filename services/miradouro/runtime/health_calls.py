@@ -11,6 +11,11 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME
 
+from miradouro.core.errors import Overloaded
+from miradouro.runtime.addresses import peer_host
+from miradouro.runtime.call import Caller
+from miradouro.runtime.call_limits import CallLimits, Place, TooSlow
+
 QUESTION_WITHIN_S = 5.0
 _Context = Any  # grpc.aio.ServicerContext, which is generic in its stubs alone
 _RETRIABLE, _FINAL = (("retriable", "true"),), (("retriable", "false"),)
@@ -61,18 +66,22 @@ class _Places:
             self._taken -= found
 
 
-def health_handler(statuses: Statuses, *, max_checks: int, max_watchers: int) -> grpc.GenericRpcHandler:
-    """Check for `max_checks` at a time, Watch for `max_watchers`: more are RESOURCE_EXHAUSTED; with 0, Watch is UNIMPLEMENTED."""
-    checks, watchers = _Places(max_checks), _Places(max_watchers)
+def health_handler(statuses: Statuses, *, checks: CallLimits, max_watchers: int) -> grpc.GenericRpcHandler:
+    """Check within the limits `checks`, Watch for `max_watchers`: more are RESOURCE_EXHAUSTED; with 0, Watch is UNIMPLEMENTED."""
+    watchers = _Places(max_watchers)
 
     async def check(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> health_pb2.HealthCheckResponse:
-        with checks.place() as found:
-            if not found:
-                await _refuse(context, "checks")
-            status = statuses.get(await _service(requests, context))
-            if status is None:
-                await context.abort(grpc.StatusCode.NOT_FOUND, "no service of that name is here", _FINAL)
-            return health_pb2.HealthCheckResponse(status=status)
+        try:
+            place = checks.enter(Caller(peer_host(context.peer()), "", is_owner=False))
+        except Overloaded as exc:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, exc.message, _RETRIABLE)
+        try:
+            status = statuses.get(await _service(requests, context, place))
+        finally:
+            place.release()
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no service of that name is here", _FINAL)
+        return health_pb2.HealthCheckResponse(status=status)
 
     async def watch(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> None:
         if not max_watchers:
@@ -108,12 +117,14 @@ def _method(make: Callable[..., Any], behavior: Callable[..., Any]) -> Any:
     )
 
 
-async def _service(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> str:
+async def _service(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context, place: Place | None = None) -> str:
     """The name that is asked for."""
     try:
-        async with asyncio.timeout(QUESTION_WITHIN_S):
+        async with place.receiving(QUESTION_WITHIN_S) if place else asyncio.timeout(QUESTION_WITHIN_S):
             return (await anext(requests)).service
-    except TimeoutError:
+    except Overloaded as exc:
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, exc.message, _RETRIABLE)
+    except (TimeoutError, TooSlow):
         await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no question came within {QUESTION_WITHIN_S:g} s", _RETRIABLE)
     except StopAsyncIteration:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no question", _FINAL)
