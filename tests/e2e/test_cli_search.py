@@ -241,7 +241,7 @@ def test_a_wrong_question_is_one_line_that_names_the_field_and_exit_code_1(index
     ("content", "message"),
     [
         (b"", "the photo has 0 bytes"),
-        (b"GIF89a" + bytes(64), "the photo is image/gif; convert it to JPEG, PNG or WebP"),
+        (b"GIF89a" + bytes(64), "the photo is image/gif; convert it to JPEG, PNG, WebP or AVIF"),
         (jpeg(240, 200)[:-400], "ends early or is damaged"),
     ],
 )

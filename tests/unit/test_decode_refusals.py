@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.errors import BadPhoto
+from miradouro.core.sniff import Format
 from miradouro.core.spaces import Region
 from PIL import Image
 
@@ -25,9 +26,7 @@ def test_what_is_no_picture_is_named_so(data):
     assert reason_of(data) == "not_a_photo"
 
 
-@pytest.mark.parametrize(
-    ("file_format", "told"), [("GIF", "image/gif"), ("BMP", "image/bmp"), ("TIFF", "image/tiff"), ("AVIF", "image/avif")]
-)
+@pytest.mark.parametrize(("file_format", "told"), [("GIF", "image/gif"), ("BMP", "image/bmp"), ("TIFF", "image/tiff")])
 def test_other_formats_are_refused_by_name(file_format, told):
     with pytest.raises(BadPhoto, match=f"{told}; convert it to JPEG") as caught:
         decode(encode(blocks(60, 40), file_format), [SQUASH])
@@ -56,7 +55,7 @@ def test_heif_without_its_reader_is_refused_with_the_command_that_installs_it(mo
     assert caught.value.reason == "unsupported_format"
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.95])
 def test_cut_short_is_truncated(file_format, kept):
     data = encode(np.random.default_rng(1).integers(0, 256, (200, 300, 3), dtype=np.uint8), file_format)
@@ -75,7 +74,7 @@ def test_more_bytes_than_the_limit_are_refused():
 
 def jpeg_that_claims(width: int, height: int) -> bytes:
     data = jpeg(64, 64)
-    at = data.index(b"\xff\xc0") + 5
+    at = data.index(b"\xff\xc0") + 5  # height and width
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
@@ -92,6 +91,31 @@ def test_a_bomb_is_refused_by_its_header_alone(data):
     assert reason_of(data) == "too_many_pixels"
 
 
+@pytest.mark.parametrize(("file_format", "most"), [("JPEG", 100_000_000), ("PNG", 40_000_000), ("WEBP", 40_000_000)])
+def test_only_a_jpeg_may_have_100_megapixels(file_format, most):
+    claim = {"JPEG": jpeg_that_claims, "PNG": png_that_claims, "WEBP": webp_that_claims}[file_format]
+    width = 10_000
+
+    def accepted(_peak_bytes):
+        raise TimeoutError  # the header suffices
+
+    with pytest.raises(TimeoutError):
+        decode(claim(width, most // width), [SMALL], reserve=accepted)
+    assert reason_of(claim(width, most // width + 1)) == "too_many_pixels"
+
+
+@pytest.mark.parametrize(("allowed", "png"), [(1_000, 1_000), (40_000_000, 40_000_000), (250_000_000, 100_000_000)])
+def test_one_setting_moves_both_pixel_limits(allowed, png):
+    limits = DecodeLimits(max_pixels=allowed)
+
+    assert (limits.pixels_of(Format.JPEG), limits.pixels_of(Format.PNG)) == (allowed, png)
+
+
+@pytest.mark.parametrize("size", [(65_536, 2), (2, 65_536)])
+def test_a_side_of_more_than_65_535_pixels_is_refused(size):
+    assert reason_of(png_that_claims(*size)) == "too_many_pixels"
+
+
 def test_the_pixel_limit_itself_is_allowed():
     data = encode(blocks(200, 100), "PNG")
 
@@ -102,8 +126,10 @@ def test_the_pixel_limit_itself_is_allowed():
 def test_a_photo_above_the_size_at_which_pillow_warns_is_decoded_and_cut():
     data = encode(Image.new("1", (9_500, 9_500), 1), "PNG")  # 90 megapixels: Pillow's own limit is 89.5
 
-    assert pixels_of(data, SMALL).min() == 255
-    assert pixels_of(data, SMALL, region=Region(0, 0, 1, 0.999)).min() == 255
+    limits = DecodeLimits(max_pixels=250_000_000)
+
+    assert pixels_of(data, SMALL, limits=limits).min() == 255
+    assert pixels_of(data, SMALL, limits=limits, region=Region(0, 0, 1, 0.999)).min() == 255
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1)])

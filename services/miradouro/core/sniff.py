@@ -1,10 +1,11 @@
 """Picture formats, told by the first bytes of a file or by the end of its name."""
 
+import math
 from enum import Enum
 
 
 class Format(Enum):
-    """A picture format; the value is its media type. Those after HEIF are known so that a refusal can name them."""
+    """A picture format; the value is its media type. Those after AVIF are known so that a refusal can name them."""
 
     JPEG = "image/jpeg"
     PNG = "image/png"
@@ -20,6 +21,10 @@ class Format(Enum):
 
 
 SNIFF_BYTES = 32  # how many first bytes `sniff` looks at
+MAX_CHUNKS = 100_000  # of a WebP or boxes of an AVIF that are looked at
+
+_WEBP_HAS_EXIF = 0x08
+_AVIF_HEADER_BYTES = 2**20  # where an AVIF's description of its pixels stands, before them
 
 _PREFIXES = (
     (b"\xff\xd8\xff", Format.JPEG),
@@ -78,3 +83,31 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
     if chunk == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
         return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
     return None
+
+
+def webp_exif(data: bytes) -> bytes:
+    """The first EXIF chunk of a WebP (RFC 9649, section 2.7), empty where there is none among MAX_CHUNKS chunks."""
+    at = 12
+    if data[12:16] != b"VP8X" or len(data) < 21 or not data[20] & _WEBP_HAS_EXIF:
+        return b""
+    for _ in range(MAX_CHUNKS):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"EXIF":
+            return data[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+        if at >= len(data):
+            break
+    return b""
+
+
+def avif_sample_bytes(data: bytes, *, has_alpha: bool) -> int:
+    """Bytes a pixel of the decoded planes of an AVIF, rounded up, by its `av1C` boxes (AV1 in ISOBMFF, section 2.3)."""
+    most, at = 0.0, 0
+    for _ in range(MAX_CHUNKS):
+        at = data.find(b"av1C", at + 1, _AVIF_HEADER_BYTES)
+        if at < 0 or at + 7 > len(data):
+            break
+        flags = data[at + 6]  # high_bitdepth 0x40, monochrome 0x10, subsampling in x 0x08 and in y 0x04
+        colours = 0 if flags & 0x10 else 2 / ((2 if flags & 0x08 else 1) * (2 if flags & 0x04 else 1))
+        most = max(most, (1 + colours + has_alpha) * (2 if flags & 0x40 else 1))
+    return math.ceil(most or 3 + has_alpha)
