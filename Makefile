@@ -82,6 +82,7 @@ fuzz: $(DEV)  ## search for inputs that break a reader: MINUTES=1 for each (ONLY
 
 accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the command line and gRPC; fails on a missed goal
 	@test -n "$(PHOTOS)" || { echo 'make accept needs photos: make accept PHOTOS=DIR' >&2; exit 2; }
+	@tests/install-exiftool.sh
 	$(BIN)/python -m tests.accept --photos "$(PHOTOS)" --work build/accept
 
 # The locks hold every package with its hashes, for every platform and Python 3.11 or newer.

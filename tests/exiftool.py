@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +18,10 @@ _PLAIN_TIMES = {
     "png": ("PNG:CreationTime", "PNG:ModifyDate"),
 }
 _TITLES = ("XMP-dc:Title", "IPTC:ObjectName", "IPTC:Headline", "IFD0:XPTitle", "PNG:Title")
-_CAPTIONS = ("XMP-dc:Description", "IPTC:Caption-Abstract", "IFD0:ImageDescription", "ExifIFD:UserComment", "IFD0:XPComment")
-_CAPTIONS += ("PNG:Description", "PNG:Comment", "File:Comment")
+_CAPTIONS = (
+    *("XMP-dc:Description", "IPTC:Caption-Abstract", "IFD0:ImageDescription", "ExifIFD:UserComment", "IFD0:XPComment"),
+    *("PNG:Description", "PNG:Comment", "File:Comment"),
+)
 _TAGS = ("XMP-dc:Subject", "XMP-lr:HierarchicalSubject", "XMP-digiKam:TagsList", "IPTC:Keywords", "IFD0:XPKeywords")
 
 
@@ -50,7 +52,7 @@ def _reading(tags: Tags) -> Reading:
     width, height = map(int, str(tags["Composite:ImageSize"]).split())
     if _number(tags, "IFD0:Orientation") in {5, 6, 7, 8}:
         width, height = height, width
-    taken_from, taken_at = next(_times(tags), ("", None))
+    time = next(_times(tags), None)
     latitude, longitude = (_text(tags, f"Composite:{name}", f"XMP-exif:{name}") for name in ("GPSLatitude", "GPSLongitude"))
     return Reading(
         size=(width, height),
@@ -59,8 +61,8 @@ def _reading(tags: Tags) -> Reading:
         tags=next(filter(None, (_list(tags.get(name)) for name in _TAGS)), ()),
         camera=(_text(tags, "IFD0:Make", "XMP-tiff:Make"), _text(tags, "IFD0:Model", "XMP-tiff:Model")),
         place=None if "" in {latitude, longitude} else (float(latitude), float(longitude)),
-        taken_at=taken_at,
-        taken_from=taken_from,
+        taken_at=time[1] if time else None,
+        taken_from=time[0] if time else "",
         rating=_number(tags, "XMP-xmp:Rating", "IFD0:Rating"),
     )
 
@@ -83,7 +85,7 @@ def _number(tags: Tags, *names: str) -> int:
     return next((int(float(str(tags[name]))) for name in names if tags.get(name)), 0)
 
 
-def _times(tags: Tags) -> Iterable[tuple[str, TakenAt]]:
+def _times(tags: Tags) -> Iterator[tuple[str, TakenAt]]:
     """The times of taking by their sources, the most trusted first."""
     modified, original = tags.get("IFD0:ModifyDate"), _text(tags, "ExifIFD:DateTimeOriginal", "IFD0:DateTimeOriginal")
     general = tags.get("ExifIFD:OffsetTime", "") if modified in (None, original) else ""
@@ -106,13 +108,14 @@ def _time(text: str, fraction: str, offset: str) -> TakenAt | None:
     found = _TIME.match(text)
     if found is None or text.startswith("0000"):
         return None
-    parts = [int(found[part] or 0) for part in range(1, 7)]
+    year, month, day, hour, minute, second = (int(found[part] or 0) for part in range(1, 7))
+    microsecond = int((found[7] or fraction).strip()[:6].ljust(6, "0"))
     zone = found[8] or offset
     minutes = 0 if zone == "Z" else None
     if hours := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone):
         minutes = (60 * int(hours[2]) + int(hours[3])) * (-1 if hours[1] == "-" else 1)
     try:
-        local = datetime(*parts, int((found[7] or fraction).strip()[:6].ljust(6, "0") or 0), tzinfo=UTC)
+        local = datetime(year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
     except ValueError:
         return None
     return TakenAt(local - timedelta(minutes=minutes or 0), minutes)

@@ -11,6 +11,7 @@ from tests.accept import checks
 from tests.accept.collages import collages
 from tests.accept.doors import command, up
 from tests.accept.goals import Check
+from tests.accept.metadata import agrees_with_exiftool
 from tests.accept.photos import labels, photos
 
 
@@ -21,6 +22,7 @@ def run(folder: Path, work: Path) -> Iterator[Check]:
     report = command("index", str(folder), "--data", str(data))
     print(f"indexed {report['indexed']}, failed {len(report['failed'])}, ignored {report['ignored']}", flush=True)
     yield checks.indexed(found, data)
+    yield agrees_with_exiftool(found)
     yield checks.true_class(found, labels())
     yield checks.captions(found, work)
     with up(data) as stub:
