@@ -31,7 +31,7 @@ from miradouro.core.errors import (
 from miradouro.core.redaction import public_error, public_uri
 
 CLOSED = "index_closed_exception"  # the type of an error, by which no document is at fault
-_OUT_OF_SHARDS = re.compile(r"^400 validation_exception: .*this action would add \[\d+\] total shards", re.DOTALL)
+_OUT_OF_SHARDS = re.compile(r"^400 validation_exception: .*this action would add \[\d+\] total (\w+ )?shards", re.DOTALL)
 _BLOCKED = "cluster_block_exception"  # a full disk above all
 
 
