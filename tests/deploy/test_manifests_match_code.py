@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from miradouro.core.thumbnail import MAX_KEPT_BYTES
 
 from tests.deploy.code_facts import Facts, facts_of
 from tests.deploy.cross_check import disagreements
-from tests.deploy.rendering import COMPONENTS, DEPLOY, OVERLAYS, ROOT, SERVICES, main_containers, render, render_with
+from tests.deploy.rendering import COMPONENTS, DEPLOY, OVERLAYS, ROOT, SERVICES, main_containers, of_kind, render, render_with
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,14 @@ def test_every_setting_can_be_set_for_every_service(facts: Facts, tmp_path: Path
     found = main_containers(render_with(DEPLOY, tmp_path, extra={"configMapGenerator": generators}))
     for name in SERVICES:
         assert {key for key, value in found[name].environment.items() if value == "mine"} == set(facts.settings)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_volume_of_thumbnails_holds_twice_what_is_kept(overlay: str) -> None:
+    pod = of_kind(render(DEPLOY / "overlays" / overlay), "Deployment")["query"]["spec"]["template"]["spec"]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "thumbnails"]
+    size, unit = volume["emptyDir"]["sizeLimit"][:-2], volume["emptyDir"]["sizeLimit"][-2:]
+    assert int(size) * {"Mi": 1 << 20, "Gi": 1 << 30}[unit] >= 2 * MAX_KEPT_BYTES
 
 
 # (file, what stands there, what stands there then, what is told)
