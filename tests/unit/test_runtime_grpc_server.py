@@ -69,7 +69,7 @@ def _examples() -> list[MiradouroError]:
         "TooManyCollections": lambda cls: cls("collection", "100 are there"),
         "ProvenanceMismatch": lambda cls: cls("a/b", "1" * 64, "2" * 64),
     }
-    found: list[MiradouroError] = []
+    found: list[MiradouroError] = [errors.NotFound("写真 " * 1_000_000)]
     classes = list(MiradouroError.__subclasses__())
     while classes:
         cls = classes.pop()
@@ -87,6 +87,7 @@ def test_every_error_becomes_the_status_of_its_name_with_its_message_and_retriab
         list(stream(channel, "2")) if method == "Count" else ask(channel, method, "x")
     assert caught.value.code().name == error.status
     assert caught.value.details() == str(error)
+    assert len(caught.value.details().encode()) <= 1_000
     assert dict(caught.value.trailing_metadata())["retriable"] == str(error.retriable).lower()
 
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from miradouro.cli.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from miradouro.core.error_text import error_text, shown
 from miradouro.core.errors import MiradouroError
 from miradouro.core.printable import printable
 
@@ -62,7 +63,7 @@ class _Commands(click.Group):
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             if not near:
                 raise
-            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from exc
+            raise click.UsageError(f"No such command {shown(args[0])}. Did you mean {near[0]!r}?", ctx) from exc
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click calls it so
         with formatter.section("Commands"):
@@ -129,7 +130,7 @@ def _named_command(arguments: Sequence[str] | None) -> str:
 
 
 def _failed(message: str, code: int = EXIT_FAILED) -> int:
-    text = printable(message, keep="\n")
+    text = printable(error_text(message), keep="\n")
     click.echo(text if code == EXIT_INTERRUPTED else f"error: {text}", err=True)
     return code
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.runtime import logs
 from miradouro.runtime.addresses import NO_TOKEN
@@ -31,7 +32,7 @@ def named_server(_context: click.Context, _parameter: click.Parameter, value: st
         host, _, port = value.rpartition(":")
         is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= MAX_PORT
         if not is_port or not host or "/" in host:
-            raise click.BadParameter(f"{value!r} is not host:port; for example 127.0.0.1:7350")
+            raise click.BadParameter(f"{shown(value)} is not host:port; for example 127.0.0.1:7350")
     return value
 
 
@@ -105,5 +106,5 @@ def utf8(text: str, field: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidArgument(field, f"{text!r} is not UTF-8; allowed: text") from exc
+        raise InvalidArgument(field, f"{shown(text)} is not UTF-8; allowed: text") from exc
     return text

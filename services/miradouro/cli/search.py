@@ -97,7 +97,7 @@ def search(
         wanted = "do you mean --keyword, or --text?"
         if kinds or filters:
             wanted = f"{f'words for {kinds[0]} go' if kinds else 'a value of --filter goes'} into one pair of quotes"
-        raise click.UsageError(f"{more_keywords[0]!r} belongs to no option; {wanted}")
+        raise click.UsageError(f"{shown(more_keywords[0])} belongs to no option; {wanted}")
     if len(kinds) > 1 or not (kinds or filters or sort or facets):
         given = " and ".join(kinds) or "none"
         listing = "" if kinds else ", and nothing to list by: --filter, --sort or --facet"

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from miradouro.core.document import Document
+from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, ProvenanceMismatch, TooManyCollections
 from miradouro.core.spaces import Space
 
@@ -23,7 +24,7 @@ def check_storable(document: Document, spaces: Mapping[str, Space]) -> None:
     for name, vectors in document.vectors.items():
         if name not in spaces:
             allowed = ", ".join(spaces) or "none"
-            raise InvalidArgument("vectors", f"{name!r} is no space of {document.collection!r}; allowed: {allowed}")
+            raise InvalidArgument("vectors", f"{shown(name)} is no space of {document.collection!r}; allowed: {allowed}")
         space = spaces[name]
         offered = document.provenances.get(name, "")
         if not offered:

@@ -148,7 +148,7 @@ class IngestService:
             return
         raise InvalidArgument(
             "path",
-            f"{root!r} does not lie below a folder of MIRADOURO_PHOTO_ROOTS; "
+            f"{shown(root)} does not lie below a folder of MIRADOURO_PHOTO_ROOTS; "
             "another folder may be indexed with the token of the data folder alone",
         )
 

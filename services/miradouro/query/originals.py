@@ -6,6 +6,7 @@ from pathlib import Path
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
+from miradouro.core.error_text import shown
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.ports import IndexAdmin, PhotoStore
 from miradouro.core.redaction import public_uri
@@ -38,7 +39,9 @@ class Originals:
         try:
             return self.read_unchanged(document)
         except NotFound as exc:
-            raise FailedPrecondition(f"the original of {document.photo_id!r} can't be read: {exc.message}; {_OFFER}") from exc
+            raise FailedPrecondition(
+                f"the original of {shown(document.photo_id)} can't be read: {exc.message}; {_OFFER}"
+            ) from exc
         except FailedPrecondition as exc:
             raise FailedPrecondition(f"{exc.message}; {_OFFER}") from exc
 
@@ -52,7 +55,7 @@ class Originals:
     def read_as_it_is(self, document: Document) -> bytes:
         """The bytes that are there now. Raises NotFound (gone), FailedPrecondition (kept nowhere, out of reach), Unavailable."""
         if not document.uri:
-            raise FailedPrecondition(f"photo {document.photo_id!r} came inline and its original was not kept")
+            raise FailedPrecondition(f"photo {shown(document.photo_id)} came inline and its original was not kept")
         roots = [*self._folder_of(document.collection), *self._roots]
         try:
             return self._photo_store(roots).read(document.uri, limit_bytes=self._limits.max_bytes)
@@ -62,7 +65,7 @@ class Originals:
             is_rootless = document.uri.startswith("file:") and not self._folder_of(document.collection)
             advice = f"; if it was restored, confirm its folder: miradouro restore --root {document.collection}=DIR"
             raise FailedPrecondition(
-                f"the original of {document.photo_id!r} can't be read: {exc.message}{advice if is_rootless else ''}"
+                f"the original of {shown(document.photo_id)} can't be read: {exc.message}{advice if is_rootless else ''}"
             ) from exc
 
     def _folder_of(self, collection: str) -> list[Path]:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
+from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.page import Page, read_page, sign_page
 from miradouro.core.pipeline import answer
@@ -31,7 +32,7 @@ class SearchableStore(PhotoIndex, IndexAdmin, Protocol):
 
 def no_originals(document: Document) -> bytes:
     """For a service that reaches no photos but those it is sent. Raises FailedPrecondition."""
-    raise FailedPrecondition(f"this service can't read {document.photo_id!r} again; send the photo itself (--photo)")
+    raise FailedPrecondition(f"this service can't read {shown(document.photo_id)} again; send the photo itself (--photo)")
 
 
 class SearchService:

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from miradouro.core.error_text import shown
 from miradouro.runtime.addresses import Address
 from miradouro.runtime.call import Caller
 from miradouro.runtime.http_body import Refusal
@@ -119,7 +120,7 @@ class Guard:
         """What is answered in the application's place; None when the request may go on, with its caller in `scope`."""
         host = headers.get("host", "")
         if not self._hosts.means_us(host):
-            message = f"Host: {host!r} is not this server; allowed: {self._hosts}, and what MIRADOURO_HTTP_HOSTS names"
+            message = f"Host: {shown(host)} is not this server; allowed: {self._hosts}, and what MIRADOURO_HTTP_HOSTS names"
             return error_response("INVALID_ARGUMENT", message, code=421)
         peer = (scope.get("client") or ("", 0))[0]
         caller, has_cookie = self._security.identify(headers.get("authorization", ""), peer=peer), False
@@ -131,7 +132,7 @@ class Guard:
             return self._counted(self._unknown(scope, headers))
         scope["caller"] = caller
         if scope["method"] not in _READING and not self._is_from_our_page(headers, host, has_cookie=has_cookie):
-            message = f"Origin: pages of {headers.get('origin')!r} may not do this; allowed: {self._hosts}"
+            message = f"Origin: pages of {shown(headers.get('origin'))} may not do this; allowed: {self._hosts}"
             return error_response("UNAUTHENTICATED", message, code=403)
         return None
 

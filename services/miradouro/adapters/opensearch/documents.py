@@ -9,6 +9,7 @@ import numpy as np
 
 from miradouro.adapters.opensearch.mapping import field_of
 from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
+from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument, Unavailable
 from miradouro.core.query import CAMERA_ATTRIBUTE
 from miradouro.core.spaces import Space
@@ -158,7 +159,7 @@ def check_is_whole(source: Mapping[str, Any], spaces: Sequence[Space]) -> None:
     """
     there = {space.name for space in spaces if field_of(space) in source}
     if missing := sorted(set(source["spaces"]) - there):
-        raise Unavailable(f"OpenSearch tells {source['photo_id']!r} without its vectors of {', '.join(missing)} now")
+        raise Unavailable(f"OpenSearch tells {shown(source['photo_id'])} without its vectors of {', '.join(missing)} now")
 
 
 def vectors_of(source: dict[str, Any], space: Space) -> Float32 | None:
