@@ -53,6 +53,7 @@ def test_every_file_is_for_its_owner_alone(tmp_path: Path) -> None:
         miradouro("search", "--data", data, "--keyword", "dog")
         assert (data / "miradouro.db-wal").exists()
         assert wide(data) == {}, "the database's log and the server's lock too"
+        assert [path.name for path in data.rglob("*") if "token" in path.name] == ["token"]
     miradouro("snapshot", f"{tmp_path}/copies/", "--data", data)
     assert wide(tmp_path / "copies") == {}
     [copy] = (tmp_path / "copies").iterdir()

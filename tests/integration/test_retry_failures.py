@@ -212,3 +212,23 @@ def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(h
     assert "send it again, corrected" in told["bad_data"].message
     for reason in ("unreachable", "vanished"):
         assert "the event was not kept with its failure; mend what the failure tells" in told[reason].message
+
+
+def test_a_refused_event_leads_to_no_file_outside_the_folder(house, folder, tmp_path):
+    """Its URI and photo id are what a sender wrote: a retry by files must not follow them out of the collection's folder."""
+    write(folder / "a.jpg", jpeg())
+    assert house.index_folder(folder, collection="mine").indexed == 1
+    write(tmp_path / "private/secret.jpg", jpeg(seed=2))
+    for number, photo_id in enumerate(("../private/secret.jpg", "x/../../private/secret.jpg")):
+        event = PhotoEvent(
+            event_id=f"e{number}",
+            kind=PHOTO_EVENT_KIND_UPLOADED,
+            collection="mine",
+            photo_id=photo_id,
+            version=1,
+            uri=f"file://{folder}/{photo_id}",
+            title="x" * 2_000,
+        )
+        house.put(event)
+        assert statuses(house, photo_id, collection="mine") == {photo_id: RETRY_STATUS_IMPOSSIBLE}
+    assert set(house.photos("mine")) == {"a.jpg"}

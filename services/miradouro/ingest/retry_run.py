@@ -94,7 +94,10 @@ class Retry:
         below = file_uri(self.root).rstrip("/") + "/"
         if not self.root or not failure.uri.startswith(below):
             return False
-        return photo_id_of(os.fsdecode(unquote_to_bytes(failure.uri.removeprefix(below)))) == failure.photo_id
+        path = os.fsdecode(unquote_to_bytes(failure.uri.removeprefix(below)))
+        # The URI may come from an event: one that climbs out of the folder is none of its files.
+        is_below = os.path.normpath(path) == path and path.partition("/")[0] != ".."
+        return is_below and photo_id_of(path) == failure.photo_id
 
     def _states(self, photo_ids: Iterable[str]) -> Iterator[OriginState]:
         for photo_id in photo_ids:

@@ -30,6 +30,7 @@ _LET_IN = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url=/">
+<link rel="icon" href="/page/icon.svg">
 <title>Miradouro</title>
 <p><a href="/">To the photos</a>
 </html>

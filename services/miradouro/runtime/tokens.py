@@ -1,13 +1,14 @@
 """Bearer tokens (RFC 6750) in a file, one a line: who shows one of them is let in; our own clients show the first.
 
 So a token is changed without a refused call: add the new one as the second line, everywhere; then move it to the first; then take
-the old one out. The file is read again whenever it was changed or swapped.
+the old one out. The file of a setting is read again whenever it was changed or swapped.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,11 @@ TOKEN_FILE = "MIRADOURO_TOKEN_FILE"  # noqa: S105 # a variable's name
 
 
 class Tokens:
-    """The tokens of a file, which errors call `name`; see `read_tokens`. Raises ConfigurationError, which never holds a token."""
+    """The tokens of a file, which errors call `name`; see `read_tokens`. Raises ConfigurationError, which never holds a token.
+
+    The file of a setting is read again when it changes. The data folder's own token (`is_own`) is read once: a new start changes
+    it, and no call has to look at its file.
+    """
 
     def __init__(self, path: Path, *, name: str = "", is_own: bool = False) -> None:
         name = name or f"{TOKEN_FILE}={str(path)!r}"
@@ -27,18 +32,22 @@ class Tokens:
         def read() -> tuple[_Token, ...]:
             return tuple(_Token(text, _digest(text)) for text in read_tokens(path, name=name, is_own=is_own))
 
-        self._file = SwappedFiles([path], read)
+        if is_own:
+            fixed = read()
+            self._current: Callable[[], tuple[_Token, ...]] = lambda: fixed
+        else:
+            self._current = SwappedFiles([path], read).current
 
     @property
     def first(self) -> str:
         """The token that our clients send."""
-        return self._file.current()[0].text
+        return self._current()[0].text
 
     def find(self, shown: str) -> str:
         """The id (see `Caller.token_id`) of the token that equals `shown`, empty if none does; in constant time."""
         digest = _digest(shown)
         found = ""
-        for token in self._file.current():
+        for token in self._current():
             if hmac.compare_digest(token.digest, digest):
                 found = digest.hex()[:TOKEN_ID_CHARS]
         return found
