@@ -49,7 +49,7 @@ def open_reader() -> Iterator[Open]:
     pools: list[ReaderPool] = []
 
     def opened(**options: object) -> Opened:
-        pool = ReaderPool(**options)  # type: ignore[arg-type]
+        pool = ReaderPool(**options)  # type: ignore[arg-type]  # options of several types
         pools.append(pool)
         return Opened(JobReader(pool.run), pool)
 
