@@ -2,25 +2,30 @@
 
 `pickle.Unpickler` is no reader for files of strangers, however few globals it resolves: a few bytes make it reserve gigabytes (a
 memo index), and nested tuples as a key of a dictionary overflow the stack of the interpreter. Here keys are text, memo entries
-are counted, and nothing is hashed, compared or printed but text and numbers.
+are counted, and nothing is hashed, compared or printed but text and numbers. Opcodes: `pickletools` of the standard library.
 """
 
-import pickletools
+import struct
 from collections.abc import Callable
 from typing import IO, Any
 
 MAX_OPERATIONS = 200_000  # a table of 296 tensors takes 10,696
+MAX_NAME_BYTES = 200  # of a module or a function
 _MARK = object()
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
+_CONSTANTS: dict[bytes, Callable[[], Any]] = {
+    b"N": lambda: None,
+    b"\x88": lambda: True,
+    b"\x89": lambda: False,
+    b"}": dict,
+    b"]": list,
+    b")": tuple,
 }
-_VALUES = frozenset({"BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE"})
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_NUMBERS = {b"K": struct.Struct("<B"), b"M": struct.Struct("<H"), b"J": struct.Struct("<i")}
+_TEXTS = {b"X": struct.Struct("<I"), b"\x8c": struct.Struct("<B")}  # the size comes first
+_PUTS = {b"q": struct.Struct("<B"), b"r": struct.Struct("<I")}
+_GETS = {b"h": struct.Struct("<B"), b"j": struct.Struct("<I")}
+_TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
+_PROTOCOL, _STOP = b"\x80", b"."
 
 
 class UnreadablePickle(ValueError):
@@ -33,61 +38,78 @@ def read_pickle(stream: IO[bytes], *, call: Callable[[str, tuple[Any, ...]], Any
     A global stays a text, `module.name`; where the pickle calls one, `call` gives the result for its name and arguments, and
     `persistent` the one for a persistent id. Raises UnreadablePickle, and what these two raise.
     """
-    machine = _Machine(call, persistent)
+    machine = _Machine(stream, call, persistent)
     try:
-        for number, (operation, argument, _) in enumerate(pickletools.genops(stream)):
-            if number == MAX_OPERATIONS:
-                raise UnreadablePickle(f"more than {MAX_OPERATIONS:,} operations")
-            machine.run(operation.name, argument)
-        [value] = machine.stack
+        for _ in range(MAX_OPERATIONS):
+            code = _read(stream, 1)
+            if code == _STOP:
+                [value] = machine.stack
+                return value
+            machine.run(code)
     except (IndexError, KeyError, TypeError, AttributeError, ValueError) as exc:
         raise UnreadablePickle(f"{type(exc).__name__}: {exc!s:.200}") from exc
-    return value
+    raise UnreadablePickle(f"more than {MAX_OPERATIONS:,} operations")
 
 
 class _Machine:
-    def __init__(self, call: Callable[[str, tuple[Any, ...]], Any], persistent: Callable[[Any], Any]) -> None:
+    def __init__(self, stream: IO[bytes], call: Callable[[str, tuple[Any, ...]], Any], persistent: Callable[[Any], Any]) -> None:
         self.stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._call, self._persistent = call, persistent
+        self._stream, self._call, self._persistent = stream, call, persistent
 
-    def run(self, name: str, argument: Any) -> None:
+    def run(self, code: bytes) -> None:
         stack = self.stack
-        if name in _VALUES:
-            stack.append(argument)
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name]())
-        elif name in _TUPLES:
-            parts = [stack.pop() for _ in range(_TUPLES[name])]
+        if code in _NUMBERS:
+            stack.append(self._number(_NUMBERS[code]))
+        elif code in _TEXTS:
+            stack.append(_read(self._stream, self._number(_TEXTS[code])).decode())
+        elif code == b"\x8a":
+            stack.append(int.from_bytes(_read(self._stream, _read(self._stream, 1)[0]), "little", signed=True))
+        elif code in _CONSTANTS:
+            stack.append(_CONSTANTS[code]())
+        elif code in _TUPLES:
+            parts = [stack.pop() for _ in range(_TUPLES[code])]
             stack.append(tuple(reversed(parts)))
-        elif name in {"BINPUT", "LONG_BINPUT"}:
-            self._memo[argument] = stack[-1]
-        elif name in {"BINGET", "LONG_BINGET"}:
-            stack.append(self._memo[argument])
-        elif name == "MARK":
+        elif code in _PUTS:
+            self._memo[self._number(_PUTS[code])] = stack[-1]
+        elif code in _GETS:
+            stack.append(self._memo[self._number(_GETS[code])])
+        elif code == b"(":
             stack.append(_MARK)
-        elif name == "TUPLE":
+        elif code == b"t":
             stack.append(tuple(self._from_mark()))
-        elif name == "GLOBAL":
-            stack.append(argument.replace(" ", ".", 1))
-        elif name == "REDUCE":
+        elif code == b"c":
+            stack.append(f"{self._line()}.{self._line()}")
+        elif code == b"R":
             arguments = stack.pop()
             stack.append(self._call(stack.pop(), arguments))
-        elif name == "BINPERSID":
+        elif code == b"Q":
             stack.append(self._persistent(stack.pop()))
-        elif name == "APPEND":
+        elif code == b"a":
             self._append([stack.pop()])
-        elif name == "APPENDS":
+        elif code == b"e":
             self._append(self._from_mark())
-        elif name == "SETITEM":
+        elif code == b"s":
             value, key = stack.pop(), stack.pop()
             self._set([key, value])
-        elif name == "SETITEMS":
+        elif code == b"u":
             self._set(self._from_mark())
-        elif name == "BUILD":
+        elif code == b"b":
             stack.pop()  # attributes of the dictionary: versions of the layers, which nothing here reads
-        elif name not in {"PROTO", "STOP"}:
-            raise UnreadablePickle(f"the file uses {name}, which no table of weights needs")
+        elif code == _PROTOCOL:
+            _read(self._stream, 1)
+        else:
+            raise UnreadablePickle(f"the file uses the opcode {code!r}, which no table of weights needs")
+
+    def _number(self, layout: struct.Struct) -> int:
+        (number,) = layout.unpack(_read(self._stream, layout.size))
+        return int(number)
+
+    def _line(self) -> str:
+        line = self._stream.readline(MAX_NAME_BYTES)
+        if not line.endswith(b"\n"):
+            raise UnreadablePickle("a name is cut short or too long")
+        return line[:-1].decode("ascii")
 
     def _from_mark(self) -> list[Any]:
         parts = []
@@ -109,3 +131,11 @@ class _Machine:
             if type(key) is not str:
                 raise UnreadablePickle(f"a key is a {type(key).__name__}; allowed: text")
             target[key] = value
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    """Exactly `size` bytes; `stream` is in memory, so that no more than the file is ever held."""
+    data = stream.read(size)
+    if len(data) < size:
+        raise UnreadablePickle("it is cut short")
+    return data
