@@ -75,10 +75,12 @@ class _Commands(click.Group):
 def cli() -> None:
     """A search engine for photos that looks at the pictures."""
     from miradouro.runtime.file_handles import raise_file_limit
+    from miradouro.runtime.freed_memory import return_freed_memory
     from miradouro.runtime.known_settings import check_names  # here: the list of commands needs no settings
 
     check_names(os.environ)
     raise_file_limit()
+    return_freed_memory()
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -39,6 +39,7 @@ from miradouro.runtime.http_limits import Limited
 from miradouro.runtime.http_server import RunningHttp, running_http
 from miradouro.runtime.http_sign_in import SIGN_IN, SignIn
 from miradouro.runtime.metrics import HttpMetrics
+from miradouro.runtime.released_frames import release_frames
 from miradouro.runtime.request_size import MAX_PLAIN_BYTES
 from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
@@ -262,15 +263,17 @@ async def _answer(endpoint: Endpoint, request: Request) -> tuple[Answer, int]:
     """What `endpoint` answers or the error that it raises, and its status code."""
     try:
         response = await endpoint(request)
-    except TooLarge as exc:
-        return Refusal(response_of(exc, code=413)), 413
-    except TooSlow as exc:
-        return Refusal(response_of(exc, code=408)), 408
     except MiradouroError as exc:
+        release_frames(exc)
+        if isinstance(exc, TooLarge):
+            return Refusal(response_of(exc, code=413)), 413
+        if isinstance(exc, TooSlow):
+            return Refusal(response_of(exc, code=408)), 408
         response = response_of(exc)
-    except Exception:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
+    except Exception as exc:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
         mark = uuid.uuid4().hex[:12]
         _log.exception("handler failed", path=request.url.path, mark=mark)
+        release_frames(exc)
         response = error_response("INTERNAL", f"internal error; the server's log tells more under mark {mark}")
     return response, response.status_code
 

@@ -28,6 +28,7 @@ from miradouro.runtime.call_limits import CallLimits, Place
 from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.grpc_guard import MESSAGE, caller_of
 from miradouro.runtime.metrics import RpcMetrics
+from miradouro.runtime.released_frames import release_frames
 from miradouro.runtime.request_size import check_request_size
 from miradouro.runtime.rpc_request import RequestReader
 from miradouro.runtime.security import ServerSecurity
@@ -91,13 +92,14 @@ class Dispatcher:
         response_class = GetMessageClass(method.output_type)
 
         # Both take a stream of one request, which is the same to a client: grpc waits for a single one for ever.
-        async def unary(requests: AsyncIterator[bytes], context: Context) -> Message:
+        async def unary(requests: AsyncIterator[bytes], context: Context) -> Message | None:
             async with self._call(method, context) as (call, place), self._requests.read(requests, place) as data:
                 if inspect.iscoroutinefunction(handler):
                     response: Message = await self._awaited(handler, request_class, data, call)
                 else:
                     response = await self._calls.run(lambda: _run(handler, request_class, data, call), place)
-            return response
+                return response
+            return None  # the call was refused
 
         async def stream(requests: AsyncIterator[bytes], context: Context) -> None:
             async with self._call(method, context) as (call, place), self._requests.read(requests, place) as data:
@@ -133,12 +135,14 @@ class Dispatcher:
             status = exc.status
             if status in _REFUSALS:
                 self._refused.add(status, peer=call.caller.peer, token_id=call.caller.token_id)
-            await _abort(context, exc.status, exc.message, retriable=exc.retriable)
-        except Exception:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
+            await _refuse(context, exc.status, exc.message, retriable=exc.retriable)
+            release_frames(exc)
+        except Exception as exc:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
             status = "INTERNAL"
             mark = uuid.uuid4().hex[:12]
             _log.exception("handler failed", service=service, method=method.name, mark=mark)
-            await _abort(context, status, f"internal error; the server's log tells more under mark {mark}", retriable=False)
+            await _refuse(context, status, f"internal error; the server's log tells more under mark {mark}", retriable=False)
+            release_frames(exc)
         finally:
             call.cancelled.set()
             self._metrics.calls.labels(service, method.name, status).inc()
@@ -212,5 +216,13 @@ def _parse(request_class: type[Message], data: bytes) -> Message:
         raise InvalidArgument("request", f"the bytes are no {request_class.DESCRIPTOR.full_name} message") from exc
 
 
-async def _abort(context: Context, status: str, message: str, *, retriable: bool) -> None:
-    await context.abort(STATUS_CODES[status], message, (("retriable", "true" if retriable else "false"),))
+async def _refuse(context: Context, status: str, message: str, *, retriable: bool) -> None:
+    """Ends the call with this status.
+
+    The error that `context.abort` raises is kept by the call, and refers to it by its frames, which hold the request too: it is
+    not let through as it is. grpc.aio raises it once more when the handler returns.
+    """
+    try:
+        await context.abort(STATUS_CODES[status], message, (("retriable", "true" if retriable else "false"),))
+    except grpc.aio.AbortError as aborted:
+        aborted.__traceback__ = aborted.__context__ = None

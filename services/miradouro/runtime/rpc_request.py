@@ -18,13 +18,15 @@ class RequestReader:
 
     @asynccontextmanager
     async def read(self, requests: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
-        """The serialized request, which counts against the budget until the block ends; what follows it is not read.
+        """The serialized request, which counts against the budget until the block ends.
 
-        Raises TooSlow, Overloaded and InvalidArgument (none was sent).
+        Raises TooSlow, Overloaded and InvalidArgument (not one was sent).
         """
         async with place.receiving(RECEIVE_WITHIN_S):
             data = await anext(requests, None)
-        if data is None:
-            raise InvalidArgument("request", "the call ends without one")
+            # To its end: grpc.aio's iterator refers to itself, and with that holds its last message for the cycle collector.
+            more = await anext(requests, None)
+        if data is None or more is not None:
+            raise InvalidArgument("request", f"the call has {'none' if data is None else 'more than one'}; send one")
         with self._budget.taken(len(data)):
             yield data

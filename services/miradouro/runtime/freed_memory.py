@@ -1,0 +1,20 @@
+"""Memory that is freed goes back to the system, so that one flood of large requests does not fill the process for good."""
+
+import ctypes
+import sys
+
+# malloc.h of glibc. By itself it raises its threshold to the largest block that was ever freed, up to 32 MiB, keeps smaller ones
+# and does so in up to eight heaps for each core, where one small object holds all that lies below it.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+LARGE_BLOCK_BYTES = 2**20  # blocks from this size on are mapped one by one, and unmapped when they are freed
+HEAPS = 4
+
+
+def return_freed_memory() -> bool:
+    """Asks the C library of Linux for it, before there are threads; whether it agreed. Other libraries stay as they are."""
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt"):
+        return False
+    return bool(library.mallopt(_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)) and bool(library.mallopt(_ARENA_MAX, HEAPS))
