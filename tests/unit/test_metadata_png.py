@@ -50,6 +50,13 @@ def test_a_raw_profile_that_is_none_is_named(body):
     assert read_metadata(with_chunks(PNG, chunk)) == PhotoMetadata(unread=("exif",))
 
 
+def test_a_damaged_digit_costs_itself_alone():
+    body = raw_profile(b"exif", EXIF).replace(b"C-S5".hex().encode(), b"?32d53359")
+    chunk = text_chunk(b"tEXt", b"Raw profile type exif", body)
+
+    assert read_metadata(with_chunks(PNG, chunk)).camera == "D-S5"
+
+
 def test_the_chunk_of_its_own_goes_before_the_profile():
     profile = text_chunk(b"zTXt", b"Raw profile type exif", raw_profile(b"exif", tiff(main={0x0110: (ASCII, b"Old")})))
 

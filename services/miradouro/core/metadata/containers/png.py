@@ -1,6 +1,8 @@
 """PNG (third edition, chapter 11): metadata lies in chunks of its own and in texts, the latter often compressed."""
 
+import binascii
 import re
+import string
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +26,7 @@ _PROFILE_BOUNDS = {
     "xmp": MAX_XMP_BYTES,
 }
 _PROFILE_HEADER = re.compile(rb"\s*[^\n]{1,80}\n\s*\d+\s")
+_DIGITS = bytes(byte if chr(byte) in string.hexdigits else ord("0") for byte in range(256))  # a damaged digit costs itself alone
 
 
 def png_blocks(data: bytes) -> Blocks:
@@ -111,7 +114,8 @@ def _with_profile(blocks: Blocks, name: str, text: bytes) -> Blocks:
     header = _PROFILE_HEADER.match(text)
     if header is None:
         raise ValueError("a raw profile begins with its name and its length")
-    raw = bytes.fromhex(str(memoryview(text)[header.end() :], "ascii"))
+    digits = text[header.end() :].translate(_DIGITS, b" \t\r\n")
+    raw = binascii.unhexlify(digits[: len(digits) // 2 * 2])
     if name == "xmp" or raw.startswith(_XMP_SEGMENT):
         return replace(blocks, xmp=blocks.xmp or raw.removeprefix(_XMP_SEGMENT))
     if name in {"iptc", "8bim"}:
