@@ -127,3 +127,11 @@ def test_topics_are_made_as_events_and_dead_letters_need_them(kafka: str, topic:
     finally:
         admin.close()
     assert {name: {key: one["value"] for key, one in told.items()} for name, told in found.items()} == wanted
+
+
+@pytest.mark.usefixtures("kafka", "topic")
+def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path: Path) -> None:
+    (tmp_path / "events").symlink_to("/dev/zero")
+    done = run("events", "publish", tmp_path / "events")
+    assert (done.code, done.out) == (1, "")
+    assert "line 1 has more than 8,388,608 bytes" in done.err

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from miradouro.adapters.kafka.publisher import Record
     from miradouro.core.event import PhotoEvent
     from miradouro.ingest.publishing import Unpublished
+
+MAX_LINE_BYTES = 8 * 1024 * 1024  # an event with a photo of 1 MiB inside, in the longest spelling
 
 
 @click.group()
@@ -44,7 +46,7 @@ def publish(*, source: Path, collection: str) -> None:
     if source.is_dir():
         found = events_of_folder(source, utf8(collection, "collection"))
     elif str(source) == "-":
-        found = events_of_lines(sys.stdin.buffer)
+        found = events_of_lines(_bounded_lines(sys.stdin.buffer))
     else:
         found = events_of_lines(_lines_of(source))
     ensure_topics(settings)
@@ -141,12 +143,26 @@ def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: 
     end_when_any_failed(impossible, done=sum(counts.values()) - impossible, what="dead letters could be sent")
 
 
+def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Line by line. Raises InvalidArgument at one that is too long to be an event, however long it is."""
+    from miradouro.core.errors import InvalidArgument
+
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise InvalidArgument(
+                "source", f"line {number:,} has more than {MAX_LINE_BYTES:,} bytes; an event has a line of its own"
+            )
+        yield line
+
+
 def _lines_of(path: Path) -> Iterator[bytes]:
     from miradouro.core.errors import InvalidArgument
 
     try:
         with path.open("rb") as file:
-            yield from file
+            yield from _bounded_lines(file)
     except OSError as exc:
         raise InvalidArgument("source", f"{path} can't be read: {exc.strerror}") from exc
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError, Internal, is_shortage
 from miradouro.core.pipeline import Draft
+from miradouro.core.redaction import public_error, public_uri
 from miradouro.core.thumbnail import MAX_KEPT_BYTES, thumbnail_name
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 from miradouro.runtime.bounded_folder import BoundedFolder
@@ -100,7 +101,9 @@ def _opened(place: str) -> tuple[Any, str]:
     try:
         files, folder = fsspec.core.url_to_fs(place)
     except (ImportError, ValueError) as exc:
-        raise ConfigurationError(f"processor thumbnail, option folder={shown(place)}: {exc}") from exc
+        raise ConfigurationError(
+            f"processor thumbnail, option folder={shown(public_uri(place))}: {public_error(exc, place)}"
+        ) from exc
     return files, str(folder).rstrip("/")
 
 
