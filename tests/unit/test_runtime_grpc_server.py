@@ -68,7 +68,6 @@ def _examples() -> list[MiradouroError]:
         "BadEvent": lambda cls: cls("bad_key", "key", "it has no slash"),
         "TooManyCollections": lambda cls: cls("collection", "100 are there"),
         "ProvenanceMismatch": lambda cls: cls("a/b", "1" * 64, "2" * 64),
-        "TooManyCollections": lambda cls: cls("birds", "there are 100 already"),
     }
     found: list[MiradouroError] = [errors.NotFound("写真 " * 1_000_000)]
     classes = list(MiradouroError.__subclasses__())
