@@ -1,10 +1,14 @@
 """Puts the ingest service of many machines together: Kafka in, the embedding service beside it, OpenSearch out."""
 
 import functools
+import hashlib
+import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -88,6 +92,16 @@ class Consumer:
         tell(trace_id=trace_of(outcome.item).trace_id, **names_of(outcome.item))
 
 
+def _journal_folder(kafka: KafkaSettings) -> Path:
+    """Where the photos that are being read are noted: in the temporary folder, which outlives the process in its container.
+
+    Each group of consumers of a topic has its own, and each user of the machine.
+    """
+    consumed = "\0".join((kafka.kafka_bootstrap, kafka.kafka_topic, kafka.kafka_group))
+    name = hashlib.sha256(consumed.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"miradouro-{os.geteuid()}-reading-{name}"
+
+
 @dataclass(frozen=True)
 class IngestParts:
     """The consumer, and the service that other backends may call."""
@@ -130,7 +144,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             store=index,
             letters=letters,
             embedder=embedder,
-            reader=reading.reader,
+            reader=reading.remembering(_journal_folder(kafka)),
             limits=reading.limits,
             photo_store=photo_store,
             labels=load_labels(),

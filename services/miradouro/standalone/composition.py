@@ -24,6 +24,8 @@ from miradouro.standalone.embedder_on_demand import open_embedder
 from miradouro.standalone.searching import originals, search_service
 from miradouro.v1 import ingest_service_pb2, search_service_pb2
 
+_JOURNAL = "reading"  # of a data folder: the photos that are being read
+
 
 @dataclass(frozen=True)
 class AllParts:
@@ -46,21 +48,25 @@ def ingest_service(
     reading: Reading,
     registry: CollectorRegistry | None = None,
 ) -> Iterator[IngestService]:
-    """The ingest service over this process's index; counts in `registry`. Raises ConfigurationError (the pipeline)."""
+    """The ingest service over this process's index; counts in `registry`. Raises ConfigurationError (the pipeline).
+
+    A writer of the index remembers which photos were being read when its process ended.
+    """
+    data_folder = configuration.standalone.data_folder
     service = IngestService(
         store=index,
         letters=index,
         embedder=embedder,
-        reader=reading.reader,
+        reader=reading.remembering(data_folder / _JOURNAL) if index.is_writer else reading.reader,
         photo_store=PhotoStores(configuration.photos),
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
         settings=configuration.ingest,
         limits=reading.limits,
         spaces=configuration.ingest.space_names,
-        excluded=[configuration.standalone.data_folder],
+        excluded=[data_folder],
         folders=configuration.photos.photo_root_folders,
-        thumbnails=configuration.standalone.data_folder / FOLDER,
+        thumbnails=data_folder / FOLDER,
         metrics=IngestMetrics(registry or CollectorRegistry()),
     )
     try:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from miradouro.adapters.photo_reader.journal import Journal
 from miradouro.adapters.photo_reader.pool import ReaderPool
 from miradouro.adapters.photo_reader.reader import JobReader
 from miradouro.adapters.photo_reader.settings import ReadingSettings
@@ -18,6 +20,10 @@ class Reading:
     reader: PhotoReader
     limits: DecodeLimits
     pool: ReaderPool
+
+    def remembering(self, folder: Path) -> PhotoReader:
+        """A reader that remembers in `folder` which photos were being read when the process ended: for ingest."""
+        return JobReader(Journal(folder, self.pool).run)
 
     def abandon(self) -> None:
         """Ends what is being read, and all that comes, with Unavailable: nobody waits for it any more."""

@@ -122,6 +122,11 @@ class SqliteIndex:
             self._lock.release()
             self._lock = None
 
+    @property
+    def is_writer(self) -> bool:
+        """Whether this process is the one that writes to the data folder."""
+        return self._lock is not None
+
     def set_address(self, address: str) -> None:
         """Tells other processes, through the lock file, the host:port at which this writer answers."""
         if self._lock is not None:
