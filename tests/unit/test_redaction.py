@@ -1,5 +1,7 @@
 """Secrets of URIs: none is in what people see, however the URI is written."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +92,14 @@ def test_uris_of_files_stay_whole(name):
 def test_any_text_is_redacted_once(text):
     assert public_uri(public_uri(text)) == public_uri(text)
     assert public_text(public_text(text)) == public_text(text)
+
+
+@pytest.mark.parametrize(
+    "part", ["a://", "a.b/x://", "://h.ex/", "https://h.example/a','", "x", "@", "a://b@", "?", "file:///a/"]
+)
+def test_the_time_grows_with_the_text_alone(part):
+    text = part * (200_000 // len(part))
+    began = time.process_time()
+    public_text(text)
+    public_uri(text)
+    assert time.process_time() - began < 5, "a quadratic search takes minutes"

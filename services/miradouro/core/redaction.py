@@ -15,6 +15,7 @@ _AT = re.compile(r"@|%(?:25)*40")  # encoded too, and encoded twice
 _SCHEME = re.compile(r"\s*([A-Za-z0-9+.-]*):[/\\]{0,2}")
 _START = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z0-9+.-]*):[/\\]{2}")  # of a URI within a text; JSON may escape its slashes
 _WORD = re.compile(r"\S*")
+_PATH = re.compile(r"[^\s?#]*")
 _HEAD = re.compile(r"[^?#]*")
 _CLOSING = "'\"),.;:!?]}>`"  # behind a URI these belong to the sentence
 
@@ -49,17 +50,20 @@ def public_text(text: str) -> str:
     White space ends a URI here: one that may have some in it is given to `public_uri` first.
     """
     parts, at = [], 0
-    while (start := _START.search(text, at)) is not None:
+    start = _START.search(text)
+    while start is not None:
         parts.append(text[at : start.end()])
-        uri = _first(_WORD, text, start.end()).rstrip(_CLOSING)
-        at = start.end() + len(uri)
-        path = _first(_HEAD, uri)
-        inner = _START.search(path) if _is_certain(start[1], uri) else None
-        if inner is not None:  # a list without blanks, or an address in the path of another
-            parts.append(path[: inner.start()])
-            at = start.end() + inner.start()
+        inner = _START.search(text, start.end())
+        before = _first(_PATH, text, start.end(), inner.start() if inner else start.end())
+        at = start.end() + len(before)
+        if inner is not None and at == inner.start() and _is_certain(start[1], before):
+            parts.append(before)  # a list without blanks, or an address in the path of another
+            start = inner
         else:
+            uri = _first(_WORD, text, start.end()).rstrip(_CLOSING)
             parts.append(_public_rest(start[1], uri))
+            at = start.end() + len(uri)
+            start = _START.search(text, at)
     return "".join([*parts, text[at:]])
 
 
@@ -82,7 +86,7 @@ def _is_certain(scheme: str, rest: str) -> bool:
     return _CERTAIN.get(scheme.lower(), _HOST).match(rest) is not None
 
 
-def _first(pattern: re.Pattern[str], text: str, at: int = 0) -> str:
-    found = pattern.match(text, at)
+def _first(pattern: re.Pattern[str], text: str, at: int = 0, end: int | None = None) -> str:
+    found = pattern.match(text, at) if end is None else pattern.match(text, at, end)
     assert found is not None, "it matches an empty text too"
     return found[0]
