@@ -1,0 +1,41 @@
+"""The security chapter says what the code does: every limit is compared with its constant or setting."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from miradouro.runtime.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+CHAPTER = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+UNITS = {"": 1, "s": 1, "MiB": 2**20}
+LIMITS = re.findall(r"^\| ([^|]+) \| ([\d,]+) ?(\w*) \| `([\w.]+):([\w.]+)` \|$", CHAPTER, re.M)
+
+
+@pytest.mark.parametrize(("limit", "number", "unit", "module", "path"), LIMITS, ids=[row[0] for row in LIMITS])
+def test_every_limit_is_that_of_the_code(limit: str, number: str, unit: str, module: str, path: str) -> None:
+    assert value_of(module, path) == int(number.replace(",", "")) * UNITS[unit], limit
+
+
+def test_every_row_of_the_limits_is_compared() -> None:
+    [section] = re.findall(r"^## Limits\n(.*?)^## ", CHAPTER, re.M | re.S)
+    assert len(LIMITS) == sum(line.startswith("| ") for line in section.splitlines()) - 1 > 25
+
+
+@pytest.mark.parametrize("file", ["docs/security.md", "SECURITY.md", "README.md"])
+def test_every_link_between_the_documents_leads_somewhere(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("http", "#"))]
+    assert [link for link in links if not (ROOT / file).parent.joinpath(link.split("#")[0]).exists()] == []
+    assert any("security.md" in link.lower() for link in links), "the three name each other"
+
+
+def value_of(module: str, path: str) -> Any:
+    """The constant, attribute, or default of a setting."""
+    value: Any = importlib.import_module(module)
+    for name in path.split("."):
+        is_setting = isinstance(value, type) and issubclass(value, Settings)
+        value = value.model_fields[name].default if is_setting else getattr(value, name)
+    return value
