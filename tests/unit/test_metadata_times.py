@@ -137,6 +137,8 @@ def test_a_day_that_is_none_costs_only_itself():
         ((b"tEXt", b"Creation Time\0Wed, 02 Jan 2019 10:11:12 +0100"), taken(2019, 1, 2, 10, 11, 12, offset=60)),
         ((b"tEXt", b"Creation Time\x002 Jan 2019 10:11:12 GMT"), taken(2019, 1, 2, 10, 11, 12, offset=0)),
         ((b"tEXt", b"Creation Time\x002019:01:02 10:11:12"), taken(2019, 1, 2, 10, 11, 12)),
+        ((b"tEXt", b"CreationTime\x002019:01:02 10:11:12"), taken(2019, 1, 2, 10, 11, 12)),
+        ((b"tEXt", b"Creation Time\0Wed Jan  2 10:11:12 2019"), taken(2019, 1, 2, 10, 11, 12)),
         ((b"iTXt", b"Creation Time\0\0\0\0\x002019-01-02T10:11:12+01:00"), taken(2019, 1, 2, 10, 11, 12, offset=60)),
         ((b"tIME", b"\x07\xe3\1\2\x0a\x0b\x0c"), taken(2019, 1, 2, 10, 11, 12, offset=0)),
     ],

@@ -10,7 +10,7 @@ def read_notes(texts: Mapping[str, str]) -> BlockMetadata:
     """Title, caption and time of `texts`, by keyword in lower case. `time` is that of the chunk tIME, in UTC."""
     unread: list[str] = []
     taken = None
-    for keyword, read in (("creation time", read_mail_time), ("time", read_time)):
+    for keyword, read in (("creation time", read_mail_time), ("creationtime", read_mail_time), ("time", read_time)):
         try:
             taken = taken or read(texts.get(keyword, ""))
         except (ValueError, OverflowError):

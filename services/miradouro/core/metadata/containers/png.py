@@ -15,7 +15,7 @@ from miradouro.core.metadata.texts import decode_text
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_KEYWORD_BYTES = 79
 _TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-_TEXTS = frozenset({"title", "description", "comment", "creation time"})
+_TEXTS = frozenset({"title", "description", "comment", "creation time", "creationtime"})  # the latter as some misspell it
 _XMP = "xml:com.adobe.xmp"
 _PROFILE = "raw profile type "
 _PROFILE_BOUNDS = {
