@@ -9,6 +9,7 @@ from pathlib import Path
 from miradouro.core.ports import MAX_COLLECTIONS
 
 ROOT = Path(__file__).parents[2]
+CONNECTIONS = 12  # open files of those that were lent at the same moment, and are kept; it takes 17 without them
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
 # Puts a photo into each of some collections, asks each by vector, and prints what became of it and how many files are open.
 CROWD = """
@@ -65,7 +66,7 @@ def test_a_hundred_collections_fit_into_256_file_handles(tmp_path: Path) -> None
         ["EVENT_STATUS_FAILED", "too_many_collections"],
         ["EVENT_STATUS_STALE", ""],
     ], "the event that names one more is a dead letter, and the next one is answered as before"
-    assert max(files[10:]) <= 1.1 * files[5], files
+    assert max(files) <= files[0] + CONNECTIONS, files
     again, files = crowd(tmp_path, 2, names)
     assert again == [stored] * MAX_COLLECTIONS, "a new process goes on"
-    assert max(files[10:]) <= 1.1 * files[5], files
+    assert max(files) <= files[0] + CONNECTIONS, files
