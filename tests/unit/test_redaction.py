@@ -1,5 +1,6 @@
 """Secrets of URIs: none is in what people see, however the URI is written."""
 
+import re
 import time
 
 import pytest
@@ -27,7 +28,8 @@ def secret_uris(draw: st.DrawFn, junk: st.SearchStrategy[str] = JUNK) -> str:
         case "password":
             return f"{blank}{scheme}://ana:{secret}@{host}{path}"
         case "token":
-            return f"{blank}{scheme}://{secret.replace('/', '')}@{host}{path}"
+            token = re.sub(r"[/?#\\]", "", secret)  # before one of these a token is a host to every reader
+            return f"{blank}{scheme}://{token}@{host}{path}"
         case "encoded":
             return f"{blank}{scheme}://ana:{secret}%40{host}{path}"
         case "query":
@@ -68,6 +70,7 @@ def test_no_secret_of_uris_in_a_text_is_public(uris, before):
         ("HTTPS://S@host/a.jpg", "HTTPS://host/a.jpg"),
         ("https://an\na:S@host/a.jpg", "https://host/a.jpg"),
         ("https://ana:S?S@host/a.jpg", "https://…"),
+        ("https://ana:1/S?S@host/a.jpg", "https://…"),
         ("s3://KEY:S/S@bucket/a.jpg", "s3://…/bucket/a.jpg"),
         # What is no secret stays.
         ("https://photos.example/@ana/a@2x.jpg", "https://photos.example/@ana/a@2x.jpg"),

@@ -33,7 +33,10 @@ def public_uri(uri: str) -> str:
     scheme = _SCHEME.match(uri)
     if scheme is None:
         is_path = _FILE.match(uri) or not _AT.search(uri)
-        return _first(_HEAD, uri) if is_path else _public_rest("", uri)
+        if is_path:
+            return _first(_HEAD, uri)
+        rest = _public_rest("", uri).strip()
+        return rest if rest == uri else public_uri(rest)
     return (scheme[0] + _public_rest(scheme[1], uri[scheme.end() :])).strip()
 
 
@@ -73,9 +76,10 @@ def _public_rest(scheme: str, rest: str) -> str:
     if _is_certain(scheme, rest):
         return head
     signs = list(_AT.finditer(head))
+    is_sign_behind = _AT.search(rest, len(head)) is not None  # of a query, or else the end of a password with ? or # in it
     if not signs:
-        return head if _LEGAL.match(rest) else _LEFT_OUT
-    if _AT.search(rest, len(head)):  # of a query, or else the end of a password with ? or # in it
+        return head if _LEGAL.match(rest) and not is_sign_behind else _LEFT_OUT
+    if is_sign_behind:
         return _LEFT_OUT
     behind = head[signs[-1].end() :]
     is_authority = "/" not in head[: signs[-1].start()]
