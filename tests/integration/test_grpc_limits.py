@@ -162,7 +162,7 @@ def test_calls_whose_request_never_comes_hold_nobody_up(tmp_path, secrets):
     assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) >= 200 - LIMITS.max_calls_per_token
 
 
-def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets):
+def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets, caplog):
     echo = Echo()
     with (
         running([service(echo)], settings=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
@@ -182,6 +182,7 @@ def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets):
         finally:
             echo.go.set()
         assert [one.result().value for one in waiting] == ["WAIT"] * 4
+        assert caplog.records == [], "a refusal is no error of the server"
         assert ask(channel, "Whisper", "A", metadata=first) == "a"
 
 

@@ -22,7 +22,6 @@ class Caller:
 
 
 TOKEN_ID_CHARS = 12
-NOBODY = Caller(peer="", token_id="", is_owner=False)
 THIS_PROCESS = Caller(peer="", token_id="", is_owner=True)
 
 

@@ -6,6 +6,7 @@ without is most likely one that never comes. Without such a call, the new one is
 """
 
 import asyncio
+import functools
 import ipaddress
 import sys
 import threading
@@ -137,6 +138,7 @@ class Place:
             self._limits.set_waiting(self, waits=False)
 
 
+@functools.lru_cache(maxsize=1_024)  # each call asks
 def network_of(peer: str) -> str:
     """What counts as one peer: an IPv4 address, or the network of an IPv6 address; `peer` itself where it is neither."""
     try:

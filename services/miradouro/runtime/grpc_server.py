@@ -221,9 +221,10 @@ async def _start(
     metrics = RpcMetrics(registry)
     refused = RefusedCalls("grpc")
     dispatcher = Dispatcher(settings=settings, metrics=metrics, security=security, refused=refused)
+    names = [service.descriptor.full_name for service in services]
     server = grpc.aio.server(
         options=_options(settings),
-        interceptors=[TokenInterceptor(security, metrics.refused, refused)],
+        interceptors=[TokenInterceptor(security, metrics.refused, refused, own=names)],
         maximum_concurrent_rpcs=settings.max_concurrent_calls + HEALTH_CALLS + WAITING_CALLS,
     )
     for service in services:
@@ -231,7 +232,6 @@ async def _start(
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.descriptor.full_name, methods),))
     checks = CallLimits(per_token=MAX_CHECKS, per_peer=MAX_CHECKS, in_all=MAX_CHECKS)
     server.add_generic_rpc_handlers((health_handler(health.statuses, checks=checks, max_watchers=MAX_WATCHERS),))
-    names = [service.descriptor.full_name for service in services]
     enable_reflection([*names, HEALTH_SERVICE], server)
     credentials = security.certificates.grpc_credentials() if security.certificates else None
     try:

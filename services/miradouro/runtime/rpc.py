@@ -23,7 +23,7 @@ from miradouro.core.errors import InvalidArgument, MiradouroError, Overloaded, U
 from miradouro.runtime.addresses import peer_host
 from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.byte_budget import ByteBudget
-from miradouro.runtime.call import NOBODY, Call, Caller
+from miradouro.runtime.call import Call, Caller
 from miradouro.runtime.call_limits import CallLimits, Place
 from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.grpc_guard import MESSAGE, caller_of
@@ -93,38 +93,44 @@ class Dispatcher:
 
         # Both take a stream of one request, which is the same to a client: grpc waits for a single one for ever.
         async def unary(requests: AsyncIterator[bytes], context: Context) -> Message | None:
-            async with self._call(method, context) as (call, place), self._requests.read(requests, place) as data:
-                if inspect.iscoroutinefunction(handler):
-                    response: Message = await self._awaited(handler, request_class, data, call)
-                else:
-                    response = await self._calls.run(lambda: _run(handler, request_class, data, call), place)
-                return response
+            async with self._call(method, context) as (call, caller):
+                place = self._enter(caller, context)
+                async with self._requests.read(requests, place) as data:
+                    return await answer(data, call, place)
             return None  # the call was refused
 
+        async def answer(data: bytes, call: Call, place: Place) -> Message:
+            if inspect.iscoroutinefunction(handler):
+                response: Message = await self._awaited(handler, request_class, data, call)
+                return response
+            return await self._calls.run(lambda: _run(handler, request_class, data, call), place)
+
         async def stream(requests: AsyncIterator[bytes], context: Context) -> None:
-            async with self._call(method, context) as (call, place), self._requests.read(requests, place) as data:
-                await self._streamed(handler, request_class, data, call, place, context)
+            async with self._call(method, context) as (call, caller):
+                place = self._enter(caller, context)
+                async with self._requests.read(requests, place) as data:
+                    await self._streamed(handler, request_class, data, call, place, context)
 
         if method.server_streaming:
             return grpc.stream_stream_rpc_method_handler(stream, response_serializer=response_class.SerializeToString)
         return grpc.stream_unary_rpc_method_handler(unary, response_serializer=response_class.SerializeToString)
 
     @asynccontextmanager
-    async def _call(self, method: MethodDescriptor, context: Context) -> AsyncIterator[tuple[Call, Place]]:
+    async def _call(self, method: MethodDescriptor, context: Context) -> AsyncIterator[tuple[Call, Caller | None]]:
+        """The call, and its caller again, None where it has to be refused. What the block raises becomes the call's status."""
         started = time.monotonic()
         remaining = context.time_remaining()
-        caller = caller_of(context.invocation_metadata(), peer=peer_host(context.peer()), security=self._security)
-        call = Call(None if remaining is None else started + remaining, caller=caller or NOBODY)
+        peer = peer_host(context.peer())
+        caller = caller_of(context.invocation_metadata(), peer=peer, security=self._security)
+        known = caller or Caller(peer, "", is_owner=False)
+        call = Call(None if remaining is None else started + remaining, caller=known)
         service = method.containing_service.full_name
         status = "OK"
         sent = next((value for key, value in context.invocation_metadata() or () if key == TRACEPARENT), None)
         trace = read_trace(sent if isinstance(sent, str) else None)
         try:
             with traced(trace.child() if trace else new_trace()):
-                _check_admitted(caller)
-                place = self._limits.enter(call.caller)
-                context.add_done_callback(_releaser(place))  # called when the answer is sent
-                yield call, place
+                yield call, caller
                 _log.debug(
                     "answered", service=service, method=method.name, took_ms=round(1_000 * (time.monotonic() - started), 3)
                 )
@@ -147,6 +153,15 @@ class Dispatcher:
             call.cancelled.set()
             self._metrics.calls.labels(service, method.name, status).inc()
             self._metrics.seconds.labels(service, method.name).observe(time.monotonic() - started)
+
+    def _enter(self, caller: Caller | None, context: Context) -> Place:
+        """The place of a call. Raises Unauthenticated and Overloaded, before a byte of the request is read."""
+        if caller is None:
+            self._metrics.refused.inc()
+            raise Unauthenticated(MESSAGE)
+        place = self._limits.enter(caller)
+        context.add_done_callback(_releaser(place))  # called when the answer is sent
+        return place
 
     async def _awaited(self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
         self._calls.admit()
@@ -184,12 +199,6 @@ class Dispatcher:
     def _end(self, place: Place) -> None:
         self._calls.release()
         place.release()
-
-
-def _check_admitted(caller: Caller | None) -> None:
-    """The interceptor admitted the call; its token may have been removed from the file since. Raises Unauthenticated."""
-    if caller is None:
-        raise Unauthenticated(MESSAGE)
 
 
 def _releaser(place: Place) -> Any:  # the stubs name its type privately
