@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from miradouro.core.decode import decode
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.fit import source_box
+from miradouro.core.pillow import read_by_pillow
+from miradouro.core.sniff import Format
 from miradouro.core.spaces import Fit, Geometry, Region, Resample
+from miradouro.core.thumbnail import thumbnail
 from PIL import Image
 
 from tests.decoding import SMALL, pixels_of, squashed
@@ -243,8 +246,15 @@ def test_the_same_bytes_give_the_same_tensors_on_every_thread():
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-def test_memory_is_reserved_once_while_pixels_are_held(file_format):
+READERS = {
+    "decode": lambda data, **options: decode(data, [SQUASH, CROP], **options),
+    "thumbnail": lambda data, **options: thumbnail(data, width=640, height=480, longest_side=640, **options),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_memory_is_reserved_once_while_pixels_are_held(file_format, reader):
     calls = []
 
     @contextlib.contextmanager
@@ -253,10 +263,17 @@ def test_memory_is_reserved_once_while_pixels_are_held(file_format):
         yield
         calls.append("freed")
 
-    decode(encode(blocks(640, 480), file_format), [SQUASH, CROP], reserve=reserve)
+    READERS[reader](encode(blocks(640, 480), file_format), reserve=reserve)
 
     assert calls[0] >= 640 * 480 * 4
     assert calls[1:] == ["freed"]
+
+
+def test_faults_of_our_own_are_not_taken_for_damage():
+    with pytest.raises(TypeError):
+        read_by_pillow(Format.PNG, lambda: len(5), encoded="1 byte")
+    with pytest.raises(AttributeError):
+        read_by_pillow(Format.PNG, lambda: Image.no_such_function(), encoded="1 byte")
 
 
 def test_pillows_own_limit_stays_as_it_was():

@@ -20,7 +20,7 @@ from tests.hostile_photos import (
     progressive_bomb,
     webp_bomb,
 )
-from tests.pictures import SQUASH, blocks, encode
+from tests.pictures import SQUASH, blocks, encode, jpeg
 
 
 @pytest.mark.parametrize(("scans", "width", "height"), [(501, 64, 48), (1_000, 4_096, 4_096), (84, 10_000, 10_000)])
@@ -81,6 +81,15 @@ def test_a_photo_above_the_memory_budget_is_refused():
     with pytest.raises(BadPhoto, match=r"bytes of memory; allowed: 536,870,912") as caught:
         thumbnail(wide, width=6_300, height=6_300, longest_side=6_300)
     assert caught.value.reason == "too_expensive"
+
+
+def test_a_second_frame_of_another_size_is_refused():
+    data = jpeg(64, 48)
+    at = data.index(b"\xff\xc0")
+    frame = data[at : at + 19]
+    second = frame[:5] + b"\xff\xff\xff\xff" + frame[9:]
+
+    assert reason_of(data[:at] + frame + second + data[at + 19 :]) == "truncated"
 
 
 def test_a_region_of_a_huge_jpeg_is_decoded_coarser_where_memory_is_short():

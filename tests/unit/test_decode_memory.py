@@ -1,11 +1,13 @@
 """Measured peaks of memory lie below the estimates; too little memory is said to be that."""
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -60,6 +62,18 @@ def noise(side: int, mode: str) -> Image.Image:
     return Image.fromarray(pixels.squeeze(), mode).resize((side, side))
 
 
+def heif(image: Image.Image, **options: int) -> bytes:
+    out = io.BytesIO()
+    pillow_heif.from_pillow(image).save(out, quality=60, **options)
+    return out.getvalue()
+
+
+def small(name: str) -> bytes:
+    """A small photo in the format of the one that is called so."""
+    file_format = name.split(",", 1)[0].upper()
+    return heif(noise(100, "RGB")) if file_format == "HEIF" else encode(noise(100, "RGB"), file_format)
+
+
 _SIDE = 2_500
 _PALETTE = [(b"PLTE", bytes(768)), (b"tRNS", bytes(200))]
 PHOTOS = {
@@ -84,6 +98,8 @@ PHOTOS = {
     "webp": lambda: encode(noise(_SIDE, "RGB"), "WEBP", method=0),
     "webp, lossless alpha": lambda: encode(noise(_SIDE, "RGBA"), "WEBP", lossless=True, method=0, quality=0),
     "webp, flat": lambda: webp_bomb(_SIDE, 2 * _SIDE),
+    "heif": lambda: heif(noise(_SIDE, "RGB")),
+    "heif, alpha": lambda: heif(noise(_SIDE, "RGBA"), chroma=444),
     "avif": lambda: encode(noise(_SIDE, "RGB"), "AVIF", speed=10),
     "avif, 4:4:4 alpha": lambda: encode(noise(_SIDE, "RGBA"), "AVIF", speed=10, subsampling="4:4:4"),
 }
@@ -91,9 +107,7 @@ PHOTOS = {
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_the_peak_lies_below_the_estimate(tmp_path, name):
-    small = encode(noise(100, "RGB"), name.split(",", 1)[0].upper())
-
-    peak, estimate, reason = measured(tmp_path, PHOTOS[name](), small)
+    peak, estimate, reason = measured(tmp_path, PHOTOS[name](), small(name))
 
     assert reason == ""
     assert peak <= estimate < 4 * peak + 64 * 2**20  # nor is it far too high
@@ -101,6 +115,4 @@ def test_the_peak_lies_below_the_estimate(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["jpeg, progressive 4:4:4", "png", "webp, flat", "avif"])
 def test_too_little_address_space_is_no_damage(tmp_path, name):
-    small = encode(noise(100, "RGB"), name.split(",", 1)[0].upper())
-
-    assert measured(tmp_path, PHOTOS[name](), small, address_space=12 * 2**20)[2] == "too_expensive"
+    assert measured(tmp_path, PHOTOS[name](), small(name), address_space=12 * 2**20)[2] == "too_expensive"

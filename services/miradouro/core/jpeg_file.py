@@ -60,18 +60,21 @@ def read_jpeg(data: bytes) -> JpegFile:
         if marker in _STANDALONE:
             continue
         body = data[start + 4 : at]
-        if marker in _FRAMES and frame is None:
+        if marker in _FRAMES:
+            if frame is not None:  # Pillow would believe the last one
+                raise BadPhoto("truncated", _TRUNCATED.format("two frames"))
             frame = marker, body
         if marker == _APP1 and not exif and body.startswith(b"Exif\0"):
             exif = body
         if marker == _SOS:
             if frame is None:
                 raise BadPhoto("truncated", _TRUNCATED.format("a scan without a frame"))
+            has_end = data.endswith(END) or data.find(END, start) >= 0
             first_scan = sum(map(len, kept))
-            scans = data[start:]
-            if not scans.endswith(END) and scans.find(END) < 0:
-                return _file(*frame, body, False, exif, first_scan, b"".join((*kept, scans.removesuffix(b"\xff"))))
-            return _file(*frame, body, True, exif, first_scan, b"".join((*kept, scans)))
+            scans = memoryview(data)[start : None if has_end or data[-1] != 0xFF else -1]
+            # A copy of the scans takes a twentieth of the time that decoding takes: none where nothing is left out.
+            picture = data if has_end and first_scan == start else b"".join((*kept, scans))
+            return _file(*frame, body, has_end, exif, first_scan, picture)
         # JFIF and Adobe say which colours the components are.
         if marker in _PICTURE or (marker, body[:4]) == (_APP0, b"JFIF") or (marker, body[:5]) == (_ADOBE, b"Adobe"):
             kept.append(b"\xff" + data[start + 1 : at])

@@ -2,7 +2,7 @@
 
 import io
 import re
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from PIL import Image
 
@@ -16,6 +16,8 @@ SUFFIXES = {"jpeg": ".jpg", "webp": ".webp", "png": ".png"}  # by format
 FOLDER = "thumbnails"  # of a data folder
 MAX_KEPT_BYTES = 1 << 30  # of a folder of thumbnails: some 50,000 of 320 pixels; half of the query pod's volume
 _QUALITY = 82
+# The pixels twice, the coefficients that the best Huffman tables are found from, and the encoded picture; WebP takes less.
+_ENCODING_PIXEL_BYTES = 16
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -47,14 +49,20 @@ def thumbnail(
 ) -> bytes:
     """The photo `data` with a longer side of `longest_side` pixels, upright; never larger than the photo.
 
-    `file_format` is one of SUFFIXES. `width` and `height` are the photo's, in pixels after EXIF rotation. `reserve` is
-    that of `decode`. Raises BadPhoto as `decode` does.
+    `file_format` is one of SUFFIXES. `width` and `height` are the photo's, in pixels after EXIF rotation. `reserve` is called
+    once, as by `decode`; its context is held until the thumbnail is encoded. Raises BadPhoto as `decode` does.
     """
     scale = min(1.0, longest_side / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     geometry = Geometry(Fit.SQUASH, *size, 0, Resample.BICUBIC)
-    pixels = decode(data, [geometry], limits=limits, reserve=reserve).tensors[geometry]
     out = io.BytesIO()
     options = {} if file_format == "png" else {"quality": _QUALITY}
-    Image.fromarray(pixels).save(out, file_format.upper(), optimize=True, **options)
+    with ExitStack() as held:
+
+        def reserve_both(peak_bytes: int) -> AbstractContextManager[object]:
+            held.enter_context(reserve(max(peak_bytes, size[0] * size[1] * _ENCODING_PIXEL_BYTES)))
+            return nullcontext()
+
+        pixels = decode(data, [geometry], limits=limits, reserve=reserve_both).tensors[geometry]
+        Image.fromarray(pixels).save(out, file_format.upper(), optimize=True, **options)
     return out.getvalue()
