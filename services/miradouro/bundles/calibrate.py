@@ -34,7 +34,7 @@ def calibrate(photos: Path, count: int, *, decode: Callable[[bytes, Geometry], T
     """
     files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
     if not files:
-        raise NotFound(f"{photos} holds no photos; name a folder of JPEG, PNG or WebP files")
+        raise NotFound(f"{photos} holds no photos; name a folder of JPEG, PNG, WebP or AVIF files")
     sample = random.Random(_SEED).sample(files, min(count, len(files)))  # noqa: S311 - a sample, no secret
     for manifest in manifests():
         geometry = manifest.described_geometry()

@@ -15,7 +15,7 @@ from miradouro.runtime.settings import load
 def main(arguments: Sequence[str] | None = None) -> None:
     """Calibrates every bundle on a sample of the photos below a folder."""
     parser = argparse.ArgumentParser(description=calibrate.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG or WebP files, searched with its subfolders")
+    parser.add_argument("photos", type=Path, help="folder of JPEG, PNG, WebP or AVIF files, searched with its subfolders")
     parser.add_argument("--count", type=int, default=96, help="photos to use, drawn with a fixed seed (default: 96)")
     options = parser.parse_args(arguments)
     try:

@@ -15,7 +15,11 @@ class ReadingSettings(Settings):
     )
     max_photo_bytes: int = Field(32 * 2**20, ge=1, le=32 * 2**20, description="Largest encoded photo in bytes.")
     max_photo_pixels: int = Field(
-        100_000_000, ge=4, le=1_000_000_000, description="Largest photo in pixels, read from its header before it is decoded."
+        100_000_000,
+        ge=4,
+        le=1_000_000_000,
+        description="Largest JPEG in pixels, read from its header before it is decoded; "
+        "other formats: 40 megapixels, unless this is less, or two fifths of it.",
     )
 
     @property

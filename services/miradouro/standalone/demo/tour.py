@@ -103,4 +103,6 @@ def _first_indexed(stub: SearchServiceStub, paths: Sequence[str]) -> str:
         except grpc.RpcError as exc:
             if exc.code() is not grpc.StatusCode.NOT_FOUND:
                 raise
-    raise InvalidArgument("photos", "the folder holds no photo that could be indexed; name one with JPEG, PNG or WebP files")
+    raise InvalidArgument(
+        "photos", "the folder holds no photo that could be indexed; name one with JPEG, PNG, WebP or AVIF files"
+    )
