@@ -15,11 +15,11 @@ from miradouro.adapters.photo_reader.pool import ReaderPool
 from miradouro.adapters.photo_reader.reader import JobReader
 from miradouro.core.errors import BadPhoto, FailedPrecondition
 
-from tests.hostile_photos import progressive_bomb
 from tests.pictures import SQUASH, jpeg
 from tests.processes import children_of, cpu_s_of, ends, eventually
+from tests.slow_photos import LARGE, MANY, SIDE
 
-SLOW = progressive_bomb(490, 8_000, 8_000)  # about four seconds of CPU
+ROOT = Path(__file__).parents[2]
 INGEST = """
 import sys
 from pathlib import Path
@@ -28,14 +28,13 @@ from miradouro.adapters.photo_reader.limits import ReaderLimits
 from miradouro.adapters.photo_reader.pool import ReaderPool
 from miradouro.adapters.photo_reader.reader import JobReader
 from miradouro.core.errors import BadPhoto
-from miradouro.core.spaces import Fit, Geometry, Resample
+from tests.slow_photos import MANY
 
 journal, photo, name = sys.argv[1:]
 with ReaderPool(size=1, limits=ReaderLimits(wall_s=120.0, cpu_s=100)) as pool:
     reader = JobReader(Journal(Path(journal), pool).run)
     try:
-        size = Geometry(Fit.SQUASH, 9, 9, 0, Resample.BICUBIC)
-        print(reader.decode(Path(photo).read_bytes(), [size], key=name).width)
+        print(reader.decode(Path(photo).read_bytes(), MANY, key=name).width)
     except BadPhoto as exc:
         print(exc.reason, exc.message, len(pool.pids))
 """
@@ -43,13 +42,13 @@ with ReaderPool(size=1, limits=ReaderLimits(wall_s=120.0, cpu_s=100)) as pool:
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
-    path = tmp_path / "slow.jpg"
-    path.write_bytes(SLOW)
+    path = tmp_path / "slow.png"
+    path.write_bytes(LARGE)
     return path
 
 
-def start(journal: Path, photo: Path, name: str = "photos/slow.jpg@1") -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", INGEST, journal, photo, name], stdout=subprocess.PIPE, text=True)
+def start(journal: Path, photo: Path, name: str = "photos/slow.png@1") -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", INGEST, journal, photo, name], stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def killed_while_reading(journal: Path, photo: Path) -> None:
@@ -60,7 +59,7 @@ def killed_while_reading(journal: Path, photo: Path) -> None:
     assert ends(child)
 
 
-def result(journal: Path, photo: Path, name: str = "photos/slow.jpg@1") -> str:
+def result(journal: Path, photo: Path, name: str = "photos/slow.png@1") -> str:
     return start(journal, photo, name).communicate(timeout=120)[0].splitlines()[-1]
 
 
@@ -80,14 +79,14 @@ def test_a_photo_that_ended_its_process_twice_is_read_no_more(tmp_path: Path, sl
 def test_a_photo_that_was_in_flight_once_is_innocent(tmp_path: Path, slow: Path) -> None:
     journal = tmp_path / "reading"
     killed_while_reading(journal, slow)
-    assert result(journal, slow) == "8000"
+    assert result(journal, slow) == str(SIDE)
     assert list(journal.iterdir()) == []
 
 
 def test_others_are_read_beside_a_refused_one(tmp_path: Path, slow: Path) -> None:
     journal = tmp_path / "reading"
     killed_while_reading(journal, slow)
-    assert result(journal, slow, "photos/other.jpg@1") == "8000"
+    assert result(journal, slow, "photos/other.jpg@1") == str(SIDE)
     [note] = journal.iterdir()
     assert note.read_text() == "1"
 
@@ -106,8 +105,8 @@ def test_a_suspect_is_read_while_no_other_photo_is(tmp_path: Path) -> None:
         os.kill(child, signal.SIGCONT)
         assert read.result().width == 320
 
-        other = threads.submit(JobReader(pool.run).decode, SLOW, [SQUASH])
-        eventually(lambda: pool.taken_bytes > 300 * 2**20)
+        other = threads.submit(JobReader(pool.run).decode, LARGE, MANY)
+        eventually(lambda: pool.taken_bytes > 200 * 2**20)
         JobReader(pool.run).decode(photo, [SQUASH])
         assert not other.done()
         assert JobReader(Journal(tmp_path / "found", pool).run).decode(photo, [SQUASH], key=name).width == 320
