@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from miradouro.core.sniff import SNIFF_BYTES, Format, is_picture_name, sniff, webp_size
+from miradouro.core.sniff import SNIFF_BYTES, Format, avif_sample_bytes, is_picture_name, sniff, webp_exif, webp_size
 from PIL import Image
 
 from tests.pictures import blocks, encode
@@ -39,6 +39,22 @@ def test_other_bytes_are_no_picture(data):
 def test_any_bytes_have_an_answer(data):
     assert sniff(data) is None or isinstance(sniff(data), Format)
     webp_size(data)
+    webp_exif(b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x08" + data)
+    assert 1 <= avif_sample_bytes(data + b"av1C" + data, has_alpha=True) <= 8
+
+
+def test_the_first_exif_of_a_webp_is_found():
+    data = encode(blocks(123, 45), "WEBP", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
+
+    assert webp_exif(data).endswith(b"II*\0\x08\0\0\0\0\0")
+    assert webp_exif(encode(blocks(123, 45), "WEBP")) == b""
+
+
+@pytest.mark.parametrize(("subsampling", "plane_bytes"), [("4:2:0", 2), ("4:2:2", 2), ("4:4:4", 3), ("4:0:0", 1)])
+def test_the_planes_of_an_avif_are_counted(subsampling, plane_bytes):
+    data = encode(blocks(64, 48), "AVIF", subsampling=subsampling, speed=10)
+
+    assert avif_sample_bytes(data, has_alpha=False) == plane_bytes
 
 
 @pytest.mark.parametrize(("name", "told"), [("a.jpg", True), ("A.JPEG", True), ("x.y.WebP", True), ("b.gif", True)])

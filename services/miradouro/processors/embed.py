@@ -75,7 +75,9 @@ class Embed:
             data = draft.data
             need(data is not None, "embed", "the photo's bytes", "fetch")
             assert data is not None
-            as_before = DecodeLimits(len(data), decoded.width * decoded.height, min_side=1)
+            # Not the photo's own pixels alone: limits of other formats than JPEG are derived from this one.
+            pixels = max(self._context.limits.max_pixels, decoded.width * decoded.height)
+            as_before = DecodeLimits(len(data), pixels, min_side=1)
             again = self._context.reader.decode(data, late, limits=as_before, priority=self._context.priority, key=draft.key)
             known = {**known, **again.tensors}
         return {bundle.name: known[bundle.geometry] for bundle in bundles}
