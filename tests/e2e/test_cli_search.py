@@ -242,7 +242,7 @@ def test_a_wrong_question_is_one_line_that_names_the_field_and_exit_code_1(index
     [
         (b"", "the photo has 0 bytes"),
         (b"GIF89a" + bytes(64), "the photo is image/gif; convert it to JPEG, PNG, WebP or AVIF"),
-        (jpeg(240, 200)[:-400], "ends early or is damaged"),
+        (jpeg(240, 200)[:-400], "the JPEG data ends after"),
     ],
 )
 def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_path, content, message):

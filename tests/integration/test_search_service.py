@@ -246,7 +246,7 @@ def test_a_page_token_is_refused_when_altered_or_with_another_question(search):
         ({"collection": "trips"}, NotFound, "collection 'trips' does not exist"),
         ({"photo": pb.ExampleQuery()}, BadPhoto, "photo: the photo has 0 bytes"),
         ({"photo": pb.ExampleQuery(data=b"nonsense")}, BadPhoto, "no picture format"),
-        ({"photo": pb.ExampleQuery(data=jpeg(64, 48)[:-300])}, BadPhoto, "ends early or is damaged"),
+        ({"photo": pb.ExampleQuery(data=jpeg(64, 48)[:-300])}, BadPhoto, "the JPEG data ends after"),
         ({"photo": pb.ExampleQuery(data=png_that_claims(20_000, 10_000))}, BadPhoto, "20,000 x 10,000 pixels"),
     ],
 )
