@@ -15,7 +15,7 @@ from miradouro.runtime.call import THIS_PROCESS, Call
 from miradouro.runtime.call_limits import network_of
 
 INTERVAL_S = 60.0
-MAX_CALLERS = 128  # told apart in an interval: a flood from everywhere writes 250 lines a minute
+MAX_CALLERS = 128  # with lines of their own in an interval: a flood from everywhere writes 250 lines a minute
 _SHOWN_CHARS = 200
 _EVERYBODY_ELSE = "others"
 # Without the filter of MIRADOURO_LOG_LEVEL.
@@ -79,5 +79,5 @@ def audited(action: str, call: Call, **what: str | int | bool) -> Iterator[None]
         result = "INTERNAL"
         raise
     finally:
-        told = {name: value[:_SHOWN_CHARS] if isinstance(value, str) else value for name, value in what.items()}
-        _log.info("changed", action=action, peer=call.caller.peer, token=call.caller.token_id, result=result, **told)
+        details = {name: value[:_SHOWN_CHARS] if isinstance(value, str) else value for name, value in what.items()}
+        _log.info("changed", action=action, peer=call.caller.peer, token=call.caller.token_id, result=result, **details)
