@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
@@ -115,8 +116,11 @@ def test_without_a_token_every_route_is_refused(shared: Running) -> None:
 def test_another_user_of_the_machine_gets_no_answer(shared: Running) -> None:
     """Another user had a private folder indexed, and read a photo of mode 0600."""
     assert "Permission denied" in as_nobody("cat", shared.data / "token").stderr
+    address = urlsplit(shared.page)
     for path in ("v1/stats", "photos/photos/secret.jpg", "v1/failures"):
-        assert as_nobody("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", shared.page + path).stdout == "401"
+        asked = rf"GET /{path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n"
+        speak = f"exec 3<>/dev/tcp/{address.hostname}/{address.port}; printf '{asked}' >&3; head -n 1 <&3"
+        assert as_nobody("bash", "-c", speak).stdout.startswith("HTTP/1.1 401 ")
 
 
 def test_the_printed_link_opens_the_page_once(shared: Running) -> None:

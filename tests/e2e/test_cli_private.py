@@ -64,16 +64,28 @@ def test_every_file_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_folder_with_wider_modes_is_narrowed(tmp_path: Path) -> None:
     photos, data = make_photos(tmp_path / "photos", ["one.jpg"]), tmp_path / "data"
     miradouro("index", photos, "--data", data)
-    outside = tmp_path / "outside"
-    outside.write_text("not ours to change")
-    outside.chmod(0o644)
-    (data / "link").symlink_to(outside)
-    for path in (data, *data.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o777 if path.is_dir() else 0o666)
+    data.chmod(0o755)
     miradouro("index", photos, "--data", data)
-    assert set(wide(data)) == {str(data / "link")}, "a link has no mode of its own"
-    assert stat.S_IMODE(outside.stat().st_mode) == 0o644
+    assert wide(data) == {}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    empty.chmod(0o777)
+    miradouro("index", photos, "--data", empty)
+    assert wide(empty) == {}
+
+
+def test_a_wide_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    """A home folder, or /tmp, must not be closed by a slip."""
+    photos, home = make_photos(tmp_path / "photos", ["one.jpg"]), tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    (home / "letter").write_text("mine")
+    for words in (("index", photos), ("up", "--listen", "127.0.0.1:0", "--http", "off")):
+        done = run(*words, "--data", home)
+        assert done.code == 1
+        assert f"{home} is not empty (letter), holds no index, and other users may enter it (mode 0755)" in done.err
+    assert [path.name for path in home.iterdir()] == ["letter"]
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
 
 
 @needs_root

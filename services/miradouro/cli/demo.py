@@ -58,7 +58,7 @@ def demo(
         parts.index.set_address(server.target)
         _take(tour, server.target, owner, parts.reading.reader)
     if serve:
-        click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on.")
+        click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on where it says open.")
         ctx.invoke(up, data=data, listen=listen, http=http, offline=False, no_token=False)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from miradouro.core.errors import FailedPrecondition
@@ -10,21 +11,30 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 OTHERS = 0o077  # every right of everybody but the owner
 
 
-def make_private(folder: Path) -> None:
-    """Makes `folder` with FOLDER_MODE. One that is there with more rights loses them, and so does everything in it.
+def make_private(folder: Path, *, known: Collection[str] | None = None) -> None:
+    """Makes `folder` with FOLDER_MODE; an existing one loses further rights.
 
-    Raises FailedPrecondition when it belongs to another user, and OSError.
+    A folder that a person names may be for something else: with `known`, one that is not empty and holds no file of such a name
+    keeps its rights, and is refused.
+
+    What is in it keeps its modes: nobody else can reach it any more. Raises OSError and FailedPrecondition: the folder belongs to
+    another user, or it is open to others and for something else, as a home folder or /tmp is.
     """
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     _check_owner(folder, folder.stat())
-    # The changes are made to the folder that is checked here, whatever takes its name meanwhile.
+    # The change is made to the folder that is checked here, whatever takes its name meanwhile.
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         status = os.fstat(opened)
         _check_owner(folder, status)
-        if status.st_mode & OTHERS:
-            os.fchmod(opened, FOLDER_MODE)
-            _narrow(opened)
+        if not status.st_mode & OTHERS:
+            return
+        if known is not None and (held := os.listdir(opened)) and not set(known).intersection(held):
+            raise FailedPrecondition(
+                f"{folder} is not empty ({', '.join(sorted(held)[:3])}), holds no index, and other users may enter it "
+                f"(mode {stat.S_IMODE(status.st_mode):04o}); name a folder of its own (--data), which is made where there is none"
+            )
+        os.fchmod(opened, FOLDER_MODE)
     finally:
         os.close(opened)
 
@@ -35,13 +45,3 @@ def _check_owner(folder: Path, status: os.stat_result) -> None:
             f"data folder {folder} belongs to user {status.st_uid}, and this process runs as user {os.geteuid()}: "
             "run it as that user, or name a folder of your own (--data); it is made where there is none"
         )
-
-
-def _narrow(folder: int) -> None:
-    """Takes everything in `folder` from other users; links are left alone, and so are files of another user."""
-    for _, folders, files, parent in os.fwalk(".", dir_fd=folder):
-        for names, mode in ((folders, FOLDER_MODE), (files, FILE_MODE)):
-            for name in names:
-                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-                if status.st_uid == os.geteuid() and status.st_mode & OTHERS and not stat.S_ISLNK(status.st_mode):
-                    os.chmod(name, mode, dir_fd=parent)

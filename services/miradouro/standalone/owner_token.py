@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from miradouro.adapters.sqlite_index.data_folder import make_data_folder
 from miradouro.adapters.sqlite_index.driver_errors import translated
-from miradouro.runtime.private_folder import FILE_MODE, make_private
+from miradouro.runtime.private_folder import FILE_MODE
 from miradouro.runtime.tokens import Tokens
 
 TOKEN_NAME = "token"  # noqa: S105 # a file's name
@@ -28,7 +29,7 @@ def make_owner_token(folder: Path) -> Tokens:
     """
     path = folder / TOKEN_NAME
     with translated(folder):
-        make_private(folder)
+        make_data_folder(folder)
         with _alone_in(folder):
             if not os.path.lexists(path):
                 _make(path)

@@ -12,6 +12,7 @@ import numpy as np
 from miradouro.adapters.sqlite_index import facets, failures, writes
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
 from miradouro.adapters.sqlite_index.connections import Connections, Reader
+from miradouro.adapters.sqlite_index.data_folder import make_data_folder
 from miradouro.adapters.sqlite_index.driver_errors import translated
 from miradouro.adapters.sqlite_index.listing import everything
 from miradouro.adapters.sqlite_index.maintenance import Maintenance
@@ -42,7 +43,6 @@ from miradouro.core.query import (
     VectorClause,
 )
 from miradouro.core.spaces import Space
-from miradouro.runtime.private_folder import make_private
 
 _ORIGINS_AT_ONCE = 1_000
 
@@ -86,7 +86,7 @@ class SqliteIndex:
         """
         with translated(folder):
             if writer:
-                make_private(folder)
+                make_data_folder(folder)
             elif not holds_index(folder):
                 raise NotFound(f"{folder} holds no index; index some photos into it first, or name another folder (--data)")
             check_format(folder)

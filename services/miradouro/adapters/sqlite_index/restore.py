@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 
 from miradouro.adapters.sqlite_index.connections import harden
+from miradouro.adapters.sqlite_index.data_folder import make_data_folder
 from miradouro.adapters.sqlite_index.driver_errors import translated
 from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, create_tables
 from miradouro.adapters.sqlite_index.schema_check import check_schema
@@ -18,7 +19,6 @@ from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
 from miradouro.adapters.sqlite_index.writer_lock import LOCK_FILE, WriterLock
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt, FailedPrecondition, InvalidArgument, NotFound
-from miradouro.runtime.private_folder import make_private
 
 _FOREIGN = "SELECT type, substr(CAST(name AS TEXT), 1, 100) FROM sqlite_schema WHERE type NOT IN ('table', 'index') LIMIT 1"
 
@@ -45,7 +45,7 @@ def restore_snapshot(
     if not snapshot.is_file():
         raise NotFound(f"{snapshot} is no file; name a snapshot that `miradouro snapshot` made")
     with translated(folder):
-        make_private(folder)
+        make_data_folder(folder)
         lock = WriterLock(folder)  # a folder in use is told as such
         try:
             there = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)

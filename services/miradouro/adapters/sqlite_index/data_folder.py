@@ -1,0 +1,12 @@
+"""The data folder as a place: for its owner alone."""
+
+from pathlib import Path
+
+from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT_FILE
+from miradouro.adapters.sqlite_index.writer_lock import LOCK_FILE
+from miradouro.runtime.private_folder import make_private
+
+
+def make_data_folder(folder: Path) -> None:
+    """Makes the data folder, or closes one that is there to other users. Raises as `make_private` does."""
+    make_private(folder, known={DATABASE_FILE, FORMAT_FILE, LOCK_FILE})
