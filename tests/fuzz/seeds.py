@@ -202,6 +202,11 @@ def _uri() -> list[bytes]:
     ]
 
 
+def _snapshot() -> list[bytes]:
+    """Changes in the header, in the schema, and in pages of tables."""
+    return [struct.pack(">I", place << 8 | value) for place, value in ((60, 9), (18, 2), (9_000, 0), (40_000, 255), (100_001, 7))]
+
+
 def _child_answer() -> list[bytes]:
     told = {"title": "a", "caption": "", "tags": ["b"], "camera": "", "unread": ["xmp"], "place": [38.7, -9.1]}
     times = ("2024-05-01T08:30:00+00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
@@ -245,6 +250,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
         b"\x0b\x0c",
     ],
     "uri": _uri,
+    "snapshot": _snapshot,
     "child_answer": _child_answer,
     "sidecar": _sidecar,
     "weights": _weights,

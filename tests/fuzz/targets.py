@@ -5,6 +5,7 @@ CPU time or memory than its bounds, an error text longer than MAX_ERROR_BYTES, o
 """
 
 import functools
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from urllib.parse import parse_qsl
 from google.protobuf.message import DecodeError
 from miradouro.adapters.photo_reader.frames import BadFrame, receive_frame
 from miradouro.adapters.photo_reader.jobs import decode_job, error_of, metadata_job
+from miradouro.adapters.sqlite_index.restore import restore_snapshot
 from miradouro.bundles.torch_legacy import read_state_dict
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.error_text import MAX_ERROR_BYTES
-from miradouro.core.errors import BadBundle, BadPhoto, InvalidArgument, MiradouroError
+from miradouro.core.errors import BadBundle, BadPhoto, Corrupt, FailedPrecondition, InvalidArgument, MiradouroError
 from miradouro.core.event import PhotoEvent, SourceRecord
 from miradouro.core.failure_page import place_of
 from miradouro.core.filter_grammar import format_filter, parse_filter
@@ -39,6 +41,7 @@ from miradouro.v1 import photo_event_pb2, search_service_pb2
 from miradouro.v1.ingest_service_pb2 import PutEventsRequest
 
 from tests.fuzz.bounds import bounded
+from tests.fuzz.small_snapshot import small_snapshot
 
 KEY = b"k" * 32
 QUESTION = b"question"
@@ -50,6 +53,7 @@ _HEADERS = (
     ("ce_type", b"photo.uploaded"),
     ("ce_photoversion", b"3"),
 )
+_MOST_CHANGES = 64
 _SECRET = "s3cr3tw0rd"  # no password of anything
 _PHOTO_OF_1_MIB = PutEventsRequest(events=[photo_event_pb2.PhotoEvent(data=bytes(2**20))]).SerializeToString()
 _HEADER_NAMES = (
@@ -236,6 +240,17 @@ def child_answer(data: bytes) -> None:
             read()
 
 
+def snapshot(data: bytes) -> None:
+    """A snapshot in which bytes were changed: four bytes of input say which one, counted from its start, and what it becomes."""
+    changed = bytearray(small_snapshot())
+    for at in range(0, min(len(data) - 3, 4 * _MOST_CHANGES), 4):
+        changed[int.from_bytes(data[at : at + 3], "big") % len(changed)] = data[at + 3]
+    path, folder = _scratch() / "snapshot.db", _scratch() / "restored"
+    path.write_bytes(changed)
+    shutil.rmtree(folder, ignore_errors=True)
+    restore_snapshot(path, folder, progress=lambda *_: None)
+
+
 def _signed_page(token: str) -> Page:
     return read_page(token, question=QUESTION, key=KEY)
 
@@ -265,6 +280,7 @@ TARGETS: dict[str, Target] = {
     "question_parameters": Target(question_parameters),
     "request_size": Target(request_size),
     "uri": Target(uri),
+    "snapshot": Target(snapshot, refusals=(InvalidArgument, FailedPrecondition, Corrupt), seconds=10, tries=15),
     "child_answer": Target(child_answer, refusals=(BadFrame, EOFError)),
     "sidecar": Target(sidecar),
     "weights": Target(weights, refusals=(BadBundle,)),
