@@ -8,7 +8,7 @@ SERVE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compose test check lint protos protos-check engines bench accept fuzz test-long format lock clean
+.PHONY: help demo docs compose test check lint protos protos-check engines bench accept fuzz test-long format lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ check: lint  ## format, lint, types, imports, protos, generated code and the qui
 test-long: $(DEV)  ## the tests of full size
 	$(BIN)/pytest -m long
 
-lint: protos-check
+docs: $(DEV)  ## build the pages of docs/ into build/site; fails on a broken link
+	$(BIN)/mkdocs build --strict --quiet
+
+lint: protos-check docs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy

@@ -1,11 +1,12 @@
-"""The documentation as tests read it: README and every page of `docs/`, by headings and by blocks."""
+"""The documentation as tests read it: README, CONTRIBUTING and every page of `docs/`, by headings and by blocks."""
 
 import re
 import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = {path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
+_FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = {path: path.read_text(encoding="utf-8") for path in _FILES}
 TEXT = "\n".join(PAGES.values())
 _FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 

@@ -10,7 +10,7 @@ from miradouro.runtime.known_settings import check_names
         ("MIRADOURO_KAFKA_BOOTSTRAP_SERVERS", "did you mean MIRADOURO_KAFKA_BOOTSTRAP?"),
         ("MIRADOURO_TLS_CERTFILE", "did you mean MIRADOURO_TLS_CERT_FILE?"),
         ("MIRADOURO_TOKEN", "did you mean MIRADOURO_TOKEN_FILE?"),
-        ("MIRADOURO_XYZZY", "the README lists them"),
+        ("MIRADOURO_XYZZY", "docs/settings.md lists them"),
         ("MIRADOURO_LISTEN_PORT", "did you mean MIRADOURO_LISTEN?"),
     ],
 )

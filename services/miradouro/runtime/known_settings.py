@@ -129,5 +129,5 @@ def check_names(variables: Mapping[str, str]) -> None:
         if name.endswith("_PORT") and _LINK.match(value):
             continue
         near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.75)
-        advice = f"did you mean {near[0]}?" if near else "the README lists them"
+        advice = f"did you mean {near[0]}?" if near else "docs/settings.md lists them"
         raise ConfigurationError(f"{name} is set, and there is no such setting: {advice}")

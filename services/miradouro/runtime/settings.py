@@ -133,7 +133,7 @@ def variable(field: str) -> str:
 
 @dataclass(frozen=True)
 class SettingRow:
-    """One row of the settings table of the README."""
+    """One row of the table in docs/settings.md."""
 
     variable: str
     default: str
