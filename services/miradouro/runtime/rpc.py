@@ -134,21 +134,22 @@ class Dispatcher:
                 _log.debug(
                     "answered", service=service, method=method.name, took_ms=round(1_000 * (time.monotonic() - started), 3)
                 )
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
             status = "CANCELLED"
+            release_frames(exc)
             raise
         except MiradouroError as exc:
             status = exc.status
             if status in _REFUSALS:
                 self._refused.add(status, peer=call.caller.peer, token_id=call.caller.token_id)
+            release_frames(exc)  # first: the caller may have hung up, and the next line is cancelled
             await _refuse(context, exc.status, exc.message, retriable=exc.retriable)
-            release_frames(exc)
         except Exception as exc:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
             status = "INTERNAL"
             mark = uuid.uuid4().hex[:12]
             _log.exception("handler failed", service=service, method=method.name, mark=mark)
-            await _refuse(context, status, f"internal error; the server's log tells more under mark {mark}", retriable=False)
             release_frames(exc)
+            await _refuse(context, status, f"internal error; the server's log tells more under mark {mark}", retriable=False)
         finally:
             call.cancelled.set()
             self._metrics.calls.labels(service, method.name, status).inc()
