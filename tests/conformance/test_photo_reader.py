@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -142,6 +143,20 @@ def test_a_slow_photo_costs_its_child_alone(open_reader: Open, threads: ThreadPo
     assert all(neighbour.result().width == 320 for neighbour in neighbours)
     assert_too_expensive(slow, "took longer than 1 s")
     assert one.reader.decode(PHOTO, [SQUASH]).width == 320
+
+
+def test_time_that_a_busy_machine_took_does_not_count(open_reader: Open, threads: ThreadPoolExecutor) -> None:
+    one = open_reader(size=1, limits=ReaderLimits(wall_s=2.0, cpu_s=60))
+    one.reader.decode(PHOTO, [SQUASH])
+    [pid] = one.pool.pids
+    os.kill(pid, signal.SIGSTOP)
+    since = time.monotonic()
+    read = threads.submit(one.reader.decode, PHOTO, [SQUASH])
+    eventually(lambda: time.monotonic() - since > 3.0)
+    assert not read.done()
+    os.kill(pid, signal.SIGCONT)
+    assert read.result().width == 320
+    assert one.pool.pids == [pid]
 
 
 def assert_too_expensive(read: "Future[object]", message: str) -> None:

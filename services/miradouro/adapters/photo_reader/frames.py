@@ -57,8 +57,12 @@ def _receive(link: socket.socket, size: int, remaining_s: Callable[[], float | N
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
-        link.settimeout(remaining_s())
-        if not (received := link.recv_into(rest)):
+        link.settimeout(remaining_s())  # which raises when there is no time left
+        try:
+            received = link.recv_into(rest)
+        except TimeoutError:
+            continue
+        if not received:
             raise EOFError
         rest = rest[received:]
     return data

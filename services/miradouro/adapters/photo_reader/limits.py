@@ -12,6 +12,8 @@ BUDGET_BYTES = 640 * 2**20  # the largest photo that DecodeLimits admits fits; c
 # that are wrong.
 ADDRESS_SPACE_BYTES = 1024 * 2**20
 WALL_S = 10.0  # a JPEG of 100 megapixels takes 2
+# On a busy machine a child may not get its share of the CPU: it goes on for so many times WALL_S while it gets less than half.
+MOST_TURNS = 6
 CPU_S = 10  # whole seconds, as RLIMIT_CPU counts; it ends a child also when its parent is stopped
 START_S = 60.0  # until a new child answers: .2 on an idle machine
 MOST_INTERACTIVE = 8  # half of the threads that answer calls by default, so that questions in words always find one
