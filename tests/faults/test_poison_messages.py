@@ -1,6 +1,7 @@
-"""Records that are no events, in the middle of those that are: each becomes a dead letter, and nothing else happens."""
+"""Records that are no events, or attacks, in the middle of events: each becomes a dead letter, and nothing else happens."""
 
 import base64
+import functools
 import hashlib
 import json
 import random
@@ -14,12 +15,14 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.ingest.cloud_event import SCHEMA, record_of
 
 from tests.e2e.many_machines import Record, Town, eventually, town
+from tests.hostile_photos import png_bomb_16bit_trns, progressive_bomb, webp_bomb
 from tests.kafka_records import records_of
 from tests.pictures import jpeg
 
 COLLECTION = "poisoned"
 LARGE = 20 * 1024 * 1024
-KINDS = 15
+KINDS = 15 + 8
+MAX_MESSAGE_BYTES = 1_000
 JSON = [("content-type", b"application/json")]
 
 
@@ -30,14 +33,14 @@ def headers(**changed: str | None) -> list[tuple[str, bytes]]:
 
 
 def poison(number: int) -> list[tuple[str, Record]]:
-    """One record of every kind, with the reason that its dead letter is to tell."""
+    """One record of every kind that is no event of ours, with the reason that its dead letter is to tell."""
     key = f"{COLLECTION}/poison{number}".encode()
     state = json.dumps({"uri": "file:///a.jpg"}).encode()
     noise = random.Random(number)
     inline = b'{"data_base64": "' + base64.b64encode(bytes(LARGE * 3 // 4)) + b'"}'
     return [
         ("not_an_event", (key, noise.randbytes(1_000), [("ce_id", noise.randbytes(9))])),
-        ("bad_data", (key, b'{"colour": "red"}', headers())),
+        ("invalid_argument", (key, b'{"colour": "red"}', headers())),
         ("bad_data", (key, inline, headers())),
         ("bad_key", (None, state, headers())),
         ("bad_key", (noise.randbytes(500_000), state, headers())),
@@ -54,6 +57,33 @@ def poison(number: int) -> list[tuple[str, Record]]:
     ]
 
 
+def hostile(number: int) -> list[tuple[str, Record]]:
+    """One record of every kind of attack by an event: bombs of pixels, of scans, and values that errors could repeat."""
+    key = f"{COLLECTION}/hostile{number}".encode()
+    large = "x" * 900_000
+    photos = [("too_expensive", progressive_bomb(1_500, 4_096, 4_096)), *(("too_many_pixels", bomb) for bomb in pixel_bombs())]
+    states = [
+        ("bad_data", {"uri": "file:///a.jpg", "taken_at": {"instant": large}}),
+        ("bad_data", {"uri": "file:///a.jpg", "place": {"latitude": large, "longitude": 1}}),
+        ("invalid_argument", {"uri": "file:///a.jpg", "sha256": large}),
+        ("invalid_argument", {"uri": "file:///a.jpg", "attributes": {large: "a"}}),
+    ]
+    return [
+        *(
+            (reason, (key, json.dumps({"data_base64": base64.b64encode(photo).decode()}).encode(), headers()))
+            for reason, photo in photos
+        ),
+        *((reason, (key, json.dumps(state).encode(), headers())) for reason, state in states),
+        ("bad_version", (key, b'{"uri": "file:///a.jpg"}', headers(photoversion="9" * 900_000))),
+    ]
+
+
+@functools.cache
+def pixel_bombs() -> tuple[bytes, bytes]:
+    """Gigabytes of pixels in 40 bytes of WebP and in 243 kB of PNG."""
+    return webp_bomb(), png_bomb_16bit_trns()
+
+
 def permit_everything(here: Town) -> None:
     """Records without a key, and of 20 MB: no topic of ours takes them, one that was there before may."""
     with closing(KafkaAdminClient(bootstrap_servers=here.kafka.kafka_bootstrap)) as admin:
@@ -64,7 +94,7 @@ def permit_everything(here: Town) -> None:
 def mixed(photos: int, rounds: int) -> Iterator[tuple[str, Record]]:
     """The events of `photos`, each with the reason "", and every poison `rounds` times, evenly among them."""
     picture = jpeg(seed=1)
-    bad = [one for number in range(rounds) for one in poison(number)]
+    bad = [one for number in range(rounds) for one in (*poison(number), *hostile(number))]
     kinds = len(bad)
     for i in range(photos):
         yield "", record_of(PhotoEvent(f"{i}", EventKind.UPLOADED, COLLECTION, f"{i:05}.jpg", 1, data=picture))
@@ -91,6 +121,7 @@ def letters_of(here: Town) -> Sequence[tuple[tuple[int, int], tuple[str, bytes |
     for one in records_of(here.kafka.kafka_bootstrap, here.kafka.kafka_dead_topic):
         known = dict(one.headers)
         assert known["miradouro-topic"].decode() == here.kafka.kafka_topic
+        assert len(known["miradouro-message"]) <= MAX_MESSAGE_BYTES
         place = int(known["miradouro-partition"]), int(known["miradouro-offset"])
         told.append((place, (known["miradouro-reason"].decode(), known.get("miradouro-value-sha256", one.value))))
     return told
