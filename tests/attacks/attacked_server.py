@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,16 @@ from tests.pictures import jpeg
 
 ATTACKERS = 8
 _PHOTOS = 12
+_AT_ONCE = 16  # honest questions before the attack: pools of connections and threads fill up
+_SAMPLED_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the attackers were answered, by status, and the most memory that the server took meanwhile, in MiB."""
+
+    answers: dict[str, int]
+    peak_mebibytes: float
 
 
 @dataclass(frozen=True)
@@ -37,15 +49,23 @@ class AttackedServer:
         """What it holds now."""
         return size_of(self.process.pid)
 
-    def attack(self, name: str, *, seconds: float) -> dict[str, int]:
-        """Runs the attack by all attackers at once; what the server answered them, by status."""
+    def attack(self, name: str, *, seconds: float) -> Outcome:
+        """Runs the attack by all attackers at once."""
         command = [sys.executable, "-m", "tests.attacks", "--attack", name, "--seconds", str(seconds)]
         told = json.dumps([asdict(self.target), *self.attackers])
         root = Path(__file__).parents[2]
-        done = subprocess.run(command, input=told, capture_output=True, text=True, cwd=root, check=False)
-        assert done.returncode == 0, done.stderr
-        answers: dict[str, int] = json.loads(done.stdout)
-        return answers
+        peak = 0.0
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as attackers:
+            assert attackers.stdin
+            assert attackers.stdout
+            attackers.stdin.write(told)
+            attackers.stdin.close()
+            while attackers.poll() is None:
+                peak = max(peak, self.size().mebibytes)
+                time.sleep(_SAMPLED_EVERY_S)
+            answers = attackers.stdout.read()
+        assert attackers.returncode == 0, f"the attackers of {name} failed: standard error has it"
+        return Outcome(json.loads(answers), peak)
 
 
 @contextmanager
@@ -116,10 +136,19 @@ def _wait_for_photos(page: str, token: str) -> None:
                 break
         assert time.monotonic() < deadline, "the photos are not indexed"
         time.sleep(0.05)
-    for _ in range(8):
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda number: _ask(page, headers, number), range(4 * _AT_ONCE)))
+
+
+def _ask(page: str, headers: Mapping[str, str], number: int) -> None:
+    """A question by photo or by keyword."""
+    if number % 2:
         request = urllib.request.Request(f"http://{page}/v1/search/photo", data=jpeg(640, 480), headers=headers)
-        with urllib.request.urlopen(request, timeout=START_S) as answer:
-            assert answer.status == 200
+    else:
+        body, kind = json.dumps({"keyword": {"words": [WORD]}}).encode(), {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://{page}/v1/search", data=body, headers={**headers, **kind})
+    with suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=START_S) as answer:
+        answer.read()
 
 
 def _free_address() -> str:

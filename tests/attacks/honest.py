@@ -26,6 +26,12 @@ class Answers:
     seconds: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        if not self.seconds:
+            return f"no answers, {len(self.failures)} failures"
+        median, slow = self.percentile(0.5), self.percentile(0.99)
+        return f"{len(self.seconds)} answers, median {median:.3f} s, p99 {slow:.3f} s, {len(self.failures)} failures"
+
     def percentile(self, part: float) -> float:
         """Seconds within which the `part` (0 to 1) of the questions was answered."""
         ordered = sorted(self.seconds)

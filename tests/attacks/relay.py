@@ -36,7 +36,8 @@ async def _serve(target: str, source: str) -> asyncio.Server:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
+        with suppress(asyncio.CancelledError):  # the relay ends: nothing awaits this
+            await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
 
     return await asyncio.start_server(accept, source, 0)
 
