@@ -98,6 +98,7 @@ def open_house(
             embedder=embedder or batcher,
             reader=READER,
             photo_store=PhotoStores(photos or PhotoStoreSettings()),
+            folders=photos.photo_root_folders if photos else [],
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,

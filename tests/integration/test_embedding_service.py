@@ -338,7 +338,7 @@ def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models
         "MIRADOURO_BUNDLES": "efficientnet-lite0",
         "MIRADOURO_METRICS_LISTEN": "127.0.0.1:0",
     }
-    with serve_embedding("--listen", "127.0.0.1:0", **environment) as process:
+    with serve_embedding("--no-token", "--listen", "127.0.0.1:0", **environment) as process:
         try:
             metrics_line, ready = process.stdout.readline(), process.stdout.readline()
             assert ready.startswith("embedding service ready on 127.0.0.1:")
@@ -359,9 +359,9 @@ def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models
     [
         (["--listen", "0.0.0.0:50051"], {}, ["--listen='0.0.0.0:50051'", "MIRADOURO_TLS_CERT_FILE", "MIRADOURO_TOKEN_FILE"]),
         ([], {"MIRADOURO_EMBEDDING_LISTEN": "10.0.0.1:1"}, ["MIRADOURO_EMBEDDING_LISTEN='10.0.0.1:1'"]),
-        ([], {"MIRADOURO_MODELS_DIR": "/nowhere"}, ["/nowhere", "miradouro models pull"]),
-        ([], {"MIRADOURO_PROVIDER": "tpu"}, ["MIRADOURO_PROVIDER='tpu'"]),
-        ([], {"MIRADOURO_BUNDLES": "alexnet"}, ["alexnet"]),
+        (["--no-token"], {"MIRADOURO_MODELS_DIR": "/nowhere"}, ["/nowhere", "miradouro models pull"]),
+        (["--no-token"], {"MIRADOURO_PROVIDER": "tpu"}, ["MIRADOURO_PROVIDER='tpu'"]),
+        (["--no-token"], {"MIRADOURO_BUNDLES": "alexnet"}, ["alexnet"]),
     ],
 )
 def test_serve_embedding_refuses_to_start_in_one_clear_line(arguments, environment, told):

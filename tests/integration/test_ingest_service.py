@@ -271,12 +271,13 @@ def test_a_wrong_listing_is_refused_by_the_field(house, field, request_):
         house.service.ListFailures(request_, Call())
 
 
-def test_the_same_answers_come_over_grpc(house, tmp_path):
+def test_the_same_answers_come_over_grpc(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.jpg").write_bytes(jpeg())
     (tmp_path / "photos/b.jpg").write_bytes(b"bad")
     descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
     with (
+        open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "photos"))) as house,
         running([Service(descriptor, house.service)], security=OPEN_TO_ALL) as server,
         open_channel(str(server.address)) as channel,
     ):
