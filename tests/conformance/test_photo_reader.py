@@ -109,6 +109,13 @@ def test_it_reads_metadata_as_core_does(open_reader: Open) -> None:
     assert open_reader(size=1).reader.metadata(b"no photo") == read_metadata(b"no photo")
 
 
+def test_metadata_come_along_with_the_pixels(open_reader: Open) -> None:
+    data = jpeg(exif=_turned())
+    found = open_reader(size=1).reader.decode(data, [SQUASH], with_metadata=True)
+    assert found.metadata == read_metadata(data)
+    assert open_reader(size=1).reader.decode(data, [SQUASH]).metadata is None
+
+
 @pytest.mark.parametrize("file_format", ["jpeg", "webp", "png"])
 def test_it_makes_thumbnails_as_core_does(open_reader: Open, file_format: str) -> None:
     options = {"width": 320, "height": 240, "longest_side": 160, "file_format": file_format}

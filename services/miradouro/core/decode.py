@@ -26,6 +26,7 @@ from PIL import Image
 from miradouro.core.embedding import Tensor
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.fit import fit, scaled, shrink_factor
+from miradouro.core.metadata.photo_metadata import PhotoMetadata
 from miradouro.core.orientation import UPRIGHT
 from miradouro.core.photo_cost import fitting_bytes, fixed_bytes
 from miradouro.core.photo_file import PhotoFile, open_photo
@@ -44,12 +45,16 @@ Reserve = Callable[[int], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded photo: its whole size in pixels after EXIF rotation, its media type by its bytes, one tensor per geometry."""
+    """A decoded photo: its whole size in pixels after EXIF rotation, its media type by its bytes, one tensor per geometry.
+
+    `metadata` is what the file says about the photo, where a reader was asked for it in the same turn.
+    """
 
     width: int
     height: int
     media_type: str
     tensors: Mapping[Geometry, Tensor]
+    metadata: PhotoMetadata | None = None
 
 
 @dataclass(frozen=True)

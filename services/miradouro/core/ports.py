@@ -106,11 +106,15 @@ class PhotoReader(Protocol):
         *,
         limits: DecodeLimits = DEFAULT_LIMITS,
         region: Region | None = None,
+        with_metadata: bool = False,
         priority: Priority = Priority.INTERACTIVE,
         timeout_s: float | None = None,
         key: str = "",
     ) -> Decoded:
-        """`data` decoded once, and fitted into every distinct geometry: see core.decode.decode. Raises InvalidArgument too."""
+        """`data` decoded once, and fitted into every distinct geometry: see core.decode.decode. Raises InvalidArgument too.
+
+        `with_metadata` reads the metadata in the same turn, which costs less than asking for them after it.
+        """
         ...
 
     def metadata(

@@ -35,6 +35,11 @@ class Decode:
         geometries = [bundle.geometry for bundle in self._context.bundles(draft.spaces, tags=True)]
         limits = DecodeLimits(len(data), self._max_pixels, self._min_side)  # fetch has seen to the bytes
         decoded = self._context.reader.decode(
-            data, [*geometries, GEOMETRY], limits=limits, priority=self._context.priority, key=draft.key
+            data,
+            [*geometries, GEOMETRY],
+            limits=limits,
+            with_metadata=True,  # for the step exif, which nearly every pipeline has
+            priority=self._context.priority,
+            key=draft.key,
         )
         return replace(draft, decoded=decoded)

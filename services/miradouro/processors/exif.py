@@ -44,7 +44,9 @@ class Exif:
         event, data = draft.event, draft.data
         need(data is not None, "exif", "the photo's bytes", "fetch")
         assert data is not None
-        found = self._context.reader.metadata(data, priority=self._context.priority, key=draft.key)
+        found = draft.decoded.metadata if draft.decoded else None
+        if found is None:  # it stands before `decode`, or without it
+            found = self._context.reader.metadata(data, priority=self._context.priority, key=draft.key)
         if found.unread:
             log.debug("metadata left out", collection=event.collection, photo_id=event.photo_id, unread=found.unread)
         if self._options.texts:

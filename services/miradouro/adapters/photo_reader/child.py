@@ -69,7 +69,7 @@ def main() -> None:
         answer: dict[str, object]
         pixels = b""
         try:
-            answer, pixels = do_work(message, bytes(data), reserve)  # which is no copy of bytes
+            answer, pixels = do_work(message, bytes(data), reserve)
             answer = {"kind": "done", **answer}
         except _Postponed as exc:
             answer = {"kind": "postponed", "bytes": exc.wanted}
@@ -83,7 +83,7 @@ def main() -> None:
             answer = {"kind": "failed", "traceback": traceback.format_exc()[-_TRACEBACK_CHARS:]}
         del data
         ends = ends or _resting_bytes() > _MOST_RESTING_BYTES
-        send_frame(link, {**answer, "ends": ends}, pixels)
+        send_frame(link, {**answer, "ends": ends, "cpu_s": _used_cpu_s()}, pixels)
         if ends:
             return
 
@@ -118,9 +118,13 @@ def _limit_this_process(address_space_bytes: int) -> None:
 
 def _renew_cpu(cpu_s: int) -> None:
     """Gives `cpu_s` more seconds of CPU from now on: the limit counts over the life of the process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + cpu_s, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(_used_cpu_s()) + 1 + cpu_s, hard))
+
+
+def _used_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _resting_bytes() -> int:

@@ -13,56 +13,85 @@ import orjson
 
 MOST_JSON_BYTES = 512 * 2**10  # metadata at its limits, every character escaped
 _HEAD = struct.Struct(">II")  # bytes of JSON, bytes of data
+_TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
 
 class BadFrame(Exception):
     """The other end sent what is no frame, or more than is expected."""
 
 
-def send_frame(link: socket.socket, message: Mapping[str, object], data: bytes | memoryview = b"") -> None:
-    """Sends one frame. Raises OSError, TimeoutError."""
+def send_frame(
+    link: socket.socket,
+    message: Mapping[str, object],
+    data: bytes | memoryview = b"",
+    *,
+    remaining_s: Callable[[], float | None] | None = None,
+) -> None:
+    """Sends one frame, in one system call where it can. Raises OSError, TimeoutError, and what `remaining_s` raises."""
     text = orjson.dumps(message)
-    link.sendall(_HEAD.pack(len(text), len(data)) + text)
-    if data:
-        link.sendall(data)
+    if remaining_s is not None:
+        _limit(link, socket.SO_SNDTIMEO, remaining_s())
+    rest = [memoryview(_HEAD.pack(len(text), len(data)) + text), memoryview(data)]
+    try:
+        while rest:
+            sent = link.sendmsg(rest)
+            while rest and sent >= len(rest[0]):
+                sent -= len(rest.pop(0))
+            if rest:
+                rest[0] = rest[0][sent:]
+    except BlockingIOError as exc:  # the kernel's time is over
+        raise TimeoutError from exc
 
 
 def receive_frame(
     link: socket.socket, *, most_bytes: int, remaining_s: Callable[[], float | None] | None = None
-) -> tuple[dict[str, Any], bytes | bytearray]:
+) -> tuple[dict[str, Any], bytes | memoryview]:
     """The next frame, with at most `most_bytes` of data, as bytes where `remaining_s` is None: then there is no limit of time.
 
     `remaining_s` gives the seconds left, and raises when there are none.
-    Raises BadFrame, EOFError (the other end closed), TimeoutError, OSError.
+    Raises BadFrame, EOFError (the other end closed), OSError.
     """
     json_bytes, data_bytes = _HEAD.unpack(_receive(link, _HEAD.size, remaining_s))
     if json_bytes > MOST_JSON_BYTES or data_bytes > most_bytes:
         raise BadFrame(f"{json_bytes:,} bytes of JSON and {data_bytes:,} of data; expected at most {most_bytes:,}")
-    text = _receive(link, json_bytes, remaining_s)
+    if remaining_s is None:
+        return _object(_receive(link, json_bytes, None)), bytes(_receive(link, data_bytes, None))  # which is no copy of bytes
+    whole = memoryview(_receive(link, json_bytes + data_bytes, remaining_s))
+    return _object(whole[:json_bytes]), whole[json_bytes:]
+
+
+def _object(text: bytes | bytearray | memoryview) -> dict[str, Any]:
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
         raise BadFrame(f"no JSON: {exc}") from exc
     if not isinstance(message, dict):
         raise BadFrame(f"JSON of type {type(message).__name__}; expected an object")
-    return message, _receive(link, data_bytes, remaining_s)
+    return message
 
 
 def _receive(link: socket.socket, size: int, remaining_s: Callable[[], float | None] | None) -> bytes | bytearray:
+    """`size` bytes in one system call: each gives the interpreter's lock away, and a busy process is slow to return it."""
     if remaining_s is None:
-        whole = link.recv(size, socket.MSG_WAITALL)  # in one turn, and without a copy
+        whole = link.recv(size, socket.MSG_WAITALL)
         if len(whole) < size:
             raise EOFError
         return whole
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
-        link.settimeout(remaining_s())  # which raises when there is no time left
+        _limit(link, socket.SO_RCVTIMEO, remaining_s())  # which raises when there is no time left
         try:
-            received = link.recv_into(rest)
-        except TimeoutError:
+            received = link.recv_into(rest, 0, socket.MSG_WAITALL)
+        except BlockingIOError:
             continue
         if not received:
             raise EOFError
         rest = rest[received:]
     return data
+
+
+def _limit(link: socket.socket, option: int, seconds: float | None) -> None:
+    """Has the kernel end a call that waits longer; None: it may wait. Python's own timeouts take two system calls for each."""
+    microseconds = 0 if seconds is None else max(1, int(seconds * 1e6))
+    link.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(*divmod(microseconds, 1_000_000)))

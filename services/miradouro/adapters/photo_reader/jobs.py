@@ -1,5 +1,6 @@
 """What the pool asks a child for, and what it takes as an answer: the pool's side of `work`."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,20 +33,31 @@ class Job(Generic[T]):
     message: Mapping[str, object]
     data: bytes
     most_bytes: int
-    read: Callable[[Mapping[str, Any], bytes | bytearray], T]
+    read: Callable[[Mapping[str, Any], bytes | memoryview], T]
 
 
-def decode_job(data: bytes, geometries: Iterable[Geometry], *, limits: DecodeLimits, region: Region | None) -> Job[Decoded]:
+def decode_job(
+    data: bytes, geometries: Iterable[Geometry], *, limits: DecodeLimits, region: Region | None, with_metadata: bool = False
+) -> Job[Decoded]:
     """See core.decode.decode."""
     wanted = tuple(dict.fromkeys(geometries))
     size = sum(3 * geometry.width * geometry.height for geometry in wanted)
     message = {
         "work": "decode",
-        "geometries": [asdict(geometry) for geometry in wanted],
+        "geometries": [_fields(geometry) for geometry in wanted],
         "limits": asdict(limits),
         "region": asdict(region) if region else None,
+        "with_metadata": with_metadata,
     }
-    return Job(message, data, max(size, 0), lambda answer, pixels: _decoded(answer, pixels, wanted, size))
+    return Job(
+        message, data, max(size, 0), lambda answer, pixels: _decoded(answer, pixels, wanted, size, with_metadata=with_metadata)
+    )
+
+
+@functools.cache
+def _fields(geometry: Geometry) -> dict[str, Any]:
+    """As it is sent; a process has few of them."""
+    return asdict(geometry)
 
 
 def metadata_job(data: bytes) -> Job[PhotoMetadata]:
@@ -82,7 +94,9 @@ def error_of(answer: Mapping[str, Any]) -> InvalidArgument:
     raise BadFrame("a refusal of no known kind")
 
 
-def _decoded(answer: Mapping[str, Any], pixels: bytes | bytearray, geometries: Sequence[Geometry], size: int) -> Decoded:
+def _decoded(
+    answer: Mapping[str, Any], pixels: bytes | memoryview, geometries: Sequence[Geometry], size: int, *, with_metadata: bool
+) -> Decoded:
     width, height, media_type = answer.get("width"), answer.get("height"), answer.get("media_type")
     if len(pixels) != size or media_type not in _MEDIA_TYPES:
         raise BadFrame(f"{len(pixels):,} bytes of pixels; expected {size:,}")
@@ -91,7 +105,12 @@ def _decoded(answer: Mapping[str, Any], pixels: bytes | bytearray, geometries: S
         shape = (geometry.height, geometry.width, 3)
         tensors[geometry] = np.frombuffer(pixels, np.uint8, math.prod(shape), start).reshape(shape)
         start += math.prod(shape)
-    return Decoded(_whole(width, 1, _MOST_SIDE), _whole(height, 1, _MOST_SIDE), str(media_type), tensors)
+    metadata = None
+    if with_metadata:
+        if not isinstance(answer.get("metadata"), dict):
+            raise BadFrame("no metadata")
+        metadata = _metadata(answer["metadata"])
+    return Decoded(_whole(width, 1, _MOST_SIDE), _whole(height, 1, _MOST_SIDE), str(media_type), tensors, metadata)
 
 
 def _metadata(answer: Mapping[str, Any]) -> PhotoMetadata:

@@ -61,6 +61,7 @@ class ReaderProcess:
         self._limits = limits
         self._ready = False
         self.is_reusable = True  # for another photo, when the last one was answered
+        self._cpu_s_before = 0.0  # seconds of CPU that it had used when it answered last, as it says itself
         self._link, theirs = socket.socketpair()
         with theirs:
             for end in (self._link, theirs):
@@ -95,13 +96,13 @@ class ReaderProcess:
         (it does not start), and what `remaining_s` raises.
         """
         self._wait_until_ready(remaining_s)
-        wall_s, began, cpu_s_before = self._limits.wall_s, time.monotonic(), self._cpu_s()
+        wall_s, began = self._limits.wall_s, time.monotonic()
         turns = 1
 
         def remaining_of_photo_s() -> float:
             nonlocal turns
             took_s = time.monotonic() - began
-            if took_s >= turns * wall_s and turns < MOST_TURNS and self._cpu_s() - cpu_s_before < took_s / 2:
+            if took_s >= turns * wall_s and turns < MOST_TURNS and self._cpu_s() - self._cpu_s_before < took_s / 2:
                 turns += 1  # the machine was busy with others
             left = turns * wall_s - took_s
             if left <= 0:
@@ -145,14 +146,15 @@ class ReaderProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _exchange(self, job: Job[T], share: Share, remaining_s: Callable[[], float]) -> Done[T] | Postponed:
-        self._link.settimeout(remaining_s())
-        send_frame(self._link, {**job.message, "granted": share.size}, job.data)
+        send_frame(self._link, {**job.message, "granted": share.size}, job.data, remaining_s=remaining_s)
         while True:
             answer, data = receive_frame(self._link, most_bytes=job.most_bytes, remaining_s=remaining_s)
             self.is_reusable = answer.get("ends") is not True
+            if isinstance(cpu_s := answer.get("cpu_s"), float):
+                self._cpu_s_before = cpu_s
             match answer.get("kind"):
                 case "need":
-                    send_frame(self._link, {"go": share.grow(_size(answer))})
+                    send_frame(self._link, {"go": share.grow(_size(answer))}, remaining_s=remaining_s)
                 case "postponed":
                     return Postponed(_size(answer))
                 case "done":

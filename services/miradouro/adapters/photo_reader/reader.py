@@ -33,12 +33,13 @@ class JobReader:
         *,
         limits: DecodeLimits = DEFAULT_LIMITS,
         region: Region | None = None,
+        with_metadata: bool = False,
         priority: Priority = Priority.INTERACTIVE,
         timeout_s: float | None = None,
         key: str = "",
     ) -> Decoded:
         """PhotoReader.decode."""
-        job = decode_job(data, geometries, limits=limits, region=region)
+        job = decode_job(data, geometries, limits=limits, region=region, with_metadata=with_metadata)
         return self._run(job, priority=priority, timeout_s=timeout_s, key=key)
 
     def metadata(

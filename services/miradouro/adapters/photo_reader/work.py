@@ -24,6 +24,8 @@ def _decode(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer
     region = Region(**message["region"]) if message["region"] else None
     decoded = decode(data, geometries, limits=DecodeLimits(**message["limits"]), region=region, reserve=reserve)
     answer: dict[str, object] = {"width": decoded.width, "height": decoded.height, "media_type": decoded.media_type}
+    if message["with_metadata"]:
+        answer["metadata"] = _metadata_of(data)
     return answer, b"".join(decoded.tensors[geometry].tobytes() for geometry in geometries)
 
 
@@ -33,6 +35,10 @@ def _geometry(fields: Mapping[str, Any]) -> Geometry:
 
 def _metadata(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
     del message, reserve  # blocks of metadata are bounded, and small
+    return _metadata_of(data), b""
+
+
+def _metadata_of(data: bytes) -> dict[str, object]:
     found = read_metadata(data)
     return {
         "title": found.title,
@@ -44,7 +50,7 @@ def _metadata(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answ
         "taken_from": found.taken_from,
         "rating": found.rating,
         "unread": found.unread,
-    }, b""
+    }
 
 
 def _thumbnail(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
