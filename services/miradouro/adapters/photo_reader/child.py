@@ -79,7 +79,7 @@ def main() -> None:
             answer = {"kind": "refused", "field": exc.field, "message": _text(exc)}
         except MemoryError:
             answer, ends = {"kind": "no_memory"}, True
-        except Exception:  # noqa: BLE001 # a fault of ours: told to the parent, which logs it
+        except Exception:  # noqa: BLE001 # a fault of this program: the parent logs it
             answer = {"kind": "failed", "traceback": traceback.format_exc()[-_TRACEBACK_CHARS:]}
         del data
         ends = ends or _resting_bytes() > _MOST_RESTING_BYTES

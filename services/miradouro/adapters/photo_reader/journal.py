@@ -1,7 +1,7 @@
 """The photos that are being read, in files that outlive the process: one that ends it again and again is read no more.
 
 A child that ends is its photo's fault, and the pool sees it. When the whole process ends (out of memory, where the system ends a
-container as one; a power failure; an operator) nothing tells why. So each photo has a file while a child reads it. Found at the
+container as one; a power failure; an operator) nothing says why. So each photo has a file while a child reads it. Found at the
 next start, the photo is suspect: it is read while no other photo holds memory. When the process ends during that too, the photo
 is refused without being read. Files are not synced: they have to outlive the process, not the machine.
 """
@@ -75,8 +75,8 @@ class Journal:
 
 def _name(key: str, data: bytes) -> str:
     """Of the photo and its bytes, ends and length of which will do: a file that was saved anew is another photo."""
-    told = (key.encode("utf-8", "surrogatepass"), str(len(data)).encode(), data[:_ENDS_BYTES], data[-_ENDS_BYTES:])
-    return hashlib.sha256(b"\0".join(told)).hexdigest()
+    parts = (key.encode("utf-8", "surrogatepass"), str(len(data)).encode(), data[:_ENDS_BYTES], data[-_ENDS_BYTES:])
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 def _remembered(folder: Path) -> dict[str, int]:

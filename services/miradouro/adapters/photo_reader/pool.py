@@ -99,19 +99,19 @@ class ReaderPool:
                 self._budget.share(wanted, remaining_s=remaining_s) as share,
                 self._processes.one(priority, remaining_s=remaining_s) as process,
             ):
-                told = process.ask(job, share, remaining_s=remaining_s)
-            if isinstance(told, Postponed):
-                if told.size > self._budget.limit:
+                answer = process.ask(job, share, remaining_s=remaining_s)
+            if isinstance(answer, Postponed):
+                if answer.size > self._budget.limit:
                     raise BadPhoto(
                         "too_expensive",
-                        f"reading the photo takes {told.size / 2**20:,.0f} MiB of memory; allowed: "
+                        f"reading the photo takes {answer.size / 2**20:,.0f} MiB of memory; allowed: "
                         f"{self._budget.limit / 2**20:,.0f}; save it with fewer pixels",
                     )
-                wanted = told.size
+                wanted = answer.size
                 continue
-            if told.error is not None:
-                raise told.error
-            return told.value  # type: ignore[return-value]  # one of the two is there
+            if answer.error is not None:
+                raise answer.error
+            return answer.value  # type: ignore[return-value]  # one of the two is there
 
     @contextmanager
     def _admitted(self, priority: Priority) -> Iterator[None]:

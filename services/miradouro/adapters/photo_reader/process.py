@@ -125,7 +125,7 @@ class ReaderProcess:
             raise Internal("a process that reads photos sent a wrong answer; the log has it") from exc
 
     def end(self) -> None:
-        """Ends the process without waiting: whoever asks it sees that it ended."""
+        """Ends the process without waiting; a caller that waits for its answer gets ProcessEnded."""
         self._process.kill()
 
     def kill(self) -> None:
