@@ -51,13 +51,20 @@ def eventually(what: str, holds: Callable[[], bool], *, within_s: float = DONE_S
 class ServiceProcess:
     """`miradouro serve NAME`, which has told its address; `metrics` and `page` are the URLs of these, where it has them."""
 
-    def __init__(self, name: str, environment: dict[str, str], *, listen: str = "127.0.0.1:0", log: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        environment: dict[str, str],
+        *options: str,
+        listen: str = "127.0.0.1:0",
+        log: Path | None = None,
+    ) -> None:
         self.name, self.metrics, self.page = name, "", ""
         told = {key: environment.get(f"MIRADOURO_{key.upper()}", "") for key in SecuritySettings.model_fields}
         self.security = client_security(SecuritySettings(**told))
         errors = log.open("w") if log else None
         self.process = subprocess.Popen(
-            [COMMAND, "serve", name, "--listen", listen],
+            [COMMAND, "serve", name, "--listen", listen, *options],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -31,7 +31,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory, models_dir: object) -> Ite
         start_opensearch(folder / "opensearch") as opensearch,
         ExitStack() as stack,
     ):
-        embedding = ServiceProcess("embedding", {"MIRADOURO_BUNDLES": "efficientnet-lite0"})
+        embedding = ServiceProcess("embedding", {"MIRADOURO_BUNDLES": "efficientnet-lite0"}, "--no-token")
         stack.callback(embedding.end)
         yield Engines(kafka, opensearch, embedding.address)
 

@@ -49,6 +49,14 @@ def test_json_lines_hold_the_values_themselves():
     assert "ValueError: " in second["exception"]
 
 
+def test_a_long_value_is_cut():
+    key = "a\n" * 500_000  # as the key of a record that is no event
+    first, second = map(json.loads, written("json", key).splitlines())
+    assert first["photo_id"].startswith("a\na\n")
+    assert max(len(one) for one in (first["photo_id"], first["event"], first["folders"][0], second["error"])) < 3_000
+    assert len(second["exception"]) < 70_000
+
+
 def test_long_tracebacks_show_no_local_variables():
     password = "hidden"  # noqa: F841 # it must not be shown
     assert "password" not in written("console", "x").replace("test_long_tracebacks", "")

@@ -8,13 +8,17 @@ import structlog
 from miradouro.core.printable import printable
 from miradouro.core.redaction import public_text
 
-_LONGEST_LINE_CHARS = 16_384  # of a value or of a traceback
+_LONGEST_VALUE_CHARS = 2_048  # an error has at most half of it; the key of a record may have a megabyte
+_LONGEST_TRACEBACK_CHARS = 65_536
 _TRACEBACKS = ("exception", "stack")
 
 
 def redact(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A processor: every text in a line, as `public_text` gives it."""
-    return {name: _redacted(value) for name, value in event.items()}
+    """A processor: every text in a line, as `public_text` gives it, and cut where it is long."""
+    return {
+        name: _redacted(value, _LONGEST_TRACEBACK_CHARS if name in _TRACEBACKS else _LONGEST_VALUE_CHARS)
+        for name, value in event.items()
+    }
 
 
 def escape(_logger: Any, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -34,15 +38,16 @@ class LibraryLines(logging.Handler):
             self.handleError(record)
 
 
-def _redacted(value: Any) -> Any:
+def _redacted(value: Any, most_chars: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
-        return {str(name): _redacted(one) for name, one in value.items()}
+        return {str(name): _redacted(one, most_chars) for name, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted(one) for one in value]
+        return [_redacted(one, most_chars) for one in value]
     text = value if isinstance(value, str) else repr(value)
-    return "\n".join(public_text(line[:_LONGEST_LINE_CHARS]) for line in text.split("\n"))
+    shown = "\n".join(public_text(line) for line in text[:most_chars].split("\n"))
+    return shown if len(text) <= most_chars else f"{shown}…"
 
 
 def _escaped(value: Any, *, keep: str) -> Any:
