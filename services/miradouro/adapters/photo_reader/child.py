@@ -11,7 +11,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -99,8 +99,9 @@ def _end_with(parent: int) -> None:
         prctl = ctypes.CDLL(None).prctl
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        # Out of memory, the kernel ends this process before its parent, which holds everybody's work.
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        # Out of memory, the kernel ends this process before its parent, which holds everybody's work. In a container /proc may
+        # be read-only: then it chooses by size.
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
     if os.getppid() != parent:
         sys.exit()
