@@ -33,14 +33,17 @@ class ByteBudget:
             return self._taken
 
     @contextmanager
-    def share(self, size: int, *, remaining_s: Callable[[], float | None]) -> Iterator[Share]:
+    def share(self, size: int, *, remaining_s: Callable[[], float | None], at_hand: int = 0) -> Iterator[Share]:
         """Holds `size` bytes, at most the limit, while the block runs; waits until they are free.
 
+        With a `size` of 0 it waits for nothing, and holds `at_hand` bytes where they are free now.
         `remaining_s` gives the seconds that the caller waits, and raises when there are none left.
         """
         if size:
             self._take(min(size, self.limit), remaining_s)
         share = Share(min(size, self.limit), lambda wanted: self._grow(share, wanted))
+        if not size and at_hand:
+            self._grow(share, at_hand)
         try:
             yield share
         finally:

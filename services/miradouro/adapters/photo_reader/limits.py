@@ -15,6 +15,8 @@ WALL_S = 10.0  # a JPEG of 100 megapixels takes 2
 # On a busy machine a child may not get its share of the CPU: it goes on for so many times WALL_S while it gets less than half.
 MOST_TURNS = 6
 CPU_S = 10  # whole seconds, as RLIMIT_CPU counts; it ends a child also when its parent is stopped
+# Granted beforehand where it is free: most photos ask for no more, and asking costs a turn on a busy machine.
+AT_HAND_BYTES = 16 * 2**20
 START_S = 60.0  # until a new child answers: .2 on an idle machine
 MOST_INTERACTIVE = 8  # half of the threads that answer calls by default, so that questions in words always find one
 MOST_BULK = 512  # more than any number of ingest workers

@@ -11,7 +11,7 @@ import structlog
 
 from miradouro.adapters.photo_reader.byte_budget import ByteBudget
 from miradouro.adapters.photo_reader.jobs import Job
-from miradouro.adapters.photo_reader.limits import MOST_BULK, MOST_INTERACTIVE, MOST_PROCESSES, ReaderLimits
+from miradouro.adapters.photo_reader.limits import AT_HAND_BYTES, MOST_BULK, MOST_INTERACTIVE, MOST_PROCESSES, ReaderLimits
 from miradouro.adapters.photo_reader.process import Postponed, ProcessEnded, cpu_is_spent
 from miradouro.adapters.photo_reader.processes import Processes
 from miradouro.core.embedding import Priority
@@ -96,7 +96,7 @@ class ReaderPool:
         wanted = self._budget.limit if alone else 0
         while True:
             with (
-                self._budget.share(wanted, remaining_s=remaining_s) as share,
+                self._budget.share(wanted, remaining_s=remaining_s, at_hand=AT_HAND_BYTES) as share,
                 self._processes.one(priority, remaining_s=remaining_s) as process,
             ):
                 answer = process.ask(job, share, remaining_s=remaining_s)
