@@ -151,7 +151,8 @@ def test_a_watcher_that_does_not_read_holds_up_neither_the_others_nor_the_end(tm
     security = server_security(settings(tokens=tmp_path / "token"))
     ready = service(Echo(), ready=lambda: state["ready"])
     with running([ready], security=security) as server, grpc.insecure_channel(server.target) as channel:
-        deaf = [watching_without_reading(server.target, secret) for _ in range(MAX_WATCHERS)]
+        # A few more than there are places: the question below may take one before the last of them.
+        deaf = [watching_without_reading(server.target, secret) for _ in range(MAX_WATCHERS + 4)]
         try:
             eventually("they watch", lambda: _is_refused(channel, secret))
             state["ready"] = True
