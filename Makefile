@@ -56,7 +56,7 @@ generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --pyi_o
 # $(1): the file that describes the HTTP door
 describe = $(BIN)/python -m grpc_tools.protoc -Iprotos --include_imports --include_source_info \
     --descriptor_set_out=build/protos.binpb protos/miradouro/v1/*.proto && \
-    $(BIN)/python -m miradouro.query.openapi build/protos.binpb > $(1)
+    $(BIN)/python -m tools.openapi build/protos.binpb > $(1)
 
 protos: $(DEV)  ## make the wire types in services/miradouro/v1 and the description of the HTTP door anew
 	$(call generate,services)
@@ -75,9 +75,9 @@ protos-check: $(DEV)
 engines: $(DEV)  ## run a real Kafka and OpenSearch here until Ctrl-C; prints the settings that use them
 	$(BIN)/miradouro dev engines
 
-bench: $(DEV)  ## measure; prints a table and writes build/bench.json
+bench: $(DEV)  ## measure against goals and peers (ONLY=NAME: some); prints a table and writes build/bench.json
 	@$(BIN)/python -m pip install --quiet --group bench || echo 'some engines to compare with are missing: measuring without them' >&2
-	$(BIN)/python -m tests.bench.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json
+	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json
 
 fuzz: $(DEV)  ## search for inputs that break a reader: MINUTES=1 for each (ONLY=NAME: one); fails on a find
 	$(BIN)/python -m pip install --quiet --group fuzz
@@ -86,7 +86,7 @@ fuzz: $(DEV)  ## search for inputs that break a reader: MINUTES=1 for each (ONLY
 accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the command line and gRPC; fails on a missed goal
 	@test -n "$(PHOTOS)" || { echo 'make accept needs photos: make accept PHOTOS=DIR' >&2; exit 2; }
 	@tests/install-exiftool.sh
-	$(BIN)/python -m tests.accept --photos "$(PHOTOS)" --work build/accept
+	$(BIN)/python -m evaluation --photos "$(PHOTOS)" --work build/accept
 
 # The locks hold every package with its hashes, for every platform and Python 3.11 or newer.
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade

@@ -18,7 +18,8 @@ SPACES = (WHOLE, POOLED, PARTS)
 def unit(seed: object, rows: int, dimension: int) -> Float32:
     """float32 [rows, dimension], rows of length 1; the same for the same seed."""
     drawn = np.random.default_rng(zlib.crc32(repr(seed).encode())).standard_normal((rows, dimension))
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    normalized: Float32 = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return normalized
 
 
 def vectors_of(seed: object, spaces: tuple[Space, ...] = SPACES) -> dict[str, Float32]:

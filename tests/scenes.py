@@ -18,4 +18,5 @@ def scene(seed: int, *, size: int = 224) -> np.ndarray:
         else:
             inside = ((x - left) * height) ** 2 + ((y - top) * width) ** 2 < (width * height // 2) ** 2
         picture[inside] = random.integers(0, 256, 3) + (random.integers(-64, 65, 3) * (x[inside] - left)[:, None]) // size
-    return np.clip(picture + random.integers(-10, 11, (size, size, 1)), 0, 255).astype(np.uint8)
+    noisy: np.ndarray = np.clip(picture + random.integers(-10, 11, (size, size, 1)), 0, 255).astype(np.uint8)
+    return noisy

@@ -12,9 +12,9 @@ from miradouro.bundles.pull import source_path
 from miradouro.bundles.registry import open_bundle
 from miradouro.bundles.torch_legacy import read_state_dict
 
-from tests.golden.write_bundle_vectors import FILE, SEED
 from tests.networks import cut_at, run_bundle, session_of
 from tests.scenes import scene
+from tools.write_bundle_vectors import FILE, SEED
 
 PHOTOS = np.stack([scene(seed) for seed in range(3)])
 BUNDLES = [(manifest.name, precision) for manifest in manifests() for precision in manifest.precisions]

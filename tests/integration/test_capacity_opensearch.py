@@ -7,8 +7,8 @@ from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.capacity import storage
 
-from tests.bench.capacity_sizes import default_spaces
-from tests.bench.index_photos import COLLECTION, batch
+from benchmarks.capacity_sizes import default_spaces
+from benchmarks.index_photos import COLLECTION, batch
 
 PHOTOS = 1_000
 

@@ -12,8 +12,8 @@ from miradouro.core.document import Document
 from miradouro.core.errors import NotFound
 from miradouro.core.query import IndexQuery, KeywordClause, OwnerIs, TextClause, VectorClause
 
-from tests.golden.write_data_format import OTHER, ROOT, documents
 from tests.photo_documents import COLLECTION, SPACES, photo
+from tools.write_data_format import OTHER, ROOT, documents
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = range(1, FORMAT + 1)

@@ -1,7 +1,7 @@
 """Events from Kafka into OpenSearch: consuming against kafka-python's own loop, what bad records cost the good ones, how soon an
 event is found, memory in an outage.
 
-`python -m tests.bench.bench_events` prints the rows. Uses the Kafka of MIRADOURO_TEST_KAFKA, or one of its own; the OpenSearch is
+`python -m benchmarks.bench_events` prints the rows. Uses the Kafka of MIRADOURO_TEST_KAFKA, or one of its own; the OpenSearch is
 always one of its own, for it is killed. MIRADOURO_BENCH_EVENTS events are consumed; the outage lasts MIRADOURO_BENCH_OUTAGE_S
 seconds.
 """
@@ -28,9 +28,9 @@ from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import TransportError
 
-from tests.bench import events_peers
-from tests.bench.bench_embedding import Row, make_photos, row, take_turns
-from tests.bench.bench_end_to_end import _anonymous_mib, _p95, alone
+from benchmarks import events_peers
+from benchmarks.bench_embedding import Row, make_photos, row, take_turns
+from benchmarks.bench_end_to_end import _anonymous_mib, _p95, alone
 from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, town
 
 EVENTS = int(os.environ.get("MIRADOURO_BENCH_EVENTS", "20000"))

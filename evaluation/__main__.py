@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.accept import checks
-from tests.accept.collages import collages
-from tests.accept.doors import command, up
-from tests.accept.goals import Check
-from tests.accept.metadata import agrees_with_exiftool
-from tests.accept.photos import labels, photos
+from evaluation import checks
+from evaluation.collages import collages
+from evaluation.doors import command, up
+from evaluation.goals import Check
+from evaluation.metadata import agrees_with_exiftool
+from evaluation.photos import labels, photos
 
 
 def run(folder: Path, work: Path) -> Iterator[Check]:

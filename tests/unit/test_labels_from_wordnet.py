@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from miradouro.bundles.labels import LABELS_FILE, PARENTS_FILE
-from miradouro.bundles.labels_from_wordnet import main
+
+from tools.labels_from_wordnet import main
 
 # A tiny WordNet: bank (river), bank (money box), and a wolfhound that is a dog that is an entity.
 NOUNS = """\

@@ -1,6 +1,6 @@
 """Writes the OpenAPI description of the HTTP door from the protos, comments included; `make protos` runs it.
 
-    python -m miradouro.query.openapi DESCRIPTOR_SET > services/miradouro/query/openapi.json
+    python -m tools.openapi DESCRIPTOR_SET > services/miradouro/query/openapi.json
 
 DESCRIPTOR_SET comes from protoc with --include_source_info: the generated Python code has lost the comments.
 """
@@ -19,7 +19,6 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 from google.protobuf.message import Message
-
 from miradouro.query.http_messages import parameter_fields
 from miradouro.query.pictures import DEFAULT_SIZE, SIZES
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest

@@ -3,7 +3,7 @@
 The peer of the first rows is the program of an earlier revision, run by the same packages on the same photos in the same run:
 MIRADOURO_BENCH_BEFORE names the revision (`MIRADOURO_BENCH_BEFORE=908b037 make bench ONLY=attacks`), which is checked out beside
 this one. Without it these rows have no peer, and their goals hold for nobody: they are left out.
-`python -m tests.bench.bench_attacks` prints the rows.
+`python -m benchmarks.bench_attacks` prints the rows.
 """
 
 import json
@@ -24,15 +24,15 @@ import grpc
 from miradouro.v1.search_service_pb2 import KeywordQuery, SearchRequest
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
+from benchmarks.bench_embedding import Row, Turn, make_photos, row, take_turns
+from benchmarks.bench_end_to_end import alone
 from tests.attacks.__main__ import ATTACKS
 from tests.attacks.attacked_server import attacked_server
 from tests.attacks.honest import asking
 from tests.attacks.process_size import size_of
-from tests.bench.bench_embedding import Row, Turn, make_photos, row, take_turns
-from tests.bench.bench_end_to_end import alone
 
 BEFORE = "MIRADOURO_BENCH_BEFORE"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 INDEXING_GOAL, ADDED_MS_GOAL, QUESTIONS_GOAL, MEMORY_GOAL = 0.95, 3.0, 0.9, 1.5
 P99_GOAL_S = 1.0
 ATTACK_S = 10.0

@@ -2,7 +2,7 @@
 
 Ours is a server as it comes, with its metrics scraped once a turn; the peer is the same server with metrics that do nothing and
 logs of errors alone. Both take turns, as in `bench_embedding`. Questions are keywords to the embedded index: no service answers
-faster, so nowhere does counting weigh more. `python -m tests.bench.bench_overhead` prints the rows.
+faster, so nowhere does counting weigh more. `python -m benchmarks.bench_overhead` prints the rows.
 """
 
 import json
@@ -30,7 +30,7 @@ from miradouro.v1 import search_service_pb2
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.bench.bench_embedding import CONCURRENCY, Row, Turn, make_photos, row, take_turns
+from benchmarks.bench_embedding import CONCURRENCY, Row, Turn, make_photos, row, take_turns
 
 FAST = "efficientnet-lite0"
 PHOTOS_A_TURN, QUESTIONS_A_TURN, STARTS = 320, 1_500, 3

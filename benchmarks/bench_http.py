@@ -1,6 +1,6 @@
 """The HTTP door of `miradouro up`: what it adds to the same question over gRPC, and how soon the page has its first answer.
 
-`python -m tests.bench.bench_http` prints the rows.
+`python -m benchmarks.bench_http` prints the rows.
 """
 
 import json
@@ -22,8 +22,8 @@ from miradouro.v1 import ingest_service_pb2, search_service_pb2
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.bench.bench_embedding import Row, make_photos, row, take_turns
-from tests.bench.bench_end_to_end import alone
+from benchmarks.bench_embedding import Row, make_photos, row, take_turns
+from benchmarks.bench_end_to_end import alone
 
 QUESTIONS = 100
 ADDED_MS_GOAL = 3.0

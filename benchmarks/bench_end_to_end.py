@@ -1,7 +1,7 @@
 """`miradouro up` as its callers meet it: start, indexing against embedding alone, example questions quiet and while indexing.
 
 One server for everything, on an empty data folder; turns as in `bench_embedding`.
-`python -m tests.bench.bench_end_to_end` prints the rows.
+`python -m benchmarks.bench_end_to_end` prints the rows.
 """
 
 import json
@@ -31,7 +31,7 @@ from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.bench.bench_embedding import CONCURRENCY, THREADS, Row, make_photos, row, take_turns
+from benchmarks.bench_embedding import CONCURRENCY, THREADS, Row, make_photos, row, take_turns
 
 SLOWEST = "vgg16-conv"
 SPACE = "efficientnet-lite0/features"

@@ -11,9 +11,9 @@ from miradouro.v1 import search_service_pb2 as wire
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from PIL import Image
 
-from tests.accept.doors import ANSWER_S, command, example, search_by_command, up
-from tests.accept.goals import Check, share
-from tests.accept.photos import Photo
+from evaluation.doors import ANSWER_S, command, example, search_by_command, up
+from evaluation.goals import Check, share
+from evaluation.photos import Photo
 
 SEED = 20_240_501
 CELL = 256  # pixels

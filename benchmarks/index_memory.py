@@ -7,7 +7,7 @@ from pathlib import Path
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
 
-from tests.bench.index_photos import BATCH, COLLECTION, SPACES, batch
+from benchmarks.index_photos import BATCH, COLLECTION, SPACES, batch
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The embedded index against the engines' own calls; `python -m tests.bench.bench_index` or as a script prints the rows."""
+"""The embedded index against the engines' own calls; `python -m benchmarks.bench_index` or as a script prints the rows."""
 
 import os
 import statistics
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "services")) if path not in sys.path]
 
 import numpy as np  # noqa: E402 - the paths above make this runnable as a script
@@ -18,8 +18,8 @@ from miradouro.adapters.sqlite_index import SqliteIndex, Tuning  # noqa: E402 - 
 from miradouro.core.document import Document  # noqa: E402 - as above
 from miradouro.core.query import AttributeIn, Clause, Condition, IndexQuery, KeywordClause, TextClause, VectorClause  # noqa: E402 - as above
 
-from tests.bench.index_peers import RawSqlite, nearest  # noqa: E402 - as above
-from tests.bench.index_photos import BATCH, COLLECTION, SPACES, batch  # noqa: E402 - as above
+from benchmarks.index_peers import RawSqlite, nearest  # noqa: E402 - as above
+from benchmarks.index_photos import BATCH, COLLECTION, SPACES, batch  # noqa: E402 - as above
 
 PHOTOS = int(os.environ.get("MIRADOURO_BENCH_PHOTOS", "10000"))
 FEW_PHOTOS = PHOTOS // 10
@@ -125,7 +125,7 @@ def memory_kib(count: int) -> float:
     """Anonymous resident memory of a process that indexed `count` photos."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.index_memory", folder, str(count)],
+            [sys.executable, "-m", "benchmarks.index_memory", folder, str(count)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])},
             capture_output=True,

@@ -1,6 +1,6 @@
 """Indexing into OpenSearch and asking it, against opensearch-py with the same documents and the same bodies.
 
-`python -m tests.bench.bench_opensearch` prints the rows. Uses the OpenSearch of MIRADOURO_TEST_OPENSEARCH, or one of its own;
+`python -m benchmarks.bench_opensearch` prints the rows. Uses the OpenSearch of MIRADOURO_TEST_OPENSEARCH, or one of its own;
 MIRADOURO_BENCH_DOCUMENTS documents.
 """
 
@@ -37,8 +37,8 @@ from miradouro.core.spaces import Space
 from miradouro.development.engines import start_opensearch
 from opensearchpy import OpenSearch
 
-from tests.bench import events_peers
-from tests.bench.bench_embedding import Row, row
+from benchmarks import events_peers
+from benchmarks.bench_embedding import Row, row
 
 DOCUMENTS = int(os.environ.get("MIRADOURO_BENCH_DOCUMENTS", "20000"))
 PART = 1_000  # documents of one turn

@@ -15,8 +15,8 @@ from miradouro.core.capacity import Demand, assumptions, storage
 from miradouro.core.capacity.cluster import cluster
 from miradouro.core.spaces import Space
 
-from tests.bench.bench_index import row
-from tests.bench.capacity_sizes import Measured, default_spaces, measure, own_node
+from benchmarks.bench_index import row
+from benchmarks.capacity_sizes import Measured, default_spaces, measure, own_node
 
 ALLOWED = 0.2
 IS_QUICK = os.environ.get("MIRADOURO_BENCH_CAPACITY", "") == "quick"

@@ -1,4 +1,4 @@
-"""Writes the golden vectors: `python -m tests.golden.write_bundle_vectors`, after a change that is meant to change them."""
+"""Writes the golden vectors: `python -m tools.write_bundle_vectors`, after a change that is meant to change them."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from miradouro.bundles.settings import BundleSettings
 from tests.networks import run_bundle
 from tests.scenes import scene
 
-FILE = Path(__file__).with_name("bundle_vectors.json")
+FILE = Path(__file__).parents[1] / "tests" / "golden" / "bundle_vectors.json"
 SEED = 0
 VALUES = 12
 
@@ -22,6 +22,7 @@ def largest(output: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
+    """Replaces the file."""
     folder = BundleSettings().folder
     golden = {
         f"{manifest.name} {precision}": {

@@ -10,7 +10,7 @@ from PIL import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 QUALITY = 85
-LABELS = Path(__file__).parents[2] / "models" / "imagenet-1k.tsv"
+LABELS = Path(__file__).parents[1] / "models" / "imagenet-1k.tsv"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A whole Search over gRPC on the embedded index, documents and all: photos like one in the index, with and without a filter.
 
-`python -m tests.bench.bench_search` or as a script prints the rows; MIRADOURO_BENCH_VECTORS changes the sizes.
+`python -m benchmarks.bench_search` or as a script prints the rows; MIRADOURO_BENCH_VECTORS changes the sizes.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "services")) if path not in sys.path]
 
 from miradouro.adapters.sqlite_index import SqliteIndex  # noqa: E402 - the paths above make this runnable as a script
@@ -25,9 +25,9 @@ from miradouro.runtime.settings import LogSettings  # noqa: E402 - as above
 from miradouro.v1 import search_service_pb2 as pb  # noqa: E402 - as above
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub  # noqa: E402 - as above
 
-from tests.bench import index_photos  # noqa: E402 - as above
-from tests.bench.bench_index import row  # noqa: E402 - as above
-from tests.bench.bench_vectors import (  # noqa: E402 - as above
+from benchmarks import index_photos  # noqa: E402 - as above
+from benchmarks.bench_index import row  # noqa: E402 - as above
+from benchmarks.bench_vectors import (  # noqa: E402 - as above
     BATCH,
     COLLECTION,
     FILTERED_MS,

@@ -10,9 +10,9 @@ from pathlib import Path
 from miradouro.v1 import search_service_pb2 as wire
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.accept.doors import command, example, hits_of, search_by_command, up
-from tests.accept.goals import Check, share
-from tests.accept.photos import Photo, middle, resaved
+from evaluation.doors import command, example, hits_of, search_by_command, up
+from evaluation.goals import Check, share
+from evaluation.photos import Photo, middle, resaved
 
 SELF_DISTANCE = 0.05
 LABELS, PARENTS = 20, 5

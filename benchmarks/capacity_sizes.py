@@ -17,7 +17,7 @@ from miradouro.core.spaces import Space
 from miradouro.development.engines import OpenSearch, start_opensearch
 from opensearchpy import OpenSearch as Client
 
-from tests.bench.index_photos import COLLECTION, batch
+from benchmarks.index_photos import COLLECTION, batch
 
 WRITE = 100
 MERGE_TIMEOUT_S = 3_600.0

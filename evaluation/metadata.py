@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from miradouro.core.decode import decode
 from miradouro.core.metadata import read_metadata
 
-from tests.accept.goals import Check, share
-from tests.accept.photos import Photo
+from evaluation.goals import Check, share
+from evaluation.photos import Photo
 from tests.exiftool import read_with_exiftool
 from tests.metadata_agreement import disagreements
 

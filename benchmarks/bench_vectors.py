@@ -1,6 +1,6 @@
 """Vector search at the PhotoIndex port against the fastest peer: top 10, filters, regions. Clustered vectors of 512 numbers.
 
-`python -m tests.bench.bench_vectors` or as a script prints the rows; MIRADOURO_BENCH_VECTORS and MIRADOURO_BENCH_REGION_PHOTOS
+`python -m benchmarks.bench_vectors` or as a script prints the rows; MIRADOURO_BENCH_VECTORS and MIRADOURO_BENCH_REGION_PHOTOS
 change the sizes.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "services")) if path not in sys.path]
 
 import numpy as np  # noqa: E402 - the paths above make this runnable as a script
@@ -23,8 +23,8 @@ from miradouro.core.document import Document  # noqa: E402 - as above
 from miradouro.core.query import AttributeIn, IndexQuery, VectorClause  # noqa: E402 - as above
 from miradouro.core.spaces import Region, Space  # noqa: E402 - as above
 
-from tests.bench.bench_index import row  # noqa: E402 - as above
-from tests.bench.vector_peers import BUILD, NEAREST, SEARCH, M, peers  # noqa: E402 - as above
+from benchmarks.bench_index import row  # noqa: E402 - as above
+from benchmarks.vector_peers import BUILD, NEAREST, SEARCH, M, peers  # noqa: E402 - as above
 
 SIZES = [int(size) for size in os.environ.get("MIRADOURO_BENCH_VECTORS", "10000,100000").split(",")]
 REGION_PHOTOS = int(os.environ.get("MIRADOURO_BENCH_REGION_PHOTOS", "30000"))

@@ -1,7 +1,7 @@
 """The embedding service over gRPC against a bare loop of the same decoding, session and threads; int8 against fp32.
 
 Ours and the peer take turns (A, B, A, B …) in one run, on the same photos, graph and threads; 3 warm-ups, 5 runs, the median
-counts. `python -m tests.bench.bench_embedding` prints the rows.
+counts. `python -m benchmarks.bench_embedding` prints the rows.
 """
 
 import io

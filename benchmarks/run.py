@@ -1,4 +1,4 @@
-"""`make bench`: runs every tests/bench/bench_*.py, prints a table and writes the rows as JSON.
+"""`make bench`: runs every benchmarks/bench_*.py, prints a table and writes the rows as JSON.
 
 A bench module offers `rows()`: an iterable of mappings `{name, ours, peer, ratio, goal, better, holds, unit, cause}`. `ours` and
 `peer` are in `unit`, `peer`, `ratio` (ours/peer) and `cause` may be None, `goal` says in words or as a number what is wanted,
@@ -26,7 +26,7 @@ def collect(only: str) -> Iterator[dict[str, Any]]:
     for path in sorted(FOLDER.glob("bench_*.py")):
         if only in path.stem:
             print(f"measuring: {path.stem}", file=sys.stderr, flush=True)
-            for row in importlib.import_module(f"tests.bench.{path.stem}").rows():
+            for row in importlib.import_module(f"benchmarks.{path.stem}").rows():
                 yield checked(row, path.stem)
 
 

@@ -1,6 +1,6 @@
 """Writes tests/golden/data-format-N.db: the database of a small data folder as this version of the program makes it.
 
-`python -m tests.golden.write_data_format`, run once before the format changes; photos and vectors are generated.
+`python -m tools.write_data_format`, run once before the format changes; photos and vectors are generated.
 """
 
 import shutil
@@ -15,6 +15,7 @@ from miradouro.core.document import Document, Failure, Place, TakenAt
 
 from tests.photo_documents import COLLECTION, SPACES, label, photo, tombstone, user_tag
 
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 OTHER = "events"
 ROOT = "/home/ana/photos"
 
@@ -52,7 +53,7 @@ def main() -> None:
         database = apsw.Connection(str(folder / DATABASE_FILE))
         database.pragma("journal_mode", "delete")
         database.close()
-        shutil.copy(folder / DATABASE_FILE, Path(__file__).parent / f"data-format-{FORMAT}.db")
+        shutil.copy(folder / DATABASE_FILE, GOLDEN / f"data-format-{FORMAT}.db")
 
 
 if __name__ == "__main__":
