@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.sqlite_index.mapped_file import map_file
+from miradouro.adapters.sqlite_index.vectors.mapped_file import map_file
 
 
 def is_mapped(path: Path) -> bool:

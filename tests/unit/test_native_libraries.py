@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-LIBRARIES = ("miradouro.adapters.sqlite_index.segment_graph", "onnxruntime", "grpc")
+LIBRARIES = ("miradouro.adapters.sqlite_index.vectors.hnsw", "onnxruntime", "grpc")
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(LIBRARIES, 2)))

@@ -6,9 +6,9 @@ Nothing is concluded from what a graph did not give: whoever needs to know how m
 import numpy as np
 
 from miradouro.adapters.sqlite_index.moment import Piece
-from miradouro.adapters.sqlite_index.rows import are_in
 from miradouro.adapters.sqlite_index.scan import Measured, Scan, Scanned
-from miradouro.adapters.sqlite_index.segment_graph import Graph
+from miradouro.adapters.sqlite_index.vectors.arrays import are_in
+from miradouro.adapters.sqlite_index.vectors.hnsw import Graph
 
 # Places of a ranking that a graph may fill, and the vectors fetched for them at least; for the first ones those that its
 # searches keep anyway; deeper ones are scanned. Pages come from other candidates, and fit together by the query's `behind`.

@@ -24,8 +24,8 @@ from miradouro.adapters.sqlite_index.schema import FORMAT, check_format, create_
 from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.segments import SegmentViews
 from miradouro.adapters.sqlite_index.tails import Tails
-from miradouro.adapters.sqlite_index.tuning import DEFAULT_TUNING, Tuning
 from miradouro.adapters.sqlite_index.vector_search import by_vector
+from miradouro.adapters.sqlite_index.vectors.tuning import DEFAULT_TUNING, Tuning
 from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
 from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin

@@ -15,11 +15,11 @@ import apsw
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
 from miradouro.adapters.sqlite_index.rewrite import Rewriter, forget_replaced
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, Unusable, paths, stamp_of, sync
-from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter, remove_segment
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, segments_of
 from miradouro.adapters.sqlite_index.tails import Tails, append
-from miradouro.adapters.sqlite_index.tuning import Tuning
+from miradouro.adapters.sqlite_index.vectors.segment_file import Identity, SegmentReader, Unusable, paths, stamp_of, sync
+from miradouro.adapters.sqlite_index.vectors.segment_writer import SegmentWriter, remove_segment
+from miradouro.adapters.sqlite_index.vectors.tuning import Tuning
 from miradouro.core.errors import MiradouroError
 
 _NICENESS = 5

@@ -10,9 +10,9 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Reader
-from miradouro.adapters.sqlite_index.rows import Bool, array_binding, numbers_of
-from miradouro.adapters.sqlite_index.segment_graph import Float16, Int64
+from miradouro.adapters.sqlite_index.rows import array_binding, numbers_of
 from miradouro.adapters.sqlite_index.segments import Coverage, Part, Segment, SegmentViews, segments_of
+from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Float16, Int64
 
 _VIEW_ATTEMPTS = 3
 

@@ -9,7 +9,7 @@ import apsw
 from miradouro.adapters.sqlite_index.catalogue import Collection
 from miradouro.adapters.sqlite_index.conditions import row_ids_where
 from miradouro.adapters.sqlite_index.rows import numbers_of
-from miradouro.adapters.sqlite_index.segment_graph import Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64
 from miradouro.core.query import Condition
 
 _Key = tuple[int, int, tuple[Condition, ...]]

@@ -12,11 +12,11 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, paths, stamp_of, sync
-from miradouro.adapters.sqlite_index.segment_graph import GraphBuilder
-from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter, remove_segment
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, vectors_between
-from miradouro.adapters.sqlite_index.tuning import Tuning
+from miradouro.adapters.sqlite_index.vectors.hnsw import GraphBuilder
+from miradouro.adapters.sqlite_index.vectors.segment_file import Identity, SegmentReader, paths, stamp_of, sync
+from miradouro.adapters.sqlite_index.vectors.segment_writer import SegmentWriter, remove_segment
+from miradouro.adapters.sqlite_index.vectors.tuning import Tuning
 
 _READ_AT_ONCE_BYTES = 1 << 20
 _LOGGED_EVERY_S = 10.0

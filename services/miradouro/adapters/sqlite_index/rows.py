@@ -7,14 +7,11 @@ from typing import Any
 
 import apsw
 import numpy as np
-import numpy.typing as npt
 
-from miradouro.adapters.sqlite_index.segment_graph import Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64
 from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Region, Space
-
-Bool = npt.NDArray[np.bool_]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -130,12 +127,3 @@ def numbers_of(connection: apsw.Connection, sql: str, bindings: Sequence[Any]) -
     text = str(connection.execute(sql, bindings).get or "")
     # An index gives them in growing runs, which the stable sort (timsort) merges as they are.
     return np.sort(np.fromstring(text, np.int64, sep=","), kind="stable")
-
-
-def are_in(sorted_numbers: Int64, numbers: Int64) -> Bool:
-    """Which of `numbers` are among `sorted_numbers`, which grow."""
-    if not len(sorted_numbers):
-        return np.zeros(len(numbers), bool)
-    places = np.minimum(np.searchsorted(sorted_numbers, numbers), len(sorted_numbers) - 1)
-    found: Bool = sorted_numbers[places] == numbers
-    return found

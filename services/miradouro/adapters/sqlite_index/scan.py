@@ -8,16 +8,13 @@ from itertools import islice
 import apsw
 import numkong
 import numpy as np
-import numpy.typing as npt
 
 from miradouro.adapters.sqlite_index.moment import Moment, Piece
-from miradouro.adapters.sqlite_index.rows import Bool, are_in, array_binding, numbers_of
-from miradouro.adapters.sqlite_index.segment_graph import Float16, Int64
+from miradouro.adapters.sqlite_index.rows import array_binding, numbers_of
 from miradouro.adapters.sqlite_index.segments import vectors_between
+from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Float16, Float64, Int64, are_in
 from miradouro.core.document import Float32
 from miradouro.core.storable import UNIT_TOLERANCE, check_vectors
-
-Float64 = npt.NDArray[np.float64]
 
 SCANNED_AT_ONCE_BYTES = 4 << 20
 # Error of a scanned distance beyond that of rounding the query to float16: sums are float32, relative error below 1e-5.

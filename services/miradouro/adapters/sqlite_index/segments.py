@@ -11,8 +11,8 @@ import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
-from miradouro.adapters.sqlite_index.segment_file import Identity, SegmentReader, Unusable, View
-from miradouro.adapters.sqlite_index.segment_graph import Float16, Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Float16, Int64
+from miradouro.adapters.sqlite_index.vectors.segment_file import Identity, SegmentReader, Unusable, View
 
 SEGMENTS_FOLDER = "segments"
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
-from miradouro.adapters.sqlite_index.segment_file import Identity, Unusable, paths
-from miradouro.adapters.sqlite_index.segment_writer import SegmentWriter
 from miradouro.adapters.sqlite_index.segments import SEGMENTS_FOLDER, Segment, segments_of, vectors_between
+from miradouro.adapters.sqlite_index.vectors.segment_file import Identity, Unusable, paths
+from miradouro.adapters.sqlite_index.vectors.segment_writer import SegmentWriter
 from miradouro.core.errors import MiradouroError
 
 APPENDED_AT_ONCE_BYTES = 4 << 20

@@ -14,8 +14,8 @@ from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import NOTHING, Members, Ranked, Ranking
 from miradouro.adapters.sqlite_index.rows import array_binding
 from miradouro.adapters.sqlite_index.scan import Asked, Measured, Scan, Scanned
-from miradouro.adapters.sqlite_index.segment_graph import Int64
-from miradouro.adapters.sqlite_index.tuning import Tuning
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64
+from miradouro.adapters.sqlite_index.vectors.tuning import Tuning
 from miradouro.core.document import Float32
 from miradouro.core.errors import ProvenanceMismatch
 from miradouro.core.query import MAX_RANKED, Behind, IndexQuery, Order, VectorClause

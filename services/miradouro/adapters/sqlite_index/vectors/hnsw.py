@@ -17,7 +17,8 @@ import numkong
 import numpy as np
 import numpy.typing as npt
 
-from miradouro.adapters.sqlite_index.mapped_file import Bytes
+from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Float16, Int8, Int64
+from miradouro.adapters.sqlite_index.vectors.mapped_file import Bytes
 from miradouro.core.document import Float32
 
 # usearch holds a C++ runtime of its own and offers its symbols to every library that is loaded later: onnxruntime, which needs
@@ -40,10 +41,6 @@ _SCANNED_AT_ONCE_BYTES = 512 << 10  # for every measured photo: some ten millise
 _ADDED_AT_ONCE = 64  # some ten milliseconds of work
 # A vector has to be among the nearest so many of itself; more than one, for photos have copies.
 _OWN_NEIGHBOURS = 10
-
-Int8 = npt.NDArray[np.int8]
-Int64 = npt.NDArray[np.int64]
-Float16 = npt.NDArray[np.float16]
 
 
 class GraphBuilder:
@@ -105,7 +102,7 @@ class GraphBuilder:
             self._index.add(keys[start : start + _ADDED_AT_ONCE], flat[start : start + _ADDED_AT_ONCE], threads=1)
 
 
-def _edges(flat: Float16, is_held: npt.NDArray[np.bool_], asked: Float16, breathe: Callable[[], None]) -> Float32:
+def _edges(flat: Float16, is_held: Bool, asked: Float16, breathe: Callable[[], None]) -> Float32:
     """Squared distance from each asked vector to the tenth nearest of those that are not held back, float32 [n]."""
     nearest = np.full((len(asked), _NEIGHBOURS), np.inf, np.float32)
     at_once = max(1, _SCANNED_AT_ONCE_BYTES // (2 * flat.shape[1]))

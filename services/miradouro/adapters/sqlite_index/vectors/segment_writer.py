@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index.segment_file import (
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64
+from miradouro.adapters.sqlite_index.vectors.hnsw import EXPANSIONS
+from miradouro.adapters.sqlite_index.vectors.segment_file import (
     HEADER_BYTES,
     KEY,
     KEY_BYTES,
@@ -23,7 +25,6 @@ from miradouro.adapters.sqlite_index.segment_file import (
     paths,
     read_state,
 )
-from miradouro.adapters.sqlite_index.segment_graph import EXPANSIONS, Int64
 
 
 class SegmentWriter:

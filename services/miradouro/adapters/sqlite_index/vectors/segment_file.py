@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index.mapped_file import map_file
-from miradouro.adapters.sqlite_index.segment_graph import EXPANSIONS, Float16, Graph, Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Float16, Int64
+from miradouro.adapters.sqlite_index.vectors.hnsw import EXPANSIONS, Graph
+from miradouro.adapters.sqlite_index.vectors.mapped_file import map_file
 from miradouro.core.spaces import Space
 
 FORMAT = 4
