@@ -14,8 +14,9 @@ from miradouro.core.document import Failure
 from miradouro.core.ports import Embedder
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.ingest.collection_upkeep import AdministeredIndex
 from miradouro.ingest.metrics import IngestMetrics
-from miradouro.ingest.service import IngestService, WritableStore
+from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.runtime.call import Call
@@ -78,7 +79,7 @@ def open_house(
     *,
     networks_class: type[GatedNetworks] = GatedNetworks,
     photos: PhotoStoreSettings | None = None,
-    store: WritableStore | None = None,
+    store: AdministeredIndex | None = None,
     embedder: Embedder | None = None,
     **settings: object,
 ) -> Iterator[House]:

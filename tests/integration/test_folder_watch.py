@@ -51,7 +51,7 @@ def watch(
         return nullcontext(lambda _: None)
 
     chosen = IngestSettings(**{"watch_settle_ms": 20, **settings})  # type: ignore[arg-type]  # checked by pydantic
-    with watching(house.service, folders, settings=chosen, excluded=[house.data], shown=shown) as watched:
+    with watching(house.service.folders, folders, settings=chosen, excluded=[house.data], shown=shown) as watched:
         watched.start()
         yield watched
 
@@ -221,7 +221,7 @@ def test_a_part_of_the_folder_is_compared_alone(house, folder, name):
     house.index_folder(folder)
     (folder / "big/0.jpg").unlink()
     write(folder / "tiny/b.jpg", jpeg(seed=10))
-    *_, report = house.service.follow(str(folder), "photos", Call(), within=f"{name}/")
+    *_, report = house.service.folders.follow(str(folder), "photos", Call(), within=f"{name}/")
 
     assert (report.indexed, report.unchanged, report.deleted) == {"tiny": (1, 1, 0), "big": (0, 3, 1)}[name]
 

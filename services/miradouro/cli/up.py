@@ -77,7 +77,7 @@ def up(
             sessions=sessions,
         ) as door,
         watching(
-            parts.ingest,
+            parts.ingest.folders,
             folders,
             settings=configuration.ingest,
             excluded=[configuration.standalone.data_folder],

@@ -13,7 +13,7 @@ import structlog
 from miradouro.adapters.folder.watch import EVERYTHING, touched
 from miradouro.core.errors import MiradouroError
 from miradouro.ingest.folder_run import FolderProgress, FolderReport
-from miradouro.ingest.service import IngestService
+from miradouro.ingest.folder_sync import FolderSync
 from miradouro.ingest.settings import IngestSettings
 from miradouro.runtime.call import Call
 
@@ -36,15 +36,15 @@ class Watched:
 
 @contextmanager
 def watching(
-    ingest: IngestService, folders: Mapping[str, Path], *, settings: IngestSettings, excluded: list[Path], shown: Shown
+    sync: FolderSync, folders: Mapping[str, Path], *, settings: IngestSettings, excluded: list[Path], shown: Shown
 ) -> Iterator[Watched]:
     """Watches `folders` (collection → folder), each on a thread of its own, from `start` on until the block ends.
 
-    Raises at once what `IngestService.claim` raises: a folder that isn't there, or that isn't the collection's.
+    Raises at once what `FolderSync.claim` raises: a folder that isn't there, or that isn't the collection's.
     """
-    roots = {collection: ingest.claim(os.path.abspath(folder), collection) for collection, folder in folders.items()}
+    roots = {collection: sync.claim(os.path.abspath(folder), collection) for collection, folder in folders.items()}
     stop = threading.Event()
-    watches = [_Watch(ingest, collection, root, settings, excluded, shown, stop) for collection, root in roots.items()]
+    watches = [_Watch(sync, collection, root, settings, excluded, shown, stop) for collection, root in roots.items()]
     threads = [threading.Thread(target=watch.run, name=f"watch-{watch.collection}") for watch in watches]
 
     def start() -> None:
@@ -63,7 +63,7 @@ def watching(
 class _Watch:
     def __init__(
         self,
-        ingest: IngestService,
+        sync: FolderSync,
         collection: str,
         root: str,
         settings: IngestSettings,
@@ -72,7 +72,7 @@ class _Watch:
         stop: threading.Event,
     ) -> None:
         self.collection = collection
-        self._ingest, self._root, self._settings, self._shown, self._stop = ingest, root, settings, shown, stop
+        self._sync, self._root, self._settings, self._shown, self._stop = sync, root, settings, shown, stop
         self._excluded = excluded
         self._waiting: str | None = None  # the folder that is to be compared
         self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
@@ -117,11 +117,12 @@ class _Watch:
     def _report(self, within: str) -> FolderReport:
         report = FolderReport()
         with self._shown(self.collection) as show:
-            for told in self._ingest.follow(self._root, self.collection, Call(cancelled=self._stop), within=within, waits=True):
-                if isinstance(told, FolderProgress):
-                    show(told)
-                elif isinstance(told, FolderReport):
-                    report = told
+            call = Call(cancelled=self._stop)
+            for message in self._sync.follow(self._root, self.collection, call, within=within, waits=True):
+                if isinstance(message, FolderProgress):
+                    show(message)
+                elif isinstance(message, FolderReport):
+                    report = message
         return report
 
     def _later(self, within: str, error: Exception) -> None:

@@ -14,7 +14,7 @@ from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import ingest
 from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
-from miradouro.ingest.service import spaces_for_new
+from miradouro.ingest.collection_upkeep import spaces_for_new
 from miradouro.processors.guarded_step import StepRun
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context

@@ -1,0 +1,98 @@
+"""Makes collections when they are named first, checks their spaces, and lets one folder run at a time work on each."""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from miradouro.core.error_text import shown
+from miradouro.core.errors import BadEvent, FailedPrecondition, NotFound, TooManyCollections
+from miradouro.core.ports import MAX_COLLECTIONS, IndexAdmin, PhotoIndex
+from miradouro.core.spaces import Space, resolve_space
+from miradouro.ingest.described import Describe
+from miradouro.runtime.call import Call
+
+_POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another run
+
+
+class AdministeredIndex(PhotoIndex, IndexAdmin, Protocol):
+    """An index with its own administration."""
+
+
+class CollectionUpkeep:
+    """Collections of `index`. Thread-safe.
+
+    `spaces` are the names of the spaces of new collections, the embedder's defaults when empty. Events may name the `allowed`
+    collections, any when empty.
+    """
+
+    def __init__(
+        self, index: AdministeredIndex, *, describe: Describe, spaces: Sequence[str] = (), allowed: Collection[str] = ()
+    ) -> None:
+        self._index, self._describe, self._spaces, self._allowed = index, describe, spaces, allowed
+        self._checked: dict[str, tuple[Space, ...]] = {}  # by collection: spaces that the embedder was found to offer
+        self._run_ended = threading.Condition()
+        self._locked: set[str] = set()
+
+    def spaces_of(self, collection: str) -> tuple[Space, ...]:
+        """The spaces of a collection, which is made where there is none. Raises BadEvent when it may not be named.
+
+        The index is asked each time: a generation with other spaces may take the collection's name at any moment.
+        """
+        if checked := self._checked.get(collection):
+            with suppress(NotFound):  # it is made again
+                if tuple(self._index.spaces(collection)) == checked:
+                    return checked
+        if self._allowed and collection not in self._allowed:
+            allowed = ", ".join(sorted(self._allowed))
+            raise BadEvent("unknown_collection", "collection", f"{shown(collection)}; MIRADOURO_COLLECTIONS allows {allowed}")
+        try:
+            return self.ensure(collection, root="")
+        except TooManyCollections as exc:
+            raise BadEvent("too_many_collections", exc.field, exc.detail) from exc
+
+    def ensure(self, collection: str, *, root: str) -> tuple[Space, ...]:
+        """Makes the collection, or checks that the embedder offers the spaces that it holds.
+
+        Raises as `IndexAdmin.ensure_collection`; InvalidArgument for a space that no bundle offers.
+        """
+        offered = [space for bundle in self._describe() for space in bundle.spaces]
+        try:
+            names = {space.name for space in self._index.spaces(collection)}
+            wanted = [space for space in offered if space.name in names]
+        except NotFound:
+            wanted = spaces_for_new(self._spaces, offered)
+        at_most = max(MAX_COLLECTIONS, len(self._allowed))  # an operator's own list may be longer
+        self._index.ensure_collection(collection, spaces=wanted, root=root, at_most=at_most)
+        checked = self._checked[collection] = tuple(self._index.spaces(collection))
+        return checked
+
+    def root_of(self, collection: str) -> str:
+        """The folder that the collection mirrors; "" for none, or without such a collection."""
+        return next((stats.root for stats in self._index.stats() if stats.name == collection), "")
+
+    @contextmanager
+    def exclusive(self, collection: str, *, waits_for: Call | None = None) -> Iterator[None]:
+        """Holds the collection for one run over its folder: two at a time would count versions twice.
+
+        While another run holds it, waits until the call `waits_for` is cancelled; raises FailedPrecondition without one.
+        """
+        with self._run_ended:
+            while collection in self._locked and waits_for and not waits_for.cancelled.is_set():
+                self._run_ended.wait(_POLL_S)
+            if collection in self._locked:
+                raise FailedPrecondition(f"collection {shown(collection)} is being indexed already; wait until that is done")
+            self._locked.add(collection)
+        try:
+            yield
+        finally:
+            with self._run_ended:
+                self._locked.discard(collection)
+                self._run_ended.notify_all()
+
+
+def spaces_for_new(names: Sequence[str], offered: Sequence[Space]) -> list[Space]:
+    """The spaces of a new collection: the named ones, or all default ones. Raises InvalidArgument."""
+    return [resolve_space(name, offered, field="MIRADOURO_SPACES") for name in names] or [
+        space for space in offered if space.is_default
+    ]

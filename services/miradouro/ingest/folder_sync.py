@@ -1,0 +1,100 @@
+"""Keeps collections in line with folders: who may name which folder, its claim on the collection, and the runs over it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from miradouro.adapters.folder.source import FolderSource
+from miradouro.adapters.photo_store import file_uri
+from miradouro.core.error_text import shown
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.event import check_collection
+from miradouro.core.ports import DeadLetters, PhotoIndex
+from miradouro.ingest.collection_upkeep import CollectionUpkeep
+from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_of_gone_files, index_folder
+from miradouro.ingest.run_factory import RunFactory
+from miradouro.ingest.runner import Runner
+from miradouro.runtime.call import Call
+
+
+class FolderSync:
+    """Runs over folders. `excluded` folders (the data folder) are never indexed.
+
+    The owner may have any other folder indexed; other callers only folders below `folders`.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: PhotoIndex,
+        letters: DeadLetters,
+        collections: CollectionUpkeep,
+        runner: Runner,
+        runs: RunFactory,
+        excluded: Sequence[Path] = (),
+        folders: Sequence[Path] = (),
+    ) -> None:
+        self._index, self._letters, self._collections = index, letters, collections
+        self._runner, self._runs = runner, runs
+        self._excluded, self._folders = excluded, folders
+
+    def check_may_index(self, root: str, call: Call) -> None:
+        """Raises InvalidArgument unless the caller may name the folder: its photos are shown to every caller who may search."""
+        if call.caller.is_owner or any(Path(root).is_relative_to(os.path.realpath(folder)) for folder in self._folders):
+            return
+        raise InvalidArgument(
+            "path",
+            f"{shown(root)} does not lie below a folder of MIRADOURO_PHOTO_ROOTS; "
+            "another folder may be indexed with the token of the data folder alone",
+        )
+
+    def claim(self, path: str, collection: str) -> str:
+        """Makes the folder `path` the root of the collection, or checks that it is; returns it with links resolved.
+
+        Raises InvalidArgument (path, collection) and FailedPrecondition (another root). A missing folder passes when it is the
+        collection's root already.
+        """
+        root = real_root(path)
+        for kept in self._excluded:
+            if Path(root).is_relative_to(os.path.realpath(kept)):
+                raise InvalidArgument(
+                    "path", f"{shown(root)} is the data folder {str(kept)!r} or lies in it; name the photos' own folder"
+                )
+        check_collection(collection)
+        if not os.path.isdir(root) and self._collections.root_of(collection) != root:
+            raise InvalidArgument("path", f"there is no folder {root}")
+        self._collections.ensure(collection, root=root)
+        return root
+
+    def follow(
+        self, root: str, collection: str, call: Call, *, prune: bool = False, within: str = "", waits: bool = False
+    ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
+        """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
+
+        One run at a time: while there is another one, this one `waits`, or raises FailedPrecondition. Raises what `claim`,
+        `FolderSource.events` and `Runner.run` raise.
+        """
+        with self._collections.exclusive(collection, waits_for=call if waits else None):
+            if call.cancelled.is_set():
+                return
+            self.claim(root, collection)
+            source = FolderSource(
+                root,
+                collection=collection,
+                known=lambda: self._index.origins(collection, within=within),
+                file_uri=file_uri,
+                excluded=self._excluded,
+                prune=prune,
+                within=within,
+            )
+            for message in index_folder(source, runner=self._runner, run=self._runs.folder_run(root, call)):
+                if isinstance(message, FolderReport) and not call.cancelled.is_set():
+                    forget_failures_of_gone_files(root, collection, within=within, index=self._index, letters=self._letters)
+                yield message
+
+
+def real_root(path: str) -> str:
+    """The folder with links resolved. Raises InvalidArgument for a path that is not absolute."""
+    if not path.startswith("/") or "\0" in path:
+        raise InvalidArgument("path", f"{shown(path)} is not an absolute path")
+    return os.path.realpath(path)

@@ -1,0 +1,66 @@
+"""Tries failures again, collection by collection: all of them, those of one collection, or those of named photos."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from miradouro.core.document import Failure
+from miradouro.core.error_text import shown
+from miradouro.core.errors import NotFound
+from miradouro.core.event import check_collection
+from miradouro.core.ports import DeadLetters, PhotoIndex
+from miradouro.core.query import MAX_LIMIT
+from miradouro.ingest.collection_upkeep import CollectionUpkeep
+from miradouro.ingest.retry_run import Retried, Retry
+from miradouro.ingest.run_factory import RunFactory
+from miradouro.ingest.runner import Runner
+from miradouro.runtime.call import Call
+
+
+class Retries:
+    """Tries the failures in `letters` again."""
+
+    def __init__(
+        self, *, index: PhotoIndex, letters: DeadLetters, collections: CollectionUpkeep, runner: Runner, runs: RunFactory
+    ) -> None:
+        self._index, self._letters, self._collections = index, letters, collections
+        self._runner, self._runs = runner, runs
+
+    def run(self, collection: str, photo_ids: Collection[str], call: Call) -> Iterator[Retried]:
+        """One result for each failure of the collection (every collection when empty) and of `photo_ids` (all when empty).
+
+        Ends early when the call is cancelled. Raises NotFound (a photo that did not fail), InvalidArgument (collection),
+        FailedPrecondition (the collection is being indexed), and what stops every photo.
+        """
+        if collection:
+            check_collection(collection)
+        if photo_ids:
+            found = {failure.photo_id for page in self._pages(collection) for failure in page}
+            if missing := sorted(set(photo_ids) - found):
+                raise NotFound(f"photo {shown(missing[0])} of collection {shown(collection)} is not among the failures")
+        for page in self._pages(collection):
+            chosen = [failure for failure in page if not photo_ids or failure.photo_id in photo_ids]
+            for name in sorted({failure.collection for failure in chosen}):
+                yield from self._retry(name, [failure for failure in chosen if failure.collection == name], call)
+                if call.cancelled.is_set():
+                    return
+
+    def _pages(self, collection: str) -> Iterator[Sequence[Failure]]:
+        after = ""
+        while True:
+            failures, after = self._letters.list(collection=collection, limit=MAX_LIMIT, after=after)
+            yield failures
+            if not after:
+                return
+
+    def _retry(self, collection: str, failures: Sequence[Failure], call: Call) -> Iterator[Retried]:
+        root = self._collections.root_of(collection)
+        retry = Retry(
+            collection,
+            root,
+            index=self._index,
+            letters=self._letters,
+            runner=self._runner,
+            folder_run=lambda: self._runs.folder_run(root, call, retriable_stops=False),
+            event_run=lambda: self._runs.event_run(call),
+        )
+        with self._collections.exclusive(collection):
+            yield from retry.run(failures)
