@@ -5,7 +5,7 @@
 
 import hashlib
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,9 +34,9 @@ def pixels(seed: int, geometry: Geometry = TINY) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (geometry.height, geometry.width, 3), dtype=np.uint8)
 
 
-def photo(seed: int) -> dict[str, np.ndarray]:
+def photo(seed: int) -> dict[Geometry, np.ndarray]:
     """A photo of noise as tensors for both bundles."""
-    return {"tiny": pixels(seed, TINY), "wee": pixels(seed, WEE)}
+    return {TINY: pixels(seed, TINY), WEE: pixels(seed, WEE)}
 
 
 class GatedNetworks(OnnxEmbedder):
@@ -50,11 +50,11 @@ class GatedNetworks(OnnxEmbedder):
         self.runs: list[tuple[str, int, tuple[str, ...], bool]] = []
         self.broken: Exception | None = None
 
-    def run(self, bundle: str, photos: np.ndarray, *, spaces: Collection[str], tags: bool) -> Outputs:
+    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
         self.arrived.set()
         if not self.gate.wait(30):
             raise TimeoutError("nobody opened the gate")
-        self.runs.append((bundle, len(photos), tuple(spaces), tags))
+        self.runs.append((bundle, len(next(iter(photos.values()))), tuple(spaces), tags))
         if self.broken:
             raise self.broken
         return super().run(bundle, photos, spaces=spaces, tags=tags)
@@ -117,7 +117,7 @@ def _tiny(folder: Path) -> OpenBundle:
         for _, layer, pooling in [[*name.split("/"), ""][:3]]
     )
     return OpenBundle(
-        _description("tiny", TINY, spaces, path, can_tag=True), path, "photos", {n: n for n in outputs}, "softmax", LABELS
+        _description("tiny", TINY, spaces, path, can_tag=True), path, {TINY: "photos"}, {n: n for n in outputs}, "softmax", LABELS
     )
 
 
@@ -131,12 +131,41 @@ def _wee(folder: Path) -> OpenBundle:
     ]
     path = _save(folder / "wee.onnx", nodes, weights, ["wee/features"])
     space = Space("wee", "features", "", 6, "f" * 64, is_default=True, is_default_pooling=True)
-    return OpenBundle(_description("wee", WEE, (space,), path, can_tag=False), path, "photos", {space.name: space.name}, None, ())
+    return OpenBundle(
+        _description("wee", WEE, (space,), path, can_tag=False), path, {WEE: "photos"}, {space.name: space.name}, None, ()
+    )
+
+
+def duo_bundle(folder: Path) -> OpenBundle:
+    """`duo` takes a photo in WEE and in TINY: `duo/one` is computed from the first alone, `duo/both` from both."""
+    nodes = [
+        helper.make_node("Cast", ["first"], ["f1"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["second"], ["f2"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["f1"], ["m1"], axes=[1, 2], keepdims=0),
+        helper.make_node("ReduceMean", ["f2"], ["m2"], axes=[1, 2], keepdims=0),
+        helper.make_node("Gemm", ["m1", "w"], ["g1"]),
+        helper.make_node("Gemm", ["m2", "w"], ["g2"]),
+        helper.make_node("Concat", ["g1", "g2"], ["joined"], axis=1),
+        *_normalised("g1", "duo/one"),
+        *_normalised("joined", "duo/both"),
+    ]
+    weights = {"w": np.random.default_rng(9).normal(size=(3, 3))}
+    path = _save(folder / "duo.onnx", nodes, weights, ["duo/one", "duo/both"], inputs=("first", "second"))
+    spaces = (
+        Space("duo", "one", "", 3, "1" * 64, is_default=True, is_default_pooling=True),
+        Space("duo", "both", "", 6, "2" * 64, is_default=True, is_default_pooling=True),
+    )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    description = BundleDescription(
+        "duo", "fp32", (WEE, TINY), spaces, False, "CC0-1.0", "made for tests", sha256, {"duo/both": (WEE, TINY)}
+    )
+    outputs = {space.name: space.name for space in spaces}
+    return OpenBundle(description, path, {WEE: "first", TINY: "second"}, outputs, None, ())
 
 
 def _description(name: str, geometry: Geometry, spaces: tuple[Space, ...], path: Path, *, can_tag: bool) -> BundleDescription:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return BundleDescription(name, "fp32", geometry, spaces, can_tag, "CC0-1.0", "made for tests", sha256)
+    return BundleDescription(name, "fp32", (geometry,), spaces, can_tag, "CC0-1.0", "made for tests", sha256)
 
 
 def _head() -> list[onnx.NodeProto]:
@@ -156,7 +185,14 @@ def _normalised(pooled: str, output: str) -> list[onnx.NodeProto]:
     ]
 
 
-def _save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], outputs: list[str]) -> Path:
+def _save(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, np.ndarray],
+    outputs: list[str],
+    *,
+    inputs: Sequence[str] = ("photos",),
+) -> Path:
     constants = {name: value.astype(np.float32) for name, value in weights.items()} | {
         "grey": np.array(127.5, np.float32),
         "axis2": np.array([2], np.int64),
@@ -164,7 +200,7 @@ def _save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray
     graph = helper.make_graph(
         nodes,
         path.stem,
-        [helper.make_tensor_value_info("photos", TensorProto.UINT8, ["N", None, None, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", None, None, 3]) for name in inputs],
         [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", None, None] if name.endswith("regions") else ["N", None])
             for name in dict.fromkeys(outputs)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Overloaded, Unavailable
 from miradouro.core.ports import Embedder
+from miradouro.core.spaces import Resample
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
@@ -22,7 +23,7 @@ from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
 from tests.reading import READING
-from tests.tiny_bundle import LABELS, SPACES, GatedNetworks, photo, tiny_bundles
+from tests.tiny_bundle import LABELS, SPACES, TINY, WEE, GatedNetworks, duo_bundle, photo, tiny_bundles
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Served:
 
 @pytest.fixture(params=["in process", "on demand", "over grpc"])
 def served(request, tmp_path) -> Iterator[Served]:
-    bundles = tiny_bundles(tmp_path)
+    bundles = [*tiny_bundles(tmp_path), duo_bundle(tmp_path)]
     networks = GatedNetworks(bundles)
     with ExitStack() as stack:
         parts = stack.enter_context(
@@ -89,7 +90,7 @@ def test_photos_come_back_in_order_with_unit_vectors_in_the_order_of_the_spaces(
 
 def test_vectors_and_labels_are_what_the_networks_gave(served):
     (embedding,) = served.embedder.embed([photo(4)], spaces=SPACES, tags=True)
-    direct = served.networks.run("tiny", photo(4)["tiny"][np.newaxis], spaces=SPACES[:4], tags=True)
+    direct = served.networks.run("tiny", {TINY: photo(4)[TINY][np.newaxis]}, spaces=SPACES[:4], tags=True)
     for space in SPACES[:4]:
         np.testing.assert_array_equal(embedding.vectors[space], direct.vectors[space][0])
     assert [label.probability for label in embedding.labels] == pytest.approx(sorted(direct.probabilities[0], reverse=True))
@@ -108,7 +109,7 @@ def test_labels_below_a_thousandth_are_left_out(served):
 
 
 def test_tags_alone_may_be_asked_for(embedder):
-    (embedding,) = embedder.embed([{"tiny": photo(1)["tiny"]}], spaces=[], tags=True)
+    (embedding,) = embedder.embed([{TINY: photo(1)[TINY]}], spaces=[], tags=True)
     assert embedding.vectors == {}
     assert {label.label for label in embedding.labels} == set(LABELS)
 
@@ -119,8 +120,19 @@ def test_a_layer_alone_means_its_default_pooling(embedder):
 
 
 def test_only_the_tensors_that_are_needed_must_be_sent(embedder):
-    (embedding,) = embedder.embed([{"wee": photo(1)["wee"]}], spaces=["wee/features"])
+    (embedding,) = embedder.embed([{WEE: photo(1)[WEE]}], spaces=["wee/features"])
     assert embedding.vectors["wee/features"].shape == (1, 6)
+
+
+def test_a_space_may_need_several_geometries(embedder):
+    both = photo(1)
+    [embedding] = embedder.embed([both], spaces=["duo/both", "duo/one"])
+    [alone] = embedder.embed([{WEE: both[WEE]}], spaces=["duo/one"])
+    [other] = embedder.embed([both | {TINY: photo(2)[TINY]}], spaces=["duo/both"])
+    np.testing.assert_allclose(embedding.vectors["duo/one"], alone.vectors["duo/one"], atol=1e-6)
+    assert not np.allclose(embedding.vectors["duo/both"], other.vectors["duo/both"], atol=1e-3)
+    with pytest.raises(InvalidArgument, match="no tensor in squash to 16 x 16, bilinear, which duo needs"):
+        embedder.embed([{WEE: both[WEE]}], spaces=["duo/both"])
 
 
 def test_64_photos_are_taken(embedder):
@@ -128,6 +140,7 @@ def test_64_photos_are_taken(embedder):
 
 
 GOOD = photo(1)
+OTHER = replace(TINY, resample=Resample.BICUBIC)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +152,21 @@ GOOD = photo(1)
         ([GOOD], [], ["spaces: nothing is asked for", *SPACES]),
         ([], ["tiny/deep"], ["photos: 0 photos", "1 to 64"]),
         ([GOOD] * 65, ["tiny/deep"], ["photos: 65 photos", "1 to 64"]),
-        ([GOOD, {"wee": GOOD["wee"]}], ["tiny/deep"], [r"photos\[1\]\.tensors", "no tensor for tiny"]),
-        ([GOOD, {}], ["tiny/deep"], [r"photos\[1\]\.tensors", "no tensor for tiny"]),
-        ([GOOD, GOOD | {"vgg": GOOD["tiny"]}], ["tiny/deep"], [r"photos\[1\]\.tensors.*'vgg'", "allowed: tiny, wee"]),
-        ([GOOD, {"tiny": GOOD["wee"]}], ["tiny/deep"], [r"photos\[1\]\.tensors", "16"]),
-        ([{"tiny": GOOD["tiny"].astype(np.float32)}], ["tiny/deep"], [r"photos\[0\]\.tensors", "float32", "uint8"]),
-        ([{"tiny": GOOD["tiny"][:, :, :1]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
-        ([{"tiny": GOOD["tiny"][0]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
+        (
+            [GOOD, {WEE: GOOD[WEE]}],
+            ["tiny/deep"],
+            [r"photos\[1\]\.tensors", "no tensor in squash to 16 x 16, bilinear, which tiny needs"],
+        ),
+        ([GOOD, {}], ["tiny/deep"], [r"photos\[1\]\.tensors", "no tensor in squash to 16 x 16, bilinear, which tiny needs"]),
+        (
+            [GOOD, GOOD | {OTHER: GOOD[TINY]}],
+            ["tiny/deep"],
+            [r"photos\[1\]\.tensors", "no loaded bundle takes; allowed: duo: .*; tiny: squash"],
+        ),
+        ([GOOD, {TINY: GOOD[WEE]}], ["tiny/deep"], [r"photos\[1\]\.tensors", "16"]),
+        ([{TINY: GOOD[TINY].astype(np.float32)}], ["tiny/deep"], [r"photos\[0\]\.tensors", "float32", "uint8"]),
+        ([{TINY: GOOD[TINY][:, :, :1]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
+        ([{TINY: GOOD[TINY][0]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
     ],
 )
 def test_a_wrong_request_is_refused_naming_the_place_and_what_is_allowed(embedder, photos, spaces, told):

@@ -59,12 +59,15 @@ def door(tmp_path) -> Iterator[Door]:
         networks.gate.set()
 
 
-def tensors(seed: int, **changes: pb.Tensor) -> pb.PhotoInput:
-    sent = {
-        name: pb.Tensor(bundle=name, width=array.shape[1], height=array.shape[0], pixels=array.tobytes())
-        for name, array in photo(seed).items()
-    }
-    return pb.PhotoInput(tensors=pb.Tensors(tensors=(sent | changes).values()))
+TINY_ON_WIRE = pb.Geometry(fit=pb.FIT_SQUASH, width=16, height=16, filter=pb.RESIZE_FILTER_BILINEAR)
+WEE_ON_WIRE = pb.Geometry(fit=pb.FIT_SHORT_SIDE_CENTER_CROP, width=8, height=8, short_side=10, filter=pb.RESIZE_FILTER_BICUBIC)
+ON_WIRE = {TINY: TINY_ON_WIRE, WEE: WEE_ON_WIRE}
+
+
+def tensors(seed: int, first: pb.Tensor | None = None) -> pb.PhotoInput:
+    """A photo of noise in both geometries; `first` replaces the tensor in TINY."""
+    sent = [pb.Tensor(geometry=ON_WIRE[geometry], pixels=array.tobytes()) for geometry, array in photo(seed).items()]
+    return pb.PhotoInput(tensors=pb.Tensors(tensors=[first or sent[0], *sent[1:]]))
 
 
 def embed(
@@ -96,10 +99,7 @@ def test_describe_spaces_tells_bundles_geometries_spaces_and_the_provider(door):
     assert answer.provider == "cpu"
     tiny, wee = answer.bundles
     assert (tiny.name, tiny.precision, tiny.can_tag, len(tiny.sha256)) == ("tiny", "fp32", True, 64)
-    assert tiny.geometry == pb.Geometry(fit=pb.FIT_SQUASH, width=16, height=16, filter=pb.RESIZE_FILTER_BILINEAR)
-    assert wee.geometry == pb.Geometry(
-        fit=pb.FIT_SHORT_SIDE_CENTER_CROP, width=8, height=8, short_side=10, filter=pb.RESIZE_FILTER_BICUBIC
-    )
+    assert (list(tiny.geometries), list(wee.geometries)) == ([TINY_ON_WIRE], [WEE_ON_WIRE])
     assert [space.name for bundle in answer.bundles for space in bundle.spaces] == list(SPACES)
     regions = tiny.spaces[3]
     assert (regions.vectors_per_photo, regions.dimension) == (3, 8)
@@ -110,10 +110,7 @@ def test_encoded_photos_give_what_their_tensors_give_and_the_photos_size(door):
     data = jpeg(90, 60)
     decoded = decode(data, [TINY, WEE]).tensors
     sent = pb.Tensors(
-        tensors=[
-            pb.Tensor(bundle=name, width=array.shape[1], height=array.shape[0], pixels=array.tobytes())
-            for name, array in (("tiny", decoded[TINY]), ("wee", decoded[WEE]))
-        ]
+        tensors=[pb.Tensor(geometry=ON_WIRE[geometry], pixels=decoded[geometry].tobytes()) for geometry in (TINY, WEE)]
     )
     answer = embed(door, pb.PhotoInput(encoded=data), pb.PhotoInput(tensors=sent), tags=True)
     first, second = (result.embedding for result in answer.results)
@@ -143,36 +140,38 @@ def test_when_every_photo_is_bad_every_result_is_an_error(door):
     assert door.networks.runs[-1][0] == "wee"  # nothing ran since the warm-up
 
 
-PIXELS = photo(1)["tiny"].tobytes()
+PIXELS = photo(1)[TINY].tobytes()
 
 
 @pytest.mark.parametrize(
     ("tensor", "field", "told"),
     [
         (
-            pb.Tensor(bundle="vgg", width=16, height=16, pixels=PIXELS),
-            "photos[1].tensors[0].bundle",
-            "'vgg' is not a loaded bundle; allowed: tiny, wee",
+            pb.Tensor(
+                geometry=pb.Geometry(fit=pb.FIT_SQUASH, width=17, height=16, filter=pb.RESIZE_FILTER_BICUBIC), pixels=PIXELS
+            ),
+            "photos[1].tensors[0].geometry",
+            "squash to 17 x 16, bicubic, which no loaded bundle takes; allowed: tiny: squash to 16 x 16, bilinear; wee:",
         ),
         (
-            pb.Tensor(bundle="tiny", width=17, height=16, pixels=PIXELS),
-            "photos[1].tensors[0]",
-            "17 by 16 pixels; tiny takes 16 by 16",
+            pb.Tensor(geometry=pb.Geometry(width=16, height=16), pixels=PIXELS),
+            "photos[1].tensors[0].geometry",
+            "needs a fit and a filter",
         ),
         (
-            pb.Tensor(bundle="tiny", width=16, height=16, pixels=PIXELS[:-1]),
+            pb.Tensor(geometry=TINY_ON_WIRE, pixels=PIXELS[:-1]),
             "photos[1].tensors[0].pixels",
             "767 bytes; height x width x 3 is 768",
         ),
         (
-            pb.Tensor(bundle="wee", width=8, height=8, pixels=b"\0" * 192),
-            "photos[1].tensors[1].bundle",
-            "'wee' has a tensor already",
+            pb.Tensor(geometry=WEE_ON_WIRE, pixels=b"\0" * 192),
+            "photos[1].tensors[1].geometry",
+            "short side 10, centre crop 8 x 8, bicubic has a tensor already",
         ),
     ],
 )
 def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, told):
-    error = refusal(door, pb.EmbedRequest(photos=[tensors(1), tensors(1, tiny=tensor)], spaces=SPACES))
+    error = refusal(door, pb.EmbedRequest(photos=[tensors(1), tensors(1, tensor)], spaces=SPACES))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error.details().startswith(f"{field}: ")
     assert told in error.details()
@@ -190,7 +189,7 @@ def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, told):
         (pb.EmbedRequest(photos=[tensors(1)], spaces=SPACES, priority=7), "priority: 7 is not a priority; allowed: PRIORITY"),
         (
             pb.EmbedRequest(photos=[tensors(1), pb.PhotoInput(tensors=pb.Tensors())], spaces=SPACES),
-            "photos[1].tensors: holds no tensor for tiny, which the request needs",
+            "photos[1].tensors: holds no tensor in squash to 16 x 16, bilinear, which tiny needs",
         ),
     ],
 )  # fmt: skip
@@ -303,8 +302,11 @@ def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
     bundle = open_bundle("efficientnet-lite0", precision="int8", folder=models_dir)
     networks = OnnxEmbedder([bundle], threads=2)
     data = jpeg(320, 240)
-    tensor = decode(data, [bundle.description.geometry]).tensors[bundle.description.geometry]
-    expected = networks.run("efficientnet-lite0", tensor[np.newaxis], spaces=["efficientnet-lite0/features"], tags=True)
+    [geometry] = bundle.description.needed_geometries(["efficientnet-lite0/features"], tags=True)
+    tensor = decode(data, [geometry]).tensors[geometry]
+    expected = networks.run(
+        "efficientnet-lite0", {geometry: tensor[np.newaxis]}, spaces=["efficientnet-lite0/features"], tags=True
+    )
     with (
         run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
@@ -313,7 +315,7 @@ def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
     ):
         request = pb.EmbedRequest(photos=[pb.PhotoInput(encoded=data)], spaces=["efficientnet-lite0/features"], tags=True)
         embedding = EmbeddingServiceStub(channel).Embed(request, timeout=60).results[0].embedding
-        by_tensor = client.embed([{"efficientnet-lite0": tensor}], spaces=["efficientnet-lite0/features"], tags=True)[0]
+        by_tensor = client.embed([{geometry: tensor}], spaces=["efficientnet-lite0/features"], tags=True)[0]
         assert client.describe() == networks.descriptions
     np.testing.assert_allclose(floats(embedding.vectors[0]), expected.vectors["efficientnet-lite0/features"][0], atol=1e-6)
     np.testing.assert_array_equal(by_tensor.vectors["efficientnet-lite0/features"], floats(embedding.vectors[0]))

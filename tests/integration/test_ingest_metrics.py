@@ -1,11 +1,12 @@
 """What ingest counts of photos on their way in."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 from miradouro.adapters.onnx_embedder import Outputs
 from miradouro.core.errors import Overloaded
+from miradouro.core.spaces import Geometry
 
 from tests.ingest_house import House, open_house
 from tests.pictures import jpeg
@@ -19,7 +20,7 @@ class Flaky(GatedNetworks):
 
     refusals = 0
 
-    def run(self, bundle: str, photos: np.ndarray, *, spaces: Collection[str], tags: bool) -> Outputs:
+    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
         if self.refusals:
             self.refusals -= 1
             raise Overloaded("come back later")

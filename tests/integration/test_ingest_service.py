@@ -1,7 +1,7 @@
 """Events in: stored, stale or failed one by one, in order, whatever the others of the batch are."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from miradouro.adapters.onnx_embedder import Outputs
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.errors import ConfigurationError, FailedPrecondition, InvalidArgument, NotFound, Overloaded, Unavailable
+from miradouro.core.spaces import Geometry
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
@@ -200,7 +201,7 @@ class Flaky(GatedNetworks):
 
     refusals = 0
 
-    def run(self, bundle: str, photos: np.ndarray, *, spaces: Collection[str], tags: bool) -> Outputs:
+    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
         if self.refusals:
             self.refusals -= 1
             raise Overloaded("come back later")

@@ -15,7 +15,7 @@ from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.decode import decode
 from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
-from miradouro.core.spaces import Region, Space
+from miradouro.core.spaces import Region, Space, needed_geometries
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
@@ -112,9 +112,8 @@ def _document(name: str, data: bytes, embedder: Batcher, *, uri: str) -> Documen
 
 
 def _embedded(data: bytes, embedder: Batcher, region: Region | None = None) -> dict[str, np.ndarray]:
-    bundles = {bundle.geometry: bundle.name for bundle in embedder.describe()}
-    tensors = {bundles[geometry]: tensor for geometry, tensor in decode(data, bundles, region=region).tensors.items()}
-    [embedding] = embedder.embed([tensors], spaces=SPACES)
+    geometries = needed_geometries(embedder.describe(), SPACES, tags=False)
+    [embedding] = embedder.embed([decode(data, geometries, region=region).tensors], spaces=SPACES)
     return dict(embedding.vectors)
 
 

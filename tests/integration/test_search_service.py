@@ -21,7 +21,7 @@ from miradouro.core.errors import (
     NotFound,
     ProvenanceMismatch,
 )
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Space, needed_geometries
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
@@ -81,9 +81,8 @@ def _document(photo_id: str, number: int, embedder: Batcher) -> Document:
         tags.append(Tag("couch", 1.0, TagKind.USER))
     if number == 4:
         tags.append(Tag("sofa", 0.4, TagKind.LABEL))
-    bundles = {bundle.geometry: bundle.name for bundle in embedder.describe()}
-    tensors = {bundles[geometry]: tensor for geometry, tensor in decode(PHOTOS[photo_id], bundles).tensors.items()}
-    [embedding] = embedder.embed([tensors], spaces=SPACES)
+    geometries = needed_geometries(embedder.describe(), SPACES, tags=False)
+    [embedding] = embedder.embed([decode(PHOTOS[photo_id], geometries).tensors], spaces=SPACES)
     return Document(
         collection="photos",
         photo_id=photo_id,

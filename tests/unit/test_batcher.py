@@ -11,7 +11,7 @@ from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import plan
 from prometheus_client import CollectorRegistry
 
-from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
+from tests.tiny_bundle import GatedNetworks, duo_bundle, photo, tiny_bundles
 
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 
@@ -110,6 +110,21 @@ def test_requests_for_different_outputs_share_a_batch_and_get_their_own(make):
     assert [bool(answer.labels) for answer in answers] == [False, False, True]
     alone = bench.submit("tiny/deep").result(10)[0]
     np.testing.assert_allclose(answers[1].vectors["tiny/deep"], alone.vectors["tiny/deep"], atol=1e-6)
+
+
+def test_requests_for_other_geometries_run_apart(tmp_path):
+    networks = GatedNetworks([duo_bundle(tmp_path)])
+    batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()), max_batch_photos=8)
+    networks.runs.clear()
+    with networks.closed():
+        futures = [
+            batcher.submit([photo(seed)], plan([space], tags=False, loaded=batcher.describe()), priority=BULK, deadline=None)
+            for seed, space in enumerate(("duo/one", "duo/one", "duo/both", "duo/both", "duo/one"))
+        ]
+    wait_for(futures, 10)
+    batcher.stop()
+    assert all(future.result() for future in futures)
+    assert {run[2] for run in networks.runs} == {("duo/one",), ("duo/both",)}
 
 
 def test_every_photo_of_a_batch_gets_its_own_row(make):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from miradouro.bundles.build import build, serialized
 from miradouro.bundles.graph import Graph
-from miradouro.bundles.manifest import INPUT, find
+from miradouro.bundles.manifest import find
 from miradouro.bundles.quantization import Range
 from miradouro.core.errors import BadBundle, InvalidArgument
 
@@ -18,11 +18,17 @@ def vectors(ranges: dict[str, Range] | None, photos: np.ndarray, *, limit: float
     """Edges by a fixed convolution, rectified, halved, and their maxima as vectors of length 1."""
     graph = Graph(ranges)
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32) / 10
-    x = graph.conv(graph.pixels(mean=(0, 0, 0), scale=1), "edges.sum", weights, np.zeros(4, np.float32), pads=[1, 1, 1, 1])
+    x = graph.conv(
+        graph.pixels("whole", height=SIZE, width=SIZE, mean=(0, 0, 0), scale=1),
+        "edges.sum",
+        weights,
+        np.zeros(4, np.float32),
+        pads=[1, 1, 1, 1],
+    )
     x = graph.max_pool(graph.rectified(x, "edges", limit=limit), "pool", size=2, stride=2)
     graph.vector(graph.node("Flatten", [graph.node("GlobalMaxPool", [x], "maxima")], "flat"), "vector", 4)
-    model = graph.model("edges", height=SIZE, width=SIZE)
-    return session_of(serialized(model)).run(["vector"], {INPUT: photos})[0]
+    model = graph.model("edges")
+    return session_of(serialized(model)).run(["vector"], {"whole": photos})[0]
 
 
 def photos(seed: int = 1) -> np.ndarray:

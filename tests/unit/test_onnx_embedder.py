@@ -7,7 +7,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder, Provider, check_wheel
 from miradouro.bundles.cut import cuts
 from miradouro.core.errors import BadBundle, ConfigurationError
 
-from tests.tiny_bundle import TINY_SPACES, pixels, tiny_bundles
+from tests.tiny_bundle import TINY, TINY_SPACES, pixels, tiny_bundles
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def bundles(tmp_path):
 
 def test_each_space_alone_equals_all_spaces_together(bundles):
     networks = OnnxEmbedder(bundles, threads=1)
-    photos = np.stack([pixels(1), pixels(2), pixels(3)])
+    photos = {TINY: np.stack([pixels(1), pixels(2), pixels(3)])}
     together = networks.run("tiny", photos, spaces=TINY_SPACES, tags=True)
     for space in TINY_SPACES:
         alone = networks.run("tiny", photos, spaces=[space], tags=False)

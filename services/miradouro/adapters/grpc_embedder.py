@@ -1,7 +1,7 @@
 """The Embedder port over gRPC: raw tensors out, vectors back."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -24,6 +24,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
 _FITS = {pb.FIT_SQUASH: Fit.SQUASH, pb.FIT_SHORT_SIDE_CENTER_CROP: Fit.SHORT_SIDE_CENTER_CROP}
 _FILTERS = {pb.RESIZE_FILTER_BILINEAR: Resample.BILINEAR, pb.RESIZE_FILTER_BICUBIC: Resample.BICUBIC}
+_FIT_NUMBERS = {fit: number for number, fit in _FITS.items()}
+_FILTER_NUMBERS = {resample: number for number, resample in _FILTERS.items()}
 _PRIORITIES = {Priority.INTERACTIVE: pb.PRIORITY_INTERACTIVE, Priority.BULK: pb.PRIORITY_BULK}
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ class GrpcEmbedder:
 
     def embed(
         self,
-        photos: Sequence[dict[str, Tensor]],
+        photos: Sequence[Mapping[Geometry, Tensor]],
         *,
         spaces: Sequence[str],
         tags: bool = False,
@@ -67,7 +69,9 @@ class GrpcEmbedder:
         """Embedder.embed; `timeout_s` None means DEFAULT_TIMEOUT_S, attempts and pauses included."""
         request = pb.EmbedRequest(
             photos=[
-                pb.PhotoInput(tensors=pb.Tensors(tensors=[_tensor(name, tensor, position) for name, tensor in photo.items()]))
+                pb.PhotoInput(
+                    tensors=pb.Tensors(tensors=[_tensor(geometry, tensor, position) for geometry, tensor in photo.items()])
+                )
                 for position, photo in enumerate(photos)
             ],
             spaces=spaces,
@@ -116,12 +120,22 @@ class GrpcEmbedder:
         return retrying(once)
 
 
-def _tensor(bundle: str, tensor: Tensor, position: int) -> pb.Tensor:
-    if tensor.dtype != np.uint8 or tensor.ndim != 3 or tensor.shape[2] != 3:
+def _tensor(geometry: Geometry, tensor: Tensor, position: int) -> pb.Tensor:
+    shape = (geometry.height, geometry.width, 3)
+    if tensor.dtype != np.uint8 or tensor.shape != shape:
         raise InvalidArgument(
-            f"photos[{position}].tensors[{bundle}]", f"is {tensor.dtype} {list(tensor.shape)}; allowed: uint8 [height, width, 3]"
+            f"photos[{position}].tensors", f"is {tensor.dtype} {list(tensor.shape)}; {geometry} is uint8 {list(shape)}"
         )
-    return pb.Tensor(bundle=bundle, width=tensor.shape[1], height=tensor.shape[0], pixels=tensor.tobytes())
+    return pb.Tensor(
+        geometry=pb.Geometry(
+            fit=_FIT_NUMBERS[geometry.fit],
+            width=geometry.width,
+            height=geometry.height,
+            short_side=geometry.short_side,
+            filter=_FILTER_NUMBERS[geometry.resample],
+        ),
+        pixels=tensor.tobytes(),
+    )
 
 
 def _embedding(embedding: pb.PhotoEmbedding) -> Embedding:
@@ -133,22 +147,23 @@ def _embedding(embedding: pb.PhotoEmbedding) -> Embedding:
 
 
 def _bundle(bundle: pb.Bundle) -> BundleDescription:
-    geometry = bundle.geometry
+    geometries = tuple(
+        Geometry(_FITS[each.fit], each.width, each.height, each.short_side, _FILTERS[each.filter]) for each in bundle.geometries
+    )
     return BundleDescription(
         name=bundle.name,
         precision=bundle.precision,
-        geometry=Geometry(
-            fit=_FITS[geometry.fit],
-            width=geometry.width,
-            height=geometry.height,
-            short_side=geometry.short_side,
-            resample=_FILTERS[geometry.filter],
-        ),
+        geometries=geometries,
         spaces=tuple(_space(space) for space in bundle.spaces),
         can_tag=bundle.can_tag,
         license=bundle.license,
         attribution=bundle.attribution,
         sha256=bundle.sha256,
+        views={
+            space.name: tuple(geometries[position] for position in space.geometries)
+            for space in bundle.spaces
+            if list(space.geometries) != [0]
+        },
     )
 
 

@@ -15,7 +15,7 @@ from miradouro.bundles.registry import OpenBundle
 from miradouro.core.document import Float32
 from miradouro.core.embedding import LabelProbability
 from miradouro.core.errors import BadBundle, ConfigurationError
-from miradouro.core.spaces import BundleDescription
+from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.runtime.cpus import available_cpus
 
 MIN_PROBABILITY = 0.001
@@ -81,15 +81,21 @@ class OnnxEmbedder:
         """The loaded bundles, by name."""
         return tuple(self._bundles[name].description for name in sorted(self._bundles))
 
-    def run(self, bundle: str, photos: npt.NDArray[np.uint8], *, spaces: Collection[str], tags: bool) -> Outputs:
-        """One forward pass of `photos` (uint8 [N, height, width, 3]) through `bundle`, as far as the asked outputs need it."""
+    def run(
+        self, bundle: str, photos: Mapping[Geometry, npt.NDArray[np.uint8]], *, spaces: Collection[str], tags: bool
+    ) -> Outputs:
+        """One forward pass of `photos` through `bundle`, as far as the asked outputs need it.
+
+        `photos` holds uint8 [N, height, width, 3] for every geometry that the outputs are computed from, N the same in all.
+        """
         opened = self._bundles[bundle]
         names = [opened.outputs[space] for space in spaces]
         if tags:
             assert opened.tag_output is not None, f"{bundle} can't tag"
             names.append(opened.tag_output)
-        session = next(session for outputs, session in self._sessions[bundle] if outputs.issuperset(names))
-        values = self._run(session, opened.input_name, photos, names)
+        session, inputs = next((s, taken) for outputs, s, taken in self._sessions[bundle] if outputs.issuperset(names))
+        given = {opened.inputs[geometry]: tensors for geometry, tensors in photos.items()}
+        values = self._run(session, {name: given[name] for name in inputs}, names)
         by_name = dict(zip(names, values, strict=True))
         vectors = {}
         for space in spaces:
@@ -104,20 +110,23 @@ class OnnxEmbedder:
         order = likely[np.argsort(-probabilities[likely], kind="stable")]
         return tuple(LabelProbability(names[i], float(probabilities[i]), int(i)) for i in order)
 
-    def _run(self, session: Any, input_name: str, photos: npt.NDArray[np.uint8], names: list[str]) -> list[Float32]:
+    def _run(self, session: Any, inputs: Mapping[str, npt.NDArray[np.uint8]], names: list[str]) -> list[Float32]:
         if self.provider is Provider.CPU:
-            values: list[Float32] = session.run(names, {input_name: photos})
+            values: list[Float32] = session.run(names, inputs)
             return values
         binding = session.io_binding()
-        binding.bind_ortvalue_input(input_name, self._ort.OrtValue.ortvalue_from_numpy(photos, "cuda", 0))
+        for name, photos in inputs.items():
+            binding.bind_ortvalue_input(name, self._ort.OrtValue.ortvalue_from_numpy(photos, "cuda", 0))
         for name in dict.fromkeys(names):
             binding.bind_output(name, "cuda", 0)  # the provider writes there; one copy home for all of them
         session.run_with_iobinding(binding)
         bound = dict(zip(dict.fromkeys(names), binding.copy_outputs_to_cpu(), strict=True))
         return [bound[name] for name in names]
 
-    def _open(self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None) -> list[tuple[frozenset[str], Any]]:
-        """Sessions with the outputs that they offer, the cheapest first and the whole graph last."""
+    def _open(
+        self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None
+    ) -> list[tuple[frozenset[str], Any, tuple[str, ...]]]:
+        """Sessions with the outputs that they offer and the inputs that they take, the cheapest first, the whole graph last."""
         import onnx  # here: processes that never load a network read settings from this module
         from google.protobuf.message import DecodeError
 
@@ -129,10 +138,11 @@ class OnnxEmbedder:
             raise BadBundle(f"{bundle.path}: not an ONNX file: {exc}") from exc
         parts: list[tuple[frozenset[str], str | bytes]] = [(cut.outputs, cut.model.SerializeToString()) for cut in cuts(model)]
         parts.append((frozenset(output.name for output in model.graph.output), str(bundle.path)))
-        return [
-            (outputs, self._session(bundle, graph, number, threads=threads, cache_folder=cache_folder))
-            for number, (outputs, graph) in enumerate(parts)
-        ]
+        opened = []
+        for number, (outputs, graph) in enumerate(parts):
+            session = self._session(bundle, graph, number, threads=threads, cache_folder=cache_folder)
+            opened.append((outputs, session, tuple(taken.name for taken in session.get_inputs())))
+        return opened
 
     def _session(self, bundle: OpenBundle, graph: str | bytes, part: int, *, threads: int, cache_folder: Path | None) -> Any:
         description = bundle.description
@@ -147,7 +157,7 @@ class OnnxEmbedder:
         providers = _provider_options(
             self.provider,
             description,
-            bundle.input_name,
+            bundle.inputs,
             cache_folder,
             engine=f"{description.name}-{description.sha256[:12]}-{part}",
         )
@@ -186,7 +196,7 @@ def _import_onnxruntime(installed: Sequence[str]) -> Any:
 
 
 def _provider_options(
-    provider: Provider, description: BundleDescription, input_name: str, cache_folder: Path | None, *, engine: str
+    provider: Provider, description: BundleDescription, inputs: Mapping[Geometry, str], cache_folder: Path | None, *, engine: str
 ) -> list[tuple[str, dict[str, str]]]:
     cpu: tuple[str, dict[str, str]] = (_ORT_NAMES[Provider.CPU], {})
     if provider is Provider.CPU:
@@ -206,15 +216,17 @@ def _provider_options(
     )
     if provider is Provider.CUDA:
         return [cuda, cpu]
-    geometry = description.geometry
-    shape = f"{geometry.height}x{geometry.width}x3"
+
+    def shapes(photos: int) -> str:
+        return ",".join(f"{name}:{photos}x{geometry.height}x{geometry.width}x3" for geometry, name in inputs.items())
+
     tensorrt = {
         "device_id": "0",
         "trt_fp16_enable": "1" if description.precision == "fp16" else "0",
         "trt_int8_enable": "1" if description.precision == "int8" else "0",
-        "trt_profile_min_shapes": f"{input_name}:1x{shape}",
-        "trt_profile_opt_shapes": f"{input_name}:8x{shape}",
-        "trt_profile_max_shapes": f"{input_name}:64x{shape}",
+        "trt_profile_min_shapes": shapes(1),
+        "trt_profile_opt_shapes": shapes(8),
+        "trt_profile_max_shapes": shapes(64),
     }
     if cache_folder is not None:  # an engine takes minutes to build
         cache_folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from tqdm import tqdm
 
 from miradouro.bundles.build import build, serialized
-from miradouro.bundles.manifest import INPUT, MODELS, Manifest, manifests
+from miradouro.bundles.manifest import MODELS, Manifest, manifests
 from miradouro.bundles.progress import default_progress
 from miradouro.bundles.pull import source_path
 from miradouro.bundles.quantization import Range
@@ -37,13 +37,13 @@ def calibrate(photos: Path, count: int, *, decode: Callable[[bytes, Geometry], T
         raise NotFound(f"{photos} holds no photos; name a folder of JPEG, PNG, WebP or AVIF files")
     sample = random.Random(_SEED).sample(files, min(count, len(files)))  # noqa: S311 - a sample, no secret
     for manifest in manifests():
-        geometry = manifest.described_geometry()
-        tensors = (decode(path.read_bytes(), geometry) for path in sample)
+        geometries = manifest.described_geometries()
+        tensors = ({name: decode(path.read_bytes(), each) for name, each in geometries.items()} for path in sample)
         _write(manifest, len(sample), measure(manifest, tqdm(tensors, total=len(sample), desc=manifest.name)))
 
 
-def measure(manifest: Manifest, tensors: Iterable[Tensor]) -> dict[str, Range]:
-    """Smallest and largest value of each activation over the tensors, to six digits."""
+def measure(manifest: Manifest, tensors: Iterable[Mapping[str, Tensor]]) -> dict[str, Range]:
+    """Smallest and largest value of each activation over the tensors, to six digits; tensors by the name of the input."""
     model, activations = build(manifest, "fp32", source_path(manifest, BundleSettings().folder, default_progress()))
     present = {output.name for output in model.graph.output}
     model.graph.output.extend(
@@ -53,7 +53,7 @@ def measure(manifest: Manifest, tensors: Iterable[Tensor]) -> dict[str, Range]:
     lows = dict.fromkeys(activations, np.inf)
     highs = dict.fromkeys(activations, -np.inf)
     for tensor in tensors:
-        values = session.run(list(activations.values()), {INPUT: tensor[np.newaxis]})
+        values = session.run(list(activations.values()), {name: each[np.newaxis] for name, each in tensor.items()})
         for name, value in zip(activations, values, strict=True):
             lows[name] = min(lows[name], float(value.min()))
             highs[name] = max(highs[name], float(value.max()))

@@ -67,7 +67,7 @@ def _extracted(model: onnx.ModelProto, outputs: list[str]) -> onnx.ModelProto:
     cut.functions.extend(model.functions)
     cut.graph.name = graph.name
     cut.graph.node.extend(nodes)
-    cut.graph.input.extend(graph.input)
+    cut.graph.input.extend(taken for taken in graph.input if taken.name in read)
     cut.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in read)
     cut.graph.output.extend(output for output in graph.output if output.name in outputs)
     return cut

@@ -34,7 +34,7 @@ def build(source: Path, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelP
 
 def _build(state: State, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelProto, dict[str, str]]:
     graph = Graph(ranges)
-    x = graph.pixels(mean=(127, 127, 127), scale=1 / 128)
+    x = graph.pixels("centre", height=_SIZE, width=_SIZE, mean=(127, 127, 127), scale=1 / 128)
     size = _SIZE
     x, size = _convolution(graph, state, x, "stem", "_conv_stem", "_bn0", size=size, stride=2)
     for number, stride in enumerate(_STRIDES):
@@ -45,7 +45,7 @@ def _build(state: State, ranges: Mapping[str, Range] | None) -> tuple[onnx.Model
     weights, bias = graph.constant("classes.weights", state["_fc.weight"]), graph.constant("classes.bias", state["_fc.bias"])
     logits = graph.node("Gemm", [pooled, weights, bias], "logits", transB=1)
     graph.output(graph.node("Softmax", [logits], "softmax", axis=-1), [_CLASSES])
-    return graph.model("efficientnet-lite0", height=_SIZE, width=_SIZE), graph.activations
+    return graph.model("efficientnet-lite0"), graph.activations
 
 
 def _block(graph: Graph, state: State, x: str, number: int, *, size: int, stride: int) -> tuple[str, int]:

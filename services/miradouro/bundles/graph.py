@@ -12,7 +12,6 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from miradouro.bundles.manifest import INPUT
 from miradouro.bundles.quantization import Range, activation_parameters, quantize_bias, quantize_weights
 from miradouro.core.document import Float32
 
@@ -32,12 +31,15 @@ class Graph:
         self._ranges = ranges
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._prefix = ""  # of the names of nodes, so that the same layers can be added once for every input
         self._scales: dict[str, tuple[np.float32, np.uint8]] = {}
         self.activations: dict[str, str] = {}  # name in the ranges → float tensor, what calibration looks at
 
     def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Adds a node with one output, named as its output."""
+        output = self._prefix + output
         self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
         return output
 
@@ -46,9 +48,15 @@ class Graph:
         self._initializers[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
 
-    def pixels(self, *, mean: Sequence[float], scale: float) -> str:
-        """The input uint8 [N, H, W, 3] RGB as (pixel - mean) * scale."""
-        planes = self.node("Transpose", [INPUT], "planes", perm=[0, 3, 1, 2])
+    def pixels(self, name: str, *, height: int, width: int, mean: Sequence[float], scale: float) -> str:
+        """Adds the input `name`, uint8 [N, height, width, 3] RGB, and gives it as (pixel - mean) * scale.
+
+        Nodes that follow belong to this input: their names begin with it, but for those of the first input, and the same
+        layers may be added again. Their constants are shared.
+        """
+        self._prefix = f"{name}." if self._inputs else ""
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", height, width, 3]))
+        planes = self.node("Transpose", [name], "planes", perm=[0, 3, 1, 2])
         raw = self.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
         means = self.constant("mean", np.asarray(mean, np.float32).reshape(1, -1, 1, 1))
         x = self.node("Sub", [raw, means], "centred")
@@ -58,7 +66,7 @@ class Graph:
 
     def quantized(self, x: str, name: str) -> str:
         """`x` itself in a float graph; rounded to 256 levels of the range called `name` in an int8 one."""
-        self.activations[name] = x
+        self.activations.setdefault(name, x)  # of the first input
         if self._ranges is None:
             return x
         return self._round(x, name, *activation_parameters(self._ranges[name]))
@@ -110,10 +118,13 @@ class Graph:
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]))
         return name
 
-    def model(self, name: str, *, height: int, width: int) -> onnx.ModelProto:
+    def end_input(self) -> None:
+        """Nodes that follow belong to no input: they join what several inputs gave."""
+        self._prefix = ""
+
+    def model(self, name: str) -> onnx.ModelProto:
         """The finished, checked model."""
-        photos = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", height, width, 3])
-        graph = helper.make_graph(self._nodes, name, [photos], self._outputs, list(self._initializers.values()))
+        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, list(self._initializers.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -16,7 +16,6 @@ from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space
 Precision = Literal["int8", "fp32"]
 # A link to the folder `models` of the repository; packaging copies what it points to.
 MODELS = resources.files("miradouro.bundles") / "models"
-INPUT = "photos"  # name of every graph's input
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -38,7 +37,7 @@ class Source(_Part):
 
 
 class GeometryPart(_Part):
-    """How a photo is fitted; see core.spaces.Geometry."""
+    """How a photo is fitted for one input of the graph; see core.spaces.Geometry."""
 
     fit: Fit
     width: int = Field(gt=0)
@@ -48,7 +47,10 @@ class GeometryPart(_Part):
 
 
 class SpacePart(_Part):
-    """A space and the graph output of the same name, without the bundle. `boxes` are x, y, width, height in `grid` cells."""
+    """A space and the graph output of the same name, without the bundle. `boxes` are x, y, width, height in `grid` cells.
+
+    `views` names the geometries that the space is computed from; the first geometry of the manifest when empty.
+    """
 
     layer: str
     pooling: str = ""
@@ -57,6 +59,7 @@ class SpacePart(_Part):
     default_pooling: bool = False
     grid: int = 0
     boxes: tuple[tuple[int, int, int, int], ...] = ()
+    views: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
@@ -73,7 +76,10 @@ class Calibration(_Part):
 
 
 class Manifest(_Part):
-    """A bundle. `recipe_version` grows with every change of the recipe that changes a vector."""
+    """A bundle. `recipe_version` grows with every change of the recipe that changes a vector.
+
+    `geometries` are by the name of the graph's input; tags are computed from the first.
+    """
 
     name: str
     recipe: str
@@ -84,7 +90,7 @@ class Manifest(_Part):
     precisions: tuple[Precision, ...]
     tag_output: str = ""
     sources: tuple[Source, ...] = Field(min_length=1)
-    geometry: GeometryPart
+    geometries: Mapping[str, GeometryPart] = Field(min_length=1)
     spaces: tuple[SpacePart, ...]
     calibration: Calibration
 
@@ -108,9 +114,9 @@ class Manifest(_Part):
             pooling=pooling,
         )
 
-    def described_geometry(self) -> Geometry:
-        """The geometry in core's terms."""
-        return Geometry(**self.geometry.model_dump())
+    def described_geometries(self) -> dict[str, Geometry]:
+        """The geometries in core's terms, by the name of the graph's input."""
+        return {name: Geometry(**part.model_dump()) for name, part in self.geometries.items()}
 
     def described_spaces(self, precision: str) -> tuple[Space, ...]:
         """The spaces in core's terms."""

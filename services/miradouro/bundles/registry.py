@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from miradouro.bundles.labels import load_labels
-from miradouro.bundles.manifest import INPUT, Manifest, find, manifests
+from miradouro.bundles.manifest import Manifest, find, manifests
 from miradouro.core.errors import BadBundle
-from miradouro.core.spaces import BundleDescription
+from miradouro.core.spaces import BundleDescription, Geometry
 
 __all__ = ["BuildRecord", "OpenBundle", "manifests", "model_path", "open_bundle", "record_path", "sha256_of"]
 
@@ -29,14 +29,15 @@ class BuildRecord(BaseModel):
 class OpenBundle:
     """A verified model file.
 
-    The graph takes `input_name`, uint8 [N, height, width, 3] RGB. `outputs` maps each space's name to the graph output with
+    The graph takes `inputs`, by name, each uint8 [N, height, width, 3] RGB in its geometry.
+    `outputs` maps each space's name to the graph output with
     its vectors, float32 [N, D], or [N, regions, D] for spaces with regions. `tag_output` gives probabilities float32
     [N, len(labels)]; None, with no labels, when the bundle can't tag.
     """
 
     description: BundleDescription
     path: Path
-    input_name: str
+    inputs: Mapping[Geometry, str]
     outputs: Mapping[str, str]
     tag_output: str | None
     labels: tuple[str, ...]
@@ -62,20 +63,25 @@ def open_bundle(name: str, *, precision: str, folder: Path) -> OpenBundle:
     manifest.check_precision(precision)
     path = model_path(folder, name, precision)
     record = _verified_record(path, manifest, precision)
-    spaces = manifest.described_spaces(precision)
+    spaces, geometries = manifest.described_spaces(precision), manifest.described_geometries()
     return OpenBundle(
         description=BundleDescription(
             name=name,
             precision=precision,
-            geometry=manifest.described_geometry(),
+            geometries=tuple(geometries.values()),
             spaces=spaces,
             can_tag=bool(manifest.tag_output),
             license=manifest.license,
             attribution=manifest.attribution,
             sha256=record.sha256,
+            views={
+                space.name: tuple(geometries[view] for view in part.views)
+                for space, part in zip(spaces, manifest.spaces, strict=True)
+                if part.views
+            },
         ),
         path=path,
-        input_name=INPUT,
+        inputs={geometry: name for name, geometry in geometries.items()},
         outputs={space.name: part.output for space, part in zip(spaces, manifest.spaces, strict=True)},
         tag_output=manifest.tag_output or None,
         labels=load_labels().labels if manifest.tag_output else (),

@@ -25,7 +25,7 @@ _REGIONS = 14
 def build(source: Path, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The model and its activations' tensors by name. Raises BadBundle when `source` isn't the network expected."""
     graph = Graph(ranges)
-    x = graph.pixels(mean=_MEAN_RGB, scale=1)
+    x = graph.pixels("whole", height=_SIZE, width=_SIZE, mean=_MEAN_RGB, scale=1)
     weights = _weights(source)
     for block, (convolutions, channels) in enumerate(zip(_CONVOLUTIONS, _CHANNELS, strict=True), start=1):
         for number in range(1, convolutions + 1):
@@ -35,7 +35,7 @@ def build(source: Path, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelP
         x = graph.max_pool(x, f"pool{block}", size=2, stride=2)
         _pooled_vectors(graph, x, f"pool{block}", channels)
     _region_vectors(graph, x)
-    return graph.model("vgg16-conv", height=_SIZE, width=_SIZE), graph.activations
+    return graph.model("vgg16-conv"), graph.activations
 
 
 def _pooled_vectors(graph: Graph, x: str, layer: str, channels: int) -> None:

@@ -52,22 +52,22 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
 
 def _embedded(files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", reading: "Reading") -> Iterator[dict[str, Any]]:
     from miradouro.core.printable import printable
-    from miradouro.core.spaces import resolve_space
+    from miradouro.core.spaces import needed_geometries, resolve_space
 
     bundles = embedder.describe()
     offered = [space for bundle in bundles for space in bundle.spaces]
     wanted = [resolve_space(name, offered) for name in spaces] or [space for space in offered if space.is_default]
     names = list(dict.fromkeys(space.name for space in wanted))
+    geometries = needed_geometries(bundles, names, tags=True)
     regions = {space.name for space in wanted if space.regions}
     for path in files:
         try:
             data = read_photo(path, reading.limits.max_bytes)
-            decoded = reading.reader.decode(data, [bundle.geometry for bundle in bundles], limits=reading.limits)
+            decoded = reading.reader.decode(data, geometries, limits=reading.limits)
         except BadPhoto as exc:
             yield {"path": str(path), "error": printable(exc.message), "vectors": {}, "tags": []}
             continue
-        tensors = {bundle.name: decoded.tensors[bundle.geometry] for bundle in bundles}
-        [embedding] = embedder.embed([tensors], spaces=names, tags=True)
+        [embedding] = embedder.embed([decoded.tensors], spaces=names, tags=True)
         yield {
             "path": str(path),
             "error": None,

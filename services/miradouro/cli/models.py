@@ -110,11 +110,10 @@ def describe(name: str, precision: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    geometry = manifest.geometry
-    short_side = f", short side {geometry.short_side}" if geometry.short_side else ""
     click.echo(f"{name} {precision}: {manifest.summary}")
     click.echo(f"licence      {manifest.license}\nattribution  {manifest.attribution}")
-    click.echo(f"geometry     {geometry.fit} to {geometry.width} x {geometry.height}{short_side}, {geometry.resample}")
+    for input_name, geometry in manifest.described_geometries().items():
+        click.echo(f"geometry     {input_name}: {geometry}")
     for source in manifest.sources:
         click.echo(f"source       {source.file} (sha256 {source.file_sha256}) of {source.package} {source.version}")
     click.echo(f"tags         {'1,000 ImageNet classes' if manifest.tag_output else 'none'}\nspaces")
@@ -155,7 +154,7 @@ def _facts(manifest: Manifest, precision: str) -> dict[str, object]:
         "attribution": manifest.attribution,
         "recipe_version": manifest.recipe_version,
         "provenance": manifest.provenance(precision),
-        "geometry": manifest.geometry.model_dump(mode="json"),
+        "geometries": {input_name: part.model_dump(mode="json") for input_name, part in manifest.geometries.items()},
         "sources": [source.model_dump(mode="json") for source in manifest.sources],
         "can_tag": bool(manifest.tag_output),
         "spaces": [

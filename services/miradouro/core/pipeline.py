@@ -168,11 +168,12 @@ def _look(
     else:
         data = sought.data if isinstance(sought, Example) else original(index.get(question.collection, sought.photo_id))
         bundle, offered = offered_space(space, embedder.describe())
+        geometries = bundle.needed_geometries([space.name], tags=False)
         decoded = reader.decode(
-            data, [bundle.geometry], limits=limits, region=sought.region, priority=Priority.INTERACTIVE, timeout_s=remaining_s()
+            data, geometries, limits=limits, region=sought.region, priority=Priority.INTERACTIVE, timeout_s=remaining_s()
         )
         [embedding] = embedder.embed(
-            [{bundle.name: decoded.tensors[bundle.geometry]}],
+            [decoded.tensors],
             spaces=[space.name],
             priority=Priority.INTERACTIVE,
             timeout_s=remaining_s(),

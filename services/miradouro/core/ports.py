@@ -3,7 +3,7 @@
 Every adapter passes the port's conformance suite in tests/conformance; one without it does not exist.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -74,16 +74,17 @@ class Embedder(Protocol):
 
     def embed(
         self,
-        photos: Sequence[dict[str, Tensor]],
+        photos: Sequence[Mapping[Geometry, Tensor]],
         *,
         spaces: Sequence[str],
         tags: bool = False,
         priority: Priority = Priority.INTERACTIVE,
         timeout_s: float | None = None,
     ) -> list[Embedding]:
-        """One Embedding per photo, in order; each photo is bundle name → uint8 [height, width, 3].
+        """One Embedding per photo, in order; each photo is geometry → uint8 [height, width, 3].
 
-        `spaces` are full names. Each tells the provenances of its own vectors: `describe` may have asked another replica.
+        `spaces` are full names; `BundleDescription.needed_geometries` says which geometries they need.
+        An Embedding holds the provenances of its own vectors: `describe` may have asked another replica.
         Raises InvalidArgument (unknown space, missing tensor, wrong shape or dtype), Overloaded,
         DeadlineExceeded, Unavailable.
         """

@@ -1,7 +1,7 @@
 """Bundles as the rest of the program sees them: geometries, spaces and how spaces are named."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from miradouro.core.error_text import shown
@@ -33,6 +33,12 @@ class Geometry:
     height: int
     short_side: int
     resample: Resample
+
+    def __str__(self) -> str:
+        """In words, as errors and the command line show it."""
+        size = f"{self.width} x {self.height}"
+        fitted = f"squash to {size}" if self.fit is Fit.SQUASH else f"short side {self.short_side}, centre crop {size}"
+        return f"{fitted}, {self.resample}"
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,40 @@ class Space:
 
 @dataclass(frozen=True)
 class BundleDescription:
-    """A loaded bundle. `labels` is empty when it can't tag; `precision` is fp32, fp16, tf32 or int8."""
+    """A loaded bundle; `precision` is fp32, fp16, tf32 or int8.
+
+    `geometries` holds the geometry of every input of the graph, the one that tags are computed from first. `views` gives the
+    geometries that a space is computed from, by the name of the space; a space that is not in it needs the first alone.
+    """
 
     name: str
     precision: str
-    geometry: Geometry
+    geometries: tuple[Geometry, ...]
     spaces: tuple[Space, ...]
     can_tag: bool
     license: str
     attribution: str
     sha256: str
+    views: Mapping[str, tuple[Geometry, ...]] = field(default_factory=dict)
+
+    def needed_geometries(self, spaces: Iterable[str], *, tags: bool) -> tuple[Geometry, ...]:
+        """The geometries that a photo must come in for these spaces of the bundle, and for tags where wanted."""
+        first = self.geometries[:1]
+        needed = {geometry for space in spaces for geometry in self.views.get(space, first)}
+        if tags and self.can_tag:
+            needed.update(first)
+        return tuple(geometry for geometry in self.geometries if geometry in needed)
+
+
+def needed_geometries(bundles: Iterable[BundleDescription], spaces: Collection[str], *, tags: bool) -> tuple[Geometry, ...]:
+    """The distinct geometries that a photo must come in for `spaces`, and for tags where wanted; `spaces` are full names."""
+    return tuple(
+        dict.fromkeys(
+            geometry
+            for bundle in bundles
+            for geometry in bundle.needed_geometries([space.name for space in bundle.spaces if space.name in spaces], tags=tags)
+        )
+    )
 
 
 def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space") -> Space:

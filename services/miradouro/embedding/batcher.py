@@ -16,7 +16,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs, Provider
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, Internal, MiradouroError, Unavailable
-from miradouro.core.spaces import BundleDescription
+from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import Plan, check_count, check_tensors, plan
 from miradouro.embedding.work_queue import Job, Ticket, WorkQueue
@@ -60,7 +60,7 @@ class Batcher:
 
     def embed(
         self,
-        photos: Sequence[dict[str, Tensor]],
+        photos: Sequence[Mapping[Geometry, Tensor]],
         *,
         spaces: Sequence[str],
         tags: bool = False,
@@ -82,7 +82,7 @@ class Batcher:
         self._queue.check_room(photos * len(asked.bundles), priority)
 
     def submit(
-        self, photos: Sequence[Mapping[str, Tensor]], asked: Plan, *, priority: Priority, deadline: float | None
+        self, photos: Sequence[Mapping[Geometry, Tensor]], asked: Plan, *, priority: Priority, deadline: float | None
     ) -> Future[list[Embedding]]:
         """Queues photos; the future gives one Embedding each, in order, or a DeadlineExceeded when they expired unrun.
 
@@ -97,7 +97,7 @@ class Batcher:
                     request,
                     position,
                     bundle.name,
-                    tensors[bundle.name],
+                    {geometry: tensors[geometry] for geometry in asked.geometries_of(bundle)},
                     asked.spaces_of(bundle.name),
                     bundle.name in asked.tag_bundles,
                 )
@@ -125,7 +125,7 @@ class Batcher:
         started = time.monotonic()
         for job in batch:
             self._metrics.wait_seconds.labels(job.ticket.priority.value).observe(started - job.queued_at)
-        photos = batch[0].tensor[np.newaxis] if len(batch) == 1 else np.stack([job.tensor for job in batch])
+        photos = {geometry: _stacked([job.tensors[geometry] for job in batch]) for geometry in batch[0].tensors}
         try:
             outputs = self._networks.run(bundle, photos, spaces=spaces, tags=any(job.tags for job in batch))
         except Exception as exc:  # noqa: BLE001 # the runner outlives whatever a run raises; the callers get it
@@ -158,7 +158,7 @@ class Batcher:
     def _warm_up(self) -> None:
         for bundle in self.describe():
             for photos in {1, self._max_photos[Priority.INTERACTIVE]}:
-                zeros = np.zeros((photos, bundle.geometry.height, bundle.geometry.width, 3), np.uint8)
+                zeros = {each: np.zeros((photos, each.height, each.width, 3), np.uint8) for each in bundle.geometries}
                 self._networks.run(bundle.name, zeros, spaces=[space.name for space in bundle.spaces], tags=bundle.can_tag)
 
 
@@ -170,6 +170,10 @@ class _Request(Ticket):
         self.asked = asked
         self.missing = photos * len(asked.bundles)
         self.partial: list[tuple[dict[str, Float32], list[LabelProbability]]] = [({}, []) for _ in range(photos)]
+
+
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0][np.newaxis] if len(tensors) == 1 else np.stack(tensors)
 
 
 def _embedding(vectors: Mapping[str, Float32], labels: Sequence[LabelProbability], asked: Plan) -> Embedding:

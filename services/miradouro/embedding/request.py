@@ -8,7 +8,7 @@ import numpy as np
 from miradouro.core.embedding import Tensor
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import BundleDescription, Space, resolve_space
+from miradouro.core.spaces import BundleDescription, Geometry, Space, resolve_space
 
 MAX_PHOTOS = 64
 
@@ -24,6 +24,15 @@ class Plan:
     def spaces_of(self, bundle: str) -> tuple[str, ...]:
         """Names of the asked spaces of a bundle."""
         return tuple(space.name for space in self.spaces if space.bundle == bundle)
+
+    def geometries_of(self, bundle: BundleDescription) -> tuple[Geometry, ...]:
+        """The geometries that a photo must come in for what is asked of a bundle."""
+        return bundle.needed_geometries(self.spaces_of(bundle.name), tags=bundle.name in self.tag_bundles)
+
+    @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """The distinct geometries that a photo must come in."""
+        return tuple(dict.fromkeys(geometry for bundle in self.bundles for geometry in self.geometries_of(bundle)))
 
 
 def plan(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescription]) -> Plan:
@@ -56,33 +65,32 @@ def check_count(photos: int) -> None:
 
 
 def check_tensors(
-    photos: Sequence[Mapping[str, Tensor]], asked: Plan, *, loaded: Sequence[BundleDescription], first: int = 0
+    photos: Sequence[Mapping[Geometry, Tensor]], asked: Plan, *, loaded: Sequence[BundleDescription], first: int = 0
 ) -> None:
-    """Raises InvalidArgument for a tensor that is missing, of an unknown bundle, or not of its bundle's shape or dtype.
+    """Raises InvalidArgument for a tensor that is missing, in a geometry of no loaded bundle, or of another shape or dtype.
 
     `first` is the position of the first of `photos` in the request.
     """
-    by_name = {bundle.name: bundle for bundle in loaded}
+    known = {geometry for bundle in loaded for geometry in bundle.geometries}
     for position, tensors in enumerate(photos, first):
         field = f"photos[{position}].tensors"
-        for name, tensor in tensors.items():
-            check_bundle(name, by_name, field=field)
-            _check_tensor(tensor, by_name[name], field=f"{field}[{name}]")
+        for geometry, tensor in tensors.items():
+            if geometry not in known:
+                raise unknown_geometry(geometry, loaded, field=field)
+            _check_tensor(tensor, geometry, field=field)
         for bundle in asked.bundles:
-            if bundle.name not in tensors:
-                raise InvalidArgument(
-                    field, f"holds no tensor for {bundle.name}, which the request needs; it holds: {', '.join(tensors)}"
-                )
+            for geometry in asked.geometries_of(bundle):
+                if geometry not in tensors:
+                    raise InvalidArgument(field, f"holds no tensor in {geometry}, which {bundle.name} needs; send one")
 
 
-def check_bundle(name: str, loaded: Mapping[str, BundleDescription], *, field: str) -> BundleDescription:
-    """The loaded bundle called `name`. Raises InvalidArgument."""
-    if name not in loaded:
-        raise InvalidArgument(field, f"{shown(name)} is not a loaded bundle; allowed: {', '.join(loaded)}")
-    return loaded[name]
+def unknown_geometry(geometry: Geometry, loaded: Sequence[BundleDescription], *, field: str) -> InvalidArgument:
+    """The error for a tensor in a geometry that no loaded bundle takes."""
+    allowed = "; ".join(f"{bundle.name}: {' and '.join(map(str, bundle.geometries))}" for bundle in loaded)
+    return InvalidArgument(field, f"is in {geometry}, which no loaded bundle takes; allowed: {allowed}")
 
 
-def _check_tensor(tensor: Tensor, bundle: BundleDescription, *, field: str) -> None:
-    shape = (bundle.geometry.height, bundle.geometry.width, 3)
+def _check_tensor(tensor: Tensor, geometry: Geometry, *, field: str) -> None:
+    shape = (geometry.height, geometry.width, 3)
     if tensor.shape != shape or tensor.dtype != np.uint8:
-        raise InvalidArgument(field, f"is {tensor.dtype} {list(tensor.shape)}; {bundle.name} takes uint8 {list(shape)}")
+        raise InvalidArgument(field, f"is {tensor.dtype} {list(tensor.shape)}; {geometry} is uint8 {list(shape)}")

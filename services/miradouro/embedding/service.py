@@ -10,7 +10,7 @@ from miradouro.core.decode import DecodeLimits
 from miradouro.core.embedding import Priority, Tensor
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.ports import PhotoReader
-from miradouro.core.spaces import BundleDescription
+from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import Plan, check_count, check_tensors, plan
@@ -27,7 +27,7 @@ _DECODE_THREADS = 4
 class _Photo:
     """A photo ready to run; its size in pixels when this service decoded it, else 0 x 0."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[Geometry, Tensor]
     width: int = 0
     height: int = 0
 
@@ -98,12 +98,11 @@ class EmbeddingService:
         call: Call,
     ) -> list[_Photo | BadPhoto]:
         """Every photo's tensors, or why it has none. All tensors are checked before any photo is decoded."""
-        by_name = {bundle.name: bundle for bundle in loaded}
         sent: dict[int, _Photo | BadPhoto] = {}
         for position, photo in enumerate(inputs):
             match photo.WhichOneof("input"):
                 case "tensors":
-                    tensors = tensors_from_wire(photo.tensors.tensors, by_name, field=f"photos[{position}]")
+                    tensors = tensors_from_wire(photo.tensors.tensors, loaded, field=f"photos[{position}]")
                     check_tensors([tensors], asked, loaded=loaded, first=position)
                     sent[position] = _Photo(tensors)
                 case None:
@@ -117,14 +116,15 @@ class EmbeddingService:
 
     def _decode(self, data: bytes, asked: Plan, priority: Priority, call: Call) -> _Photo | BadPhoto:
         started = time.monotonic()
-        geometries = [bundle.geometry for bundle in asked.bundles]
         try:
-            decoded = self._reader.decode(data, geometries, limits=self._limits, priority=priority, timeout_s=call.remaining_s())
+            decoded = self._reader.decode(
+                data, asked.geometries, limits=self._limits, priority=priority, timeout_s=call.remaining_s()
+            )
         except BadPhoto as exc:
             self._metrics.refused_photos.labels(exc.reason).inc()
             return exc
         self._metrics.decode_seconds.observe(time.monotonic() - started)
-        return _Photo({bundle.name: decoded.tensors[bundle.geometry] for bundle in asked.bundles}, decoded.width, decoded.height)
+        return _Photo(dict(decoded.tensors), decoded.width, decoded.height)
 
 
 def _refusal(error: BadPhoto) -> pb.EmbedResult:

@@ -1,15 +1,14 @@
 """Between the wire types of the embedding service and the program's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Embedding, Priority, Tensor
-from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Resample, Space
-from miradouro.embedding.request import check_bundle
+from miradouro.embedding.request import unknown_geometry
 from miradouro.v1 import embedding_service_pb2 as pb
 
 FITS = {Fit.SQUASH: pb.FIT_SQUASH, Fit.SHORT_SIDE_CENTER_CROP: pb.FIT_SHORT_SIDE_CENTER_CROP}
@@ -26,8 +25,8 @@ def bundle_to_wire(bundle: BundleDescription) -> pb.Bundle:
     return pb.Bundle(
         name=bundle.name,
         precision=bundle.precision,
-        geometry=_geometry(bundle.geometry),
-        spaces=[_space(space) for space in bundle.spaces],
+        geometries=[_geometry(geometry) for geometry in bundle.geometries],
+        spaces=[_space(space, bundle) for space in bundle.spaces],
         can_tag=bundle.can_tag,
         license=bundle.license,
         attribution=bundle.attribution,
@@ -42,24 +41,30 @@ def priority_from_wire(value: pb.Priority) -> Priority:
     return PRIORITIES[value]
 
 
-def tensors_from_wire(tensors: Sequence[pb.Tensor], loaded: Mapping[str, BundleDescription], *, field: str) -> dict[str, Tensor]:
-    """The tensors of one photo by bundle. Raises InvalidArgument: unknown bundle, wrong size, a second one."""
-    by_bundle: dict[str, Tensor] = {}
+def tensors_from_wire(tensors: Sequence[pb.Tensor], loaded: Sequence[BundleDescription], *, field: str) -> dict[Geometry, Tensor]:
+    """The tensors of one photo by geometry. Raises InvalidArgument: unknown geometry, wrong size, a second one."""
+    known = {geometry for bundle in loaded for geometry in bundle.geometries}
+    by_geometry: dict[Geometry, Tensor] = {}
     for position, tensor in enumerate(tensors):
         at = f"{field}.tensors[{position}]"
-        geometry = check_bundle(tensor.bundle, loaded, field=f"{at}.bundle").geometry
-        if tensor.bundle in by_bundle:
-            raise InvalidArgument(f"{at}.bundle", f"{shown(tensor.bundle)} has a tensor already; send one for each bundle")
-        if (tensor.width, tensor.height) != (geometry.width, geometry.height):
-            raise InvalidArgument(
-                at,
-                f"is {tensor.width} by {tensor.height} pixels; {tensor.bundle} takes {geometry.width} by {geometry.height}",
-            )
+        geometry = _geometry_from_wire(tensor.geometry, field=f"{at}.geometry")
+        if geometry not in known:
+            raise unknown_geometry(geometry, loaded, field=f"{at}.geometry")
+        if geometry in by_geometry:
+            raise InvalidArgument(f"{at}.geometry", f"{geometry} has a tensor already; send one for each geometry")
         size = geometry.height * geometry.width * 3
         if len(tensor.pixels) != size:
             raise InvalidArgument(f"{at}.pixels", f"has {len(tensor.pixels):,} bytes; height x width x 3 is {size:,}")
-        by_bundle[tensor.bundle] = np.frombuffer(tensor.pixels, np.uint8).reshape(geometry.height, geometry.width, 3)
-    return by_bundle
+        by_geometry[geometry] = np.frombuffer(tensor.pixels, np.uint8).reshape(geometry.height, geometry.width, 3)
+    return by_geometry
+
+
+def _geometry_from_wire(geometry: pb.Geometry, *, field: str) -> Geometry:
+    fit = next((each for each, value in FITS.items() if value == geometry.fit), None)
+    resample = next((each for each, value in FILTERS.items() if value == geometry.filter), None)
+    if fit is None or resample is None:
+        raise InvalidArgument(field, "needs a fit and a filter; send a geometry as DescribeSpaces gives it")
+    return Geometry(fit, geometry.width, geometry.height, geometry.short_side, resample)
 
 
 def embedding_to_wire(embedding: Embedding, *, width: int, height: int) -> pb.PhotoEmbedding:
@@ -97,7 +102,7 @@ def _geometry(geometry: Geometry) -> pb.Geometry:
     )
 
 
-def _space(space: Space) -> pb.Space:
+def _space(space: Space, bundle: BundleDescription) -> pb.Space:
     return pb.Space(
         name=space.name,
         dimension=space.dimension,
@@ -105,5 +110,6 @@ def _space(space: Space) -> pb.Space:
         provenance=space.provenance,
         is_default=space.is_default,
         is_default_pooling=space.is_default_pooling,
+        geometries=[bundle.geometries.index(each) for each in bundle.needed_geometries([space.name], tags=False)],
         regions=[pb.RegionBox(x=box.x, y=box.y, width=box.width, height=box.height) for box in space.regions],
     )

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError, Overloaded, Unavailable
+from miradouro.core.spaces import Geometry
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.runtime.tracing import current_trace
 
@@ -49,12 +50,15 @@ TicketT = TypeVar("TicketT", bound=Ticket)
 
 @dataclass(eq=False)
 class Job(Generic[TicketT]):
-    """One photo for one bundle. `spaces` and `tags` are the outputs asked for; `photo` is its position in the request."""
+    """One photo for one bundle, in the geometries that the outputs asked for (`spaces`, `tags`) are computed from.
+
+    `photo` is its position in the request.
+    """
 
     ticket: TicketT
     photo: int
     bundle: str
-    tensor: Tensor
+    tensors: Mapping[Geometry, Tensor]
     spaces: tuple[str, ...]
     tags: bool
     queued_at: float = 0.0
@@ -99,7 +103,10 @@ class WorkQueue(Generic[TicketT]):
             self._changed.notify()
 
     def take(self, max_photos: Callable[[Priority], int]) -> list[Job[TicketT]]:
-        """The next jobs to run together, all of one bundle and one class; waits for some, empty once closed and drained."""
+        """The next jobs to run together, all of one bundle, one class and the same geometries.
+
+        Waits for some; empty once closed and drained.
+        """
         with self._changed:
             while True:
                 for priority in (Priority.INTERACTIVE, Priority.BULK):
@@ -156,7 +163,7 @@ class WorkQueue(Generic[TicketT]):
             job = waiting.popleft()
             if not self._is_wanted(job):
                 continue
-            if batch and job.bundle != batch[0].bundle:
+            if batch and (job.bundle, job.tensors.keys()) != (batch[0].bundle, batch[0].tensors.keys()):
                 skipped.append(job)
             else:
                 batch.append(job)

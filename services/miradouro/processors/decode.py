@@ -7,6 +7,7 @@ from pydantic import Field
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.fingerprint import GEOMETRY
 from miradouro.core.pipeline import Draft
+from miradouro.core.spaces import needed_geometries
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
 
@@ -32,7 +33,8 @@ class Decode:
         data = draft.data
         need(data is not None, "decode", "the photo's bytes", "fetch")
         assert data is not None
-        geometries = [bundle.geometry for bundle in self._context.bundles(draft.spaces, tags=True)]
+        bundles = self._context.bundles(draft.spaces, tags=True)
+        geometries = needed_geometries(bundles, [space.name for space in draft.spaces], tags=True)
         limits = DecodeLimits(len(data), self._max_pixels, self._min_side)  # fetch has seen to the bytes
         decoded = self._context.reader.decode(
             data,

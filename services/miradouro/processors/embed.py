@@ -10,7 +10,7 @@ from miradouro.core.decode import Decoded, DecodeLimits
 from miradouro.core.embedding import Embedding, Tensor, check_replicas
 from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.pipeline import Draft
-from miradouro.core.spaces import BundleDescription
+from miradouro.core.spaces import BundleDescription, Geometry, needed_geometries
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 from miradouro.processors.reuse import has_vectors_of, keeps_tags
 
@@ -46,15 +46,17 @@ class Embed:
         decoded = draft.decoded
         need(decoded is not None, "embed", "the photo's pixels", "decode")
         assert decoded is not None
+        names = [space.name for space in draft.spaces]
         bundles = self._context.bundles(draft.spaces, tags=self._options.tags)
+        geometries = needed_geometries(bundles, names, tags=self._options.tags)
         offered = {space.name: space.provenance for bundle in bundles for space in bundle.spaces}
         reused = self._reused(draft, bundles, offered)
         if reused is not None:
             return reused
         try:
             (embedding,) = self._context.embedder.embed(
-                [self._tensors(draft, decoded, bundles)],
-                spaces=[space.name for space in draft.spaces],
+                [self._tensors(draft, decoded, geometries)],
+                spaces=names,
                 tags=self._options.tags,
                 priority=self._context.priority,
                 timeout_s=self._context.embed_timeout_s,
@@ -68,10 +70,10 @@ class Embed:
         check_replicas(embedding, held={space.name: space.provenance for space in draft.spaces}, told=offered)
         return replace(draft, embedding=embedding, provenances=embedding.provenances)
 
-    def _tensors(self, draft: Draft, decoded: Decoded, bundles: Sequence[BundleDescription]) -> dict[str, Tensor]:
-        """By bundle; those of a bundle that was loaded after the photo was decoded are made now."""
+    def _tensors(self, draft: Draft, decoded: Decoded, geometries: Sequence[Geometry]) -> dict[Geometry, Tensor]:
+        """The photo in every geometry; in those of a bundle that was loaded after the photo was decoded it is fitted now."""
         known = decoded.tensors
-        if late := [bundle.geometry for bundle in bundles if bundle.geometry not in known]:
+        if late := [geometry for geometry in geometries if geometry not in known]:
             data = draft.data
             need(data is not None, "embed", "the photo's bytes", "fetch")
             assert data is not None
@@ -80,7 +82,7 @@ class Embed:
             as_before = DecodeLimits(len(data), pixels, min_side=1)
             again = self._context.reader.decode(data, late, limits=as_before, priority=self._context.priority, key=draft.key)
             known = {**known, **again.tensors}
-        return {bundle.name: known[bundle.geometry] for bundle in bundles}
+        return {geometry: known[geometry] for geometry in geometries}
 
     def _reused(self, draft: Draft, bundles: Sequence[BundleDescription], offered: Mapping[str, str]) -> Draft | None:
         """The draft with what is stored of the same bytes; None when they have to be embedded."""

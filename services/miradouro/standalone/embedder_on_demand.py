@@ -1,7 +1,7 @@
 """An embedder that opens model files when it is first asked about them, and starts networks when it first embeds."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
@@ -12,7 +12,7 @@ from miradouro.bundles.registry import OpenBundle
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import Unavailable
 from miradouro.core.ports import IndexAdmin
-from miradouro.core.spaces import BundleDescription
+from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.models import open_or_pull, precision_in_use
 
@@ -54,7 +54,7 @@ class EmbedderOnDemand:
 
     def embed(
         self,
-        photos: Sequence[dict[str, Tensor]],
+        photos: Sequence[Mapping[Geometry, Tensor]],
         *,
         spaces: Sequence[str],
         tags: bool = False,

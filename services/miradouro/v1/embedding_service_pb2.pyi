@@ -47,10 +47,10 @@ class DescribeSpacesResponse(_message.Message):
     def __init__(self, bundles: _Optional[_Iterable[_Union[Bundle, _Mapping]]] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class Bundle(_message.Message):
-    __slots__ = ("name", "precision", "geometry", "spaces", "can_tag", "license", "attribution", "sha256")
+    __slots__ = ("name", "precision", "geometries", "spaces", "can_tag", "license", "attribution", "sha256")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
-    GEOMETRY_FIELD_NUMBER: _ClassVar[int]
+    GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
     SPACES_FIELD_NUMBER: _ClassVar[int]
     CAN_TAG_FIELD_NUMBER: _ClassVar[int]
     LICENSE_FIELD_NUMBER: _ClassVar[int]
@@ -58,13 +58,13 @@ class Bundle(_message.Message):
     SHA256_FIELD_NUMBER: _ClassVar[int]
     name: str
     precision: str
-    geometry: Geometry
+    geometries: _containers.RepeatedCompositeFieldContainer[Geometry]
     spaces: _containers.RepeatedCompositeFieldContainer[Space]
     can_tag: bool
     license: str
     attribution: str
     sha256: str
-    def __init__(self, name: _Optional[str] = ..., precision: _Optional[str] = ..., geometry: _Optional[_Union[Geometry, _Mapping]] = ..., spaces: _Optional[_Iterable[_Union[Space, _Mapping]]] = ..., can_tag: _Optional[bool] = ..., license: _Optional[str] = ..., attribution: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., precision: _Optional[str] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., spaces: _Optional[_Iterable[_Union[Space, _Mapping]]] = ..., can_tag: _Optional[bool] = ..., license: _Optional[str] = ..., attribution: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class Geometry(_message.Message):
     __slots__ = ("fit", "width", "height", "short_side", "filter")
@@ -81,7 +81,7 @@ class Geometry(_message.Message):
     def __init__(self, fit: _Optional[_Union[Fit, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., short_side: _Optional[int] = ..., filter: _Optional[_Union[ResizeFilter, str]] = ...) -> None: ...
 
 class Space(_message.Message):
-    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "is_default", "regions", "is_default_pooling")
+    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "is_default", "regions", "is_default_pooling", "geometries")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     VECTORS_PER_PHOTO_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,7 @@ class Space(_message.Message):
     IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_POOLING_FIELD_NUMBER: _ClassVar[int]
+    GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     dimension: int
     vectors_per_photo: int
@@ -96,7 +97,8 @@ class Space(_message.Message):
     is_default: bool
     regions: _containers.RepeatedCompositeFieldContainer[RegionBox]
     is_default_pooling: bool
-    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., is_default: _Optional[bool] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ...) -> None: ...
+    geometries: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., is_default: _Optional[bool] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ..., geometries: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RegionBox(_message.Message):
     __slots__ = ("x", "y", "width", "height")
@@ -137,16 +139,12 @@ class Tensors(_message.Message):
     def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
 
 class Tensor(_message.Message):
-    __slots__ = ("bundle", "width", "height", "pixels")
-    BUNDLE_FIELD_NUMBER: _ClassVar[int]
-    WIDTH_FIELD_NUMBER: _ClassVar[int]
-    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("geometry", "pixels")
+    GEOMETRY_FIELD_NUMBER: _ClassVar[int]
     PIXELS_FIELD_NUMBER: _ClassVar[int]
-    bundle: str
-    width: int
-    height: int
+    geometry: Geometry
     pixels: bytes
-    def __init__(self, bundle: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., pixels: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, geometry: _Optional[_Union[Geometry, _Mapping]] = ..., pixels: _Optional[bytes] = ...) -> None: ...
 
 class EmbedResponse(_message.Message):
     __slots__ = ("results",)

@@ -13,7 +13,7 @@ from miradouro.core.document import Float32
 from miradouro.core.embedding import Priority, check_replicas
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
-from miradouro.core.spaces import BundleDescription, Space
+from miradouro.core.spaces import BundleDescription, Space, needed_geometries
 from miradouro.ingest.audit.documents import Asked, meta, patiently, source_without_vectors, squared_distances
 from miradouro.ingest.audit.findings import Report, Violation
 from miradouro.ingest.audit.ledger import Sampled
@@ -102,12 +102,12 @@ class VectorAudit:
         for space in spaces:
             if offered.get(space.name) != space.provenance:
                 raise ProvenanceMismatch(space.name, space.provenance, offered.get(space.name, "none"))
-        needed = [bundle for bundle in bundles if bundle.name in {space.bundle for space in spaces}]
-        geometries = [bundle.geometry for bundle in needed]
+        names = [space.name for space in spaces]
+        geometries = needed_geometries(bundles, names, tags=False)
         decoded = self._reader.decode(data, geometries, limits=self._limits, priority=Priority.BULK)
         [embedding] = self._embedder.embed(
-            [{bundle.name: decoded.tensors[bundle.geometry] for bundle in needed}],
-            spaces=[space.name for space in spaces],
+            [decoded.tensors],
+            spaces=names,
             priority=Priority.BULK,
             timeout_s=_TIMEOUT_S,
         )
