@@ -112,7 +112,7 @@ def _int8_against_fp32(folder: Path) -> Row:
         def turn() -> float:
             started = time.perf_counter()
             for _ in range(12):
-                networks.run("vgg16-conv", photo, spaces=spaces, tags=False)
+                networks.run("vgg16-conv", {bundle.description.geometries[0]: photo}, spaces=spaces, tags=False)
             return 12 / (time.perf_counter() - started)
 
         return turn
@@ -157,7 +157,7 @@ def _bare_loop(bundle: OpenBundle, photos: Path) -> Iterator[Callable[[int], tup
     command = [
         *(sys.executable, str(Path(__file__).with_name("peer_bare_loop.py"))),
         *("--model", str(bundle.path), "--photos", str(photos), "--outputs", ",".join(outputs)),
-        *("--short-side", str(bundle.description.geometry.short_side), "--threads", str(THREADS)),
+        *("--short-side", str(bundle.description.geometries[0].short_side), "--threads", str(THREADS)),
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin

@@ -214,8 +214,8 @@ def _forward_pass_ms() -> float:
     """Median ms of one photo through every default space of the slowest bundle, with nothing beside it."""
     bundle = open_bundle(SLOWEST, precision="int8", folder=BundleSettings().folder)
     networks = OnnxEmbedder([bundle], threads=THREADS)
-    geometry = bundle.description.geometry
-    photo = np.random.default_rng(5).integers(0, 256, (1, geometry.height, geometry.width, 3), np.uint8)
+    random = np.random.default_rng(5)
+    photo = {each: random.integers(0, 256, (1, each.height, each.width, 3), np.uint8) for each in bundle.description.geometries}
     spaces = [space.name for space in bundle.description.spaces if space.is_default]
 
     def run() -> float:

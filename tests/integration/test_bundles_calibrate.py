@@ -9,7 +9,8 @@ from tests.scenes import scene
 @pytest.mark.usefixtures("models_dir")
 def test_ranges_are_the_extremes_of_every_activation_over_all_photos() -> None:
     manifest = find("efficientnet-lite0")
-    tensors = [scene(1), np.full((224, 224, 3), 127, np.uint8)]
+    inputs = manifest.described_geometries()
+    tensors = [dict.fromkeys(inputs, scene(1)), dict.fromkeys(inputs, np.full((224, 224, 3), 127, np.uint8))]
     both, first, second = (measure(manifest, chosen) for chosen in (tensors, tensors[:1], tensors[1:]))
     assert set(both) == set(manifest.calibration.ranges)
     assert second["input"] == (0.0, 0.0)
