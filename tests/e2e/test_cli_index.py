@@ -156,7 +156,7 @@ def test_photos_that_fail_are_told_and_only_when_nothing_else_was_there_is_it_an
     make_photos(photos, ["good.jpg"])
     assert _index(photos, data) == (1, 0, 0, 0, 1)
     text = run("index", photos, "--data", data).out.splitlines()
-    assert text[0].startswith("failed: bad.jpg: photo: the data begins with")
+    assert text[0].startswith("failed: bad.jpg: not_a_photo: photo: the data begins with")
     assert text[-1] == "0 indexed, 1 unchanged, 0 deleted, 0 ignored, 1 failed"
 
 

@@ -54,7 +54,7 @@ def test_a_fault_of_a_processor_fails_its_photo_and_no_other(tmp_path):
 
         assert [result.status for result in results] == [EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
         assert "ZeroDivisionError" in results[0].message
-        assert house.failures()["a"].reason == "internal"
+        assert house.failures()["a"].reason == "processing_failed"
 
 
 def test_options_change_what_is_stored(tmp_path):

@@ -146,14 +146,14 @@ def report_json(report: FolderReport) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "deleted": report.deleted,
         "ignored": report.ignored,
-        "failed": [{"path": one.path, "reason": one.reason} for one in report.failed],
+        "failed": [{"path": one.path, "code": one.code, "reason": one.reason} for one in report.failed],
     }
 
 
 def report_lines(report: FolderReport) -> Iterator[str]:
     """The report for a person: what failed and why, then the counts."""
     for one in report.failed:
-        yield printable(f"failed: {one.path}: {one.reason}")
+        yield printable(f"failed: {one.path}: {one.code}: {one.reason}")
     yield (
         f"{report.indexed:,} indexed, {report.unchanged:,} unchanged, {report.deleted:,} deleted, "
         f"{report.ignored:,} ignored, {len(report.failed):,} failed"

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.walk import path_of
@@ -27,21 +27,30 @@ class FolderProgress:
 
 
 @dataclass(frozen=True)
-class MoreFailed:
-    """(path, reason) of what could not be indexed beyond what the report lists, at most MAX_REPORTED."""
+class FailedFile:
+    """A file that could not be indexed: its path below the folder, a short code for programs, and the reason as a sentence."""
 
-    failed: tuple[tuple[str, str], ...]
+    path: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class MoreFailed:
+    """At most MAX_REPORTED files that could not be indexed, beyond the first ones, which are in the report."""
+
+    failed: tuple[FailedFile, ...]
 
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What was done: counts, and (path, reason) of the first MAX_REPORTED that could not be indexed."""
+    """Counts, and the first MAX_REPORTED files that could not be indexed."""
 
     indexed: int = 0
     unchanged: int = 0
     deleted: int = 0
     ignored: int = 0
-    failed: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    failed: tuple[FailedFile, ...] = ()
     failed_total: int = 0
 
 
@@ -93,8 +102,8 @@ class _Tally:
     def __init__(self) -> None:
         self.done = 0
         self._counts = FolderReport()
-        self._failed: list[tuple[str, str]] = []
-        self._more: list[tuple[str, str]] = []
+        self._failed: list[FailedFile] = []
+        self._more: list[FailedFile] = []
 
     def add(self, outcome: Outcome) -> None:
         counts, item = self._counts, outcome.item
@@ -103,7 +112,7 @@ class _Tally:
         if outcome.status is Status.FAILED:
             self._counts = replace(counts, failed_total=counts.failed_total + 1)
             failed = self._failed if len(self._failed) < MAX_REPORTED else self._more
-            failed.append((path_of_item(item), outcome.message))
+            failed.append(FailedFile(path_of_item(item), outcome.reason, outcome.message))
         elif outcome.status is Status.IGNORED:
             self._counts = replace(counts, ignored=counts.ignored + 1)
         elif outcome.status is not Status.STORED:
@@ -118,7 +127,7 @@ class _Tally:
         return len(self._more) >= MAX_REPORTED
 
     def more_failed(self) -> MoreFailed | None:
-        """Those failures, which are told once; None when there are none."""
+        """Takes those failures out; None when there are none."""
         more, self._more = self._more, []
         return MoreFailed(tuple(more)) if more else None
 

@@ -55,6 +55,7 @@ _log = structlog.get_logger(__name__)
 _POLL_S = 0.05  # how soon a cancelled run is noticed while it waits for a photo
 _FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.05, 5.0
 _TRIES_UNTIL_LOGGED = 4
+PROCESSING_FAILED = "processing_failed"  # the reason of a photo at which a processor, not the photo, is at fault
 T = TypeVar("T")
 
 
@@ -286,14 +287,22 @@ class _Group:
     def _retrying(self, what: str, call: Callable[[], T]) -> T:
         return _until_it_passes(self._run, what, self._metrics)(call)
 
-    def _outcome(self, item: SourceItem, result: Document | MiradouroError | None, written: Iterator[Written]) -> Outcome:
-        told = next(written) if isinstance(result, Document) else result
-        if isinstance(told, MiradouroError):
-            reason = told.reason if isinstance(told, BadPhoto | BadEvent) else told.status.lower()
-            return Outcome(item, Status.FAILED, reason, told.message, told.retriable)
-        if told is not None:
-            return Outcome(item, Status.STORED if told is WriteStatus.STORED else Status.STALE)
+    def _outcome(
+        self, item: SourceItem, result: Document | Written | MiradouroError | None, written: Iterator[Written]
+    ) -> Outcome:
+        result = next(written) if isinstance(result, Document) else result
+        if isinstance(result, MiradouroError):
+            return Outcome(item, Status.FAILED, _code_of(result), result.message, result.retriable)
+        if result is not None:
+            return Outcome(item, Status.STORED if result is WriteStatus.STORED else Status.STALE)
         return Outcome(item, Status.IGNORED if isinstance(item, Ignored) else Status.UNCHANGED)
+
+
+def _code_of(error: MiradouroError) -> str:
+    """The short reason of a failure, for programs."""
+    if isinstance(error, BadPhoto | BadEvent):
+        return error.reason
+    return PROCESSING_FAILED if isinstance(error, Internal) else error.status.lower()
 
 
 def _document_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Document:

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from miradouro.core.document import Failure
 from miradouro.core.redaction import public_uri
-from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed
+from miradouro.ingest.folder_run import FailedFile, FolderProgress, FolderReport, MoreFailed
 from miradouro.ingest.retry_run import Retried, RetryStatus
 from miradouro.ingest.runner import Outcome, Status
 from miradouro.v1 import ingest_service_pb2
@@ -35,23 +35,23 @@ def result_of(outcome: Outcome, event_id: str) -> ingest_service_pb2.EventResult
     )
 
 
-def folder_response(told: FolderProgress | MoreFailed | FolderReport) -> ingest_service_pb2.IndexFolderResponse:
+def folder_response(message: FolderProgress | MoreFailed | FolderReport) -> ingest_service_pb2.IndexFolderResponse:
     """One message of the stream; the report is the last one."""
-    match told:
+    match message:
         case FolderProgress():
-            progress = ingest_service_pb2.FolderProgress(done=told.done, total=told.total, path=told.path)
+            progress = ingest_service_pb2.FolderProgress(done=message.done, total=message.total, path=message.path)
             return ingest_service_pb2.IndexFolderResponse(progress=progress)
         case MoreFailed():
-            more = ingest_service_pb2.FolderFailures(failed=_failed(told.failed))
+            more = ingest_service_pb2.FolderFailures(failed=_failed(message.failed))
             return ingest_service_pb2.IndexFolderResponse(more_failed=more)
         case FolderReport():
             report = ingest_service_pb2.FolderReport(
-                indexed=told.indexed,
-                unchanged=told.unchanged,
-                deleted=told.deleted,
-                ignored=told.ignored,
-                failed=_failed(told.failed),
-                failed_total=told.failed_total,
+                indexed=message.indexed,
+                unchanged=message.unchanged,
+                deleted=message.deleted,
+                ignored=message.ignored,
+                failed=_failed(message.failed),
+                failed_total=message.failed_total,
             )
             return ingest_service_pb2.IndexFolderResponse(report=report)
 
@@ -82,5 +82,5 @@ def failure_of(failure: Failure) -> ingest_service_pb2.Failure:
     )
 
 
-def _failed(failed: Sequence[tuple[str, str]]) -> list[ingest_service_pb2.FolderFailure]:
-    return [ingest_service_pb2.FolderFailure(path=path, reason=reason) for path, reason in failed]
+def _failed(failed: Sequence[FailedFile]) -> list[ingest_service_pb2.FolderFailure]:
+    return [ingest_service_pb2.FolderFailure(path=one.path, code=one.code, reason=one.reason) for one in failed]

@@ -114,12 +114,14 @@ class FolderFailures(_message.Message):
     def __init__(self, failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ...) -> None: ...
 
 class FolderFailure(_message.Message):
-    __slots__ = ("path", "reason")
+    __slots__ = ("path", "reason", "code")
     PATH_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
     path: str
     reason: str
-    def __init__(self, path: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    code: str
+    def __init__(self, path: _Optional[str] = ..., reason: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
 class ListFailuresRequest(_message.Message):
     __slots__ = ("collection", "page_size", "page_token")
