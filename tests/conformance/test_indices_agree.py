@@ -310,7 +310,6 @@ def test_wrong_questions_and_writes_meet_the_same_errors(pair: Pair) -> None:
         lambda index: index.search(ask(right, limit=10_001)),
         lambda index: index.search(ask(right, offset=9_999, limit=2)),
         lambda index: index.search(ask(right, after=After("a", 0.5))),
-        lambda index: index.search(ask(EverythingClause(), (TakenBetween(datetime(2020, 1, 1), None),))),  # noqa: DTZ001 # the point
         lambda index: index.search(replace(ask(right), collection="nowhere")),
         lambda index: index.write([photo("x.jpg", vectors={WHOLE.name: unit(0, 1, 31)})]),
         lambda index: index.write([photo("x.jpg", provenances={space.name: "f" * 64 for space in SPACES})]),

@@ -72,7 +72,7 @@ def test_while_an_alias_names_two_generations_or_a_closed_one_photos_wait(opense
         assert client.count(index=second)["count"] == 1
 
 
-@pytest.mark.parametrize("meta", [{}, {"_meta": {}}, {"_meta": {"format": 2, "root": "", "spaces": []}}])
+@pytest.mark.parametrize("meta", [{}, {"_meta": {}}, {"_meta": {"format": 1, "root": "", "spaces": []}}])
 def test_an_index_that_others_made_is_not_written_to_and_no_photo_is_blamed(
     opensearch: str, tmp_path: Path, meta: dict[str, Any]
 ) -> None:

@@ -104,6 +104,7 @@ VALUES = {
     "a version": "UPDATE documents SET version = -1 WHERE row_id = 3",
     "a change": "UPDATE documents SET change = 1000 WHERE row_id = 3",
     "a latitude": "UPDATE documents SET latitude = 91, longitude = 0 WHERE row_id = 3",
+    "a local time": "UPDATE documents SET taken_local_us = 0 WHERE row_id = 3",
     "a time": f"UPDATE documents SET taken_us = {MAX_VERSION} WHERE row_id = 3",
     "a file name": "UPDATE documents SET file_name = 'b' WHERE row_id = 3",
     "an owner that is no text": "UPDATE documents SET owner = CAST(x'ff' AS TEXT) WHERE row_id = 3",

@@ -118,12 +118,13 @@ def test_nobody_writes_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_the_folder_names_its_format_and_a_newer_one_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize(("other", "remedy"), [(FORMAT + 1, "update"), (FORMAT - 1, "index the photos again")])
+def test_folder_of_another_format_is_refused(folder: Path, other: int, remedy: str) -> None:
     SqliteIndex.open(folder, writer=True).close()
     assert json.loads((folder / "format.json").read_text()) == {"format": FORMAT}
-    (folder / "format.json").write_text(json.dumps({"format": FORMAT + 1}))
+    (folder / "format.json").write_text(json.dumps({"format": other}))
     for writer in (True, False):
-        with pytest.raises(FailedPrecondition, match=rf"format {FORMAT + 1}.*up to {FORMAT}.*update"):
+        with pytest.raises(FailedPrecondition, match=rf"format {other}.*reads format {FORMAT}.*{remedy}"):
             SqliteIndex.open(folder, writer=writer)
     assert read_holder(folder) is None
 

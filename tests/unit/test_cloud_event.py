@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from miradouro.core.errors import BadEvent, InvalidArgument
-from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
 from miradouro.core.ports import Refused
 from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, SCHEMA, event_of, item_of, record_of
 from miradouro.v1 import photo_event_pb2
@@ -136,6 +136,29 @@ def test_null_is_an_absent_field() -> None:
     taken_at = {**FULL["taken_at"], "utc_offset_minutes": None}
     assert read({**FULL, **empty, "taken_at": taken_at}) == read(FULL)
     assert read({"uri": "file:///a.jpg", "place": None, "taken_at": None}) == read({"uri": "file:///a.jpg"})
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "local", "offset"),
+    [
+        ({"instant": "2024-01-01T00:30:00+09:00"}, "2024-01-01T00:30:00", 540),
+        ({"instant": "2024-01-01T00:30:00+09:00", "utc_offset_minutes": 0}, "2023-12-31T15:30:00", 0),
+        ({"instant": "2023-12-31T15:30:00Z", "utc_offset_minutes": 540}, "2024-01-01T00:30:00", 540),
+        ({"instant": "2024-01-01T00:30:00Z"}, "2024-01-01T00:30:00", None),
+        ({"instant": "2024-01-01T00:30:00+00:00"}, "2024-01-01T00:30:00", None),
+        ({"instant": "2024-01-01T00:30:00-23:00"}, "2024-01-01T23:30:00", None),
+    ],
+)
+def test_offset_of_instant_gives_local_time(taken_at: dict[str, Any], local: str, offset: int | None) -> None:
+    found = read({"uri": "file:///a.jpg", "taken_at": taken_at}).taken_at
+    assert found is not None
+    assert (found.local.isoformat(), found.utc_offset_minutes) == (local, offset)
+
+
+def test_local_time_outside_calendar_is_refused() -> None:
+    event = read({"uri": "file:///a.jpg", "taken_at": {"instant": "0001-01-01T00:00:00Z", "utc_offset_minutes": -60}})
+    with pytest.raises(InvalidArgument, match="taken_at: its local time is not within the years 1 to 9999"):
+        check_event(event)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,10 @@ def test_pages_beyond_the_ranking_are_refused():
             TakenBetween(datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC)),
         ),
         (Filter(taken={"until": datetime(2024, 6, 1, tzinfo=UTC)}), TakenBetween(None, datetime(2024, 6, 1, tzinfo=UTC))),
+        (
+            Filter(taken={"local_from": "2024", "local_until": "2024-06-01T18:30"}),
+            TakenBetween(datetime(2024, 1, 1), datetime(2024, 6, 1, 18, 30)),  # noqa: DTZ001 # wall clocks
+        ),
     ],
 )
 def test_each_filter_becomes_its_condition(one, condition):
@@ -189,6 +193,13 @@ def _nested(depth):
         (
             Filter(taken={"from": {"seconds": 5}, "until": {"seconds": 5}}),
             "filters[0].taken.until: 1970-01-01T00:00:05+00:00 is not after",
+        ),
+        (Filter(taken={"local_from": "may"}), "filters[0].taken.local_from: 'may' is no time; write 2024"),
+        (Filter(taken={"local_until": "2024-05-01T18:30Z"}), "filters[0].taken.local_until: '2024-05-01T18:30Z' has an offset"),
+        (Filter(taken={"from": {"seconds": 5}, "local_from": "2024"}), "filters[0].taken.local_from: from is set, too"),
+        (
+            Filter(taken={"local_from": "2024", "local_until": "2024"}),
+            "filters[0].taken.local_until: 2024-01-01T00:00:00 is not after",
         ),
     ],
 )

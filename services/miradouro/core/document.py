@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -57,11 +57,16 @@ class TakenAt:
     """When a photo was taken.
 
     `instant` is aware, in UTC; where the offset is unknown (None) it is the camera's local time read as if it were UTC.
-    `utc_offset_minutes` is -1,080 to 1,080.
+    `utc_offset_minutes` is -1,080 to 1,080. Days and years of a photo are those of `local`; the instant orders photos.
     """
 
     instant: datetime
     utc_offset_minutes: int | None
+
+    @property
+    def local(self) -> datetime:
+        """The wall clock where the photo was taken, naive. Raises OverflowError beyond the years 1 to 9999."""
+        return self.instant.replace(tzinfo=None) + timedelta(minutes=self.utc_offset_minutes or 0)
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,10 @@ def check_event(event: PhotoEvent) -> PhotoEvent:
         offset = event.taken_at.utc_offset_minutes
         if abs(offset) > MAX_UTC_OFFSET_MINUTES:
             raise InvalidArgument("taken_at.utc_offset_minutes", f"{offset} is not within -1080 to 1080")
+        try:
+            _ = event.taken_at.local
+        except OverflowError as exc:
+            raise InvalidArgument("taken_at", "its local time is not within the years 1 to 9999") from exc
     has_source = bool(event.uri) or event.data is not None
     if event.kind is EventKind.DELETED and has_source:
         raise InvalidArgument("source", "a deleted photo carries neither uri nor data; leave both out")

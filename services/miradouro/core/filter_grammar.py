@@ -16,7 +16,8 @@
 A value with white space, `|` or a quote in it stands in double quotes, in which `\\"` is a quote and `\\\\` a backslash.
 Field names ignore case, values are taken as they are; only attributes take several values. A time names a span: a year,
 a month, a day, a minute (2024-05-01T18:30), a second or its fraction (RFC 3339: 2024-05-01T18:30:00.5+01:00); `A..B` is
-from the first moment of A to the last of B. Without an offset it is UTC, as is the time of a photo whose offset is unknown.
+from the first moment of A to the last of B. Without an offset it is compared with the wall clock where the photo was taken,
+with one (or Z) with the instant; of a photo whose offset is unknown the wall clock counts as UTC.
 """
 
 import difflib
@@ -246,7 +247,7 @@ class _Reader:
         first, last = times[0], times[-1]
         start = self.span(first)[0] if first.text or len(times) == 1 else None
         end = self.span(last)[1] if last.text or len(times) == 1 else None
-        if start and end and start >= end:
+        if start and end and (start.tzinfo is None) == (end.tzinfo is None) and start >= end:
             self.fail(f"{value.text} ends before it begins; write the earlier time first", value.start, value.end)
         return TakenBetween(start, end)
 

@@ -28,7 +28,7 @@ class Order(StrEnum):
 
 
 class FacetField(StrEnum):
-    """What a facet counts: tags of any kind as `fold_tag` leaves them, owners, years in UTC, the attribute `camera`."""
+    """What a facet counts: tags of any kind as `fold_tag` leaves them, owners, years of wall clocks, the attribute `camera`."""
 
     TAG = "tag"
     OWNER = "owner"
@@ -99,7 +99,10 @@ class AttributeIn:
 
 @dataclass(frozen=True)
 class TakenBetween:
-    """Taken at or after `start` and before `end` (aware, None for no bound)."""
+    """Taken at or after `start` and before `end` (None for no bound).
+
+    An aware bound is compared with the instant, a naive one with the wall clock of the photo (`TakenAt.local`).
+    """
 
     start: datetime | None
     end: datetime | None

@@ -1,6 +1,6 @@
 """Times that a person names: 2024, 2024-05, 2024-05-01, 2024-05-01T18:30 or an RFC 3339 instant, each a span.
 
-Without an offset they are UTC, as is the time of a photo whose offset is unknown.
+Without an offset a time is on the wall clock where a photo was taken (naive); with one it is an instant (aware, in UTC).
 """
 
 import re
@@ -15,10 +15,10 @@ _TIME = re.compile(
 
 
 def parse_time(text: str) -> tuple[datetime, datetime]:
-    """The first instant of the time that `text` names and the first one after it, in UTC; years 1 to 9998.
+    """The first moment of the time that `text` names and the first one after it; years 1 to 9998.
 
-    A fraction names the span of its last digit, at most a microsecond's. Raises ValueError, whose message
-    goes on after the text: "is no time; …".
+    Both are naive, or aware in UTC where `text` ends with an offset. A fraction names the span of its last digit, at most a
+    microsecond's. Raises ValueError, whose message goes on after the text: "is no time; …".
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -30,13 +30,14 @@ def parse_time(text: str) -> tuple[datetime, datetime]:
 
 
 def format_span(start: datetime | None, end: datetime | None) -> str:
-    """`first..last` for the instants from `start` on and before `end` (aware; None for no bound), or the one name of the span.
+    """`first..last` for the times from `start` on and before `end` (None for no bound), or the one name of the span.
 
-    `last` names the span that ends at `end`, so that `parse_time(last)[1] == end`.
+    Naive times are written without an offset, aware ones in UTC. `last` names the span that ends at `end`, so that
+    `parse_time(last)[1] == end`.
     """
-    first = "" if start is None else _start_name(start.astimezone(UTC))
-    last = "" if end is None else _end_name(end.astimezone(UTC))
-    if start and end and start.astimezone(UTC).year <= _LAST_YEAR:
+    first = "" if start is None else _start_name(start)
+    last = "" if end is None else _end_name(end)
+    if start and end and start.tzinfo is None and start.year <= _LAST_YEAR:
         for name in (first[:4], first[:7], first[:10]):
             if parse_time(name) == (start, end):
                 return name
@@ -47,7 +48,9 @@ def _span(found: re.Match[str]) -> tuple[datetime, datetime]:
     year, month, day = int(found["year"]), int(found["month"] or 1), int(found["day"] or 1)
     fraction = found["fraction"] or ""
     clock = int(found["hour"] or 0), int(found["minute"] or 0), int(found["second"] or 0), int(fraction.ljust(6, "0"))
-    start = datetime(year, month, day, *clock, tzinfo=_zone(found["offset"] or "Z")).astimezone(UTC)
+    start = datetime(year, month, day, *clock)  # noqa: DTZ001 # a wall clock
+    if found["offset"]:
+        start = start.replace(tzinfo=_zone(found["offset"])).astimezone(UTC)
     if found["month"] is None:
         return start, start.replace(year=year + 1)
     if found["day"] is None:
@@ -67,14 +70,19 @@ def _zone(offset: str) -> timezone:
 
 
 def _start_name(start: datetime) -> str:
-    text = start.replace(tzinfo=None).isoformat()
-    return text[:10] if text.endswith("T00:00:00") else f"{text}Z"
+    if start.tzinfo is not None:
+        return _utc_name(start.astimezone(UTC), "auto")
+    text = start.isoformat()
+    return text[:10] if text.endswith("T00:00:00") else text
 
 
 def _end_name(end: datetime) -> str:
-    last = end.replace(tzinfo=None)
-    if last == last.replace(hour=0, minute=0, second=0, microsecond=0):
-        return (last - timedelta(days=1)).date().isoformat()
-    if last.microsecond:
-        return f"{(last - timedelta(microseconds=1)).isoformat(timespec='microseconds')}Z"
-    return f"{(last - timedelta(seconds=1)).isoformat()}Z"
+    if end.tzinfo is None and end == end.replace(hour=0, minute=0, second=0, microsecond=0):
+        return (end - timedelta(days=1)).date().isoformat()
+    precision, step = ("microseconds", timedelta(microseconds=1)) if end.microsecond else ("seconds", timedelta(seconds=1))
+    last = end - step
+    return last.isoformat(timespec=precision) if end.tzinfo is None else _utc_name(last.astimezone(UTC), precision)
+
+
+def _utc_name(instant: datetime, precision: str) -> str:
+    return f"{instant.replace(tzinfo=None).isoformat(timespec=precision)}Z"

@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -30,7 +30,7 @@ from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, InvalidArgument
-from miradouro.core.event import COLLECTION, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
+from miradouro.core.event import COLLECTION, MAX_UTC_OFFSET_MINUTES, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
 from miradouro.core.ports import Refused, SourceItem
 from miradouro.ingest.event_wire import message_to_event
 from miradouro.runtime.tracing import TRACEPARENT, read_trace
@@ -323,7 +323,16 @@ def _taken_at(taken: Mapping[str, Any], *, strict: bool) -> TakenAt:
         offset = int(offset)  # JSON knows one kind of number
     if offset is not None and (isinstance(offset, bool) or not isinstance(offset, int)):
         raise BadEvent("bad_data", "data.taken_at.utc_offset_minutes", f"{shown(offset)} is no whole number of minutes")
+    if offset is None:
+        offset = _offset_of(instant)
     try:
         return TakenAt(instant.astimezone(UTC), offset)
     except OverflowError as exc:
         raise BadEvent("bad_data", "data.taken_at.instant", f"{shown(text)} is not within the years 1 to 9999") from exc
+
+
+def _offset_of(instant: datetime) -> int | None:
+    """The offset that is written in an instant, in minutes; None for Z and 00:00, which programs write for any time."""
+    offset = instant.utcoffset() or timedelta()
+    minutes, rest = divmod(offset, timedelta(minutes=1))
+    return minutes if minutes and not rest and abs(minutes) <= MAX_UTC_OFFSET_MINUTES else None

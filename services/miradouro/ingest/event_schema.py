@@ -136,7 +136,8 @@ def _photo(strict: bool) -> dict[str, Any]:
                 "properties": {
                     "instant": {
                         "type": "string",
-                        "description": "The instant; where the offset is unknown, the camera's local time with Z.",
+                        "description": "The instant; where the offset is unknown, the camera's local time with Z. "
+                        "Its own offset counts where utc_offset_minutes is left out.",
                         "format": "date-time",
                         "pattern": INSTANT_PATTERN,
                     },

@@ -23,6 +23,7 @@ from miradouro.core.query import (
     TakenBetween,
 )
 from miradouro.core.text import fold_tag
+from miradouro.core.time_span import parse_time
 from miradouro.v1 import photo_event_pb2, search_service_pb2
 
 MAX_DEPTH = 8  # of not within not
@@ -80,8 +81,15 @@ def _filter(condition: Condition) -> search_service_pb2.Filter:
         case AttributeIn(name, values):
             return search_service_pb2.Filter(attribute=search_service_pb2.AttributeFilter(name=name, values=values))
         case TakenBetween(start, end):
-            bounds = {name: _stamp(bound) for name, bound in (("from", start), ("until", end)) if bound is not None}
-            return search_service_pb2.Filter(taken=search_service_pb2.TakenFilter(**bounds))
+            taken = search_service_pb2.TakenFilter()
+            for name, bound in (("from", start), ("until", end)):
+                if bound is None:
+                    continue
+                if bound.tzinfo is None:
+                    setattr(taken, f"local_{name}", bound.isoformat())
+                else:
+                    getattr(taken, name).FromDatetime(bound)
+            return search_service_pb2.Filter(taken=taken)
         case Near(center, radius_m):
             return search_service_pb2.Filter(near=search_service_pb2.NearFilter(center=_place_of(center), radius_m=radius_m))
         case InBox(south_west, north_east):
@@ -94,12 +102,6 @@ def _filter(condition: Condition) -> search_service_pb2.Filter:
             negation = search_service_pb2.Filter()
             getattr(negation, "not").CopyFrom(none)  # a keyword of Python
             return negation
-
-
-def _stamp(instant: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp
 
 
 def _place_of(place: Place) -> photo_event_pb2.Place:
@@ -144,11 +146,28 @@ def _attribute(one: search_service_pb2.AttributeFilter, field: str) -> Attribute
 
 
 def _taken(one: search_service_pb2.TakenFilter, field: str) -> TakenBetween:
-    start = _instant(getattr(one, "from"), f"{field}.from") if one.HasField("from") else None
-    end = _instant(one.until, f"{field}.until") if one.HasField("until") else None
-    if start is not None and end is not None and start >= end:
-        raise InvalidArgument(f"{field}.until", f"{end.isoformat()} is not after {start.isoformat()}, where the span begins")
+    start, end = _bound(one, "from", field), _bound(one, "until", field)
+    if start is not None and end is not None and (start.tzinfo is None) == (end.tzinfo is None) and start >= end:
+        name = "until" if end.tzinfo else "local_until"
+        raise InvalidArgument(f"{field}.{name}", f"{end.isoformat()} is not after {start.isoformat()}, where the span begins")
     return TakenBetween(start, end)
+
+
+def _bound(one: search_service_pb2.TakenFilter, name: str, field: str) -> datetime | None:
+    """A bound of the span: aware for an instant, naive for a local time, None where neither is set."""
+    local = f"local_{name}"
+    if not one.HasField(local):
+        return _instant(getattr(one, name), f"{field}.{name}") if one.HasField(name) else None
+    if one.HasField(name):
+        raise InvalidArgument(f"{field}.{local}", f"{name} is set, too; set one of the two")
+    text = getattr(one, local)
+    try:
+        first, _ = parse_time(text)
+    except ValueError as exc:
+        raise InvalidArgument(f"{field}.{local}", f"{shown(text)} {exc}") from exc
+    if first.tzinfo is not None:
+        raise InvalidArgument(f"{field}.{local}", f"{shown(text)} has an offset; leave it out, or set {name}, an instant")
+    return first
 
 
 def _instant(stamp: Timestamp, field: str) -> datetime:

@@ -144,11 +144,15 @@ class AttributeFilter(_message.Message):
     def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TakenFilter(_message.Message):
-    __slots__ = ("until",)
+    __slots__ = ("until", "local_from", "local_until")
     FROM_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FROM_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_UNTIL_FIELD_NUMBER: _ClassVar[int]
     until: _timestamp_pb2.Timestamp
-    def __init__(self, until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., **kwargs) -> None: ...
+    local_from: str
+    local_until: str
+    def __init__(self, until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., local_from: _Optional[str] = ..., local_until: _Optional[str] = ..., **kwargs) -> None: ...
 
 class NearFilter(_message.Message):
     __slots__ = ("center", "radius_m")

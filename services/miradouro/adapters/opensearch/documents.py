@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,12 @@ import numpy as np
 from miradouro.adapters.opensearch.mapping import field_of
 from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.error_text import shown
-from miradouro.core.errors import InvalidArgument, Unavailable
+from miradouro.core.errors import Unavailable
+from miradouro.core.microseconds import from_microseconds, local_microseconds, microseconds
 from miradouro.core.query import CAMERA_ATTRIBUTE
 from miradouro.core.spaces import Space
 from miradouro.core.text import fold_tag, words
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LEAST_FEATURE = 1e-37  # rank_features take normal float32 above 0
 
 
@@ -38,13 +36,6 @@ def feature_of(tag: str) -> str:
 def analysed(text: str) -> str:
     """The words of `text` that count, folded, as the field `words` takes them; "" when there are none."""
     return " ".join(word.folded for word in words(text))
-
-
-def microseconds(instant: datetime, *, field: str) -> int:
-    """Microseconds since 1970 in UTC, exactly; raises InvalidArgument for a time without a zone."""
-    if instant.tzinfo is None:
-        raise InvalidArgument(field, f"{instant} has no time zone; give an aware time")
-    return (instant - _EPOCH) // _MICROSECOND
 
 
 def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
@@ -87,7 +78,8 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
         source |= {"place": {"lat": latitude, "lon": longitude}, "latitude": latitude, "longitude": longitude}
     if taken := document.taken_at:
         source["taken_us"] = microseconds(taken.instant, field="taken_at.instant")
-        source["taken_at"] = source["taken_us"] // 1_000
+        source["taken_local_us"] = local_microseconds(taken.local)
+        source["taken_local"] = source["taken_local_us"] // 1_000
         source["utc_offset_minutes"] = taken.utc_offset_minutes
     if document.origin:
         source["origin"] = origin_source(document.origin)
@@ -145,9 +137,7 @@ def document_of(source: dict[str, Any]) -> Document:
         owner=source["owner"],
         attributes=source["attributes"],
         place=None if latitude is None else Place(latitude, source["longitude"]),
-        taken_at=None
-        if taken_us is None
-        else TakenAt(_EPOCH + timedelta(microseconds=taken_us), source.get("utc_offset_minutes")),
+        taken_at=None if taken_us is None else TakenAt(from_microseconds(taken_us), source.get("utc_offset_minutes")),
         origin=origin_of(source),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.core.spaces import Region, Space
 
-FORMAT = 1
+FORMAT = 2
 ANALYZER = "miradouro_words"
 # A phrase never matches across title, caption and tags.
 _GAP = 100
@@ -118,8 +118,9 @@ _PLAIN: dict[str, Any] = {
     "place": {"type": "geo_point"},
     "latitude": {"type": "double"},  # of a geo_point some millimetres are lost
     "longitude": {"type": "double"},
-    "taken_at": {"type": "date"},
-    "taken_us": {"type": "long"},  # microseconds since 1970: dates have milliseconds
+    "taken_us": {"type": "long"},  # of the instant, in microseconds since 1970: dates have milliseconds
+    "taken_local_us": {"type": "long"},  # of the wall clock, as if it were UTC
+    "taken_local": {"type": "date"},  # the same in milliseconds, to count years by
     "utc_offset_minutes": {"type": "short"},
     "origin": _STORED,
     "spaces": _KEYWORD,  # names of the spaces in which it has vectors

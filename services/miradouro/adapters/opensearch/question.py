@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from miradouro.adapters.opensearch.documents import analysed, document_of, feature_of, microseconds, pair
+from miradouro.adapters.opensearch.documents import analysed, document_of, feature_of, pair
 from miradouro.adapters.opensearch.mapping import field_of, vector_field
 from miradouro.core.errors import InvalidArgument
+from miradouro.core.microseconds import local_microseconds, microseconds
 from miradouro.core.query import (
     MAX_RANKED,
     AttributeIn,
@@ -43,7 +44,7 @@ Body = dict[str, Any]
 _WITHOUT_TIME = -(2**63)  # what the cluster sorts photos without a time by, when they come last
 _SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 _LIVE: Body = {"term": {"deleted": False}}
-_FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_at"}
+_FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_local"}
 _EXACT_COUNT = 40_000  # up to so many different values the cluster counts nearly exactly
 # Values that each shard tells of a facet, beside four times those asked for; many when these did not suffice.
 _FACET_VALUES, _MANY_FACET_VALUES = 100, 50_000
@@ -238,8 +239,8 @@ def _condition(condition: Condition) -> Body:
         case AttributeIn(name, values):
             return {"terms": {"attribute_pairs": [pair(name, value) for value in values]}}
         case TakenBetween(start, end):
-            bounds = {"gte": _bound(start, "taken.from"), "lt": _bound(end, "taken.until")}
-            return {"range": {"taken_us": {name: bound for name, bound in bounds.items() if bound is not None}}}
+            ranges = [_range(bound, relation) for bound, relation in ((start, "gte"), (end, "lt")) if bound is not None]
+            return {"bool": {"filter": [{"exists": {"field": "taken_us"}}, *ranges]}}
         case Near(center, radius_m):
             point = {"lat": center.latitude, "lon": center.longitude}
             return {"geo_distance": {"distance": f"{radius_m!r}m", "place": point}}
@@ -255,8 +256,11 @@ def _condition(condition: Condition) -> Body:
             return {"bool": {"must_not": [_condition(one) for one in conditions]}}
 
 
-def _bound(instant: datetime | None, field: str) -> int | None:
-    return None if instant is None else microseconds(instant, field=field)
+def _range(bound: datetime, relation: str) -> Body:
+    """A bound of `TakenBetween`: an aware one holds for the instant, a naive one for the wall clock."""
+    if bound.tzinfo is None:
+        return {"range": {"taken_local_us": {relation: local_microseconds(bound)}}}
+    return {"range": {"taken_us": {relation: microseconds(bound, field="taken")}}}
 
 
 def _aggregations(facets: Sequence[Facet]) -> Body:

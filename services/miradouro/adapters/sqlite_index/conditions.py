@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 
-from miradouro.adapters.sqlite_index.rows import to_microseconds
+from miradouro.core.microseconds import local_microseconds, microseconds
 from miradouro.core.query import (
     AttributeIn,
     Condition,
@@ -62,10 +63,10 @@ def _sql(collection_id: int, condition: Condition) -> tuple[str, Bindings]:
             )
         case TakenBetween(start, end):
             sql, bindings = "d.taken_us IS NOT NULL", Bindings()
-            if start is not None:
-                sql, bindings = f"{sql} AND d.taken_us >= ?", [*bindings, to_microseconds(start, field="taken.from")]
-            if end is not None:
-                sql, bindings = f"{sql} AND d.taken_us < ?", [*bindings, to_microseconds(end, field="taken.until")]
+            for bound, relation in ((start, ">="), (end, "<")):
+                if bound is not None:
+                    column, value = _time(bound)
+                    sql, bindings = f"{sql} AND {column} {relation} ?", [*bindings, value]
             return sql, bindings
         case Near():
             return _near(condition)
@@ -87,6 +88,13 @@ def _sql(collection_id: int, condition: Condition) -> tuple[str, Bindings]:
                 "(" + " OR ".join(f"({sql})" for sql, _ in parts) + ") IS NOT TRUE",
                 [binding for _, bindings in parts for binding in bindings],
             )
+
+
+def _time(bound: datetime) -> tuple[str, int]:
+    """The column that a bound of `TakenBetween` is compared with, and its value there."""
+    if bound.tzinfo is None:
+        return "d.taken_local_us", local_microseconds(bound)
+    return "d.taken_us", microseconds(bound, field="taken")
 
 
 def _near(near: Near) -> tuple[str, Bindings]:

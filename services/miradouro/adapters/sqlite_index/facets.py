@@ -11,12 +11,12 @@ from miradouro.adapters.sqlite_index.ranking import Members
 from miradouro.core.query import CAMERA_ATTRIBUTE, Facet, FacetCount, FacetCounts, FacetField
 
 # Whole seconds, rounded down before 1970 as well: there the remainder is negative.
-_YEAR = "strftime('%Y', (taken_us - (taken_us % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')"
+_YEAR = "strftime('%Y', (taken_local_us - (taken_local_us % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')"
 # Field → its value, the table that holds it for live photos, and which of its rows.
 _SOURCES = {
     FacetField.TAG: ("label", "tags", "collection_id = ?"),
     FacetField.OWNER: ("owner", "documents", "collection_id = ? AND deleted = 0 AND owner <> ''"),
-    FacetField.YEAR: (_YEAR, "documents", "collection_id = ? AND deleted = 0 AND taken_us IS NOT NULL"),
+    FacetField.YEAR: (_YEAR, "documents", "collection_id = ? AND deleted = 0 AND taken_local_us IS NOT NULL"),
     FacetField.CAMERA: ("value", "attributes", f"collection_id = ? AND name = '{CAMERA_ATTRIBUTE}' AND value <> ''"),
 }
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import apsw
 
-from miradouro.adapters.sqlite_index.rows import from_microseconds, to_microseconds
 from miradouro.core.document import Failure
 from miradouro.core.failure_page import check_limit, place_of, token_of
+from miradouro.core.microseconds import from_microseconds, microseconds
 
 _PUT = """
 INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us, event)
@@ -35,7 +35,7 @@ def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
                 "reason": failure.reason,
                 "message": failure.message,
                 "uri": failure.uri,
-                "failed_at_us": to_microseconds(failure.failed_at, field="failed_at"),
+                "failed_at_us": microseconds(failure.failed_at, field="failed_at"),
                 "event": failure.event,
             }
             for failure in failures

@@ -20,7 +20,7 @@ from miradouro.adapters.sqlite_index.moment import Moments
 from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
-from miradouro.adapters.sqlite_index.schema import FORMAT, check_format, create_tables, holds_index, write_format
+from miradouro.adapters.sqlite_index.schema import check_format, create_tables, holds_index, write_format
 from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.segments import SegmentViews
 from miradouro.adapters.sqlite_index.tails import Tails
@@ -77,12 +77,11 @@ class SqliteIndex:
         tuning: Tuning = DEFAULT_TUNING,
         will_serve: bool = False,
     ) -> Self:
-        """Opens the data folder; a writer makes it when it is not there, for its owner alone. One of an older format is brought
-        to this one.
+        """Opens the data folder; a writer makes it when it is not there, for its owner alone.
 
         `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. One that
-        `will_serve` calls `set_address` soon: others wait for it. Raises StoreLocked (a second writer), FailedPrecondition (a
-        newer format; another user's folder), NotFound (nothing to read), Corrupt, Unavailable.
+        `will_serve` calls `set_address` soon: others wait for it. Raises StoreLocked (a second writer), FailedPrecondition
+        (another format; another user's folder), NotFound (nothing to read), Corrupt, Unavailable.
         """
         with translated(folder):
             if writer:
@@ -289,8 +288,6 @@ class SqliteIndex:
                 found = connection.pragma("user_version")
             if not found:  # its first writer is about to make the tables, or ended before
                 raise NotFound(f"{self._folder} holds no index yet; index some photos into it first")
-            if found < FORMAT:  # a moment of writing, before anything is read
-                SqliteIndex.open(self._folder, writer=True).close()
             with self._connections.reading() as connection:
                 connection.execute("BEGIN")  # the tables of a new collection come with its row; the lender ends it
                 check_schema(connection)

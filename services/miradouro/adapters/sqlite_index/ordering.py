@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from miradouro.adapters.sqlite_index.conditions import Bindings
-from miradouro.adapters.sqlite_index.rows import to_microseconds
+from miradouro.core.microseconds import microseconds
 from miradouro.core.query import IndexQuery, Order
 
 
@@ -25,7 +25,7 @@ def ordering(query: IndexQuery, score: str = "0") -> Ordering:
             return Ordering("TRUE", [], by)
         if after.taken_at is None:
             return Ordering("d.taken_us IS NULL AND d.photo_id > ?", [after.photo_id], by)
-        taken_us = to_microseconds(after.taken_at, field="after.taken_at")
+        taken_us = microseconds(after.taken_at, field="after.taken_at")
         begins = "(d.taken_us < ? OR d.taken_us IS NULL OR (d.taken_us = ? AND d.photo_id > ?))"
         return Ordering(begins, [taken_us, taken_us, after.photo_id], by)
     if score == "0":

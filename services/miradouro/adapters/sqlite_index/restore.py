@@ -11,7 +11,7 @@ import apsw
 from miradouro.adapters.sqlite_index.connections import harden
 from miradouro.adapters.sqlite_index.data_folder import make_data_folder
 from miradouro.adapters.sqlite_index.driver_errors import translated
-from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, FORMAT, create_tables
+from miradouro.adapters.sqlite_index.schema import DATABASE_FILE, check_number
 from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.snapshot import Progress, copied
 from miradouro.adapters.sqlite_index.stored_values import check_values
@@ -39,7 +39,7 @@ def restore_snapshot(
     A collection keeps its folder where `roots`, collection → folder, names the same one: originals are read below it. Those
     that were not confirmed are returned.
     Raises NotFound (no such file), InvalidArgument (no snapshot of Miradouro; a root that is not in it), StoreLocked,
-    FailedPrecondition (the folder is not empty; a newer format), Corrupt (damaged, or not as this program makes it),
+    FailedPrecondition (the folder is not empty; another format), Corrupt (damaged, or not as this program makes it),
     Unavailable (disk full, no rights).
     """
     if not snapshot.is_file():
@@ -83,8 +83,7 @@ def _check_format(snapshot: Path, source: apsw.Connection) -> None:
     }
     if found < 1 or len(tables) < 3:
         raise InvalidArgument("snapshot", f"{snapshot} is a database, but no snapshot of Miradouro; name one that it made")
-    if found > FORMAT:
-        raise FailedPrecondition(f"{snapshot} has format {found}, this program knows formats up to {FORMAT}; update miradouro")
+    check_number(found, f"snapshot {snapshot}")
 
 
 def _believed(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirmed]:
@@ -92,7 +91,6 @@ def _believed(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirm
     register_tokenizer(copy)  # the checks look into full-text tables
     if foreign := copy.execute(_FOREIGN).get:
         raise Corrupt(f"the snapshot holds the {shown(foreign[0])} {shown(foreign[1])}, and this program makes none; use another")
-    create_tables(copy)  # an older format is brought to this one first
     check_schema(copy)
     found = copy.execute("PRAGMA integrity_check(1)").get
     if found != "ok":

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import apsw
@@ -10,26 +9,11 @@ import numpy as np
 
 from miradouro.adapters.sqlite_index.vectors.arrays import Int64
 from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
-from miradouro.core.errors import InvalidArgument
+from miradouro.core.microseconds import from_microseconds
 from miradouro.core.spaces import Region, Space
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 # What `document_of` reads, in this order; d is documents, b is bodies.
 DOCUMENT_COLUMNS = "d.row_id, d.photo_id, d.version, d.sha256, d.origin, d.owner, d.taken_us, d.latitude, d.longitude, b.body"
-
-
-def to_microseconds(instant: datetime, *, field: str) -> int:
-    """Microseconds since 1970 in UTC, exactly; raises InvalidArgument for a time without a zone."""
-    if instant.tzinfo is None:
-        raise InvalidArgument(field, f"{instant} has no time zone; give an aware time")
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(microseconds: int) -> datetime:
-    """The aware UTC time."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def body_of(document: Document) -> str:

@@ -1,7 +1,6 @@
 """Tables, and the format version of the data folder."""
 
 import json
-import logging
 import os
 from pathlib import Path
 
@@ -9,12 +8,10 @@ import apsw
 
 from miradouro.core.errors import Corrupt, FailedPrecondition
 
-FORMAT = 2
+FORMAT = 3
 FORMAT_FILE = "format.json"
 DATABASE_FILE = "miradouro.db"
 PAGE_BYTES = 8_192
-
-_log = logging.getLogger(__name__)
 
 _TABLES = """
 CREATE TABLE collections(
@@ -50,7 +47,8 @@ CREATE TABLE segments(
     stamp TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
--- One row per photo, tombstones too. `change` counts the writes of a collection: it tells segments and masks what is newer.
+-- One row per photo, tombstones too. `change` counts the writes of a collection: a higher one is newer. `taken_us` is the
+-- instant, which orders photos; `taken_local_us` is the wall clock there, read as if it were UTC, which days and years go by.
 CREATE TABLE documents(
     row_id INTEGER PRIMARY KEY AUTOINCREMENT,
     collection_id INTEGER NOT NULL REFERENCES collections,
@@ -63,6 +61,7 @@ CREATE TABLE documents(
     owner TEXT NOT NULL DEFAULT '',
     file_name TEXT NOT NULL DEFAULT '',
     taken_us INTEGER,
+    taken_local_us INTEGER,
     latitude REAL,
     longitude REAL,
     UNIQUE(collection_id, photo_id)
@@ -71,6 +70,7 @@ CREATE UNIQUE INDEX documents_by_change ON documents(collection_id, change);
 CREATE INDEX documents_by_owner ON documents(collection_id, owner) WHERE deleted = 0;
 CREATE INDEX documents_by_file_name ON documents(collection_id, file_name) WHERE deleted = 0;
 CREATE INDEX documents_by_taken ON documents(collection_id, taken_us) WHERE deleted = 0;
+CREATE INDEX documents_by_local_time ON documents(collection_id, taken_local_us) WHERE deleted = 0;
 
 -- What no condition reads, apart so that the rows above stay small.
 CREATE TABLE bodies(row_id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -119,44 +119,19 @@ CREATE TABLE failures(
 """
 
 
-# What brings a database of format N to N + 1, at place N - 1. Never changed once released: later formats add to the end.
-_MIGRATIONS = (
-    """
-    CREATE TABLE store(identity TEXT NOT NULL) STRICT;
-    INSERT INTO store VALUES (lower(hex(randomblob(16))));
-    ALTER TABLE segments ADD COLUMN after_change INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE segments ADD COLUMN through_change INTEGER;
-    ALTER TABLE segments ADD COLUMN made_at INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE segments ADD COLUMN photos INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE segments ADD COLUMN stamp TEXT NOT NULL DEFAULT '';
-    ALTER TABLE replaced ADD COLUMN by_change INTEGER NOT NULL DEFAULT 0;
-    UPDATE replaced SET by_change =
-        (SELECT last_change FROM collections WHERE collections.collection_id = replaced.collection_id);
-    ALTER TABLE failures ADD COLUMN event BLOB NOT NULL DEFAULT x'';
-    """,
-)
-
-
 def create_tables(connection: apsw.Connection) -> None:
-    """Makes the tables of an empty database, or brings those of an older format to this one, in one commit each.
-
-    A commit that does not end leaves the older format, whole.
-    """
-    found = int(connection.pragma("user_version") or 0)
-    if found == FORMAT:
+    """Makes the tables of an empty database, in one commit; a database that has them stays as it is."""
+    if int(connection.pragma("user_version") or 0):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for sql in _MIGRATIONS[found - 1 :] if found else (_TABLES,):
-            connection.execute(sql)
+        connection.execute(_TABLES)
         connection.pragma("user_version", FORMAT)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    if found:
-        _log.info("the data folder was brought from format %d to %d", found, FORMAT)
 
 
 def create_text_table(connection: apsw.Connection, collection_id: int) -> None:
@@ -173,20 +148,29 @@ def create_vector_table(connection: apsw.Connection, space_id: int) -> None:
 
 
 def check_format(folder: Path, connection: apsw.Connection | None = None) -> None:
-    """Raises FailedPrecondition when the data folder, or its database, is of a newer format than this program knows."""
+    """Raises FailedPrecondition when the data folder, or its database, is of another format than this program's."""
     found = 0
     try:
         found = int(json.loads((folder / FORMAT_FILE).read_text())["format"])
     except FileNotFoundError:
-        pass  # an empty folder, or one whose file was lost: the database knows too
+        pass  # an empty folder, or one whose file was lost: the database has the number, too
     except (ValueError, KeyError, TypeError) as exc:
         raise Corrupt(f'{folder / FORMAT_FILE} is damaged ({exc}); it should read {{"format": {FORMAT}}}') from exc
     if connection is not None:
         found = max(found, int(connection.pragma("user_version") or 0))
+    if found:
+        check_number(found, f"data folder {folder}")
+
+
+def check_number(found: int, what: str) -> None:
+    """Raises FailedPrecondition, naming `what` has it, unless `found` is the format that this program reads and writes."""
+    if found < FORMAT:
+        raise FailedPrecondition(
+            f"{what} has format {found}, this program reads format {FORMAT}; index the photos again into another folder (--data)"
+        )
     if found > FORMAT:
         raise FailedPrecondition(
-            f"data folder {folder} has format {found}, this program knows formats up to {FORMAT}; "
-            "update miradouro, or use another folder (--data)"
+            f"{what} has format {found}, this program reads format {FORMAT}; update miradouro, or use another folder (--data)"
         )
 
 

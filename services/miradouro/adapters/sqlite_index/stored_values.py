@@ -12,7 +12,7 @@ import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import StoredSpace
-from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, from_microseconds, space_of
+from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, space_of
 from miradouro.core.document import Document, Origin
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt, MiradouroError
@@ -29,6 +29,7 @@ from miradouro.core.event import (
     check_collection,
     check_event,
 )
+from miradouro.core.microseconds import from_microseconds, local_microseconds
 from miradouro.core.spaces import Region, Space
 from miradouro.core.storable import check_vectors
 
@@ -192,13 +193,18 @@ def _check_documents(connection: apsw.Connection, collections: dict[int, str]) -
 
 def _check_document(connection: apsw.Connection, collection: str, row_id: int) -> None:
     row: Any = connection.execute(
-        f"SELECT {DOCUMENT_COLUMNS}, d.file_name FROM documents d JOIN bodies b USING (row_id) WHERE d.row_id = ?", (row_id,)
+        f"SELECT {DOCUMENT_COLUMNS}, d.file_name, d.taken_local_us FROM documents d JOIN bodies b USING (row_id) "
+        "WHERE d.row_id = ?",
+        (row_id,),
     ).fetchone()
-    document = document_of(collection, row[:-1])
+    *columns, file_name, taken_local_us = row
+    document = document_of(collection, columns)
     # None: a pipeline without the step that takes it.
     _need(not document.sha256 or _SHA256.fullmatch(document.sha256) is not None, f"its SHA-256 is {shown(document.sha256)}")
-    _need(row[-1] == document.photo_id.rpartition("/")[2], f"its file name is {shown(row[-1])}")
+    _need(file_name == document.photo_id.rpartition("/")[2], f"its file name is {shown(file_name)}")
     _check_body(document)
+    local_us = None if document.taken_at is None else local_microseconds(document.taken_at.local)
+    _need(taken_local_us == local_us, f"its local time is {shown(taken_local_us)}")
     check_event(
         PhotoEvent(
             event_id="restored",

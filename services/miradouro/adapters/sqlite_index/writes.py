@@ -7,9 +7,10 @@ import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
-from miradouro.adapters.sqlite_index.rows import body_of, origin_text, to_microseconds
+from miradouro.adapters.sqlite_index.rows import body_of, origin_text
 from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
 from miradouro.core.document import Document, Origin, ordered_tags
+from miradouro.core.microseconds import local_microseconds, microseconds
 from miradouro.core.ports import WriteStatus
 from miradouro.core.storable import check_storable
 from miradouro.core.text import fold_tag
@@ -121,7 +122,8 @@ class _Batch:
             "origin": origin_text(document.origin),
             "owner": document.owner,
             "file_name": "" if document.deleted else document.photo_id.rpartition("/")[2],
-            "taken_us": to_microseconds(taken.instant, field="taken_at.instant") if taken else None,
+            "taken_us": microseconds(taken.instant, field="taken_at.instant") if taken else None,
+            "taken_local_us": local_microseconds(taken.local) if taken else None,
             "latitude": place.latitude if place else None,
             "longitude": place.longitude if place else None,
         }
