@@ -19,8 +19,9 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
-from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import NothingYet, SourceItem
+from miradouro.core.source_record import SourceRecord
 from miradouro.development.engines import OpenSearch, start_kafka, start_opensearch
 from miradouro.ingest.cloud_event import item_of, record_of
 from miradouro.v1 import embedding_service_pb2

@@ -13,7 +13,8 @@ from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
 from miradouro.adapters.location import Listed, Location
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.core.document import Place
-from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.event import PhotoEvent
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.backfill import Checkpoint, CheckpointFile, Job, backfill
 from miradouro.ingest.cloud_event import event_of
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, event_of
 
 from tests.e2e.command import COMMAND, run

@@ -22,7 +22,7 @@ from miradouro.bundles.torch_legacy import read_state_dict
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.error_text import MAX_ERROR_BYTES
 from miradouro.core.errors import BadBundle, BadPhoto, Corrupt, FailedPrecondition, InvalidArgument, MiradouroError
-from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.event import PhotoEvent
 from miradouro.core.failure_page import place_of
 from miradouro.core.filter_grammar import format_filter, parse_filter
 from miradouro.core.metadata import read_metadata
@@ -30,6 +30,7 @@ from miradouro.core.page import Page, read_page
 from miradouro.core.ports import Refused, SourceItem
 from miradouro.core.redaction import public_text, public_uri
 from miradouro.core.sidecar import event_of_photo, parse_sidecar
+from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import Fit, Geometry, Resample
 from miradouro.core.text_query import parse_text
 from miradouro.ingest import cloud_event, event_wire

@@ -12,7 +12,8 @@ from kafka.admin import NewTopic
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
 from miradouro.cli.exit_status import EXIT_FAILED, EXIT_PARTLY
 from miradouro.core.document import Failure
-from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import record_of
 from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.ingest.resend import Resend, Status

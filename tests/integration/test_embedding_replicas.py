@@ -14,7 +14,7 @@ from miradouro.core.embedding import Embedding
 from miradouro.core.errors import ProvenanceMismatch, Unavailable
 from miradouro.core.event import EventKind
 from miradouro.core.event import PhotoEvent as Event
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.spaces import BundleDescription
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
@@ -153,7 +153,7 @@ def test_a_bundle_that_is_loaded_after_a_photo_was_decoded_gets_its_tensor(repli
     context = Context(replicas, lambda: told, PhotoStores(PhotoStoreSettings()), LABEL_TABLE, READER)
     spaces = tuple(space for bundle in bundles for space in bundle.spaces)
     event = Event("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())
-    decoded = Decode(DecodeOptions(), context)(Draft(event, spaces, data=event.data))
+    decoded = Decode(DecodeOptions(), context)(PhotoInProgress(event, spaces, data=event.data))
     told[:] = bundles
 
     done = Embed(EmbedOptions(), context)(decoded)

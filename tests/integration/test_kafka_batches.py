@@ -8,8 +8,8 @@ from kafka import KafkaProducer
 from miradouro.adapters.kafka import KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.core.errors import Corrupt
-from miradouro.core.event import SourceRecord
 from miradouro.core.ports import NothingYet
+from miradouro.core.source_record import SourceRecord
 
 from tests.kafka_topics import own_topics
 

@@ -12,8 +12,8 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSettings, ensure_topics
 from miradouro.core.document import Failure
-from miradouro.core.event import SourceRecord
 from miradouro.core.ports import Refused
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import item_of
 
 from tests.kafka_records import records_of

@@ -90,7 +90,7 @@ def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
     ("steps", "told"),
     [
         (["decode"], "decode needs .*; put fetch before decode"),
-        (["fetch", "fingerprint"], "put fetch and decode before fingerprint"),
+        (["fetch", "fingerprint"], "put decode before fingerprint"),
         (["fetch", "embed"], "put decode before embed"),
         (["fetch", "decode", "tag"], "put embed before tag"),
     ],

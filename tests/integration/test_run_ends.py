@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from miradouro.core.errors import BadEvent, Corrupt, FailedPrecondition
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.runner import Run, Runner
@@ -110,12 +110,12 @@ def test_whoever_sees_photos_wait_is_told_for_what(house: House) -> None:
     assert "closed" in entry["error"]
 
 
-def no_memory(draft: Draft) -> Draft:
+def no_memory(photo: PhotoInProgress) -> PhotoInProgress:
     np.empty(2**62, np.uint8)
-    return draft
+    return photo
 
 
-def no_handles(_draft: Draft) -> Draft:
+def no_handles(_photo: PhotoInProgress) -> PhotoInProgress:
     raise OSError(errno.EMFILE, "Too many open files")
 
 
@@ -123,7 +123,9 @@ SHORTAGES = pytest.mark.parametrize("step", [no_memory, no_handles])
 
 
 @SHORTAGES
-def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(house: House, step: Callable[[Draft], Draft]) -> None:
+def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
+    house: House, step: Callable[[PhotoInProgress], PhotoInProgress]
+) -> None:
     metrics = IngestMetrics(CollectorRegistry())
     runner = Runner(index=house.index, letters=house.index, settings=IngestSettings(), metrics=metrics)
     run = Run(
@@ -143,9 +145,9 @@ def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(house: H
 
 
 @SHORTAGES
-def test_a_shortage_of_the_process_is_never_ignored(step: Callable[[Draft], Draft]) -> None:
+def test_a_shortage_of_the_process_is_never_ignored(step: Callable[[PhotoInProgress], PhotoInProgress]) -> None:
     told: list[StepRun] = []
     guarded = GuardedStep("step", step, None, ignore_failure=True, on_failure=(), observe=told.append)
     with pytest.raises((MemoryError, OSError)):
-        guarded(Draft(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))
+        guarded(PhotoInProgress(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))
     assert [one.outcome for one in told] == [StepOutcome.FAILED]

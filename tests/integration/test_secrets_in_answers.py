@@ -11,7 +11,7 @@ import structlog
 from miradouro.adapters.kafka.letter import sendable
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.document import Failure
-from miradouro.core.event import SourceRecord
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import item_of
 from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.runtime import logs

@@ -1,10 +1,10 @@
-"""A processor as somebody else would write it: it imports Miradouro, and Miradouro knows nothing of it."""
+"""A processor of a third party: it imports Miradouro, and Miradouro does not import it."""
 
 from dataclasses import replace
 
 import numpy as np
 from miradouro.core.fingerprint import GEOMETRY
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 from pydantic import Field
 
@@ -23,11 +23,10 @@ class Sharpness:
         del context
         self._options = options
 
-    def __call__(self, draft: Draft) -> Draft:
-        need(draft.decoded is not None, "sharpness", "the photo's pixels", "decode")
-        assert draft.decoded is not None
-        grey = draft.decoded.tensors[GEOMETRY].mean(axis=2)
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        decoded = need(photo.decoded, "sharpness", "the photo's pixels", "decode")
+        grey = decoded.tensors[GEOMETRY].mean(axis=2)
         step = float(np.abs(np.diff(grey, axis=1)).mean())
         if step > self._options.fail_above:
             raise ZeroDivisionError("a fault of this processor")
-        return replace(draft, attributes={**draft.attributes, "sharpness": f"{step:.{self._options.digits}f}"})
+        return replace(photo, attributes={**photo.attributes, "sharpness": f"{step:.{self._options.digits}f}"})

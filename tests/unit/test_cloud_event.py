@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from miradouro.core.errors import BadEvent, InvalidArgument
-from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
+from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Refused
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, SCHEMA, event_of, item_of, record_of
 from miradouro.v1 import photo_event_pb2
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from miradouro.core.decode import decode
 from miradouro.core.document import Tag, TagKind
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.processors.condition import MAX_CONDITION_CHARS, BadCondition, parse_condition
 
 from tests.pictures import blocks, encode, jpeg
@@ -26,13 +26,13 @@ EVENT = PhotoEvent(
     owner="Ana",
     attributes={"camera": "Leica Q3", "empty": ""},
 )
-FRESH = Draft(EVENT, ())
+FRESH = PhotoInProgress(EVENT, ())
 PNG = replace(FRESH, data=encode(blocks(60, 40), "PNG"))
 DECODED = replace(FRESH, data=jpeg(60, 40), decoded=decode(jpeg(60, 40), [TINY]))
 
 
 @pytest.mark.parametrize(
-    ("text", "draft", "holds"),
+    ("text", "photo", "holds"),
     [
         ('collection == "trips"', FRESH, True),
         ('collection != "trips"', FRESH, False),
@@ -62,8 +62,8 @@ DECODED = replace(FRESH, data=jpeg(60, 40), decoded=decode(jpeg(60, 40), [TINY])
         ("  title  ", FRESH, True),
     ],
 )
-def test_a_condition_holds_for_what_is_known_so_far(text, draft, holds):
-    assert parse_condition(text).holds(draft) is holds
+def test_a_condition_holds_for_what_is_known_so_far(text, photo, holds):
+    assert parse_condition(text).holds(photo) is holds
 
 
 @pytest.mark.parametrize(

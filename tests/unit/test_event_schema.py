@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.core import event as limits
-from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.asyncapi import asyncapi
 from miradouro.ingest.cloud_event import MAX_INLINE_BYTES, SCHEMA, item_of, record_of
 from miradouro.ingest.event_schema import data_schema, event_schema

@@ -15,11 +15,12 @@ from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.bundles.settings import BundleSettings
 from miradouro.core.errors import MiradouroError
-from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.event import PhotoEvent
 from miradouro.core.filter_grammar import FORMS, parse_filter
 from miradouro.core.ports import Refused
 from miradouro.core.region import check_region, pixel_box
 from miradouro.core.sidecar import event_of_photo, parse_sidecar
+from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import Region
 from miradouro.core.text_query import parse_text
 from miradouro.embedding.settings import EmbeddingSettings

@@ -10,7 +10,7 @@ from miradouro.core.document import Place, TagKind, TakenAt
 from miradouro.core.embedding import Embedding
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.event import EventKind, PhotoEvent, check_event
-from miradouro.core.pipeline import Draft, ingest
+from miradouro.core.pipeline import PhotoInProgress, ingest
 from miradouro.processors.caption import Caption, CaptionOptions
 from miradouro.processors.exif import Exif, ExifOptions
 from miradouro.processors.fetch import Fetch, FetchOptions
@@ -33,7 +33,7 @@ BARE = PhotoEvent("e", EventKind.UPLOADED, "photos", "p", 1, data=PHOTO)
 
 def completed(event):
     """The event of a photo that has only been fetched, completed by its file."""
-    return Exif(ExifOptions(), CONTEXT)(Draft(event, (), data=event.data)).event
+    return Exif(ExifOptions(), CONTEXT)(PhotoInProgress(event, (), data=event.data)).event
 
 
 def stored(event, options=None):
@@ -43,7 +43,7 @@ def stored(event, options=None):
         processors=[
             Fetch(FetchOptions(), CONTEXT),
             Exif(options or ExifOptions(), CONTEXT),
-            lambda draft: replace(draft, embedding=Embedding({}, {})),
+            lambda photo: replace(photo, embedding=Embedding({}, {})),
             TagPhoto(TagOptions(), CONTEXT),
             Caption(CaptionOptions(), CONTEXT),
         ],
@@ -149,4 +149,4 @@ def test_an_event_at_its_limits_stays_within_them():
 
 def test_it_needs_the_bytes():
     with pytest.raises(ConfigurationError, match="put fetch before exif"):
-        Exif(ExifOptions(), CONTEXT)(Draft(BARE, ()))
+        Exif(ExifOptions(), CONTEXT)(PhotoInProgress(BARE, ()))

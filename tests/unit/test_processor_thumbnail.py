@@ -10,7 +10,7 @@ from miradouro.core.decode import decode
 from miradouro.core.errors import ConfigurationError, Internal
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.fingerprint import GEOMETRY, sha256
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.thumbnail import FOLDER
 from miradouro.processors.pipeline_file import parse_pipeline
 from miradouro.processors.plugin import Context, Processor
@@ -24,7 +24,9 @@ from tests.reading import READER
 
 DATA = jpeg(400, 200)
 HASH = sha256(DATA)
-DRAFT = Draft(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1, data=DATA), (), DATA, decode(DATA, [GEOMETRY]), HASH)
+PHOTO = PhotoInProgress(
+    PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1, data=DATA), (), DATA, decode(DATA, [GEOMETRY]), HASH
+)
 
 
 def step(folder: Path | None, options: str = "", *, is_rehearsal: bool = False) -> Processor:
@@ -46,7 +48,7 @@ def files(folder: Path) -> dict[str, tuple[str | None, tuple[int, int]]]:
 
 @pytest.mark.parametrize(("name", "suffix"), [("jpeg", "jpg"), ("webp", "webp"), ("png", "png")])
 def test_every_size_is_written_under_the_photos_hash(tmp_path, name, suffix):
-    assert step(tmp_path, f"sizes: [100, 1280], format: {name}")(DRAFT) == DRAFT
+    assert step(tmp_path, f"sizes: [100, 1280], format: {name}")(PHOTO) == PHOTO
     assert files(tmp_path) == {
         f"{HASH[:2]}/{HASH}-100.{suffix}": (name.upper(), (100, 50)),
         f"{HASH[:2]}/{HASH}-1280.{suffix}": (name.upper(), (400, 200)),
@@ -54,36 +56,36 @@ def test_every_size_is_written_under_the_photos_hash(tmp_path, name, suffix):
 
 
 def test_the_page_finds_what_was_made_and_nothing_is_made_twice(tmp_path):
-    step(tmp_path)(DRAFT)
+    step(tmp_path)(PHOTO)
     [path] = [path for path in tmp_path.rglob("*") if path.is_file()]
     found = ThumbnailCache(tmp_path).get(HASH, 320, lambda: b"made again")
     assert found == path.read_bytes()
     made = path.stat()
-    step(tmp_path)(DRAFT)
+    step(tmp_path)(PHOTO)
     assert path.stat() == made
     path.write_bytes(b"")
-    step(tmp_path)(DRAFT)
+    step(tmp_path)(PHOTO)
     assert path.read_bytes() == found
 
 
 def test_a_place_that_fsspec_knows_takes_them_too():
-    step(None, "folder: 'memory://small/pictures', sizes: [64]")(DRAFT)
+    step(None, "folder: 'memory://small/pictures', sizes: [64]")(PHOTO)
     data = fsspec.filesystem("memory").cat_file(f"/small/pictures/{HASH[:2]}/{HASH}-64.jpg")
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (64, 32)
 
 
 def test_a_rehearsal_writes_nothing(tmp_path):
-    assert step(tmp_path, is_rehearsal=True)(DRAFT) == DRAFT
-    assert step(None, is_rehearsal=True)(DRAFT) == DRAFT
+    assert step(tmp_path, is_rehearsal=True)(PHOTO) == PHOTO
+    assert step(None, is_rehearsal=True)(PHOTO) == PHOTO
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_takes_nothing_fails_the_photo_unless_that_is_ignored(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Internal, match="can't be written: Not a directory; mend"):
-        step(tmp_path / "file")(DRAFT)
-    assert step(tmp_path / "file", "ignore_failure: true")(DRAFT).left_out == ("thumbnail",)
+        step(tmp_path / "file")(PHOTO)
+    assert step(tmp_path / "file", "ignore_failure: true")(PHOTO).left_out == ("thumbnail",)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +104,9 @@ def test_wrong_options_are_named(options, named):
 
 
 def test_what_it_needs_is_named(tmp_path):
-    for draft, wanted in ((replace(DRAFT, decoded=None), "decode"), (replace(DRAFT, sha256=""), "fingerprint")):
+    for photo, wanted in ((replace(PHOTO, decoded=None), "decode"), (replace(PHOTO, sha256=""), "fingerprint")):
         with pytest.raises(ConfigurationError, match=wanted):
-            step(tmp_path)(draft)
+            step(tmp_path)(photo)
 
 
 def test_in_a_pipeline_the_index_holds_none_of_it(tmp_path):

@@ -6,8 +6,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import Refused
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import item_of, record_of
 from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.runtime.grpc_client import open_channel

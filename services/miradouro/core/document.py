@@ -4,13 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from miradouro.core.event import SourceRecord
+from miradouro.core.source_record import SourceRecord
 
 Float32 = npt.NDArray[np.float32]
 
@@ -131,5 +129,5 @@ class Failure:
     uri: str
     failed_at: datetime
     event: bytes = b""
-    record: "SourceRecord | None" = None
+    record: SourceRecord | None = None
     traceparent: str = ""

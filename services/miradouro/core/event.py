@@ -8,6 +8,7 @@ from enum import StrEnum
 from miradouro.core.document import Origin, Place, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
+from miradouro.core.source_record import SourceRecord
 
 MAX_VERSION = 2**63 - 1
 MAX_PHOTO_ID_BYTES = 1_024
@@ -31,18 +32,6 @@ class EventKind(StrEnum):
     UPLOADED = "photo.uploaded"
     UPDATED = "photo.updated"
     DELETED = "photo.deleted"
-
-
-@dataclass(frozen=True)
-class SourceRecord:
-    """The record of a log that an event came in, as it stood there."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""Both paths on one screen: how a photo comes in, and how a question is answered.
+"""Both data paths on one screen: a photo event becomes a document, a question becomes hits.
 
     photo event ─► fetch ─► decode ─► fingerprint ─► embed ─► tag ─► caption ─► document ─► index      (ingest)
     question    ─► decode ─► embed ─► plan ─► search ─► hits                                              (query)
 
-A step of ingest is a processor: a function from draft to draft. Which ones run, in which order, is told by a YAML file
-(`miradouro pipeline show`); each is in the file of its name in `processors/`.
+A step of ingest is a processor: a function that takes a PhotoInProgress and returns it with more fields filled. A YAML file names
+the processors in their order (`miradouro pipeline show`); each is in the file of its name in `processors/`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,21 +16,21 @@ from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Tag
 from miradouro.core.embedding import Embedding, Priority, check_replicas
 from miradouro.core.errors import MiradouroError
-from miradouro.core.event import EventKind, PhotoEvent, check_event
+from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Space
 
 
 @dataclass(frozen=True)
-class Draft:
-    """What is known of one photo on its way in; each processor fills its part and leaves the rest as it is.
+class PhotoInProgress:
+    """One photo between its event and its document; each processor fills its fields and leaves the others as they are.
 
-    `spaces` are those that the collection holds. `attributes` are added to the event's and win over them. `sha256` is 64
-    hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. Empty or None: no step has told yet.
-    `reused` is the stored document of the same bytes, if its vectors and tags are taken over; `embedding` has no labels then.
-    `left_out` names the steps that told nothing, since their condition didn't hold or their failure was ignored; `failure` is
-    what a step failed with, for the steps of its `on_failure` alone.
+    `event` was checked. `spaces` are those of the collection. `attributes` are added to the event's and win over them. `sha256`
+    has 64 hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. A field that is empty or None is
+    not filled yet. `reused` is the stored document of the same bytes, if its vectors and tags are taken over; `embedding` has no
+    labels then. `left_out` names the steps that were skipped by their condition, or whose failure was ignored. `failure` is the
+    error of the failed step; only the steps of its `on_failure` see it.
     """
 
     event: PhotoEvent
@@ -51,7 +51,7 @@ class Draft:
 
     @property
     def key(self) -> str:
-        """Names the photo and its version, as PhotoReader wants it."""
+        """The photo and its version as one name, for PhotoReader."""
         return f"{self.event.collection}/{self.event.photo_id}@{self.event.version}"
 
 
@@ -62,51 +62,50 @@ class Processor(Protocol):
     ConfigurationError when the pipeline is.
     """
 
-    def __call__(self, draft: Draft, /) -> Draft:
-        """The draft with this step's part filled in."""
+    def __call__(self, photo: PhotoInProgress, /) -> PhotoInProgress:
+        """The photo with this step's fields filled."""
         ...
 
 
 def ingest(event: PhotoEvent, *, processors: Sequence[Processor], spaces: Sequence[Space]) -> Document:
-    """One photo event to the document that is stored: every processor in order, then the document."""
-    check_event(event)
+    """Makes the document of one photo event: runs every processor in order. Sources check their events: see `EventSource`."""
     if event.kind is EventKind.DELETED:
         return tombstone(event)
-    draft = Draft(event, tuple(spaces))
+    photo = PhotoInProgress(event, tuple(spaces))
     for process in processors:
-        draft = process(draft)
-    return document(draft)
+        photo = process(photo)
+    return document(photo)
 
 
-def document(draft: Draft) -> Document:
-    """What is stored of a photo when every step is done."""
-    event, decoded, embedding = draft.event, draft.decoded, draft.embedding
+def document(photo: PhotoInProgress) -> Document:
+    """The document of a photo when every processor has run."""
+    event, decoded, embedding = photo.event, photo.decoded, photo.embedding
     return Document(
         collection=event.collection,
         photo_id=event.photo_id,
         version=event.version,
         uri=event.uri,
         media_type=decoded.media_type if decoded else event.media_type,
-        sha256=draft.sha256,
-        perceptual_hash=draft.perceptual_hash,
+        sha256=photo.sha256,
+        perceptual_hash=photo.perceptual_hash,
         width=decoded.width if decoded else 0,
         height=decoded.height if decoded else 0,
         title=event.title,
-        caption=draft.caption,
-        caption_is_generated=draft.caption_is_generated,
-        tags=draft.tags,
+        caption=photo.caption,
+        caption_is_generated=photo.caption_is_generated,
+        tags=photo.tags,
         owner=event.owner,
-        attributes={**event.attributes, **draft.attributes},
+        attributes={**event.attributes, **photo.attributes},
         place=event.place,
         taken_at=event.taken_at,
         origin=event.origin,
         vectors=embedding.vectors if embedding else {},
-        provenances=draft.provenances,
+        provenances=photo.provenances,
     )
 
 
 def tombstone(event: PhotoEvent) -> Document:
-    """What stays of a deleted photo: its id, its version and the mark."""
+    """The document that replaces a deleted photo: its id, its version and the mark."""
     return Document(collection=event.collection, photo_id=event.photo_id, version=event.version, deleted=True)
 
 

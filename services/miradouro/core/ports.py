@@ -12,9 +12,10 @@ from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.event import PhotoEvent
 from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.query import IndexQuery, Matches
+from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import BundleDescription, Geometry, Region, Space
 
 # Each has files or shards, background work and a share of every start of its own, and an event may name any collection.

@@ -30,8 +30,9 @@ from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, InvalidArgument
-from miradouro.core.event import COLLECTION, MAX_UTC_OFFSET_MINUTES, MAX_VERSION, EventKind, PhotoEvent, SourceRecord, check_event
+from miradouro.core.event import COLLECTION, MAX_UTC_OFFSET_MINUTES, MAX_VERSION, EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Refused, SourceItem
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.event_wire import message_to_event
 from miradouro.runtime.tracing import TRACEPARENT, read_trace
 from miradouro.v1 import photo_event_pb2

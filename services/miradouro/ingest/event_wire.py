@@ -1,8 +1,8 @@
-"""Photo events as messages: those that arrive, and those that are kept with a failure, to be tried again."""
+"""Photo events as protobuf messages: those of calls, and those that are kept with a failure for a retry."""
 
 from datetime import UTC, datetime, timedelta
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import Failure, Place, TakenAt
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, MAX_VERSION, EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Refused, SourceItem
@@ -17,18 +17,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def item_of(message: photo_event_pb2.PhotoEvent) -> SourceItem:
-    """The checked event, or the refusal of one that breaks a limit, which does not touch the other events of its batch."""
+    """The checked event, or a refusal if it breaks a limit; the other events of the batch are not affected."""
     try:
         return check_event(_event_of(message))
     except InvalidArgument as exc:
-        version = min(max(message.version, 1), MAX_VERSION)  # what is no version is recorded as the nearest one
+        version = min(max(message.version, 1), MAX_VERSION)  # record an illegal version as the nearest legal one
         return Refused(message.collection or DEFAULT_COLLECTION, message.photo_id, version, message.uri, exc)
 
 
 def kept_with_failure(item: SourceItem) -> bytes:
-    """The event as a message; empty when it can't be tried again: a photo that came inside it is not kept.
+    """The event, serialised. Empty for an event that carries its photo, which is not kept, and so can't be retried.
 
-    Empty for a folder's photos too, which are read again from their folder.
+    Empty for the photos of a folder too: a retry reads their files.
     """
     if not isinstance(item, PhotoEvent) or item.origin is not None or not item.uri:
         return b""
@@ -36,8 +36,16 @@ def kept_with_failure(item: SourceItem) -> bytes:
 
 
 def event_from_failure(kept: bytes) -> PhotoEvent:
-    """The event that `kept_with_failure` kept."""
+    """The event that `kept_with_failure` serialised, its limits not checked. Raises InvalidArgument."""
     return _event_of(photo_event_pb2.PhotoEvent.FromString(kept))
+
+
+def item_from_failure(failure: Failure) -> SourceItem:
+    """The checked event that was kept with a failure, or its refusal: the stored bytes may come from a foreign snapshot."""
+    try:
+        return check_event(event_from_failure(failure.event))
+    except InvalidArgument as exc:
+        return Refused(failure.collection, failure.photo_id, failure.version, failure.uri, exc)
 
 
 def _event_of(message: photo_event_pb2.PhotoEvent) -> PhotoEvent:
@@ -49,7 +57,7 @@ def _event_of(message: photo_event_pb2.PhotoEvent) -> PhotoEvent:
 
 
 def message_to_event(message: photo_event_pb2.PhotoEvent, *, kind: EventKind) -> PhotoEvent:
-    """The event, its limits not checked; `kind` as the message or its envelope tells. Raises InvalidArgument."""
+    """The event, its limits not checked; `kind` comes from the message or from its envelope. Raises InvalidArgument."""
     return PhotoEvent(
         event_id=message.event_id,
         kind=kind,

@@ -12,9 +12,10 @@ from miradouro.adapters.folder.walk import File
 from miradouro.adapters.location import Listed, Location, Unlisted
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, SourceRecord, check_collection, check_event
+from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, check_collection, check_event
 from miradouro.core.ports import Refused
 from miradouro.core.sidecar import Sidecar, event_of_photo, parse_sidecar
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import event_of
 
 _NS_PER_MS = 1_000_000

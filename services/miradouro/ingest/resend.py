@@ -14,8 +14,9 @@ from miradouro.adapters.kafka.letter import Letter, PartitionOffset
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.document import Failure
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.event import PhotoEvent, SourceRecord
+from miradouro.core.event import PhotoEvent
 from miradouro.core.ports import Refused
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import item_of, record_of
 from miradouro.ingest.event_wire import event_from_failure
 

@@ -13,7 +13,7 @@ from miradouro.adapters.photo_store import file_uri
 from miradouro.core.document import Failure
 from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, SourceItem
-from miradouro.ingest.event_wire import event_from_failure
+from miradouro.ingest.event_wire import item_from_failure
 from miradouro.ingest.folder_run import path_of_item
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
 
@@ -71,7 +71,7 @@ class Retry:
             source = FolderSource(self.root, collection=self.collection, known=lambda: self._states(files), file_uri=file_uri)
             yield from self._tried(source.again(files), self.folder_run())
         if events:
-            yield from self._tried((event_from_failure(failure.event) for failure in events), self.event_run())
+            yield from self._tried(map(item_from_failure, events), self.event_run())
 
     def _tried(self, items: Iterable[SourceItem], run: Run) -> Iterator[Retried]:
         for outcome in self.runner.run(items, run):

@@ -32,7 +32,7 @@ from miradouro.core.errors import (
     is_shortage,
 )
 from miradouro.core.event import PhotoEvent
-from miradouro.core.pipeline import Draft, Processor, ingest
+from miradouro.core.pipeline import PhotoInProgress, Processor, ingest
 from miradouro.core.ports import (
     DeadLetters,
     Ignored,
@@ -306,10 +306,10 @@ def _code_of(error: MiradouroError) -> str:
 
 
 def _document_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Document:
-    def step(process: Processor, draft: Draft) -> Draft:
+    def step(process: Processor, photo: PhotoInProgress) -> PhotoInProgress:
         name = getattr(process, "name", type(process).__name__.lower())
-        done = _until_it_passes(run, name, metrics)(process, draft)
-        if draft.data is None and done.data is not None:
+        done = _until_it_passes(run, name, metrics)(process, photo)
+        if photo.data is None and done.data is not None:
             metrics.photo_bytes.inc(len(done.data))
         return done
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from miradouro.core.document import Tag, TagKind
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.processors.plugin import Context, ProcessorOptions
 
 
@@ -26,12 +26,12 @@ class Caption:
         del context
         self._options = options
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with its caption."""
-        if draft.event.caption.strip():
-            return replace(draft, caption=draft.event.caption, caption_is_generated=False)
-        made = sentence(draft.tags, self._options)
-        return replace(draft, caption=made, caption_is_generated=bool(made))
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with its caption."""
+        if photo.event.caption.strip():
+            return replace(photo, caption=photo.event.caption, caption_is_generated=False)
+        made = sentence(photo.tags, self._options)
+        return replace(photo, caption=made, caption_is_generated=bool(made))
 
 
 def sentence(tags: Sequence[Tag], options: CaptionOptions) -> str:

@@ -20,14 +20,14 @@ import ast
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.sniff import sniff
 
 MAX_CONDITION_CHARS = 1_000
 
 Value = str | int
-_Read = Callable[[Draft], Value]
-_Test = Callable[[Draft], bool]
+_Read = Callable[[PhotoInProgress], Value]
+_Test = Callable[[PhotoInProgress], bool]
 
 
 class BadCondition(ValueError):
@@ -36,40 +36,40 @@ class BadCondition(ValueError):
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition as it was written, and what it asks of a draft."""
+    """A condition as it was written, and what it asks of a photo."""
 
     text: str
     holds: _Test
 
 
-def _media_type(draft: Draft) -> str:
-    if draft.decoded is not None:
-        return draft.decoded.media_type
-    found = sniff(draft.data) if draft.data is not None else None
-    return found.value if found else draft.event.media_type
+def _media_type(photo: PhotoInProgress) -> str:
+    if photo.decoded is not None:
+        return photo.decoded.media_type
+    found = sniff(photo.data) if photo.data is not None else None
+    return found.value if found else photo.event.media_type
 
 
-def _attributes(draft: Draft) -> Mapping[str, str]:
-    return {**draft.event.attributes, **draft.attributes}
+def _attributes(photo: PhotoInProgress) -> Mapping[str, str]:
+    return {**photo.event.attributes, **photo.attributes}
 
 
-TEXTS: dict[str, Callable[[Draft], str]] = {
-    "collection": lambda draft: draft.event.collection,
-    "photo_id": lambda draft: draft.event.photo_id,
-    "uri": lambda draft: draft.event.uri,
+TEXTS: dict[str, Callable[[PhotoInProgress], str]] = {
+    "collection": lambda photo: photo.event.collection,
+    "photo_id": lambda photo: photo.event.photo_id,
+    "uri": lambda photo: photo.event.uri,
     "media_type": _media_type,
-    "owner": lambda draft: draft.event.owner,
-    "title": lambda draft: draft.event.title,
-    "caption": lambda draft: draft.caption or draft.event.caption,
+    "owner": lambda photo: photo.event.owner,
+    "title": lambda photo: photo.event.title,
+    "caption": lambda photo: photo.caption or photo.event.caption,
 }
-NUMBERS: dict[str, Callable[[Draft], int]] = {
-    "width": lambda draft: draft.decoded.width if draft.decoded else 0,
-    "height": lambda draft: draft.decoded.height if draft.decoded else 0,
-    "version": lambda draft: draft.event.version,
+NUMBERS: dict[str, Callable[[PhotoInProgress], int]] = {
+    "width": lambda photo: photo.decoded.width if photo.decoded else 0,
+    "height": lambda photo: photo.decoded.height if photo.decoded else 0,
+    "version": lambda photo: photo.event.version,
 }
-SETS: dict[str, Callable[[Draft], Collection[str]]] = {
-    "tags": lambda draft: [tag.label for tag in draft.tags] or draft.event.tags,
-    "attributes": lambda draft: _attributes(draft),
+SETS: dict[str, Callable[[PhotoInProgress], Collection[str]]] = {
+    "tags": lambda photo: [tag.label for tag in photo.tags] or photo.event.tags,
+    "attributes": lambda photo: _attributes(photo),
 }
 _FIELDS = f'{", ".join([*TEXTS, *NUMBERS, *SETS])}, attributes["NAME"]'
 _ORDERS: dict[type[ast.cmpop], Callable[[int, int], bool]] = {
@@ -101,18 +101,18 @@ def _test(node: ast.expr) -> _Test:
         case ast.BoolOp(op=operator, values=values):
             tests = [_test(value) for value in values]
             every = isinstance(operator, ast.And)
-            return lambda draft: (all if every else any)(test(draft) for test in tests)
+            return lambda photo: (all if every else any)(test(photo) for test in tests)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             inner = _test(operand)
-            return lambda draft: not inner(draft)
+            return lambda photo: not inner(photo)
         case ast.Compare(left=left, ops=[operator], comparators=[right]):
             return _comparison(node, left, operator, right)
         case ast.Name(id=name) if name in SETS:
             members = SETS[name]
-            return lambda draft: bool(members(draft))
+            return lambda photo: bool(members(photo))
         case ast.Name() | ast.Subscript():
             read, _ = _field(node)
-            return lambda draft: bool(read(draft))
+            return lambda photo: bool(read(photo))
     raise _wrong(node, "no condition; write tests of fields, joined by and, or, not")
 
 
@@ -120,29 +120,29 @@ def _comparison(node: ast.expr, left: ast.expr, operator: ast.cmpop, right: ast.
     if isinstance(operator, ast.In | ast.NotIn):
         wanted = isinstance(operator, ast.In)
         test = _membership(left, right)
-        return lambda draft: test(draft) is wanted
+        return lambda photo: test(photo) is wanted
     read, kind = _field(left)
     value = _value(right, kind)
     if isinstance(operator, ast.Eq | ast.NotEq):
         equal = isinstance(operator, ast.Eq)
-        return lambda draft: (read(draft) == value) is equal
+        return lambda photo: (read(photo) == value) is equal
     order = _ORDERS.get(type(operator))
     if order is None:
         raise _wrong(node, "no comparison; allowed: ==, !=, in, not in, and <, <=, >, >= of numbers")
     if kind is not int:
         raise _wrong(node, f"texts have no order here; allowed: ==, !=, in; numbers are {', '.join(NUMBERS)}")
-    return lambda draft: order(int(read(draft)), int(value))
+    return lambda photo: order(int(read(photo)), int(value))
 
 
 def _membership(left: ast.expr, right: ast.expr) -> _Test:
     if isinstance(right, ast.Name) and right.id in SETS:
         members, wanted = SETS[right.id], _value(left, str)
-        return lambda draft: wanted in members(draft)
+        return lambda photo: wanted in members(photo)
     if not isinstance(right, ast.List):
         raise _wrong(right, f"nothing to be in; allowed: a list of values in brackets, {', '.join(SETS)}")
     read, kind = _field(left)
     values = [_value(element, kind) for element in right.elts]
-    return lambda draft: read(draft) in values
+    return lambda photo: read(photo) in values
 
 
 def _field(node: ast.expr) -> tuple[_Read, type[Value]]:
@@ -152,7 +152,7 @@ def _field(node: ast.expr) -> tuple[_Read, type[Value]]:
         case ast.Name(id=name) if name in NUMBERS:
             return NUMBERS[name], int
         case ast.Subscript(value=ast.Name(id="attributes"), slice=ast.Constant(value=str(name))):
-            return lambda draft: _attributes(draft).get(name, ""), str
+            return lambda photo: _attributes(photo).get(name, ""), str
     raise _wrong(node, f"{ast.unparse(node)} is no field to compare; allowed: {_FIELDS}")
 
 

@@ -1,4 +1,4 @@
-"""Bytes to tensors: one decode for every network that the collection's spaces need, and for the fingerprint."""
+"""Decodes the photo once, into a tensor for every network that the collection's spaces need and one for the fingerprint."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.fingerprint import GEOMETRY
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.spaces import needed_geometries
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
@@ -28,20 +28,18 @@ class Decode:
         self._min_side = options.min_side or context.limits.min_side
         self._context = context
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with its tensors."""
-        data = draft.data
-        need(data is not None, "decode", "the photo's bytes", "fetch")
-        assert data is not None
-        bundles = self._context.bundles(draft.spaces, tags=True)
-        geometries = needed_geometries(bundles, [space.name for space in draft.spaces], tags=True)
-        limits = DecodeLimits(len(data), self._max_pixels, self._min_side)  # fetch has seen to the bytes
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with its tensors."""
+        data = need(photo.data, "decode", "the photo's bytes", "fetch")
+        bundles = self._context.bundles(photo.spaces, tags=True)
+        geometries = needed_geometries(bundles, [space.name for space in photo.spaces], tags=True)
+        limits = DecodeLimits(len(data), self._max_pixels, self._min_side)  # fetch has checked the size in bytes
         decoded = self._context.reader.decode(
             data,
             [*geometries, GEOMETRY],
             limits=limits,
-            with_metadata=True,  # for the step exif, which nearly every pipeline has
+            with_metadata=True,  # for the step `exif`: one call reads both
             priority=self._context.priority,
-            key=draft.key,
+            key=photo.key,
         )
-        return replace(draft, decoded=decoded)
+        return replace(photo, decoded=decoded)

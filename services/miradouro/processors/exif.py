@@ -1,4 +1,4 @@
-"""What the file itself says of its photo: time, place and camera, and the words that photographers write into it."""
+"""Fills in what the event leaves open from the metadata of the file: time, place, camera, title, caption, keywords."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,10 +10,10 @@ from pydantic import Field
 from miradouro.core.document import TakenAt
 from miradouro.core.event import MAX_ATTRIBUTES, PhotoEvent
 from miradouro.core.metadata import PhotoMetadata, time_of_name
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
-# The attributes that are filled: maker and model, stars from 1 to 5, and where the time of taking comes from (TIME_SOURCES).
+# The attributes that are filled: maker and model, stars from 1 to 5, and the source of the time of taking (TIME_SOURCES).
 CAMERA, RATING, TAKEN_FROM = "camera", "rating", "taken_from"
 
 log = structlog.get_logger(__name__)
@@ -29,9 +29,9 @@ class ExifOptions(ProcessorOptions):
 class Exif:
     """Fills what the event leaves open: title, caption, tags, place, time, and the attributes `camera`, `rating`, `taken_from`.
 
-    The event, and so the sidecar, wins field by field: tags of the event are all tags. A time that neither the event nor the
-    file's metadata hold is looked for in its name. Metadata that can't be read is left out and logged, it never fails the photo.
-    Runs after `fetch` and before `tag` and `caption`.
+    The event, and so the sidecar, wins field by field: if the event has tags, no keywords of the file are added. If neither the
+    event nor the metadata has a time, it is read from the file's name. Metadata that can't be read is left out and logged; it
+    never fails the photo. Runs after `fetch` and before `tag` and `caption`.
     """
 
     Options = ExifOptions
@@ -39,14 +39,13 @@ class Exif:
     def __init__(self, options: ExifOptions, context: Context) -> None:
         self._options, self._context = options, context
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with the event completed."""
-        event, data = draft.event, draft.data
-        need(data is not None, "exif", "the photo's bytes", "fetch")
-        assert data is not None
-        found = draft.decoded.metadata if draft.decoded else None
-        if found is None:  # it stands before `decode`, or without it
-            found = self._context.reader.metadata(data, priority=self._context.priority, key=draft.key)
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with the event completed."""
+        event = photo.event
+        data = need(photo.data, "exif", "the photo's bytes", "fetch")
+        found = photo.decoded.metadata if photo.decoded else None
+        if found is None:  # the pipeline runs this step before `decode`, or has no `decode`
+            found = self._context.reader.metadata(data, priority=self._context.priority, key=photo.key)
         if found.unread:
             log.debug("metadata left out", collection=event.collection, photo_id=event.photo_id, unread=found.unread)
         if self._options.texts:
@@ -64,11 +63,11 @@ class Exif:
             event = replace(event, taken_at=taken_at)
         rating = "" if found.rating is None else str(found.rating)
         added = {CAMERA: found.camera, RATING: rating, TAKEN_FROM: taken_from}
-        return replace(draft, event=_with_attributes(event, added))
+        return replace(photo, event=_with_attributes(event, added))
 
 
 def _taken_at(event: PhotoEvent, found: PhotoMetadata) -> tuple[TakenAt | None, str]:
-    """The time that the file's metadata hold, else that in its name, and which of both it is."""
+    """The time of taking and its source: the file's metadata, else the file's name."""
     if found.taken_at is not None:
         return found.taken_at, found.taken_from
     taken_at = time_of_name(_file_name(event.uri)) or time_of_name(event.photo_id.rpartition("/")[2])
@@ -78,12 +77,12 @@ def _taken_at(event: PhotoEvent, found: PhotoMetadata) -> tuple[TakenAt | None, 
 def _file_name(uri: str) -> str:
     try:
         return unquote(urlsplit(uri).path.rpartition("/")[2])
-    except ValueError:  # no URI that can be taken apart
+    except ValueError:  # not a URI
         return ""
 
 
 def _with_attributes(event: PhotoEvent, added: Mapping[str, str]) -> PhotoEvent:
-    """`event` with those that are not empty and that it does not have, as many as it may have."""
+    """`event` with those attributes that are not empty and not set yet, up to MAX_ATTRIBUTES."""
     new = {name: value for name, value in added.items() if value and name not in event.attributes}
     room = MAX_ATTRIBUTES - len(event.attributes)
     return replace(event, attributes={**event.attributes, **dict(list(new.items())[:room])}) if new else event

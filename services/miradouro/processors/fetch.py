@@ -1,12 +1,12 @@
-"""Event to bytes: reads the original, unless the event brought it along; then the original is kept, where a place is set."""
+"""Reads the original photo by its URI, or takes the bytes from the event and keeps them in the inline store, if one is set."""
 
-import hashlib
 from dataclasses import replace
 
 from pydantic import Field
 
 from miradouro.core.errors import BadPhoto
-from miradouro.core.pipeline import Draft
+from miradouro.core.fingerprint import sha256
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.sniff import sniff
 from miradouro.processors.plugin import Context, ProcessorOptions
 
@@ -18,7 +18,7 @@ class FetchOptions(ProcessorOptions):
 
 
 class Fetch:
-    """Fills `data`, and the event's `uri` where the bytes that it brought are kept.
+    """Fills `data`. Bytes that came in the event are kept: then the event's `uri` and the photo's `sha256` are filled too.
 
     Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument, OriginalUnavailable and Unavailable.
     """
@@ -29,16 +29,16 @@ class Fetch:
         self._max_bytes = options.max_bytes or context.limits.max_bytes
         self._store = context.photo_store
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with the photo's bytes."""
-        event = draft.event
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with its bytes."""
+        event = photo.event
         if event.data is None:
-            return replace(draft, data=self._store.read(event.uri, limit_bytes=self._max_bytes))
+            return replace(photo, data=self._store.read(event.uri, limit_bytes=self._max_bytes))
         if len(event.data) > self._max_bytes:
             raise BadPhoto("too_many_bytes", f"the photo has {len(event.data):,} bytes; allowed: {self._max_bytes:,}")
-        # What does not even begin as a photo will be refused: no place is spent on it.
-        uri = self._keep(event.data) if sniff(event.data) else ""
-        return replace(draft, data=event.data, event=replace(event, uri=uri, data=None) if uri else event)
-
-    def _keep(self, data: bytes) -> str:
-        return self._store.keep(data, sha256=hashlib.sha256(data).hexdigest())
+        if not sniff(event.data):
+            return replace(photo, data=event.data)  # not a photo: a later step refuses it, so do not keep it
+        digest = sha256(event.data)
+        if uri := self._store.keep(event.data, sha256=digest):
+            event = replace(event, uri=uri, data=None)
+        return replace(photo, data=photo.event.data, sha256=digest, event=event)

@@ -1,10 +1,10 @@
-"""Bytes and pixels to the numbers by which copies are known."""
+"""Computes the fingerprints by which copies of a photo are recognised: SHA-256 of the bytes, hash of the pixels."""
 
 from dataclasses import replace
 
 from miradouro.core.errors import BadPhoto
 from miradouro.core.fingerprint import GEOMETRY, perceptual_hash, sha256
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
 
@@ -13,22 +13,20 @@ class FingerprintOptions(ProcessorOptions):
 
 
 class Fingerprint:
-    """Fills `sha256` and `perceptual_hash`. Raises BadPhoto (sha256_mismatch) when the event told another hash."""
+    """Fills `sha256` and `perceptual_hash`. Raises BadPhoto (sha256_mismatch) when the event states another SHA-256."""
 
     Options = FingerprintOptions
 
     def __init__(self, options: FingerprintOptions, context: Context) -> None:
         del options, context
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with both fingerprints."""
-        data, decoded = draft.data, draft.decoded
-        need(data is not None and decoded is not None, "fingerprint", "the photo's bytes and pixels", "fetch and decode")
-        assert data is not None
-        assert decoded is not None
-        found = sha256(data)
-        if draft.event.sha256 not in {"", found}:
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with both fingerprints."""
+        data = need(photo.data, "fingerprint", "the photo's bytes", "fetch")
+        decoded = need(photo.decoded, "fingerprint", "the photo's pixels", "decode")
+        found = photo.sha256 or sha256(data)
+        if photo.event.sha256 not in {"", found}:
             raise BadPhoto(
-                "sha256_mismatch", f"the event says sha256 {draft.event.sha256}, the bytes have {found}; send it again"
+                "sha256_mismatch", f"the event says sha256 {photo.event.sha256}, the bytes have {found}; send it again"
             )
-        return replace(draft, sha256=found, perceptual_hash=perceptual_hash(decoded.tensors[GEOMETRY]))
+        return replace(photo, sha256=found, perceptual_hash=perceptual_hash(decoded.tensors[GEOMETRY]))

@@ -8,7 +8,7 @@ from enum import StrEnum
 import structlog
 
 from miradouro.core.errors import ConfigurationError, Internal, InvalidArgument, MiradouroError, NotFound, is_shortage
-from miradouro.core.pipeline import Draft, Processor
+from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.processors.condition import Condition
 
 _log = structlog.get_logger(__name__)
@@ -52,16 +52,16 @@ class GuardedStep:
     on_failure: tuple["GuardedStep", ...]
     observe: Observer
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with this step's part, or that of the steps that answer its failure. Raises what the processor raises."""
-        if self.condition is not None and not self.condition.holds(draft):
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with this step's part, or that of the steps that answer its failure. Raises what the processor raises."""
+        if self.condition is not None and not self.condition.holds(photo):
             self.observe(StepRun(self.name, StepOutcome.SKIPPED))
-            return replace(draft, left_out=(*draft.left_out, self.name))
+            return replace(photo, left_out=(*photo.left_out, self.name))
         began = time.perf_counter()
         try:
-            done = self.processor(draft)
+            done = self.processor(photo)
         except Exception as exc:
-            error = self._error(draft, exc)
+            error = self._error(photo, exc)
             outcome = StepOutcome.FAILED if is_shortage(exc) else self._answer(error)
             self.observe(StepRun(self.name, outcome, _ms_since(began), error))
             if outcome is StepOutcome.FAILED:
@@ -72,7 +72,7 @@ class GuardedStep:
             _log.info(
                 "a step failed",
                 step=self.name,
-                photo_id=draft.event.photo_id,
+                photo_id=photo.event.photo_id,
                 outcome=outcome,
                 error=error.message,
                 exc_info=fault,
@@ -80,10 +80,10 @@ class GuardedStep:
         else:
             self.observe(StepRun(self.name, StepOutcome.DONE, _ms_since(began)))
             return done
-        left = replace(draft, left_out=(*draft.left_out, self.name), failure=error)
+        left = replace(photo, left_out=(*photo.left_out, self.name), failure=error)
         for step in self.on_failure:
             left = step(left)
-        return replace(left, failure=draft.failure)
+        return replace(left, failure=photo.failure)
 
     def _answer(self, error: MiradouroError) -> StepOutcome:
         if not isinstance(error, InvalidArgument | NotFound | Internal):
@@ -92,10 +92,10 @@ class GuardedStep:
             return StepOutcome.ANSWERED
         return StepOutcome.IGNORED if self.ignore_failure else StepOutcome.FAILED
 
-    def _error(self, draft: Draft, error: Exception) -> MiradouroError:
+    def _error(self, photo: PhotoInProgress, error: Exception) -> MiradouroError:
         """The error as the photo's: what a step lacks since an earlier one was left out is no fault of the pipeline."""
-        if isinstance(error, ConfigurationError) and draft.left_out:
-            left_out = ", ".join(draft.left_out)
+        if isinstance(error, ConfigurationError) and photo.left_out:
+            left_out = ", ".join(photo.left_out)
             return InvalidArgument("photo", f"{self.name} can't run, for these steps were left out: {left_out} ({error.message})")
         if isinstance(error, MiradouroError):
             return error

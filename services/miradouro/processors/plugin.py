@@ -1,4 +1,4 @@
-"""What a processor is made of, and what it is handed.
+"""The interface of a processor: its class, its options and its context.
 
 A plug-in is a class in the entry-point group `miradouro.processors`; the entry point's name is the name of the step:
 
@@ -7,13 +7,13 @@ A plug-in is a class in the entry-point group `miradouro.processors`; the entry 
 
         def __init__(self, options: SharpnessOptions, context: Context) -> None: ...
 
-        def __call__(self, draft: Draft) -> Draft: ...   # core.pipeline.Processor
+        def __call__(self, photo: PhotoInProgress) -> PhotoInProgress: ...   # core.pipeline.Processor
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,9 +22,11 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
-from miradouro.core.pipeline import Draft, Processor
+from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
+
+T = TypeVar("T")
 
 
 class ProcessorOptions(BaseModel):
@@ -35,14 +37,14 @@ class ProcessorOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What processors work with.
+    """The services and limits that processors use.
 
-    `describe` tells the loaded bundles without asking the embedder each time; `reader` decodes photos and reads their metadata in
-    another process: give it the draft's `key`; `limits` are the process's own, for what a
-    pipeline file leaves open; `embed_timeout_s` bounds one photo's embedding, waiting in the queue included. `thumbnails` is the
-    folder in which the page looks for them, None where there is none. In a rehearsal (`is_rehearsal`) nothing outside the draft
-    may be changed. `stored` gives the live document of a collection and a photo id with its vectors, or raises NotFound; None
-    where there is no index.
+    `describe` returns the loaded bundles without asking the embedder each time. `reader` decodes photos and reads their metadata
+    in another process: pass it the photo's `key`. `limits` are those of the process, for options that a pipeline file leaves
+    open. `embed_timeout_s` bounds the embedding of one photo, in seconds, waiting in the queue included. `thumbnails` is the
+    folder in which the page looks for thumbnails; None: there is none. In a rehearsal (`is_rehearsal`) a processor changes
+    nothing but the photo in progress. `stored` returns the live document of a collection and a photo id with its vectors, or
+    raises NotFound; None: there is no index.
     """
 
     embedder: Embedder
@@ -58,25 +60,29 @@ class Context:
     stored: Callable[[str, str], Document] | None = None
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
-        """The loaded bundles that these spaces, and tags where wanted, need. Raises Unavailable."""
+        """The loaded bundles that make these spaces, and with `tags` those that make labels. Raises Unavailable."""
         needed = {space.bundle for space in spaces}
         return [bundle for bundle in self.describe() if bundle.name in needed or (tags and bundle.can_tag)]
 
 
 class ProcessorClass(Protocol):
-    """What the entry point names."""
+    """The object that an entry point names: a class with `Options`, called with its options and the context."""
 
     Options: type[ProcessorOptions]
 
     def __call__(self, options: Any, context: Context, /) -> Processor:
-        """A processor with its options, ready to be called from several threads."""
+        """The processor. It is called from several threads at a time."""
         ...
 
 
-def need(present: bool, step: str, what: str, giver: str) -> None:
-    """Raises ConfigurationError when a step runs before the one that gives what it works on."""
-    if not present:
-        raise ConfigurationError(f"pipeline: {step} needs {what}; put {giver} before {step}")
+def need(value: T | None, step: str, name: str, source: str) -> T:
+    """`value`, which the step `source` fills and the step `step` reads; `name` says in words what it is.
+
+    Raises ConfigurationError when it is None: the pipeline lacks `source`, or runs it too late.
+    """
+    if value is None:
+        raise ConfigurationError(f"pipeline: {step} needs {name}; put {source} before {step}")
+    return value
 
 
-__all__ = ["Context", "Draft", "Processor", "ProcessorClass", "ProcessorOptions", "need"]
+__all__ = ["Context", "PhotoInProgress", "Processor", "ProcessorClass", "ProcessorOptions", "need"]

@@ -1,4 +1,4 @@
-"""Whether what is stored of the same bytes may stand for another forward pass."""
+"""Decides whether stored vectors and tags of the same bytes can replace another forward pass."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,17 +9,17 @@ from miradouro.core.text import fold_tag
 
 
 def has_vectors_of(stored: Document, wanted: Mapping[str, str]) -> bool:
-    """Whether it has vectors in each of these spaces, made in this way: space name → provenance that the embedder offers."""
+    """Whether it has vectors in each wanted space, with that provenance; `wanted`: space name → provenance of the embedder."""
     return all(name in stored.vectors and stored.provenances[name] == provenance for name, provenance in wanted.items())
 
 
 def keeps_tags(
     stored: Document, given: Iterable[str], spaces: Sequence[Space], bundles: Sequence[BundleDescription], labels: LabelTable
 ) -> bool:
-    """Whether its labels and their parents are those that the bundles would give again; `given` are a person's tags now.
+    """Whether the bundles would give the stored labels and parents again; `given` are the tags that a person gives now.
 
-    A bundle that tags is known to be the same by a space of its own among `spaces`. A label of the same name as a person's tag
-    is not stored, so it is lost when that tag was taken away.
+    A bundle that makes labels is known to be unchanged only if `spaces` has a space of it. A label with the same name as a
+    person's tag is not stored, so it is missing once the person removes that tag.
     """
     taggers = {bundle.name for bundle in bundles if bundle.can_tag}
     if not taggers:

@@ -1,4 +1,4 @@
-"""Label probabilities to tags: the network's labels, their WordNet parents, and the uploader's own."""
+"""Makes tags: the uploader's own, the network's labels, and the labels' parents in WordNet."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from pydantic import Field
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.document import Tag, TagKind
 from miradouro.core.embedding import LabelProbability
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.text import fold_tag
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
@@ -30,21 +30,19 @@ class TagPhoto:
         self._options = options
         self._labels = context.labels
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft with its tags."""
-        embedding = draft.embedding
-        need(embedding is not None, "tag", "label probabilities", "embed")
-        assert embedding is not None
-        if draft.reused is not None:
-            return replace(draft, tags=kept_tags(draft.event.tags, draft.reused.tags))
-        return replace(draft, tags=tags(draft.event.tags, embedding.labels, self._labels, self._options))
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo with its tags."""
+        embedding = need(photo.embedding, "tag", "label probabilities", "embed")
+        if photo.reused is not None:
+            return replace(photo, tags=kept_tags(photo.event.tags, photo.reused.tags))
+        return replace(photo, tags=tags(photo.event.tags, embedding.labels, self._labels, self._options))
 
 
 def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelTable, options: TagOptions) -> tuple[Tag, ...]:
-    """The tags of a photo: a person's with probability 1, then labels by probability, then parents by probability.
+    """The tags of a photo: those a person gave (`given`) with probability 1, then labels, then parents, each by probability.
 
-    A parent's probability is the sum over all its classes in `labels`, at most 1. Each tag stands there once, as `fold_tag`
-    compares: a person's wins over a label, a label over a parent.
+    A parent's probability is the sum over all its classes in `labels`, at most 1. Tags are unique under `fold_tag`: a person's
+    tag wins over a label, a label over a parent.
     """
     classes = sorted(labels, key=lambda one: (-one.probability, one.label))
     kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
@@ -62,7 +60,7 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
 
 
 def kept_tags(given: Iterable[str], stored: Iterable[Tag]) -> tuple[Tag, ...]:
-    """A person's tags of now, then the labels and parents that are stored."""
+    """The tags that a person gives now, then the stored labels and parents."""
     return _each_once([*_by_a_person(given), *(tag for tag in stored if tag.kind is not TagKind.USER)])
 
 

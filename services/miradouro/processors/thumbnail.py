@@ -1,4 +1,4 @@
-"""The photo to small pictures of it, in a folder or another place that fsspec reaches; never into the index."""
+"""Writes thumbnails of the photo to a folder, or to another file system of fsspec; never into the index."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError, Internal, is_shortage
-from miradouro.core.pipeline import Draft
+from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.redaction import public_error, public_uri
 from miradouro.core.thumbnail import MAX_KEPT_BYTES, thumbnail_name
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -30,7 +30,7 @@ class ThumbnailOptions(ProcessorOptions):
 
 
 class Thumbnail:
-    """Writes a thumbnail of each size, named by the photo's SHA-256, unless it is there. Changes nothing in the draft.
+    """Writes a thumbnail of each size, named by the photo's SHA-256, if it does not exist yet. Leaves the photo as it is.
 
     Raises BadPhoto, and Internal when a thumbnail can't be written.
     """
@@ -48,15 +48,13 @@ class Thumbnail:
             raise ConfigurationError("processor thumbnail, option folder: there is no data folder here; name one")
         self._files, self._folder = _opened(place or "memory://")
 
-    def __call__(self, draft: Draft) -> Draft:
-        """The draft as it is."""
-        data, decoded = draft.data, draft.decoded
-        need(data is not None and decoded is not None, "thumbnail", "the photo's bytes and size", "fetch and decode")
-        need(bool(draft.sha256), "thumbnail", "the photo's sha256", "fingerprint")
-        assert data is not None
-        assert decoded is not None
+    def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
+        """The photo as it is."""
+        data = need(photo.data, "thumbnail", "the photo's bytes", "fetch")
+        decoded = need(photo.decoded, "thumbnail", "the photo's size", "decode")
+        digest = need(photo.sha256 or None, "thumbnail", "the photo's sha256", "fingerprint")
         for size in self._options.sizes:
-            name = thumbnail_name(draft.sha256, size, file_format=self._options.format)
+            name = thumbnail_name(digest, size, file_format=self._options.format)
             if not self._is_rehearsal and self._is_there(f"{self._folder}/{name}"):
                 continue
             made = self._context.reader.thumbnail(
@@ -67,22 +65,22 @@ class Thumbnail:
                 limits=self._context.limits,
                 file_format=self._options.format,
                 priority=self._context.priority,
-                key=draft.key,
+                key=photo.key,
             )
             if not self._is_rehearsal:
                 self._write(name, made)
-        return draft
+        return photo
 
     def _is_there(self, path: str) -> bool:
         try:
-            return bool(self._files.size(path))  # one that a crash left empty is made again
+            return bool(self._files.size(path))  # False for a file that a crash left empty: it is written again
         except FileNotFoundError:
             return False
         except OSError as exc:
             raise _unwritable(path, exc) from exc
 
     def _write(self, name: str, data: bytes) -> None:
-        """Whole or not at all: stores on other machines do it so by themselves."""
+        """Writes the file whole or not at all; file systems on other machines guarantee that themselves."""
         path = f"{self._folder}/{name}"
         try:
             if self._bounded is not None:

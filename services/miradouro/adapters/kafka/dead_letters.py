@@ -24,8 +24,8 @@ from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettin
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.document import Failure
 from miradouro.core.errors import InvalidArgument, NotFound
-from miradouro.core.event import SourceRecord
 from miradouro.core.failure_page import check_limit, place_of, token_of
+from miradouro.core.source_record import SourceRecord
 
 _TIMEOUT_S = 10.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)

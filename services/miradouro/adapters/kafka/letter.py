@@ -7,8 +7,9 @@ from typing import Any
 
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES
 from miradouro.core.document import Failure
-from miradouro.core.event import MAX_VERSION, SourceRecord
+from miradouro.core.event import MAX_VERSION
 from miradouro.core.redaction import public_uri
+from miradouro.core.source_record import SourceRecord
 
 _ENVELOPE_BYTES = 16 * 1024
 _LONGEST_BYTES = 4_096  # of one of our headers and of a key: only records that are not events have longer ones, which are cut

@@ -15,7 +15,7 @@ from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.errors import NotFound, Unavailable
-from miradouro.core.event import SourceRecord
+from miradouro.core.source_record import SourceRecord
 
 _POLL_MS = 500
 _STALLED_S = 60.0

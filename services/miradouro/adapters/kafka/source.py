@@ -24,8 +24,8 @@ from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.errors import Corrupt, Unavailable
-from miradouro.core.event import SourceRecord
 from miradouro.core.ports import NothingYet, SourceItem
+from miradouro.core.source_record import SourceRecord
 
 _POLL_S = 0.1
 _POLL_RECORDS = 500

@@ -16,8 +16,9 @@ from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets
 from miradouro.adapters.photo_reader.reading import Reading
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
-from miradouro.core.event import EventKind, PhotoEvent, SourceRecord
+from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.audit.documents import count, documents, live_aliases, patiently, tombstones
 from miradouro.ingest.audit.findings import Report, Violation
 from miradouro.ingest.audit.ledger import Ledger
