@@ -270,7 +270,7 @@ def test_what_was_counted_can_be_read(tmp_path):
         door.get("/v1/photos/photos/nowhere.jpg")
         counted = door.registry.get_sample_value
         assert counted("miradouro_http_requests_total", {"route": "/v1/stats", "code": "200"}) == 1
-        route = "/v1/photos/{collection}/{photo_id:path}"
+        route = "/v1/photos/{collection}/{photo_id:photo_id}"
         assert counted("miradouro_http_requests_total", {"route": route, "code": "404"}) == 1
 
 

@@ -3,22 +3,35 @@
 import hashlib
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from miradouro.adapters.folder.walk import photo_id_of
 from miradouro.core.thumbnail import FOLDER
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image
 
 from tests.http_house import Answer, Door, open_door
+from tests.photo_folder import write
 from tests.pictures import blocks, encode, jpeg
 
 WIDE, TALL = jpeg(1000, 500, seed=1, quality=95), jpeg(300, 900, seed=2, quality=95)
 PNG = encode(blocks(90, 60, seed=50), "PNG")
 ODD_NAME = "odd/50% <b>#1?&'\"ü..jpg"
+
+ODD_NAMES = (
+    "two\nlines.jpg",
+    "\n/line\n/ends with one.jpg\n",
+    "carriage\rreturn\ttab.jpg",
+    " ;+&=?#%0A%2F'\"\\.jpg",
+    "\u202egpj.\U0001f4f7.jpg",
+    f"{'long ' * 49}.jpg",
+    os.fsdecode(b"latin \xe9.jpg"),
+)
 
 
 @pytest.fixture
@@ -80,6 +93,19 @@ def test_an_original_is_the_file_with_its_type_by_its_bytes(door, photo_id, medi
     assert (answer.code, answer.body, answer.headers["Content-Type"]) == (200, data, media_type)
     assert answer.headers["ETag"] == f'"{hashlib.sha256(data).hexdigest()}"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_every_name_is_answered_on_every_route(tmp_path):
+    photos = tmp_path / "photos"
+    for number, name in enumerate(ODD_NAMES):
+        write(photos / name, jpeg(seed=number))
+    with open_door(tmp_path / "house") as door:
+        assert door.house.index_folder(photos).indexed == len(ODD_NAMES)
+        for number, name in enumerate(ODD_NAMES):
+            where = place(photo_id_of(name))
+            assert door.get(f"/photos/{where}").body == jpeg(seed=number)
+            assert door.get(f"/v1/photos/{where}").json["photo"]["photoId"] == photo_id_of(name)
+            assert door.get(f"/thumbnails/{where}").code == 200
 
 
 def test_a_picture_that_is_known_is_not_sent_again(door):

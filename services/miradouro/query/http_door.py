@@ -11,6 +11,7 @@ import structlog
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -120,6 +121,21 @@ def check_http_address(listen: str, *, setting: str, http: HttpSettings, securit
         )
 
 
+class _PhotoId(Convertor[str]):
+    """The rest of a path, whatever it holds: the convertor `path` ends at a line feed."""
+
+    regex = r"(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("photo_id", _PhotoId())
+
+
 class _Door:
     def __init__(
         self,
@@ -165,11 +181,11 @@ class _Door:
         return [
             self._route("POST", "/v1/search", self.search),
             self._route("POST", "/v1/search/photo", self.search_by_photo),
-            self._route("GET", "/v1/photos/{collection}/{photo_id:path}", self.photo),
+            self._route("GET", "/v1/photos/{collection}/{photo_id:photo_id}", self.photo),
             self._route("GET", "/v1/stats", self.stats),
             self._route("GET", "/v1/failures", self.failures),
-            self._route("GET", "/photos/{collection}/{photo_id:path}", self.original),
-            self._route("GET", "/thumbnails/{collection}/{photo_id:path}", self.thumbnail),
+            self._route("GET", "/photos/{collection}/{photo_id:photo_id}", self.original),
+            self._route("GET", "/thumbnails/{collection}/{photo_id:photo_id}", self.thumbnail),
             self._route("GET", SIGN_IN, _signed_in),
             *(self._route("GET", path, _endpoint_of(file)) for path, file in static_files().items()),
         ]
