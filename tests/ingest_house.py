@@ -16,6 +16,7 @@ from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.ingest.collection_upkeep import AdministeredIndex
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import Pace
 from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
@@ -34,6 +35,7 @@ from structlog.testing import capture_logs
 from tests.reading import READER
 from tests.tiny_bundle import LABELS, GatedNetworks, tiny_bundles
 
+PACE = Pace(retry_s=5.0)
 _PARENTS = {"cat": ("animal",), "dog": ("hound", "animal"), "elkhound": ("hound", "animal"), "teapot": ("pot",), "viaduct": ()}
 LABEL_TABLE = LabelTable(tuple(LabelRow(f"n{i}", label, (label,), _PARENTS[label]) for i, label in enumerate(LABELS)), {})
 
@@ -81,6 +83,7 @@ def open_house(
     photos: PhotoStoreSettings | None = None,
     store: AdministeredIndex | None = None,
     embedder: Embedder | None = None,
+    pace: Pace = PACE,
     **settings: object,
 ) -> Iterator[House]:
     """The service over a data folder and models made below `folder`; `settings` are those of ingest.
@@ -92,7 +95,7 @@ def open_house(
     batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
     with capture_logs(), SqliteIndex.open(folder / "data", writer=True) as index:  # rendering tracebacks takes seconds
         registry = CollectorRegistry()
-        chosen = IngestSettings(**{"ingest_retry_s": 5.0, **settings})  # type: ignore[arg-type]  # checked by pydantic
+        chosen = IngestSettings(**settings)  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
             store=store or index,
             letters=index,
@@ -103,6 +106,7 @@ def open_house(
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,
+            pace=pace,
             spaces=chosen.space_names,
             excluded=[folder / "data"],
             metrics=IngestMetrics(registry),

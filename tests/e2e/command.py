@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -20,7 +21,10 @@ from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.security import ClientSecurity
 from miradouro.standalone.owner_token import owner_token
 
+from tests.e2e.tuned import Constants, command
+
 COMMAND = str(Path(sys.executable).with_name("miradouro"))
+ONE_BY_ONE = {"miradouro.standalone.composition:PACE.commit_photos": 1}  # each photo is a commit of its own
 START_S = 120.0  # for a loaded machine; a start takes about two seconds
 
 
@@ -52,10 +56,10 @@ def run(*words: object) -> Done:
     return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
-def start(*words: object, **environment: str) -> "subprocess.Popen[str]":
-    """Starts `miradouro WORDS` as a process of its own."""
+def start(*words: object, constants: Constants = MappingProxyType({}), **environment: str) -> "subprocess.Popen[str]":
+    """Starts `miradouro WORDS` as a process of its own, with other `constants` (see `tuned`)."""
     return subprocess.Popen(
-        [COMMAND, *(str(word) for word in words)],
+        [*(command(constants) if constants else [COMMAND]), *(str(word) for word in words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

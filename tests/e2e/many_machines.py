@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import grpc
 import pytest
@@ -28,6 +29,7 @@ from miradouro.v1 import search_service_pb2_grpc
 
 from tests.certificates import token, write_secret
 from tests.e2e.command import COMMAND, START_S, Done, run
+from tests.e2e.tuned import Constants, command
 
 DONE_S = 120.0  # for a loaded machine
 Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
@@ -58,13 +60,14 @@ class ServiceProcess:
         *options: str,
         listen: str = "127.0.0.1:0",
         log: Path | None = None,
+        constants: Constants = MappingProxyType({}),
     ) -> None:
         self.name, self.metrics, self.page = name, "", ""
         told = {key: environment.get(f"MIRADOURO_{key.upper()}", "") for key in SecuritySettings.model_fields}
         self.security = client_security(SecuritySettings(**told))
         errors = log.open("w") if log else None
         self.process = subprocess.Popen(
-            [COMMAND, "serve", name, "--listen", listen, *options],
+            [*(command(constants) if constants else [COMMAND]), "serve", name, "--listen", listen, *options],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -113,19 +116,30 @@ class ServiceProcess:
 
 @dataclass
 class Town:
-    """What a test works with. `environment` is that of the services."""
+    """What a test works with. `environment` and `constants` (see `tuned`) are those of the services."""
 
     kafka: KafkaSettings
     opensearch: OpenSearchSettings
     environment: dict[str, str]
+    constants: dict[str, object]
     producer: KafkaProducer
     index: OpenSearchIndex
     letters: KafkaDeadLetters
     services: ExitStack
 
-    def start(self, name: str, *, listen: str = "127.0.0.1:0", log: Path | None = None, **environment: str) -> ServiceProcess:
+    def start(
+        self,
+        name: str,
+        *,
+        listen: str = "127.0.0.1:0",
+        log: Path | None = None,
+        constants: Constants = MappingProxyType({}),
+        **environment: str,
+    ) -> ServiceProcess:
         """Starts a service, which is ended with the town; its log goes into the file `log`, or where ours goes."""
-        service = ServiceProcess(name, {**self.environment, **environment}, listen=listen, log=log)
+        own = f"miradouro.{name}."  # the other services have no such constants
+        changed = {key: value for key, value in {**self.constants, **constants}.items() if key.startswith(own)}
+        service = ServiceProcess(name, {**self.environment, **environment}, listen=listen, log=log, constants=changed)
         self.services.callback(lambda: service.process.poll() is None and service.end(signal.SIGKILL))
         return service
 
@@ -199,7 +213,7 @@ def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
         producer = KafkaProducer(bootstrap_servers=kafka, acks="all", max_request_size=2 * 1024 * 1024)
         stack.callback(producer.close)
         services = stack.enter_context(ExitStack())
-        made = Town(topics, indices, environment, producer, index, letters, services)
+        made = Town(topics, indices, environment, {}, producer, index, letters, services)
         try:
             yield made
         finally:

@@ -18,7 +18,7 @@ import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.errors import NotFound
 
-from tests.e2e.command import COMMAND, START_S, run, start
+from tests.e2e.command import COMMAND, ONE_BY_ONE, START_S, run, start
 from tests.e2e.conftest import make_photos
 from tests.ingest_house import not_root
 from tests.pictures import jpeg
@@ -188,7 +188,7 @@ MANY = tuple(f"{number:02d}.jpg" for number in range(20))
 @contextmanager
 def _storing_photos(photos: Path, data: Path) -> Iterator["subprocess.Popen[str]"]:
     """A run that stores every photo by itself, and has stored some but not all."""
-    process = start("index", photos, "--data", data, "--json", MIRADOURO_INGEST_COMMIT_PHOTOS="1")
+    process = start("index", photos, "--data", data, "--json", constants=ONE_BY_ONE)
     try:
         while process.poll() is None and _stored(data) < 2:
             pass

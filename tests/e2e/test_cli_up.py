@@ -17,7 +17,7 @@ from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2 import GetPhotoRequest
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
-from tests.e2e.command import START_S, channel_to, run, start, up
+from tests.e2e.command import ONE_BY_ONE, START_S, channel_to, run, start, up
 from tests.e2e.conftest import make_photos
 from tests.e2e.many_machines import eventually
 from tests.pictures import jpeg
@@ -159,7 +159,7 @@ def test_folders_that_cannot_be_watched_are_refused(tmp_path, monkeypatch, words
 
 def test_ctrl_c_ends_the_first_look_at_a_watched_folder_and_the_next_start_goes_on(tmp_path):
     photos, data = make_photos(tmp_path / "photos", [f"{i:03}.jpg" for i in range(14)]), tmp_path / "data"
-    server = start("up", "--data", data, "--listen", "127.0.0.1:0", "--photos", photos, MIRADOURO_INGEST_COMMIT_PHOTOS="1")
+    server = start("up", "--data", data, "--listen", "127.0.0.1:0", "--photos", photos, constants=ONE_BY_ONE)
     assert server.stdout is not None
     assert server.stdout.readline().startswith("ready: ")  # before everything is indexed
     _until(lambda: bool(_ids(data, "photos")))

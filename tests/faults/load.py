@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,10 +18,14 @@ from miradouro.ingest.cloud_event import record_of
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, town
+from tests.e2e.tuned import Constants
 from tests.pictures import jpeg
 
 COLLECTION = "load"
 PENDING = 16  # events that a consumer has read and not stored, at most
+PENDING_EVENTS = "miradouro.ingest.composition:INTAKE.pending_events"
+COMMIT_PHOTOS = "miradouro.ingest.composition:PACE.commit_photos"
+COMMIT_INTERVAL_S = "miradouro.ingest.composition:INTAKE.commit_interval_s"
 UPDATED_EVERY, DELETED_EVERY, POISON_EVERY, NO_PHOTO_EVERY = 10, 20, 50, 40
 
 
@@ -82,10 +87,12 @@ def town_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterato
     with town(kafka, opensearch, partitions=size.partitions) as here:
         here.environment |= {
             "MIRADOURO_EMBEDDING_ADDRESS": embedding,
-            "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
-            "MIRADOURO_KAFKA_PENDING_EVENTS": str(PENDING),
-            "MIRADOURO_KAFKA_COMMIT_INTERVAL_S": "0.2",
-            "MIRADOURO_KAFKA_SESSION_TIMEOUT_S": "6",
+        }
+        here.constants |= {
+            COMMIT_PHOTOS: 4,
+            PENDING_EVENTS: PENDING,
+            COMMIT_INTERVAL_S: 0.2,
+            "miradouro.ingest.composition:INTAKE.session_timeout_s": 6.0,
         }
         yield here
 
@@ -128,8 +135,8 @@ def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, w
 class Counted:
     """An ingest service whose counts can be read while it runs."""
 
-    def __init__(self, here: Town, **environment: str) -> None:
-        self.service: ServiceProcess = here.start("ingest", MIRADOURO_METRICS_LISTEN="127.0.0.1:0", **environment)
+    def __init__(self, here: Town, *, constants: Constants = MappingProxyType({})) -> None:
+        self.service: ServiceProcess = here.start("ingest", constants=constants, MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
 
     def outcomes(self) -> dict[str, int]:
         """Status → events, so far."""

@@ -17,8 +17,11 @@ from tests.e2e.many_machines import Town, eventually
 from tests.e2e.tiny_embedding import tiny_embedding
 from tests.faults.load import (
     COLLECTION,
+    COMMIT_INTERVAL_S,
+    COMMIT_PHOTOS,
     FULL,
     PENDING,
+    PENDING_EVENTS,
     SIZES,
     SMALL,
     Counted,
@@ -51,7 +54,7 @@ def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
         stale = []
         for records in load.slices(size.times):
             here.send(*records)
-            ingest = Counted(here, MIRADOURO_KAFKA_COMMIT_INTERVAL_S="60")
+            ingest = Counted(here, constants={COMMIT_INTERVAL_S: 60.0})
             in_the_middle(here, size)
             time.sleep(chance.uniform(0, 0.2))  # any moment of a batch; nothing below depends on it
             stale.append(ingest.outcomes().get("stale", 0))
@@ -115,8 +118,7 @@ def test_documents_that_the_index_alone_refuses_become_dead_letters_once_and_hol
         body["mappings"]["properties"]["title"] = {"type": "integer"}
         client.indices.create(index=index_of(prefix, COLLECTION, 1), body=body)
         client.close()
-        here.environment["MIRADOURO_INGEST_COMMIT_PHOTOS"] = "32"
-        here.environment["MIRADOURO_KAFKA_PENDING_EVENTS"] = "64"
+        here.constants |= {COMMIT_PHOTOS: 32, PENDING_EVENTS: 64}
         here.send(*load.records)
         ingest = Counted(here)
         told = prove(here, load)

@@ -4,17 +4,21 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from types import MappingProxyType
 
 import pytest
 from kafka import KafkaAdminClient
 from miradouro.core.event import EventKind, PhotoEvent
 
 from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
+from tests.e2e.tuned import Constants
+from tests.faults.load import COMMIT_PHOTOS, PENDING_EVENTS
 from tests.pictures import jpeg
 
 pytestmark = pytest.mark.usefixtures("models_dir")
 COLLECTION = "patient"
 PENDING = 16
+PACE = "miradouro.ingest.composition:PACE"
 RETRY_S = 1.0  # what a single call may take; a stream waits as long as it takes
 
 
@@ -29,16 +33,13 @@ def member_of(here: Town) -> str:
 
 
 @contextmanager
-def load(kafka: str, opensearch: str, photos: int, **settings: str) -> Iterator[tuple[Town, ServiceProcess, ServiceProcess]]:
+def load(
+    kafka: str, opensearch: str, photos: int, *, constants: Constants = MappingProxyType({})
+) -> Iterator[tuple[Town, ServiceProcess, ServiceProcess]]:
     """A town whose topic holds two events of each photo, the embedding service, and a consumer that has begun with it."""
     with town(kafka, opensearch) as here:
-        here.environment |= {
-            "MIRADOURO_BUNDLES": "efficientnet-lite0",
-            "MIRADOURO_INGEST_COMMIT_PHOTOS": "4",
-            "MIRADOURO_INGEST_RETRY_S": str(RETRY_S),
-            "MIRADOURO_KAFKA_PENDING_EVENTS": str(PENDING),
-            **settings,
-        }
+        here.environment["MIRADOURO_BUNDLES"] = "efficientnet-lite0"
+        here.constants |= {PENDING_EVENTS: PENDING, COMMIT_PHOTOS: 4, f"{PACE}.retry_s": RETRY_S, **constants}
         for i in range(photos):
             name, picture = f"{i:04}.jpg", jpeg(seed=i)
             here.publish(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=picture))
@@ -108,7 +109,7 @@ def test_an_embedding_service_that_hangs_is_noticed_and_waited_for(kafka: str, o
 def test_a_consumer_that_is_stopped_while_nothing_can_be_embedded_ends_in_order(
     kafka: str, opensearch: str, fault: signal.Signals
 ) -> None:
-    with load(kafka, opensearch, 60, MIRADOURO_EMBED_TIMEOUT_S="3600") as (here, embedding, ingest):
+    with load(kafka, opensearch, 60, constants={f"{PACE}.embed_timeout_s": 3_600.0}) as (here, embedding, ingest):
         embedding.process.send_signal(fault)
         eventually("the consumer is not ready", lambda: not ingest.is_ready())
         assert ingest.end() == 0, "it does not wait for the call that hangs"

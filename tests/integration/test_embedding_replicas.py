@@ -18,6 +18,7 @@ from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.spaces import BundleDescription
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
+from miradouro.ingest.pace import Pace
 from miradouro.processors.decode import Decode, DecodeOptions
 from miradouro.processors.embed import Embed, EmbedOptions
 from miradouro.processors.plugin import Context
@@ -78,7 +79,7 @@ def replicas(start: Any, tmp_path: Path) -> Replicas:
 @pytest.fixture
 def house(replicas: Replicas, tmp_path: Path) -> Iterator[House]:
     """A house that holds one photo, made by the old replica."""
-    with open_house(tmp_path / "house", embedder=replicas, ingest_retry_s=0) as opened:
+    with open_house(tmp_path / "house", embedder=replicas, pace=Pace(retry_s=0)) as opened:
         assert put(opened, "first").status == EVENT_STATUS_STORED
         yield opened
 
@@ -114,7 +115,7 @@ def test_vectors_that_are_as_the_collections_are_stored_whichever_replica_was_as
 
 
 def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_photo(replicas: Replicas, tmp_path: Path) -> None:
-    with open_house(tmp_path / "house", embedder=replicas, ingest_retry_s=30) as house:  # longer than an answer is remembered
+    with open_house(tmp_path / "house", embedder=replicas, pace=Pace(retry_s=30)) as house:  # longer than an answer is remembered
         assert put(house, "first").status == EVENT_STATUS_STORED
         replicas.describes = replicas.embeds = replicas.new
         with pytest.raises(ProvenanceMismatch, match="e" * 64):
@@ -141,7 +142,7 @@ def test_a_replica_with_other_bundles_makes_no_dead_letters(house: House, replic
 
 
 def test_a_forward_pass_that_fails_makes_no_dead_letters(tmp_path: Path) -> None:
-    with open_house(tmp_path / "house", ingest_retry_s=0) as house:
+    with open_house(tmp_path / "house", pace=Pace(retry_s=0)) as house:
         assert put(house, "first").status == EVENT_STATUS_STORED
         house.networks.broken = RuntimeError("CUDA failure 2: out of memory")
         assert_waits(house, "second", "CUDA failure 2: out of memory")

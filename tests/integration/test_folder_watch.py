@@ -15,7 +15,7 @@ from miradouro.adapters.photo_store import file_uri
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.event import PhotoEvent
 from miradouro.ingest.folder_watch import Watched, watching
-from miradouro.ingest.settings import IngestSettings
+from miradouro.ingest.pace import PACE, Pace
 from miradouro.runtime.call import Call
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from structlog.testing import capture_logs
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def watch(
-    house: House, folders: Mapping[str, Path], *, begun: threading.Event | None = None, **settings: object
+    house: House, folders: Mapping[str, Path], *, begun: threading.Event | None = None, rescan_s: float = PACE.rescan_s
 ) -> Iterator[Watched]:
     """Watches; `begun` is set when the first comparison begins."""
 
@@ -50,8 +50,8 @@ def watch(
             begun.set()
         return nullcontext(lambda _: None)
 
-    chosen = IngestSettings(**{"watch_settle_ms": 20, **settings})  # type: ignore[arg-type]  # checked by pydantic
-    with watching(house.service.folders, folders, settings=chosen, excluded=[house.data], shown=shown) as watched:
+    pace = Pace(settle_s=0.02, rescan_s=rescan_s)
+    with watching(house.service.folders, folders, excluded=[house.data], shown=shown, pace=pace) as watched:
         watched.start()
         yield watched
 
@@ -151,7 +151,7 @@ def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not
     (folder / ".hidden").mkdir()
     write(folder / ".hidden/a.jpg", jpeg())
     os.symlink(folder / ".hidden/a.jpg", folder / "linked.jpg")
-    with watch(house, {"photos": folder}, watch_rescan_s=0.2):
+    with watch(house, {"photos": folder}, rescan_s=0.2):
         until(lambda: photos(house) == {"linked.jpg"})
         write(folder / ".hidden/a.jpg", jpeg(seed=1, width=77))  # no change below the folder that is followed by name
         until(lambda: house.index.get("photos", "linked.jpg").width == 77)

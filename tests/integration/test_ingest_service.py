@@ -10,6 +10,7 @@ from miradouro.adapters.onnx_embedder import Outputs
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.errors import ConfigurationError, FailedPrecondition, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.spaces import Geometry
+from miradouro.ingest.pace import Pace
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
@@ -185,7 +186,7 @@ def test_a_stored_photo_clears_its_failure(house):
 
 
 def test_an_embedder_that_is_away_makes_a_retriable_failure_that_is_not_recorded(tmp_path):
-    with open_house(tmp_path / "house", ingest_retry_s=0) as house:
+    with open_house(tmp_path / "house", pace=Pace(retry_s=0)) as house:
         house.put(event("before"))
         house.networks.broken = Unavailable("the network is away")
         [result] = house.put(event("a")).results

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource
+from miradouro.adapters.kafka import Intake, KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.core.errors import Corrupt
 from miradouro.core.ports import NothingYet
@@ -89,7 +89,7 @@ def test_a_batch_that_cannot_be_read_is_met_after_a_pause_too(settings: KafkaSet
     """Its partition is paused between the records before it and the error: they fill what may be held."""
     publish(settings, [bytes(1_000)] * 3)
     publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
-    with KafkaSource(settings.model_copy(update={"kafka_pending_bytes": 2_000}), as_it_is) as source:
+    with KafkaSource(settings, as_it_is, intake=Intake(pending_bytes=2_000)) as source:
         read(source, 3)
         for _ in range(3):
             source.acknowledge()

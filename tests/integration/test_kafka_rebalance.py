@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource
+from miradouro.adapters.kafka import Intake, KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
 
@@ -48,8 +48,8 @@ class Publishing:
 class Consuming:
     """A consumer that acknowledges at once, and counts what came by partition and offset."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self.source = KafkaSource(settings, lambda record: record)  # type: ignore[arg-type,return-value] # a record is told as it is
+    def __init__(self, settings: KafkaSettings, intake: Intake) -> None:
+        self.source = KafkaSource(settings, lambda record: record, intake=intake)  # type: ignore[arg-type,return-value] # a record is told as it is
         self.came: collections.Counter[tuple[int, int]] = collections.Counter()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -79,13 +79,13 @@ def eventually(what: str, holds: Callable[[], bool]) -> None:
 
 def test_what_was_acknowledged_is_committed_before_its_partition_goes(settings: KafkaSettings) -> None:
     """Neither consumer would commit by itself in the time of this test."""
-    settings = settings.model_copy(update={"kafka_commit_interval_s": 3_600.0})
+    intake = Intake(commit_interval_s=3_600.0)
     with Publishing(settings) as publishing:
-        with Consuming(settings) as first:
+        with Consuming(settings, intake) as first:
             eventually("the first one reads", lambda: bool(first.source.partitions))
             publishing.send(10)
             eventually("everything is done", lambda: len(first.came) == 10 * PARTITIONS and first.source.pending == 0)
-            with Consuming(settings) as second:
+            with Consuming(settings, intake) as second:
                 eventually("it has its partitions", lambda: len(committed_offsets(settings)) == PARTITIONS // 2)
                 assert set(committed_offsets(settings).values()) == {10}
                 publishing.send(10)
@@ -96,11 +96,11 @@ def test_what_was_acknowledged_is_committed_before_its_partition_goes(settings: 
 
 
 def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_and_goes(settings: KafkaSettings) -> None:
-    settings = settings.model_copy(update={"kafka_pending_events": 50, "kafka_commit_interval_s": 0.1})
-    with Publishing(settings) as publishing, Consuming(settings) as first:
+    intake = Intake(pending_events=50, commit_interval_s=0.1)
+    with Publishing(settings) as publishing, Consuming(settings, intake) as first:
         publishing.send(200)
         eventually("it works", lambda: len(first.came) >= 100)
-        with Consuming(settings) as second:
+        with Consuming(settings, intake) as second:
 
             def second_reads() -> bool:
                 publishing.send(5)
@@ -121,4 +121,4 @@ def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_
         eventually("the first one has all of them again", lambda: committed_offsets(settings) == publishing.ends)
         came = first.came + second.came
         assert set(came) == {(partition, offset) for partition, end in publishing.ends.items() for offset in range(end)}
-        assert came.total() - len(came) <= 2 * settings.kafka_pending_events, "what was under way may come twice"
+        assert came.total() - len(came) <= 2 * intake.pending_events, "what was under way may come twice"

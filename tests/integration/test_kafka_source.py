@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from miradouro.adapters.kafka import KafkaSettings, KafkaSource
+from miradouro.adapters.kafka import Intake, KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
 
@@ -50,7 +50,7 @@ def test_no_more_events_are_read_than_may_be_pending_and_all_come_once_when_they
     settings: KafkaSettings,
 ) -> None:
     publish(settings, size_bytes=10)
-    with KafkaSource(settings.model_copy(update={"kafka_pending_events": 7}), as_it_is) as source:
+    with KafkaSource(settings, as_it_is, intake=Intake(pending_events=7)) as source:
         events = source.events()
         found = until_quiet(events)
         assert (len(found), source.pending) == (7, 7)
@@ -75,8 +75,8 @@ def test_no_more_events_are_read_than_may_be_pending_and_all_come_once_when_they
 
 def test_what_is_not_committed_is_bounded_by_the_number_of_events_however_long_the_interval(settings: KafkaSettings) -> None:
     publish(settings, size_bytes=10)
-    patient = settings.model_copy(update={"kafka_pending_events": 7, "kafka_commit_interval_s": 60.0})
-    with KafkaSource(patient, as_it_is) as source:
+    patient = Intake(pending_events=7, commit_interval_s=60.0)
+    with KafkaSource(settings, as_it_is, intake=patient) as source:
         events = source.events()
         done = 0
         while done < EVENTS:
@@ -89,7 +89,7 @@ def test_what_is_not_committed_is_bounded_by_the_number_of_events_however_long_t
 def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: KafkaSettings) -> None:
     size_bytes, limit = 200_000, 1024 * 1024
     publish(settings, size_bytes=size_bytes)
-    with KafkaSource(settings.model_copy(update={"kafka_pending_bytes": limit}), as_it_is) as source:
+    with KafkaSource(settings, as_it_is, intake=Intake(pending_bytes=limit)) as source:
         events = source.events()
         first = until_quiet(events)
         fetch = 2 * 2 * 1024 * 1024  # of two partitions

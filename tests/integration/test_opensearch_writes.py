@@ -28,8 +28,8 @@ from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetFiel
 from miradouro.development.engines import OpenSearch, start_opensearch
 from miradouro.ingest.audit import documents as audited
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import Pace
 from miradouro.ingest.runner import Run, Runner, Status
-from miradouro.ingest.settings import IngestSettings
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import RequestError
 from opensearchpy.helpers import scan
@@ -227,10 +227,9 @@ class TestWithAnIngestPipelineOfTheCluster:
             )
 
         bad = {f"{i}.jpg" for i in (7, 37, 67, 50, 60, 70)}
-        settings = IngestSettings(ingest_commit_photos=32)
         run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5, original_retry_s=5)
         with self.opened(narrow.url) as index, SqliteIndex.open(tmp_path, writer=True) as letters:
-            runner = Runner(index=index, letters=letters, settings=settings, metrics=IngestMetrics(CollectorRegistry()))
+            runner = Runner(index=index, letters=letters, workers=4, pace=Pace(), metrics=IngestMetrics(CollectorRegistry()))
             outcomes = {one.item.photo_id: one for one in runner.run([event(i) for i in range(80)], run)}  # type: ignore[union-attr] # events
             runner.close()
             assert {name for name, one in outcomes.items() if one.status is Status.FAILED} == bad

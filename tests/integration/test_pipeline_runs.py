@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from miradouro.core.errors import ConfigurationError, Unavailable
+from miradouro.ingest.pace import Pace
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image
@@ -149,7 +150,7 @@ def test_a_step_that_lacks_what_was_left_out_fails_its_photo_and_not_the_pipelin
 
 def test_an_error_that_may_pass_is_tried_again_and_never_ignored(tmp_path):
     steps = [*STEPS[:3], "embed: {ignore_failure: true}", *STEPS[4:]]
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *steps), ingest_retry_s=0.01) as house:
+    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *steps), pace=Pace(retry_s=0.01)) as house:
         house.networks.broken = Unavailable("the network is away")
         [result] = house.put(event("a", jpeg())).results
         assert (result.status, result.retriable) == (EVENT_STATUS_FAILED, True)

@@ -14,8 +14,8 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import Pace
 from miradouro.ingest.runner import Run, Runner
-from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.guarded_step import GuardedStep, StepOutcome, StepRun
 from miradouro.runtime.call import Call
 from prometheus_client import CollectorRegistry
@@ -127,7 +127,7 @@ def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
     house: House, step: Callable[[PhotoInProgress], PhotoInProgress]
 ) -> None:
     metrics = IngestMetrics(CollectorRegistry())
-    runner = Runner(index=house.index, letters=house.index, settings=IngestSettings(), metrics=metrics)
+    runner = Runner(index=house.index, letters=house.index, workers=1, pace=Pace(), metrics=metrics)
     run = Run(
         processors=[step],
         spaces=lambda _: (),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.ingest.pace import Pace
 from miradouro.ingest.runner import Status
 from miradouro.runtime.call import Call
 from miradouro.v1 import ingest_service_pb2, photo_event_pb2
@@ -25,7 +26,7 @@ def web(tmp_path: Path) -> Iterator[WebPhotos]:
 @pytest.fixture
 def house(tmp_path: Path, web: WebPhotos) -> Iterator[House]:
     photos = PhotoStoreSettings(photo_sources=web.url("/"), photo_private_hosts=LOOPBACK, photo_ca_file=web.ca_file)
-    with open_house(tmp_path / "house", photos=photos, ingest_retry_s=0.5) as opened:
+    with open_house(tmp_path / "house", photos=photos, pace=Pace(retry_s=0.5)) as opened:
         yield opened
 
 

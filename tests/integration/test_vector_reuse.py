@@ -9,6 +9,7 @@ import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document, TagKind
 from miradouro.core.errors import Unavailable
+from miradouro.ingest.pace import Pace
 from miradouro.processors.reuse import has_vectors_of
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_STALE, EVENT_STATUS_STORED
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_DELETED, PHOTO_EVENT_KIND_UPDATED, PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
@@ -145,7 +146,7 @@ class UnreadableIndex(SqliteIndex):
 def test_vectors_that_can_not_be_read_now_hold_nobody_up(tmp_path: Path) -> None:
     with (
         UnreadableIndex.open(tmp_path / "index", writer=True) as index,
-        open_house(tmp_path / "house", store=index, ingest_retry_s=3_600) as house,
+        open_house(tmp_path / "house", store=index, pace=Pace(retry_s=3_600)) as house,
     ):
         for version in (1, 2):
             told = PhotoEvent(event_id="x", kind=PHOTO_EVENT_KIND_UPDATED, photo_id="a.jpg", version=version, data=PICTURE)

@@ -79,7 +79,6 @@ def up(
         watching(
             parts.ingest.folders,
             folders,
-            settings=configuration.ingest,
             excluded=[configuration.standalone.data_folder],
             shown=shown_watch,
         ) as watched,

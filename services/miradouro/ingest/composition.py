@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
-from miradouro.adapters.kafka import KafkaBrokers, KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
+from miradouro.adapters.kafka import INTAKE, KafkaBrokers, KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
@@ -24,6 +24,7 @@ from miradouro.bundles.labels import load_labels
 from miradouro.ingest.cloud_event import item_of
 from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import PACE
 from miradouro.ingest.runner import Outcome, Status
 from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
@@ -127,7 +128,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         OpenSearchIndex.open(opensearch) as index,
         KafkaDeadLetters(kafka) as letters,
-        KafkaSource(kafka, functools.partial(item_of, strict=kafka.kafka_strict_events)) as source,
+        KafkaSource(kafka, functools.partial(item_of, strict=kafka.kafka_strict_events), intake=INTAKE) as source,
         KafkaBrokers(kafka) as brokers,
         watched(
             [
@@ -150,6 +151,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             labels=load_labels(),
             pipeline=pipeline,
             settings=settings,
+            pace=PACE,
             spaces=settings.space_names,
             folders=photos.photo_root_folders,
             metrics=metrics,

@@ -14,7 +14,7 @@ from miradouro.adapters.folder.watch import EVERYTHING, touched
 from miradouro.core.errors import MiradouroError
 from miradouro.ingest.folder_run import FolderProgress, FolderReport
 from miradouro.ingest.folder_sync import FolderSync
-from miradouro.ingest.settings import IngestSettings
+from miradouro.ingest.pace import PACE, Pace
 from miradouro.runtime.call import Call
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a comparison that failed; doubled each time
@@ -36,7 +36,7 @@ class Watched:
 
 @contextmanager
 def watching(
-    sync: FolderSync, folders: Mapping[str, Path], *, settings: IngestSettings, excluded: list[Path], shown: Shown
+    sync: FolderSync, folders: Mapping[str, Path], *, excluded: list[Path], shown: Shown, pace: Pace = PACE
 ) -> Iterator[Watched]:
     """Watches `folders` (collection → folder), each on a thread of its own, from `start` on until the block ends.
 
@@ -44,7 +44,7 @@ def watching(
     """
     roots = {collection: sync.claim(os.path.abspath(folder), collection) for collection, folder in folders.items()}
     stop = threading.Event()
-    watches = [_Watch(sync, collection, root, settings, excluded, shown, stop) for collection, root in roots.items()]
+    watches = [_Watch(sync, collection, root, pace, excluded, shown, stop) for collection, root in roots.items()]
     threads = [threading.Thread(target=watch.run, name=f"watch-{watch.collection}") for watch in watches]
 
     def start() -> None:
@@ -66,13 +66,13 @@ class _Watch:
         sync: FolderSync,
         collection: str,
         root: str,
-        settings: IngestSettings,
+        pace: Pace,
         excluded: list[Path],
         shown: Shown,
         stop: threading.Event,
     ) -> None:
         self.collection = collection
-        self._sync, self._root, self._settings, self._shown, self._stop = sync, root, settings, shown, stop
+        self._sync, self._root, self._pace, self._shown, self._stop = sync, root, pace, shown, stop
         self._excluded = excluded
         self._waiting: str | None = None  # the folder that is to be compared
         self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
@@ -82,14 +82,14 @@ class _Watch:
 
     def run(self) -> None:
         """Compares what changed, and now and then everything, until told to stop; an error is logged and tried again."""
-        settle_ms = self._settings.watch_settle_ms
+        settle_ms = round(self._pace.settle_s * 1_000)
         for within in touched(self._root, stop=self._stop, settle_ms=settle_ms, excluded=self._excluded):
             self._note(within)
             if self._waiting is not None and time.monotonic() >= self._not_before:
                 self._compare()
 
     def _note(self, within: str | None) -> None:
-        if time.monotonic() - self._compared_at >= self._settings.watch_rescan_s:
+        if time.monotonic() - self._compared_at >= self._pace.rescan_s:
             within = EVERYTHING
         if within is not None:
             both = os.path.commonpath([within, within if self._waiting is None else self._waiting])

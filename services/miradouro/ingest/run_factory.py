@@ -9,8 +9,8 @@ from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader, PhotoStore
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
 from miradouro.ingest.described import Describe
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import Pace
 from miradouro.ingest.runner import Run
-from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
 from miradouro.runtime.call import Call
@@ -33,24 +33,24 @@ class RunFactory:
         photo_store: PhotoStore,
         labels: LabelTable,
         pipeline: Pipeline,
-        settings: IngestSettings,
+        pace: Pace,
         limits: DecodeLimits,
         thumbnails: Path | None,
         metrics: IngestMetrics,
     ) -> None:
         self._index, self._collections, self._photo_store = index, collections, photo_store
         self._embedder, self._describe, self._reader, self._labels = embedder, describe, reader, labels
-        self._pipeline, self._settings, self._limits = pipeline, settings, limits
+        self._pipeline, self._pace, self._limits = pipeline, pace, limits
         self._thumbnails, self._metrics = thumbnails, metrics
 
     def folder_run(self, root: str, call: Call, *, retriable_stops: bool = True) -> Run:
         """A run over the files below `root`."""
         store = FileStore([Path(root)])
-        return self._run(store, call, retriable_stops=retriable_stops, retry_s=self._settings.ingest_retry_s)
+        return self._run(store, call, retriable_stops=retriable_stops, retry_s=self._pace.retry_s)
 
     def event_run(self, call: Call, *, retriable_stops: bool = False, retry_s: float | None = None) -> Run:
-        """A run over events; retriable errors are retried for `retry_s` seconds, as long as the settings say by default."""
-        seconds = self._settings.ingest_retry_s if retry_s is None else retry_s
+        """A run over events; retriable errors are retried for `retry_s` seconds, by default those of the pace."""
+        seconds = self._pace.retry_s if retry_s is None else retry_s
         return self._run(self._photo_store, call, retriable_stops=retriable_stops, retry_s=seconds)
 
     def _run(self, store: PhotoStore, call: Call, *, retriable_stops: bool, retry_s: float) -> Run:
@@ -61,7 +61,7 @@ class RunFactory:
             labels=self._labels,
             reader=self._reader,
             limits=self._limits,
-            embed_timeout_s=self._settings.embed_timeout_s,
+            embed_timeout_s=self._pace.embed_timeout_s,
             thumbnails=self._thumbnails,
             stored=self._index.get_whole,
         )
@@ -71,5 +71,5 @@ class RunFactory:
             cancelled=call.cancelled,
             retriable_stops=retriable_stops,
             retry_s=retry_s,
-            original_retry_s=self._settings.ingest_retry_s,
+            original_retry_s=self._pace.retry_s,
         )

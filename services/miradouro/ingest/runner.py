@@ -48,7 +48,7 @@ from miradouro.core.spaces import Space
 from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.ingest.metrics import IngestMetrics
-from miradouro.ingest.settings import IngestSettings
+from miradouro.ingest.pace import Pace
 from miradouro.runtime.tracing import traced
 
 _log = structlog.get_logger(__name__)
@@ -110,9 +110,9 @@ class _Flight:
 class Runner:
     """Owns the worker threads, which all runs share. `close` ends them."""
 
-    def __init__(self, *, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings, metrics: IngestMetrics) -> None:
-        self._index, self._letters, self._settings, self._metrics = index, letters, settings, metrics
-        self._workers = ThreadPoolExecutor(settings.ingest_workers, thread_name_prefix="ingest")
+    def __init__(self, *, index: PhotoIndex, letters: DeadLetters, workers: int, pace: Pace, metrics: IngestMetrics) -> None:
+        self._index, self._letters, self._pace, self._metrics = index, letters, pace, metrics
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
 
     def close(self) -> None:
         """Ends the worker threads; photos that wait are dropped."""
@@ -126,7 +126,7 @@ class Runner:
         Raises what stops every photo: a provenance mismatch, a wrong setting, a damaged store; and see `Run`.
         """
         flights: collections.deque[_Flight] = collections.deque()
-        group = _Group(self._index, self._letters, self._settings, self._metrics, run)
+        group = _Group(self._index, self._letters, self._pace, self._metrics, run)
         try:
             yield from self._committed(items, flights, group, run)
         except MiradouroError as exc:
@@ -159,7 +159,7 @@ class Runner:
 
     def _is_full(self, flights: collections.deque[_Flight]) -> bool:
         size_bytes = sum(flight.size_bytes for flight in flights)
-        return len(flights) >= self._settings.ingest_max_photos or size_bytes > self._settings.ingest_max_bytes
+        return len(flights) >= self._pace.max_photos or size_bytes > self._pace.max_bytes
 
     def _launch(self, item: SourceItem, run: Run) -> _Flight:
         if not isinstance(item, PhotoEvent):
@@ -188,10 +188,8 @@ class Runner:
 class _Group:
     """Finished items that are committed together."""
 
-    def __init__(
-        self, index: PhotoIndex, letters: DeadLetters, settings: IngestSettings, metrics: IngestMetrics, run: Run
-    ) -> None:
-        self._index, self._letters, self._settings, self._run = index, letters, settings, run
+    def __init__(self, index: PhotoIndex, letters: DeadLetters, pace: Pace, metrics: IngestMetrics, run: Run) -> None:
+        self._index, self._letters, self._pace, self._run = index, letters, pace, run
         self._metrics = metrics
         self._finished: list[tuple[SourceItem, Document | MiradouroError | None]] = []
         self._began: list[float] = []
@@ -206,9 +204,9 @@ class _Group:
 
     def is_due(self) -> bool:
         """Whether it is time to commit."""
-        full = len(self._finished) >= self._settings.ingest_commit_photos
-        waited_ms = (time.monotonic() - self._oldest) * 1_000
-        return full or (bool(self._finished) and waited_ms >= self._settings.ingest_commit_interval_ms)
+        full = len(self._finished) >= self._pace.commit_photos
+        waited_s = time.monotonic() - self._oldest
+        return full or (bool(self._finished) and waited_s >= self._pace.commit_interval_s)
 
     def commit(self) -> list[Outcome]:
         """Stores the group and gives its outcomes."""

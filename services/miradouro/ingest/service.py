@@ -18,6 +18,7 @@ from miradouro.ingest.collection_upkeep import AdministeredIndex, CollectionUpke
 from miradouro.ingest.described import cached_describe
 from miradouro.ingest.folder_sync import FolderSync, real_root
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import PACE, Pace
 from miradouro.ingest.retries import Retries
 from miradouro.ingest.run_factory import RunFactory
 from miradouro.ingest.runner import Outcome, Runner
@@ -60,6 +61,7 @@ class IngestService:
         labels: LabelTable,
         pipeline: Pipeline,
         settings: IngestSettings,
+        pace: Pace = PACE,
         limits: DecodeLimits = DEFAULT_LIMITS,
         spaces: Sequence[str] = (),
         excluded: Sequence[Path] = (),
@@ -70,8 +72,8 @@ class IngestService:
         metrics = metrics or IngestMetrics(CollectorRegistry())
         describe = cached_describe(embedder.describe)
         collections = CollectionUpkeep(store, describe=describe, spaces=spaces, allowed=settings.collection_names)
-        self._letters, self._settings = letters, settings
-        self._runner = Runner(index=store, letters=letters, settings=settings, metrics=metrics)
+        self._letters, self._pace = letters, pace
+        self._runner = Runner(index=store, letters=letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
         self._runs = RunFactory(
             index=store,
             collections=collections,
@@ -81,7 +83,7 @@ class IngestService:
             photo_store=photo_store,
             labels=labels,
             pipeline=pipeline,
-            settings=settings,
+            pace=pace,
             limits=limits,
             thumbnails=thumbnails,
             metrics=metrics,
@@ -106,7 +108,7 @@ class IngestService:
         if not 1 <= len(request.events) <= MAX_EVENTS:
             raise InvalidArgument("events", f"{len(request.events)} events; allowed: 1 to {MAX_EVENTS}")
         remaining_s = call.remaining_s()
-        retry_s = self._settings.ingest_retry_s if remaining_s is None else min(self._settings.ingest_retry_s, remaining_s)
+        retry_s = self._pace.retry_s if remaining_s is None else min(self._pace.retry_s, remaining_s)
         run = self._runs.event_run(call, retry_s=retry_s)
         items = [event_wire.item_of(event) for event in request.events]
         deleted = sum(event.kind == photo_event_pb2.PHOTO_EVENT_KIND_DELETED for event in request.events)

@@ -13,6 +13,7 @@ from miradouro.bundles.labels import load_labels
 from miradouro.core.ports import Embedder
 from miradouro.core.thumbnail import FOLDER
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.pace import PACE
 from miradouro.ingest.service import IngestService
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.query.pictures import Pictures
@@ -62,6 +63,7 @@ def ingest_service(
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
         settings=configuration.ingest,
+        pace=PACE,
         limits=reading.limits,
         spaces=configuration.ingest.space_names,
         excluded=[data_folder],

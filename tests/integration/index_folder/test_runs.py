@@ -6,6 +6,7 @@ import time
 
 import pytest
 from miradouro.core.errors import FailedPrecondition, Unavailable
+from miradouro.ingest.pace import Pace
 from miradouro.runtime.call import Call
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 
@@ -65,7 +66,7 @@ def test_one_run_at_a_time_per_collection(house, folder):
 
 
 def test_a_cancelled_run_stops_within_two_seconds_and_keeps_what_was_done(tmp_path, folder):
-    with open_house(tmp_path / "house", ingest_commit_photos=1, ingest_workers=2) as house:
+    with open_house(tmp_path / "house", pace=Pace(commit_photos=1), ingest_workers=2) as house:
         for number in range(8):
             write(folder / f"{number}.jpg", jpeg(seed=number))
         cancelled = threading.Event()
@@ -105,7 +106,7 @@ def test_a_consumer_that_leaves_stops_the_run(house, folder):
 def test_an_embedder_that_stays_away_stops_the_run_and_the_next_one_goes_on(tmp_path, folder):
     for number in range(3):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    with open_house(tmp_path / "house", ingest_retry_s=0.01) as house:
+    with open_house(tmp_path / "house", pace=Pace(retry_s=0.01)) as house:
         house.networks.broken = Unavailable("the network is away")
         with pytest.raises(Unavailable):
             house.index_folder(folder)

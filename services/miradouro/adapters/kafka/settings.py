@@ -1,4 +1,4 @@
-"""Settings of Kafka: brokers, topics, and how many events are held in memory."""
+"""Settings of Kafka: brokers and topics."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +13,13 @@ MAX_DEAD_LETTER_BYTES = 3 * 1024 * 1024
 
 
 class KafkaSettings(Settings):
-    """The cluster, its topics, and how the consumer reads them."""
+    """The cluster and its topics."""
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port separated by commas.")
     kafka_topic: str = Field("miradouro.photos", min_length=1, description="Topic of the photo events.")
     kafka_dead_topic: str = Field("miradouro.dead", min_length=1, description="Topic of the dead letters.")
     kafka_group: str = Field("miradouro-ingest", min_length=1, description="Consumer group of the ingest services.")
     kafka_partitions: int = Field(6, ge=1, le=10_000, description="Partitions of a topic that is created.")
-    kafka_replication: int = Field(1, ge=1, le=9, description="Copies of each partition of a topic that is created.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="Protocol of the brokers."
     )
@@ -33,16 +32,6 @@ class KafkaSettings(Settings):
     kafka_strict_events: bool = Field(
         False,
         description="Whether an event with a field that is not known becomes a dead letter, instead of being read without it.",
-    )
-    kafka_pending_events: int = Field(512, ge=1, le=100_000, description="Events read and not yet stored, at most.")
-    kafka_pending_bytes: int = Field(
-        64 * 1024 * 1024, ge=1024 * 1024, description="Bytes of those events, at most; one fetch of up to 16 MiB comes on top."
-    )
-    kafka_commit_interval_s: float = Field(
-        1.0, gt=0, le=60, description="Longest time between commits in seconds; many stored events cause one earlier."
-    )
-    kafka_session_timeout_s: float = Field(
-        10.0, ge=6, le=300, description="Seconds without a heartbeat after which a consumer loses its partitions."
     )
 
     @property

@@ -20,6 +20,7 @@ from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import MemberState
 
 from miradouro.adapters.kafka.client_internals import is_group_stable, rejoin_if_rebalancing
+from miradouro.adapters.kafka.intake import INTAKE, Intake
 from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
@@ -52,8 +53,8 @@ class KafkaSource:
     stored or a dead letter: only then is its offset committed. `close` ends `events` after the records that were read.
     """
 
-    def __init__(self, settings: KafkaSettings, decode: Callable[[SourceRecord], SourceItem]) -> None:
-        self._settings, self._decode = settings, decode
+    def __init__(self, settings: KafkaSettings, decode: Callable[[SourceRecord], SourceItem], *, intake: Intake = INTAKE) -> None:
+        self._intake, self._decode = intake, decode
         with translated():
             self._consumer = KafkaConsumer(
                 **settings.connection,
@@ -61,8 +62,8 @@ class KafkaSource:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 partition_assignment_strategy=[CooperativeStickyAssignor],
-                session_timeout_ms=int(settings.kafka_session_timeout_s * 1_000),
-                heartbeat_interval_ms=int(settings.kafka_session_timeout_s * 1_000 / 4),
+                session_timeout_ms=int(intake.session_timeout_s * 1_000),
+                heartbeat_interval_ms=int(intake.session_timeout_s * 1_000 / 4),
                 max_poll_records=_POLL_RECORDS,
                 # A record that is larger than this still comes, alone.
                 max_partition_fetch_bytes=2 * 1024 * 1024,
@@ -146,7 +147,7 @@ class KafkaSource:
             if done.partition is not None:
                 self._done[done.partition] = done.offset + 1
                 self._done_events += 1
-            if not self._room.is_set() and 2 * len(self._pending) <= self._settings.kafka_pending_events:
+            if not self._room.is_set() and 2 * len(self._pending) <= self._intake.pending_events:
                 self._room.set()
 
     def close(self) -> None:
@@ -223,17 +224,17 @@ class KafkaSource:
 
     def _room_left(self) -> int:
         """How many more records may be pending, if they are as large as those of the last poll. Call it with the lock held."""
-        events = self._settings.kafka_pending_events - len(self._pending)
-        size_bytes = self._settings.kafka_pending_bytes - self._pending_bytes
+        events = self._intake.pending_events - len(self._pending)
+        size_bytes = self._intake.pending_bytes - self._pending_bytes
         return 0 if events <= 0 or size_bytes <= 0 else min(events, math.ceil(size_bytes / self._mean_bytes))
 
     def _commit_when_due(self) -> None:
-        """Commits after an interval, or after so many events that a crash redelivers at most `kafka_pending_events` for each
+        """Commits after an interval, or after so many events that a crash redelivers at most `pending_events` for each
         assigned partition (for two, with one partition: pending events may be stored as well).
         """
         now = time.monotonic()
-        is_time = now - self._last_commit >= self._settings.kafka_commit_interval_s
-        if is_time or self._done_events >= self._settings.kafka_pending_events * max(1, len(self._assigned) - 1):
+        is_time = now - self._last_commit >= self._intake.commit_interval_s
+        if is_time or self._done_events >= self._intake.pending_events * max(1, len(self._assigned) - 1):
             self._last_commit = now
             self._commit()
             self._lag = self._lags()

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, MAX_EVENT_BYTES, KafkaSettings
 from miradouro.core.errors import Unavailable
 
+_AS_THE_BROKER_SAYS = -1  # its default.replication.factor: the cluster's operator set it once, for every topic
 _DEAD_LETTERS_KEPT_MS = 30 * 24 * 3_600 * 1_000
 
 
@@ -40,7 +41,7 @@ def ensure_topics(settings: KafkaSettings) -> list[str]:
                 topic = NewTopic(
                     name,
                     num_partitions=settings.kafka_partitions,
-                    replication_factor=settings.kafka_replication,
+                    replication_factor=_AS_THE_BROKER_SAYS,
                     topic_configs=wanted[name],
                 )
                 try:
