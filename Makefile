@@ -29,8 +29,8 @@ test: lint  ## everything in check, and every test but the long ones
 	@tests/install-exiftool.sh
 	$(BIN)/pytest -m 'not long' -n 2
 
-check: lint  ## format, lint, types, imports, protos, generated code and the quick tests
-	$(BIN)/pytest -m 'not long' -n 2 tests/unit
+check: lint  ## format, lint, types, imports, protos, generated code and the quick tests; needs no JDK and no browser
+	$(BIN)/pytest -m 'not (engines or browser or long)' -n 2 tests/unit
 
 test-long: $(DEV)  ## the tests of full size
 	$(BIN)/pytest -m long

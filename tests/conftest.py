@@ -1,7 +1,8 @@
-"""Fixtures that several kinds of tests share."""
+"""Fixtures that several kinds of tests share, and the markers that follow from them."""
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,32 @@ from miradouro.bundles.progress import LogProgress
 from miradouro.bundles.pull import pull
 from miradouro.bundles.registry import manifests
 from miradouro.bundles.settings import BundleSettings
+from miradouro.development import engines
+from miradouro.development.jars import Jdk, find_jdk
 
 from tests import engine_processes
 
 # A slow machine is no wrong answer. The rest stays as hypothesis chooses it, by hand or under CI.
 settings.register_profile("untimed", settings.default, deadline=None)
 settings.load_profile("untimed")
+
+# A test that requests one of these fixtures, itself or through another fixture, carries the marker.
+MARKED_BY = {
+    "engines": frozenset({"kafka", "opensearch", "start_kafka", "start_opensearch", "jdk"}),
+    "browser": frozenset({"browser"}),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, fixtures in MARKED_BY.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(marker)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    engine_processes.permitted = item.get_closest_marker("engines") is not None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +65,24 @@ def kafka() -> str:
 def opensearch() -> str:
     """The URL of a real OpenSearch that other tests use at the same time."""
     return engine_processes.opensearch()
+
+
+@pytest.fixture(scope="session")
+def start_kafka() -> Callable[..., engines.Kafka]:
+    """Starts a Kafka of the test's own, to harm it."""
+    return engines.start_kafka
+
+
+@pytest.fixture(scope="session")
+def start_opensearch() -> Callable[..., engines.OpenSearch]:
+    """Starts an OpenSearch of the test's own, to harm or to limit it."""
+    return engines.start_opensearch
+
+
+@pytest.fixture(scope="session")
+def jdk() -> Jdk:
+    """The JDK of a test that runs Java by itself, or through the command."""
+    return find_jdk()
 
 
 @pytest.fixture(autouse=True)

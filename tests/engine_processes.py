@@ -20,6 +20,7 @@ from miradouro.development.engines import Kafka, OpenSearch, start_kafka, start_
 _FOLDER = "MIRADOURO_TEST_ENGINES_FOLDER"  # from pytest's first process to its workers
 _END_TIMEOUT_S = 30.0
 _started_here: list[Kafka | OpenSearch] = []
+permitted = True  # False while a test runs that lacks the marker `engines`
 
 
 def begin() -> None:
@@ -48,12 +49,19 @@ def leave() -> None:
 
 def kafka() -> str:
     """The bootstrap address of a running Kafka."""
+    _check_marker()
     return os.environ.get("MIRADOURO_TEST_KAFKA") or _started("kafka", _start_kafka)
 
 
 def opensearch() -> str:
     """The URL of a running OpenSearch with k-NN."""
+    _check_marker()
     return os.environ.get("MIRADOURO_TEST_OPENSEARCH") or _started("opensearch", _start_opensearch)
+
+
+def _check_marker() -> None:
+    if not permitted:
+        raise RuntimeError("this test uses an engine without the marker `engines`: request a fixture of tests/conftest.py")
 
 
 def _start_kafka(folder: Path) -> tuple[str, list[int]]:

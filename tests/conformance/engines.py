@@ -1,11 +1,13 @@
 """The adapters that the suites of this folder run over, each opened as its composition root does."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+from _pytest.mark import ParameterSet
 from miradouro.adapters.kafka import KafkaDeadLetters
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
@@ -39,10 +41,10 @@ def sqlite_with_graphs(folder: Path) -> SqliteIndex:
 
 
 @contextmanager
-def opensearch_on_shards(shards: int) -> Iterator[OpenSearchIndex]:
+def opensearch_on_shards(url: str, shards: int) -> Iterator[OpenSearchIndex]:
     """Indices of its own, which go with the test; what is written is found at once."""
     settings = OpenSearchSettings(
-        opensearch_url=engine_processes.opensearch(),
+        opensearch_url=url,
         opensearch_prefix=f"t{uuid.uuid4().hex}",
         opensearch_refresh="true",
         opensearch_shards=shards,
@@ -59,7 +61,7 @@ def opensearch_on_shards(shards: int) -> Iterator[OpenSearchIndex]:
 
 def opensearch(folder: Path) -> AbstractContextManager[OpenSearchIndex]:  # noqa: ARG001 # it is elsewhere
     """On several shards: what holds on them holds on one."""
-    return opensearch_on_shards(3)
+    return opensearch_on_shards(engine_processes.opensearch(), 3)
 
 
 INDICES: dict[str, Callable[[Path], AbstractContextManager[Index]]] = {
@@ -67,7 +69,13 @@ INDICES: dict[str, Callable[[Path], AbstractContextManager[Index]]] = {
     "sqlite with graphs": sqlite_with_graphs,
     "opensearch": opensearch,
 }
+REMOTE = frozenset({"kafka", "opensearch"})
 EMBEDDED = ("sqlite", "sqlite with graphs")
+
+
+def with_markers(adapters: Iterable[str]) -> list[ParameterSet]:
+    """The adapters as parameters of a fixture; those of an engine carry its marker."""
+    return [pytest.param(name, marks=pytest.mark.engines if name in REMOTE else ()) for name in sorted(adapters)]
 
 
 @contextmanager

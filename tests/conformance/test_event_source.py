@@ -18,6 +18,7 @@ from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.ingest.cloud_event import item_of, record_of
 
 from tests import engine_processes
+from tests.conformance.engines import with_markers
 from tests.ingest_house import age
 from tests.kafka_topics import own_topics
 from tests.photo_documents import SPACES, photo, tombstone
@@ -146,7 +147,7 @@ class KafkaFeed:
 SOURCES = {"folder": FolderFeed, "kafka": KafkaFeed}
 
 
-@pytest.fixture(params=sorted(SOURCES))
+@pytest.fixture(params=with_markers(SOURCES))
 def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Feed]:
     with SqliteIndex.open(tmp_path / "data", writer=True) as index:
         index.ensure_collection("photos", spaces=SPACES, root=str(tmp_path / "photos"))

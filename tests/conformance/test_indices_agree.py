@@ -113,9 +113,9 @@ def vectors_near(vectors: np.ndarray, by: float, *, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=lambda shards: f"{shards} shards")
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+def pair(request: pytest.FixtureRequest, opensearch: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("agree")
-    with SqliteIndex.open(folder / "data", writer=True) as embedded, opensearch_on_shards(request.param) as cluster:
+    with SqliteIndex.open(folder / "data", writer=True) as embedded, opensearch_on_shards(opensearch, request.param) as cluster:
         documents = library()
         events = [
             *documents,

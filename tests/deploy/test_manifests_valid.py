@@ -12,7 +12,7 @@ from typing import Any
 import kubernetes_validate
 import promql_parser
 import pytest
-from miradouro.development.jars import find_jdk
+from miradouro.development.jars import Jdk
 
 from tests.deploy.rendering import COMPONENTS, DEPLOY, OVERLAYS, Resource, of_kind, render, render_with
 
@@ -115,7 +115,7 @@ def test_a_consumer_that_stands_still_is_told_where_none_tells_its_lag_too() -> 
 
 
 @pytest.fixture(scope="module")
-def strimzi_says(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def strimzi_says(tmp_path_factory: pytest.TempPathFactory, jdk: Jdk) -> Any:
     """A function: resources → what Strimzi's own model does not know of them. Its jars come from Maven Central."""
     folder = tmp_path_factory.mktemp("strimzi")
     shutil.copy(STRIMZI / "pom.xml", folder)
@@ -125,7 +125,7 @@ def strimzi_says(tmp_path_factory: pytest.TempPathFactory) -> Any:
     subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
     def says(resources: list[Resource]) -> list[str]:
-        command = [find_jdk().java, "-cp", f"{folder}/jars/*", str(STRIMZI / "Check.java")]
+        command = [jdk.java, "-cp", f"{folder}/jars/*", str(STRIMZI / "Check.java")]
         done = subprocess.run(command, input=json.dumps(resources), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return sorted(set(done.stdout.splitlines()))

@@ -4,12 +4,12 @@ import gc
 import logging
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
-from miradouro.development.engines import Kafka, OpenSearch, start_kafka, start_opensearch
+from miradouro.development.engines import Kafka, OpenSearch
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.many_machines import ServiceProcess, Town, eventually
@@ -24,7 +24,12 @@ class Engines:
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory, models_dir: object) -> Iterator[Engines]:  # noqa: ARG001 # they are there
+def engines(
+    start_kafka: Callable[..., Kafka],
+    start_opensearch: Callable[..., OpenSearch],
+    tmp_path_factory: pytest.TempPathFactory,
+    models_dir: object,  # noqa: ARG001 # they are there
+) -> Iterator[Engines]:
     folder = tmp_path_factory.mktemp("engines")
     with (
         start_kafka(folder / "kafka") as kafka,

@@ -1,13 +1,13 @@
 """A cluster that takes no more shards: events that would make a collection are dead letters, all others go on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import FailedPrecondition
-from miradouro.development.engines import start_opensearch
+from miradouro.development.engines import OpenSearch
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 
@@ -19,7 +19,7 @@ PICTURE = jpeg(seed=1)
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearchSettings]:
+def own(start_opensearch: Callable[..., OpenSearch], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearchSettings]:
     """An engine of this module's own: its limits are changed."""
     with start_opensearch(tmp_path_factory.mktemp("opensearch")) as engine:
         yield OpenSearchSettings(opensearch_url=engine.url, opensearch_refresh="true", opensearch_timeout_s=60)

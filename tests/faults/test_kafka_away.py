@@ -1,6 +1,7 @@
 """A broker falls silent: whoever reads a topic to its end is told, and a consumer that is to stop does not wait for it."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,14 +10,14 @@ from miradouro.adapters.kafka import KafkaDeadLetters, KafkaSource, Publisher
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.document import Failure
 from miradouro.core.errors import Unavailable
-from miradouro.development.engines import start_kafka
+from miradouro.development.engines import Kafka
 
 from tests.kafka_topics import own_topics
 
 LEAVES_WITHIN_S = 25.0
 
 
-def test_a_replay_ends_when_its_broker_falls_silent(tmp_path: Path) -> None:
+def test_a_replay_ends_when_its_broker_falls_silent(start_kafka: Callable[..., Kafka], tmp_path: Path) -> None:
     with start_kafka(tmp_path) as cluster:
         settings = own_topics(cluster.bootstrap, partitions=1)
         with Publisher(settings) as publisher:
@@ -29,7 +30,7 @@ def test_a_replay_ends_when_its_broker_falls_silent(tmp_path: Path) -> None:
                 list(replay.read({}, ends))
 
 
-def test_a_consumer_leaves_although_its_broker_takes_no_commit(tmp_path: Path) -> None:
+def test_a_consumer_leaves_although_its_broker_takes_no_commit(start_kafka: Callable[..., Kafka], tmp_path: Path) -> None:
     with start_kafka(tmp_path) as cluster:
         settings = own_topics(cluster.bootstrap, partitions=1)
         with Publisher(settings) as publisher:
@@ -47,7 +48,9 @@ def test_a_consumer_leaves_although_its_broker_takes_no_commit(tmp_path: Path) -
             assert source.pending == 1
 
 
-def test_dead_letters_that_nobody_takes_are_told_and_closed_all_the_same(tmp_path: Path) -> None:
+def test_dead_letters_that_nobody_takes_are_told_and_closed_all_the_same(
+    start_kafka: Callable[..., Kafka], tmp_path: Path
+) -> None:
     with start_kafka(tmp_path) as cluster:
         settings = own_topics(cluster.bootstrap, partitions=1)
         failure = Failure("c", "a", 1, "not_a_photo", "", "", datetime(2024, 5, 1, tzinfo=UTC))

@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import pytest
 from kafka import KafkaAdminClient
 
 from tests.e2e.command import COMMAND, run
@@ -26,6 +27,7 @@ def test_opensearch_has_the_knn_plugin(opensearch: str) -> None:
     assert "org.opensearch.knn.plugin.KNNPlugin" in {plugin["classname"] for plugin in node["plugins"]}
 
 
+@pytest.mark.usefixtures("jdk")
 def test_the_command_runs_engines_until_it_is_ended(tmp_path: Path) -> None:
     command = [COMMAND, "dev", "engines", "--no-opensearch", "--brokers", "2", "--folder", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as running:

@@ -25,7 +25,7 @@ from miradouro.core.errors import InvalidArgument, NotFound, Unavailable
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, TagIs, TextClause, VectorClause
-from miradouro.development.engines import OpenSearch, start_opensearch
+from miradouro.development.engines import OpenSearch
 from miradouro.ingest.audit import documents as audited
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
@@ -43,7 +43,7 @@ STORED, STALE = WriteStatus.STORED, WriteStatus.STALE
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
+def narrow(start_opensearch: Callable[..., OpenSearch], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearch]:
     """A node that indexes on one thread and lets two requests wait: it refuses what comes beside."""
     narrowness = {"thread_pool.write.size": "1", "thread_pool.write.queue_size": "2"}
     with start_opensearch(tmp_path_factory.mktemp("narrow"), settings=narrowness) as node:

@@ -23,7 +23,7 @@ def check(message):
         search_service_pb2.SearchRequest(photo={"data": PHOTO}, collection="a" * (MAX_PLAIN_BYTES - 100)),
         ingest_service_pb2.PutEventsRequest(events=[photo_event_pb2.PhotoEvent(data=PHOTO, title="a" * 400_000)] * 2),
         embedding_service_pb2.EmbedRequest(photos=[{"encoded": PHOTO}, {"encoded": PHOTO}], spaces=["a"] * 100),
-        embedding_service_pb2.EmbedRequest(photos=[{"tensors": {"tensors": [{"bundle": "a", "pixels": PHOTO}]}}]),
+        embedding_service_pb2.EmbedRequest(photos=[{"tensors": {"tensors": [{"pixels": PHOTO}]}}]),
         ingest_service_pb2.ListFailuresRequest(page_token="a" * (MAX_PLAIN_BYTES - 10)),
     ],
     ids=lambda message: type(message).__name__,
@@ -42,7 +42,7 @@ def test_photos_do_not_count(message):
         ingest_service_pb2.PutEventsRequest(events=[photo_event_pb2.PhotoEvent(data=PHOTO, title="a" * 600_000)] * 2),
         ingest_service_pb2.PutEventsRequest(events=[photo_event_pb2.PhotoEvent(data=PHOTO)] * 2 + [{}] * MAX_FIELDS),
         embedding_service_pb2.EmbedRequest(photos=[{"encoded": PHOTO}], spaces=[""] * MAX_PLAIN_BYTES),
-        embedding_service_pb2.EmbedRequest(photos=[{"tensors": {"tensors": [{"bundle": TOO_MUCH, "pixels": PHOTO}]}}]),
+        embedding_service_pb2.EmbedRequest(photos=[{"tensors": {"tensors": [{"pixels": PHOTO}] + [{}] * MAX_FIELDS}}]),
     ],
     ids=lambda message: type(message).__name__,
 )
