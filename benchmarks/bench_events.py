@@ -19,8 +19,9 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 from miradouro.adapters.kafka import KafkaSettings, KafkaSource, ensure_topics
+from miradouro.core.errors import BadEvent
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.ports import NothingYet, SourceItem
+from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.core.source_record import SourceRecord
 from miradouro.development.engines import OpenSearch, start_kafka, start_opensearch
 from miradouro.ingest.cloud_event import item_of, record_of
@@ -93,8 +94,10 @@ def _consuming(kafka: str) -> Iterator[Row]:
     producer.flush()
     producer.close()
 
+    unread = BadEvent("not_an_event", "value", "nothing reads it")
+
     def as_it_is(record: SourceRecord) -> SourceItem:
-        return record  # type: ignore[return-value] # nobody looks at it
+        return Refused(COLLECTION, "", 1, "", unread, record)
 
     confluent = events_peers.confluent_loop()
     turns = [
@@ -150,7 +153,7 @@ def _consume(topics: KafkaSettings, decode: Callable[[SourceRecord], SourceItem]
             if isinstance(item, NothingYet):
                 continue
             started = started or time.perf_counter()
-            source.acknowledge()
+            source.acknowledge(item)
             seen += 1
             if seen == EVENTS:
                 break

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,14 @@ from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
-from miradouro.core.ports import Embedder
+from miradouro.core.ports import Embedder, NothingYet, SourceItem
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.ingest.collection_upkeep import AdministeredIndex
+from miradouro.ingest.consumer import consume
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
+from miradouro.ingest.runner import Outcome
 from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
@@ -61,6 +63,10 @@ class House:
         """Every message of one run."""
         request = IndexFolderRequest(path=str(folder), collection=collection, prune=prune)
         return list(self.service.IndexFolder(request, call or Call()))
+
+    def consume(self, items: Iterable[SourceItem | NothingYet], call: Call) -> Iterator[Outcome]:
+        """The outcomes of the items of a log."""
+        return consume(items, call, runner=self.service.runner, runs=self.service.runs)
 
     def put(self, *events: PhotoEvent, call: Call | None = None) -> PutEventsResponse:
         """The answer to one batch."""

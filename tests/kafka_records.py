@@ -3,6 +3,16 @@
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from miradouro.core.errors import BadEvent
+from miradouro.core.ports import Refused
+from miradouro.core.source_record import SourceRecord
+
+_UNREAD = BadEvent("not_an_event", "value", "the test reads the record itself")
+
+
+def as_it_came(record: SourceRecord) -> Refused:
+    """An item that carries its record; for sources whose events are not looked at."""
+    return Refused("photos", "", 1, "", _UNREAD, record)
 
 
 def records_of(bootstrap: str, topic: str) -> list[Any]:

@@ -1,7 +1,7 @@
 """What every EventSource promises."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document
 from miradouro.core.event import EventKind, PhotoEvent, check_event
 from miradouro.core.fingerprint import sha256
-from miradouro.core.ports import NothingYet, Refused, SourceItem
+from miradouro.core.ports import EventSource, NothingYet, Refused, SourceItem
 from miradouro.ingest.cloud_event import item_of, record_of
 
 from tests import engine_processes
@@ -32,8 +32,8 @@ class Feed(Protocol):
         """What the source has to tell, opened anew."""
         ...
 
-    def store(self, events: list[PhotoEvent]) -> None:
-        """Stores the events that were told last, all of them, and acknowledges that."""
+    def store(self, events: Sequence[PhotoEvent]) -> None:
+        """Stores events that `items` gave last, and acknowledges them."""
         ...
 
     def upload(self, name: str, data: bytes) -> None: ...
@@ -54,25 +54,34 @@ def _document(event: PhotoEvent) -> Document:
     return photo(event.photo_id, event.version, origin=event.origin, sha256=sha256(data), uri=event.uri)
 
 
+def _store(events: Sequence[PhotoEvent], index: SqliteIndex, source: EventSource) -> None:
+    index.write([_document(event) for event in events])
+    for event in events:
+        source.acknowledge(event)
+        source.acknowledge(event)  # a second time changes nothing
+
+
 class FolderFeed:
-    """Files of a folder; what is stored is acknowledged by that."""
+    """Files of a folder."""
 
     def __init__(self, place: Path, index: SqliteIndex) -> None:
         self._root, self._index = place / "photos", index
         self._root.mkdir()
+        self._source: FolderSource | None = None
 
     def items(self) -> list[SourceItem]:
-        source = FolderSource(
+        self._source = FolderSource(
             str(self._root),
             collection="photos",
             known=lambda: self._index.origins("photos"),
             file_uri=file_uri,
             prune=True,
         )
-        return list(source.events())
+        return list(self._source.events())
 
-    def store(self, events: list[PhotoEvent]) -> None:
-        self._index.write([_document(event) for event in events])
+    def store(self, events: Sequence[PhotoEvent]) -> None:
+        assert self._source is not None
+        _store(events, self._index, self._source)
 
     def upload(self, name: str, data: bytes) -> None:
         (self._root / name).write_bytes(data)
@@ -91,7 +100,8 @@ class KafkaFeed:
 
     def __init__(self, place: Path, index: SqliteIndex) -> None:  # noqa: ARG002 # it is elsewhere
         self._settings = own_topics(engine_processes.kafka(), partitions=1)
-        self._index, self._source = index, None
+        self._index = index
+        self._source: KafkaSource | None = None
         self._versions: dict[str, int] = {}
         self._live: set[str] = set()
 
@@ -110,11 +120,9 @@ class KafkaFeed:
             assert time.monotonic() < deadline, f"{len(found)} of {waiting} records came"
         raise AssertionError("it ended by itself")
 
-    def store(self, events: list[PhotoEvent]) -> None:
-        self._index.write([_document(event) for event in events])
+    def store(self, events: Sequence[PhotoEvent]) -> None:
         assert self._source is not None
-        while self._source.pending:
-            self._source.acknowledge()
+        _store(events, self._index, self._source)
 
     def upload(self, name: str, data: bytes) -> None:
         kind = EventKind.UPDATED if name in self._live else EventKind.UPLOADED
@@ -181,6 +189,16 @@ def test_what_was_stored_is_not_given_again(feed):
     feed.store(events_of(feed))
 
     assert events_of(feed) == []
+
+
+@pytest.mark.parametrize("stored", ["a.jpg", "c.jpg"])
+def test_unacknowledged_events_are_given_again(feed, stored):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        feed.upload(name, jpeg())
+    feed.store([event for event in events_of(feed) if event.photo_id == stored])
+
+    given = {event.photo_id for event in events_of(feed)}
+    assert {"a.jpg", "b.jpg", "c.jpg"} - {stored} <= given
 
 
 def test_versions_grow_through_changes_deletions_and_returns(feed):

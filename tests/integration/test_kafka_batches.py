@@ -9,8 +9,8 @@ from miradouro.adapters.kafka import Intake, KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.core.errors import Corrupt
 from miradouro.core.ports import NothingYet
-from miradouro.core.source_record import SourceRecord
 
+from tests.kafka_records import as_it_came
 from tests.kafka_topics import own_topics
 
 COMPRESSIONS = ("gzip", "snappy", "lz4", "zstd")
@@ -41,11 +41,7 @@ def publish(settings: KafkaSettings, values: list[bytes], *, headers: Any = (), 
     producer.close()
 
 
-def as_it_is(record: Any) -> Any:
-    return record
-
-
-def read(source: KafkaSource, count: int) -> list[SourceRecord]:
+def read(source: KafkaSource, count: int) -> list[Any]:
     found: list[Any] = []
     deadline = time.monotonic() + 60
     for item in source.events():
@@ -60,8 +56,8 @@ def test_batches_of_every_compression_are_read(settings: KafkaSettings) -> None:
     values = [name.encode() * 5_000 for name in COMPRESSIONS]
     for name, value in zip(COMPRESSIONS, values, strict=True):
         publish(settings, [value], compression=name)
-    with KafkaSource(settings, as_it_is) as source:
-        assert [one.value for one in read(source, len(values))] == values
+    with KafkaSource(settings, as_it_came) as source:
+        assert [one.record.value for one in read(source, len(values))] == values
     with Replay(settings, settings.kafka_topic) as replay:
         assert [one.record.value for one in replay.read({}, replay.ends())] == values
 
@@ -69,19 +65,17 @@ def test_batches_of_every_compression_are_read(settings: KafkaSettings) -> None:
 def test_a_batch_that_cannot_be_read_ends_the_source_after_what_came_before_it(settings: KafkaSettings) -> None:
     publish(settings, [b"0", b"1", b"2"])
     publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
-    with KafkaSource(settings, as_it_is) as source:
+    with KafkaSource(settings, as_it_came) as source:
         found: list[Any] = []
         deadline = time.monotonic() + 60
         place = f"topic {settings.kafka_topic}, partition 1, position 3: a batch of records can't be read"
         with pytest.raises(Corrupt, match=place):  # noqa: PT012 - it ends the loop
             for item in source.events():
                 assert time.monotonic() < deadline, f"after {len(found)} records nothing more is told"
-                if isinstance(item, NothingYet):
-                    for _ in range(source.pending):
-                        source.acknowledge()
-                else:
+                if not isinstance(item, NothingYet):
                     found.append(item)
-        assert [one.value for one in found] == [b"0", b"1", b"2"]
+                    source.acknowledge(item)
+        assert [one.record.value for one in found] == [b"0", b"1", b"2"]
     assert committed_offsets(settings) == {1: 3}, "what came before it is not read again"
 
 
@@ -89,10 +83,9 @@ def test_a_batch_that_cannot_be_read_is_met_after_a_pause_too(settings: KafkaSet
     """Its partition is paused between the records before it and the error: they fill what may be held."""
     publish(settings, [bytes(1_000)] * 3)
     publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
-    with KafkaSource(settings, as_it_is, intake=Intake(pending_bytes=2_000)) as source:
-        read(source, 3)
-        for _ in range(3):
-            source.acknowledge()
+    with KafkaSource(settings, as_it_came, intake=Intake(pending_bytes=2_000)) as source:
+        for item in read(source, 3):
+            source.acknowledge(item)
         deadline = time.monotonic() + 60
         with pytest.raises(Corrupt, match="partition 1, position 3"):  # noqa: PT012 - it ends the loop
             for _ in source.events():

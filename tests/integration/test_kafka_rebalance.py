@@ -5,14 +5,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, Self
+from typing import Self
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from miradouro.adapters.kafka import Intake, KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import committed_offsets
-from miradouro.core.ports import NothingYet
+from miradouro.core.ports import Refused
 
+from tests.kafka_records import as_it_came
 from tests.kafka_topics import own_topics
 
 PARTITIONS = 4
@@ -49,7 +50,7 @@ class Consuming:
     """A consumer that acknowledges at once, and counts what came by partition and offset."""
 
     def __init__(self, settings: KafkaSettings, intake: Intake) -> None:
-        self.source = KafkaSource(settings, lambda record: record, intake=intake)  # type: ignore[arg-type,return-value] # a record is told as it is
+        self.source = KafkaSource(settings, as_it_came, intake=intake)
         self.came: collections.Counter[tuple[int, int]] = collections.Counter()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -64,10 +65,9 @@ class Consuming:
 
     def _run(self) -> None:
         for item in self.source.events():
-            if not isinstance(item, NothingYet):
-                one: Any = item
-                self.came[one.partition, one.offset] += 1
-                self.source.acknowledge()
+            if isinstance(item, Refused) and item.record is not None:
+                self.came[item.record.partition, item.record.offset] += 1
+                self.source.acknowledge(item)
 
 
 def eventually(what: str, holds: Callable[[], bool]) -> None:

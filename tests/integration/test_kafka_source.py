@@ -12,6 +12,7 @@ from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import NothingYet
 
 from tests.e2e.many_machines import eventually
+from tests.kafka_records import as_it_came
 from tests.kafka_topics import own_topics
 
 EVENTS = 60
@@ -31,10 +32,6 @@ def publish(settings: KafkaSettings, *, size_bytes: int) -> None:
     producer.close()
 
 
-def as_it_is(record: Any) -> Any:
-    return record
-
-
 def until_quiet(events: Iterator[Any]) -> list[Any]:
     """What comes until nothing more does."""
     found: list[Any] = []
@@ -46,42 +43,55 @@ def until_quiet(events: Iterator[Any]) -> list[Any]:
     return found
 
 
-def test_no_more_events_are_read_than_may_be_pending_and_all_come_once_when_they_are_acknowledged(
-    settings: KafkaSettings,
-) -> None:
+def committed(settings: KafkaSettings) -> list[int | None]:
+    """The committed offsets of both partitions."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=settings.kafka_group, enable_auto_commit=False)
+    try:
+        return [consumer.committed(TopicPartition(settings.kafka_topic, partition)) for partition in (0, 1)]
+    finally:
+        consumer.close()
+
+
+def test_pending_events_are_bounded_and_each_comes_once(settings: KafkaSettings) -> None:
     publish(settings, size_bytes=10)
-    with KafkaSource(settings, as_it_is, intake=Intake(pending_events=7)) as source:
+    with KafkaSource(settings, as_it_came, intake=Intake(pending_events=7)) as source:
         events = source.events()
         found = until_quiet(events)
         assert (len(found), source.pending) == (7, 7)
-        while len(found) < EVENTS:
-            source.acknowledge()
-            item = next(events)
-            while isinstance(item, NothingYet):  # half of what is held has to be acknowledged before more is read
-                if source.pending:
-                    source.acknowledge()
-                item = next(events)
-            found.append(item)
-            assert source.pending <= 7
-        while source.pending:
-            source.acknowledge()
-    by_partition = [[record.offset for record in found if record.partition == partition] for partition in (0, 1)]
+        acknowledged = 0
+        while acknowledged < EVENTS:
+            source.acknowledge(found[acknowledged])
+            acknowledged += 1
+            while len(found) < EVENTS and not isinstance(item := next(events), NothingYet):
+                found.append(item)
+                assert source.pending <= 7
+    by_partition = [[one.record.offset for one in found if one.record.partition == partition] for partition in (0, 1)]
     assert by_partition == [list(range(30))] * 2
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=settings.kafka_group, enable_auto_commit=False)
-    committed = [consumer.committed(TopicPartition(settings.kafka_topic, partition)) for partition in (0, 1)]
-    consumer.close()
-    assert committed == [30, 30], "what was acknowledged is committed when the consumer leaves"
+    assert committed(settings) == [30, 30], "what was acknowledged is committed when the consumer leaves"
 
 
-def test_what_is_not_committed_is_bounded_by_the_number_of_events_however_long_the_interval(settings: KafkaSettings) -> None:
+def test_an_offset_waits_for_every_event_before_it(settings: KafkaSettings) -> None:
+    publish(settings, size_bytes=10)
+    with KafkaSource(settings, as_it_came) as source:
+        found = {(one.record.partition, one.record.offset): one for one in until_quiet(source.events())}
+        for offset in range(29, 0, -1):  # all but the first one, the newest first
+            source.acknowledge(found[0, offset])
+        for offset in (1, 0, 2, 4):
+            source.acknowledge(found[1, offset])
+            source.acknowledge(found[1, offset])
+        assert source.pending == EVENTS - 29 - 4
+    assert committed(settings) == [0, 3]
+
+
+def test_uncommitted_events_are_bounded_however_long_the_interval(settings: KafkaSettings) -> None:
     publish(settings, size_bytes=10)
     patient = Intake(pending_events=7, commit_interval_s=60.0)
-    with KafkaSource(settings, as_it_is, intake=patient) as source:
+    with KafkaSource(settings, as_it_came, intake=patient) as source:
         events = source.events()
         done = 0
         while done < EVENTS:
-            if not isinstance(next(events), NothingYet):
-                source.acknowledge()
+            if not isinstance(item := next(events), NothingYet):
+                source.acknowledge(item)
                 done += 1
         eventually("all but seven are committed", lambda: sum(committed_offsets(settings).values()) > EVENTS - 7, within_s=30)
 
@@ -89,13 +99,13 @@ def test_what_is_not_committed_is_bounded_by_the_number_of_events_however_long_t
 def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: KafkaSettings) -> None:
     size_bytes, limit = 200_000, 1024 * 1024
     publish(settings, size_bytes=size_bytes)
-    with KafkaSource(settings, as_it_is, intake=Intake(pending_bytes=limit)) as source:
+    with KafkaSource(settings, as_it_came, intake=Intake(pending_bytes=limit)) as source:
         events = source.events()
         first = until_quiet(events)
         fetch = 2 * 2 * 1024 * 1024  # of two partitions
         assert limit / size_bytes <= len(first) <= (limit + fetch) / size_bytes < EVENTS
-        for _ in first:
-            source.acknowledge()
+        for item in first:
+            source.acknowledge(item)
         second = until_quiet(events)
         assert len(second) <= limit / size_bytes + 1, "now it knows how large they are"
 
@@ -103,24 +113,27 @@ def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: Ka
 def test_every_consumer_gets_its_partitions_however_long_its_group_takes(settings: KafkaSettings) -> None:
     """The client used to forget one rebalance in thirty, on a busy machine; many groups, for it can't be made to."""
     for number in range(15):
-        with KafkaSource(settings.model_copy(update={"kafka_group": f"{settings.kafka_group}-{number}"}), as_it_is) as source:
+        with KafkaSource(settings.model_copy(update={"kafka_group": f"{settings.kafka_group}-{number}"}), as_it_came) as source:
             deadline = time.monotonic() + 30
             while not source.partitions:
                 assert time.monotonic() < deadline, f"group {number} has no partitions"
                 time.sleep(0.01)
 
 
-def test_a_member_for_whom_there_is_no_partition_has_joined_all_the_same(settings: KafkaSettings) -> None:
+def test_a_member_without_partitions_has_joined(settings: KafkaSettings) -> None:
     """An idle replica has to become ready, or an update that waits for it never ends."""
     with ExitStack() as stack:
-        members = [stack.enter_context(KafkaSource(settings, as_it_is)) for _ in range(settings.kafka_partitions + 1)]
-        eventually(
-            "each partition has a member",
-            lambda: sorted(number for one in members for number in one.partitions) == list(range(settings.kafka_partitions)),
-        )
-        eventually("every member has joined", lambda: all(one.has_joined for one in members))
-        idle = [one for one in members if not one.partitions]
-        assert len(idle) == 1
-        idle[0].close()
-        idle[0].leave()
-        assert not idle[0].has_joined, "nobody polls any more"
+        members = [stack.enter_context(KafkaSource(settings, as_it_came)) for _ in range(settings.kafka_partitions + 1)]
+
+        def idle() -> list[KafkaSource]:
+            return [one for one in members if one.has_joined and not one.partitions]
+
+        def is_settled() -> bool:  # the group rebalances with each member that joins
+            held = sorted(number for one in members for number in one.partitions)
+            return held == list(range(settings.kafka_partitions)) and len(idle()) == 1 and all(one.has_joined for one in members)
+
+        eventually("each partition has a member, and the member without one has joined", is_settled)
+        [left_over] = idle()
+        left_over.close()
+        left_over.leave()
+        assert not left_over.has_joined

@@ -45,7 +45,7 @@ def consumed(
 ) -> list[object]:
     """What the house tells of a log; fails when that takes for ever."""
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(lambda: list(house.service.consume(items, call)))
+        done = pool.submit(lambda: list(house.consume(items, call)))
         try:
             meanwhile()
             return list(done.result(SOON_S))

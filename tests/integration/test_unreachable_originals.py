@@ -38,7 +38,7 @@ def test_a_log_goes_on_without_a_photo_that_stays_unreachable(house, web):
     down = web.put("/down.jpg", body(b"", status=503))
     late = web.put("/late.jpg", in_turn(body(b"", status=500), body(b"", status=429), body(jpeg(seed=1))))
     good = web.put("/good.jpg", body(jpeg(seed=2)))
-    outcomes = list(house.service.consume([event("down", down), event("late", late), event("good", good)], Call()))
+    outcomes = list(house.consume([event("down", down), event("late", late), event("good", good)], Call()))
 
     assert [(one.status, one.reason) for one in outcomes] == [
         (Status.FAILED, "unreachable"),
@@ -59,7 +59,7 @@ def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(ho
         body(b"", status=503)(handler)  # type: ignore[arg-type] # of the test's server
 
     source = [event("down", web.put("/down.jpg", stop))]
-    assert list(house.service.consume(source, call)) == [], "the offset stays where it is"
+    assert list(house.consume(source, call)) == [], "the offset stays where it is"
     assert house.failures() == {}
 
 

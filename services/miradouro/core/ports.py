@@ -253,9 +253,9 @@ class DeadLetters(Protocol):
 
 @dataclass(frozen=True)
 class Refused:
-    """A photo of which a source knows, but of which it could make no event; it goes to the dead letters as it is.
+    """A photo without a valid event; it becomes a dead letter with `error`.
 
-    `version` is 0 for what is no photo of its own, such as a folder that can't be read: that is reported, not recorded.
+    `version` is 0 for a thing that is not a photo, such as a folder that can't be read: it is reported, but is no dead letter.
     """
 
     collection: str
@@ -268,7 +268,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """A photo that is as the index has it; `origin` is the new state of its files, None when that is remembered already."""
+    """A photo that is stored as it is now; `origin` is the new state of its files, None if the index has that state already."""
 
     collection: str
     photo_id: str
@@ -277,22 +277,32 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Ignored:
-    """Something that a source looked at and that is no photo."""
+    """A file that is not a photo."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class NothingYet:
-    """A source that goes on has nothing for now: what is under way should not wait for what comes next."""
+    """A running source has no item at the moment: finish and commit the items before it, without waiting for the next one."""
 
 
 SourceItem = PhotoEvent | Refused | Unchanged | Ignored
 
 
 class EventSource(Protocol):
-    """Gives photo events in order per photo."""
+    """Yields photo events, in order per photo, until each is acknowledged."""
 
     def events(self) -> Iterator[SourceItem | NothingYet]:
-        """Events, and what else the source has to tell, until it is exhausted or closed."""
+        """Items until the source is exhausted or closed. Every PhotoEvent has passed `core.event.check_event`: check none again.
+
+        An item that was not acknowledged is yielded again by the next source over the same photos.
+        """
+        ...
+
+    def acknowledge(self, item: SourceItem) -> None:
+        """Marks an item that `events` yielded as settled: stored, known to be stale, or a dead letter.
+
+        Call it after that is durable. Items may be acknowledged in any order; a second time changes nothing.
+        """
         ...

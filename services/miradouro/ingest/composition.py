@@ -1,16 +1,14 @@
-"""Puts the ingest service of many machines together: Kafka in, the embedding service beside it, OpenSearch out."""
+"""Composes the ingest service of many machines: events from Kafka, the embedding service, documents to OpenSearch."""
 
 import functools
 import hashlib
 import os
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
@@ -22,81 +20,22 @@ from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.ingest.cloud_event import item_of
-from miradouro.ingest.event_trace import names_of, trace_of
+from miradouro.ingest.consumer import Consumer
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import PACE
-from miradouro.ingest.runner import Outcome, Status
 from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
-from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service
 from miradouro.runtime.peers import Peer, watched
 from miradouro.runtime.settings import load
 from miradouro.v1 import ingest_service_pb2
 
-_log = structlog.get_logger(__name__)
-
-
-class Consumer:
-    """Consumes on a thread of its own until `stop`, or until an error that stops every photo: `raise_error` tells it."""
-
-    def __init__(self, service: IngestService, source: KafkaSource, metrics: IngestMetrics) -> None:
-        self._service, self._source, self._metrics = service, source, metrics
-        self._call = Call()
-        self._error: BaseException | None = None
-        self._on_failure: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._run, name="consume", daemon=True)
-
-    def start(self, *, on_failure: Callable[[], None]) -> None:
-        """Begins; `on_failure` is called, on that thread, when it ended because of an error."""
-        self._on_failure = on_failure
-        self._thread.start()
-
-    def stop(self, grace_s: float) -> None:
-        """Reads no more, stores what was read, commits; what takes longer than `grace_s` is left to the next consumer."""
-        self._source.close()
-        self._thread.join(grace_s)
-        if self._thread.is_alive():
-            _log.warning("not everything that was read could be stored in time", pending=self._source.pending)
-            self._call.cancelled.set()
-            self._thread.join()
-        self._source.leave()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether events are consumed."""
-        return self._thread.is_alive()
-
-    def raise_error(self) -> None:
-        """Raises what ended consumption, if anything did."""
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            for outcome in self._service.consume(self._source.events(), self._call):
-                self._source.acknowledge()
-                self._metrics.events.labels(outcome.status.value, outcome.reason).inc()
-                self._tell(outcome)
-        except BaseException as exc:  # noqa: BLE001 - told by `raise_error`
-            self._error = exc
-            _log.error("consuming ended", error=str(exc))
-            self._on_failure()
-
-    def _tell(self, outcome: Outcome) -> None:
-        if outcome.status is Status.FAILED:
-            self._metrics.dead_letters.labels(outcome.reason).inc()
-            tell = functools.partial(_log.warning, "dead letter", reason=outcome.reason, message=outcome.message)
-        else:
-            tell = functools.partial(_log.debug, outcome.status.value)
-        tell(trace_id=trace_of(outcome.item).trace_id, **names_of(outcome.item))
-
 
 def _journal_folder(kafka: KafkaSettings) -> Path:
-    """Where the photos that are being read are noted: in the temporary folder, which outlives the process in its container.
+    """The folder of the journal of photos that are being read: in the temporary folder, which outlives the process.
 
-    Each group of consumers of a topic has its own, and each user of the machine.
+    Each user of the machine has one for each consumer group of a topic.
     """
     consumed = "\0".join((kafka.kafka_bootstrap, kafka.kafka_topic, kafka.kafka_group))
     name = hashlib.sha256(consumed.encode()).hexdigest()[:16]
@@ -105,7 +44,7 @@ def _journal_folder(kafka: KafkaSettings) -> Path:
 
 @dataclass(frozen=True)
 class IngestParts:
-    """The consumer, and the service that other backends may call."""
+    """The consumer, and the service that other programs may call."""
 
     consumer: Consumer
     service: Service
@@ -113,7 +52,7 @@ class IngestParts:
 
 @contextmanager
 def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Iterator[IngestParts]:
-    """Everything that ingest needs, not yet consuming.
+    """Opens everything that ingest needs; the consumer is not started.
 
     Raises ConfigurationError (a setting, the pipeline), Unavailable (Kafka does not answer).
     """
@@ -156,12 +95,12 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             folders=photos.photo_root_folders,
             metrics=metrics,
         )
-        consumer = Consumer(service, source, metrics)
+        consumer = Consumer(source, runner=service.runner, runs=service.runs, metrics=metrics)
         descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
         try:
             yield IngestParts(
                 consumer, Service(descriptor, service, ready=lambda: source.has_joined and consumer.is_running and peers.answer)
             )
         finally:
-            embedder.close()  # nobody waits for what is being embedded any more
+            embedder.close()  # ends the calls that workers wait for
             service.close()

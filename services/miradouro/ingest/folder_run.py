@@ -65,6 +65,7 @@ def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[
     tally = _Tally()
     told_at = time.monotonic()
     for outcome in runner.run(source.events(), run):
+        source.acknowledge(outcome.item)
         tally.add(outcome)
         if tally.is_full() and (more := tally.more_failed()):
             yield more

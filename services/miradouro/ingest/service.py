@@ -1,7 +1,6 @@
 """The ingest service: its RPCs, for the gRPC and the HTTP door alike."""
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
-from miradouro.core.ports import DeadLetters, Embedder, NothingYet, PhotoReader, PhotoStore, SourceItem
+from miradouro.core.ports import DeadLetters, Embedder, PhotoReader, PhotoStore
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest import event_wire, wire
 from miradouro.ingest.collection_upkeep import AdministeredIndex, CollectionUpkeep
@@ -21,7 +20,7 @@ from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import PACE, Pace
 from miradouro.ingest.retries import Retries
 from miradouro.ingest.run_factory import RunFactory
-from miradouro.ingest.runner import Outcome, Runner
+from miradouro.ingest.runner import Runner
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.runtime.audit_log import audited
@@ -44,7 +43,7 @@ _DEFAULT_PAGE = 100
 
 
 class IngestService:
-    """Takes photos into `store`. `close` ends its worker threads.
+    """Takes photos into `store`. `close` ends its worker threads, those of `runner`, which a consumer may share.
 
     `spaces` are the names of the spaces of new collections, the embedder's defaults when empty. `folders` is the sync of
     collections with folders; see `FolderSync` for `excluded` and `folders`, `RunFactory` for `photo_store` and `thumbnails`.
@@ -73,8 +72,8 @@ class IngestService:
         describe = cached_describe(embedder.describe)
         collections = CollectionUpkeep(store, describe=describe, spaces=spaces, allowed=settings.collection_names)
         self._letters, self._pace = letters, pace
-        self._runner = Runner(index=store, letters=letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
-        self._runs = RunFactory(
+        self.runner = Runner(index=store, letters=letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
+        self.runs = RunFactory(
             index=store,
             collections=collections,
             embedder=embedder,
@@ -92,16 +91,16 @@ class IngestService:
             index=store,
             letters=letters,
             collections=collections,
-            runner=self._runner,
-            runs=self._runs,
+            runner=self.runner,
+            runs=self.runs,
             excluded=excluded,
             folders=folders,
         )
-        self._retries = Retries(index=store, letters=letters, collections=collections, runner=self._runner, runs=self._runs)
+        self._retries = Retries(index=store, letters=letters, collections=collections, runner=self.runner, runs=self.runs)
 
     def close(self) -> None:
         """Ends the worker threads."""
-        self._runner.close()
+        self.runner.close()
 
     def PutEvents(self, request: PutEventsRequest, call: Call) -> PutEventsResponse:
         """Indexes a batch of events. Raises InvalidArgument (the batch's size) and what stops every photo."""
@@ -109,20 +108,13 @@ class IngestService:
             raise InvalidArgument("events", f"{len(request.events)} events; allowed: 1 to {MAX_EVENTS}")
         remaining_s = call.remaining_s()
         retry_s = self._pace.retry_s if remaining_s is None else min(self._pace.retry_s, remaining_s)
-        run = self._runs.event_run(call, retry_s=retry_s)
+        run = self.runs.event_run(call, retry_s=retry_s)
         items = [event_wire.item_of(event) for event in request.events]
         deleted = sum(event.kind == photo_event_pb2.PHOTO_EVENT_KIND_DELETED for event in request.events)
         with audited("delete photos", call, photos=deleted) if deleted else nullcontext():
-            outcomes = list(self._runner.run(items, run))
+            outcomes = list(self.runner.run(items, run))
         results = [wire.result_of(outcome, event.event_id) for outcome, event in zip(outcomes, request.events, strict=False)]
         return PutEventsResponse(results=results)
-
-    def consume(self, items: Iterable[SourceItem | NothingYet], call: Call) -> Iterator[Outcome]:
-        """Indexes the items of a log: one outcome per item, in order, each after it is stored or a dead letter.
-
-        Retriable errors are retried until the call is cancelled. Raises what stops every photo.
-        """
-        return self._runner.run(items, self._runs.event_run(call, retriable_stops=True, retry_s=math.inf))
 
     def IndexFolder(self, request: IndexFolderRequest, call: Call) -> Iterator[IndexFolderResponse]:
         """Brings a collection in line with a folder.

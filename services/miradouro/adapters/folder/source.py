@@ -103,6 +103,9 @@ class FolderSource:
             else:
                 yield self._compared(found, state)
 
+    def acknowledge(self, item: SourceItem) -> None:
+        """See `EventSource.acknowledge`. Does nothing: the next run compares the files with the stored documents."""
+
     def again(self, photo_ids: Iterable[str]) -> Iterator[SourceItem]:
         """The files of these photos alone, compared as `events` does; the files that are gone are refused as vanished.
 

@@ -4,14 +4,12 @@ One thread only polls: it hands records over while there is room, pauses its par
 acknowledged offsets. So a consumer that waits for the index keeps its membership.
 """
 
-import collections
-import math
 import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import structlog
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -21,11 +19,13 @@ from kafka.structs import MemberState
 
 from miradouro.adapters.kafka.client_internals import is_group_stable, rejoin_if_rebalancing
 from miradouro.adapters.kafka.intake import INTAKE, Intake
+from miradouro.adapters.kafka.pending import PendingRecords
 from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.errors import Corrupt, Unavailable
-from miradouro.core.ports import NothingYet, SourceItem
+from miradouro.core.event import PhotoEvent
+from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.core.source_record import SourceRecord
 
 _POLL_S = 0.1
@@ -38,19 +38,11 @@ _log = structlog.get_logger(__name__)
 _Listener = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 
-class _Pending(NamedTuple):
-    """A record that is not acknowledged yet; without a partition once that belongs to another consumer."""
-
-    partition: TopicPartition | None
-    offset: int
-    size_bytes: int
-
-
 class KafkaSource:
-    """EventSource over a topic. `decode` turns a record into an item and never raises.
+    """EventSource over a topic. `decode` turns a record into an item that carries the record, and never raises.
 
-    `events` yields items in the order of the log, per partition. Call `acknowledge` once for each, in the same order, when it is
-    stored or a dead letter: only then is its offset committed. `close` ends `events` after the records that were read.
+    `events` yields items in the order of the log, per partition. An offset is committed only after every item before it was
+    acknowledged. `close` ends `events` after the records that were read.
     """
 
     def __init__(self, settings: KafkaSettings, decode: Callable[[SourceRecord], SourceItem], *, intake: Intake = INTAKE) -> None:
@@ -70,15 +62,9 @@ class KafkaSource:
                 fetch_max_bytes=16 * 1024 * 1024,
                 check_crcs=True,
             )
-        self._waiting: queue.SimpleQueue[list[Any]] = (
-            queue.SimpleQueue()
-        )  # whole batches: one hand-off costs as much as one record
-        self._lock = threading.Lock()
-        self._pending: collections.deque[_Pending] = collections.deque()
-        self._pending_bytes, self._mean_bytes = 0, 1.0
-        self._room = threading.Event()
-        self._done: dict[TopicPartition, int] = {}  # the next offset to read
-        self._done_events = 0  # since the last commit
+        # Whole batches: a hand-off of one costs as much as a hand-off of one record.
+        self._waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
+        self._pending = PendingRecords(most_records=intake.pending_events, most_bytes=intake.pending_bytes)
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._has_joined = False
         self._stopping, self._drained = threading.Event(), threading.Event()
@@ -98,7 +84,7 @@ class KafkaSource:
 
     @property
     def has_joined(self) -> bool:
-        """Whether this consumer is a member of the group with its partitions assigned, if only none of them, and polls."""
+        """Whether this consumer polls as a member of the group, after an assignment; that may have no partitions."""
         return self._has_joined and self._error is None and self._thread.is_alive()
 
     @property
@@ -109,8 +95,7 @@ class KafkaSource:
     @property
     def pending(self) -> int:
         """Events read and not acknowledged."""
-        with self._lock:
-            return len(self._pending)
+        return len(self._pending)
 
     @property
     def lag(self) -> Mapping[int, int]:
@@ -127,7 +112,7 @@ class KafkaSource:
                 records = self._waiting.get(timeout=_IDLE_S)
             except queue.Empty:
                 if self._error is not None and self._waiting.empty():
-                    yield NothingYet()  # store what was read: the next consumer meets the same batch
+                    yield NothingYet()  # lets the caller store what was read, before the error ends the run
                     if isinstance(self._error, Corrupt):
                         raise Corrupt(self._error.message) from self._error
                     raise Unavailable(f"polling Kafka ended: {self._error!r}") from self._error
@@ -139,16 +124,12 @@ class KafkaSource:
                 headers = tuple(one.headers or ())
                 yield self._decode(SourceRecord(one.topic, one.partition, one.offset, one.key, one.value, headers))
 
-    def acknowledge(self) -> None:
-        """Notes that the oldest unacknowledged event is stored or a dead letter."""
-        with self._lock:
-            done = self._pending.popleft()
-            self._pending_bytes -= done.size_bytes
-            if done.partition is not None:
-                self._done[done.partition] = done.offset + 1
-                self._done_events += 1
-            if not self._room.is_set() and 2 * len(self._pending) <= self._intake.pending_events:
-                self._room.set()
+    def acknowledge(self, item: SourceItem) -> None:
+        """See `EventSource.acknowledge`. The poll thread commits the offset later. Raises ValueError: an item without record."""
+        record = item.record if isinstance(item, PhotoEvent | Refused) else None
+        if record is None:
+            raise ValueError(f"this item has no record of a topic: {item!r:.200}")
+        self._pending.acknowledge(TopicPartition(record.topic, record.partition), record.offset)
 
     def close(self) -> None:
         """Stops reading; `events` ends after the records that were read. Safe to call twice."""
@@ -181,11 +162,8 @@ class KafkaSource:
 
     def _poll(self) -> None:
         self._commit_when_due()  # first: the records read below add to the uncommitted ones
-        with self._lock:
-            room = self._room_left()
-            if room == 0:
-                self._room.clear()
-        if room == 0 and not self._stopping.is_set() and self._room.wait(_POLL_S):
+        room = self._pending.room()
+        if room == 0 and not self._stopping.is_set() and self._pending.wait_for_room(_POLL_S):
             return
         rejoin_if_rebalancing(self._consumer)
         assignment = self._consumer.assignment()
@@ -210,52 +188,39 @@ class KafkaSource:
         read = [record for records in found.values() for record in records]
         if not read:
             return
-        pending = [
-            _Pending(partition, record.offset, len(record.key or b"") + len(record.value or b""))
-            for partition, records in found.items()
-            for record in records
-        ]
-        size_bytes = sum(one.size_bytes for one in pending)
-        with self._lock:
-            self._pending.extend(pending)
-            self._pending_bytes += size_bytes
-            self._mean_bytes = max(1.0, size_bytes / len(pending))
+        for partition, records in found.items():
+            self._pending.add(partition, [(one.offset, len(one.key or b"") + len(one.value or b"")) for one in records])
         self._waiting.put(read)
 
-    def _room_left(self) -> int:
-        """How many more records may be pending, if they are as large as those of the last poll. Call it with the lock held."""
-        events = self._intake.pending_events - len(self._pending)
-        size_bytes = self._intake.pending_bytes - self._pending_bytes
-        return 0 if events <= 0 or size_bytes <= 0 else min(events, math.ceil(size_bytes / self._mean_bytes))
-
     def _commit_when_due(self) -> None:
-        """Commits after an interval, or after so many events that a crash redelivers at most `pending_events` for each
-        assigned partition (for two, with one partition: pending events may be stored as well).
+        """Commits after an interval, or after a number of events.
+
+        The number bounds redelivery: after a crash at most `Intake.pending_events` events per assigned partition come again, and
+        twice as many of an only partition, since its pending events may be stored too.
         """
         now = time.monotonic()
         is_time = now - self._last_commit >= self._intake.commit_interval_s
-        if is_time or self._done_events >= self._intake.pending_events * max(1, len(self._assigned) - 1):
+        most = self._intake.pending_events * max(1, len(self._assigned) - 1)
+        if is_time or self._pending.acknowledged >= most:
             self._last_commit = now
             self._commit()
             self._lag = self._lags()
 
     def _commit(self) -> None:
-        """Commits the offsets that are done; during a rebalance nothing can be committed, and they wait for the next call."""
+        """Commits the acknowledged offsets; during a rebalance no commit is possible, and they wait for the next call."""
         if not is_group_stable(self._consumer):
             return
-        with self._lock:
-            done, self._done = self._done, {}
-            events, self._done_events = self._done_events, 0
-        if not done:
+        offsets, acknowledged = self._pending.take()
+        if not offsets:
             return
         try:
-            self._consumer.commit(_committed(done), timeout_ms=_ANSWER_WITHIN_MS)
+            self._consumer.commit(_committed(offsets), timeout_ms=_ANSWER_WITHIN_MS)
         except CommitFailedError as exc:
-            # The group rebalanced without this consumer; on rejoining, `_drop` removes the partitions that it lost.
-            self._put_back(done, events)
+            # The group rebalanced without this consumer; on rejoining, `_lose` drops the partitions that it lost.
+            self._pending.put_back(offsets, acknowledged)
             _log.warning("a commit was refused", error=str(exc))
         except BaseException:
-            self._put_back(done, events)
+            self._pending.put_back(offsets, acknowledged)
             raise
 
     def _commit_last(self) -> None:
@@ -264,53 +229,36 @@ class KafkaSource:
             self._commit()
         except KafkaError as exc:
             _log.warning("the last commit was refused; its events will be redelivered", error=str(exc) or type(exc).__name__)
-            with self._lock:
-                self._done.clear()
-
-    def _put_back(self, done: Mapping[TopicPartition, int], events: int) -> None:
-        with self._lock:
-            self._done = {**done, **self._done}
-            self._done_events += events
+            self._pending.take()
 
     def _lags(self) -> dict[int, int]:
         lags = {}
-        with self._lock:
-            oldest: dict[TopicPartition | None, int] = {}
-            for pending in self._pending:
-                oldest.setdefault(pending.partition, pending.offset)
+        first = self._pending.first_offsets()
         for partition in self._consumer.assignment():
             end = self._consumer.highwater(partition)
-            position = oldest.get(partition, self._consumer.position(partition, timeout_ms=0) if end is not None else None)
+            position = first.get(partition, self._consumer.position(partition, timeout_ms=0) if end is not None else None)
             if end is not None and position is not None:
                 lags[partition.partition] = max(0, end - position)
         return lags
 
     async def _revoke(self, partitions: frozenset[TopicPartition]) -> None:
         """Commits a last time for partitions that move; the synchronous `commit` would block the client's own thread here."""
-        done = self._drop(partitions)
-        if done:
+        self._assigned -= partitions
+        if offsets := self._pending.drop(partitions):
             try:
-                await self._consumer.commit_async(_committed(done))
+                await self._consumer.commit_async(_committed(offsets))
             except KafkaError as exc:
                 _log.warning("the last commit was refused; its events will be redelivered", error=str(exc) or type(exc).__name__)
         _log.info("partitions revoked", partitions=sorted(one.partition for one in partitions))
 
     async def _lose(self, partitions: frozenset[TopicPartition]) -> None:
-        self._drop(partitions)
+        self._assigned -= partitions
+        self._pending.drop(partitions)
         _log.warning("partitions lost", partitions=sorted(one.partition for one in partitions))
 
     async def _assign(self, partitions: frozenset[TopicPartition]) -> None:
         self._assigned |= partitions
         _log.info("partitions assigned", partitions=sorted(one.partition for one in partitions))
-
-    def _drop(self, partitions: frozenset[TopicPartition]) -> dict[TopicPartition, int]:
-        """Forgets partitions and returns their uncommitted offsets; their next consumer commits the pending ones."""
-        with self._lock:
-            self._assigned -= partitions
-            self._pending = collections.deque(
-                one._replace(partition=None) if one.partition in partitions else one for one in self._pending
-            )
-            return {partition: self._done.pop(partition) for partition in partitions & self._done.keys()}
 
 
 class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc] # the client has no types

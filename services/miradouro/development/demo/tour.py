@@ -29,6 +29,7 @@ from miradouro.development.engines import start_kafka, start_opensearch
 from miradouro.ingest.audit.auditor import Audited, audit
 from miradouro.ingest.audit.findings import Report
 from miradouro.ingest.cloud_event import record_of
+from miradouro.ingest.consumer import consume
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.security import client_security
@@ -169,7 +170,7 @@ def _embedded(
     )
     with SqliteIndex.open(data, writer=True, tuning=configuration.standalone.tuning) as index:
         with ingest_service(index, embedder, configuration, reading=reading) as ingest:
-            for _ in ingest.consume(iter(events), Call()):
+            for _ in consume(events, Call(), runner=ingest.runner, runs=ingest.runs):
                 continue
         service = search_service(index, embedder, configuration, reading=reading)
         yield lambda request: service.Search(request, Call())
