@@ -85,7 +85,7 @@ def open_door(
         registry = CollectorRegistry()
         with running_http_door(
             search=search,
-            failures=house.service,
+            ingest=house.service,
             pictures=pictures,
             listen="127.0.0.1:0",
             setting="--http",

@@ -26,6 +26,7 @@ from miradouro.v1.search_service_pb2 import SearchRequest
 
 Json = dict[str, Any]
 _PACKAGE = ".miradouro.v1."
+_MAY_BE_ABSENT = {".miradouro.v1.PhotoEvent.source"}  # a oneof of two fields of which none may be set
 _TIMESTAMP = ".google.protobuf.Timestamp"
 _Field = FieldDescriptorProto
 _PLAIN: dict[int, Json] = {
@@ -109,7 +110,11 @@ class _Protos:
         component["additionalProperties"] = False
         for i in range(len(message.oneof_decl)):
             members = [field for field in message.field if field.HasField("oneof_index") and field.oneof_index == i]
-            if not members[0].proto3_optional:
+            if members[0].proto3_optional:
+                continue
+            if f"{name}.{message.oneof_decl[i].name}" in _MAY_BE_ABSENT:
+                component["not"] = {"required": [field.json_name for field in members]}
+            else:
                 component["oneOf"] = [{"required": [field.json_name]} for field in members]
         return component
 
@@ -205,6 +210,15 @@ def description(described: FileDescriptorSet) -> Json:
                 "get": rpc("SearchService.GetPhoto", "GetPhotoResponse", parameters=where),
             },
             "/v1/stats": {"get": rpc("SearchService.Stats", "StatsResponse")},
+            "/v1/events": {
+                "post": rpc(
+                    "IngestService.PutEvents",
+                    "PutEventsResponse",
+                    description="The body is at most 1 MiB: give a larger photo as a uri, or use gRPC. The query service of many "
+                    "machines takes no events (FAILED_PRECONDITION): they go through Kafka.",
+                    requestBody={"required": True, "content": _json(_reference(_PACKAGE + "PutEventsRequest"))},
+                )
+            },
             "/v1/failures": {
                 "get": rpc(
                     "IngestService.ListFailures", "ListFailuresResponse", parameters=protos.parameters(ListFailuresRequest)
@@ -219,7 +233,7 @@ def description(described: FileDescriptorSet) -> Json:
         },
         "components": {
             "schemas": protos.components(["SearchRequest", "SearchResponse", "GetPhotoResponse", "StatsResponse"])
-            | protos.components(["ListFailuresResponse"])
+            | protos.components(["ListFailuresResponse", "PutEventsRequest", "PutEventsResponse"])
             | {"Error": _ERROR},
             "securitySchemes": {kind: {"type": "http", "scheme": kind} for kind in ("bearer", "basic")},
         },

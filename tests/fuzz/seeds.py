@@ -76,7 +76,7 @@ def _message() -> photo_event_pb2.PhotoEvent:
         title="Title",
         tags=["street"],
         attributes={"camera": "Leica"},
-        place=photo_event_pb2.Place(latitude=38.7, longitude=-9.1),
+        place=photo_event_pb2.GeoPoint(latitude=38.7, longitude=-9.1),
     )
     message.taken_at.instant.seconds = 1_700_000_000
     message.taken_at.utc_offset_minutes = 60

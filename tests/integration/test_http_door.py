@@ -48,6 +48,17 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         yield opened
 
 
+EVENT = {
+    "eventId": "1",
+    "kind": "PHOTO_EVENT_KIND_UPLOADED",
+    "collection": "c",
+    "photoId": "a.jpg",
+    "version": 1,
+    "title": "Tram 28",
+    "data": base64.b64encode(jpeg(64, 48, seed=61)).decode(),
+}
+
+
 def place(photo_id: str, collection: str = "photos") -> str:
     return f"{quote(collection, safe='')}/{quote(photo_id, safe='')}"
 
@@ -212,6 +223,17 @@ def test_every_status_of_an_error_has_a_code():
     assert statuses(MiradouroError) <= set(HTTP_CODES)
 
 
+def test_an_event_is_indexed_over_http(tmp_path):
+    deleted = {"eventId": "2", "kind": "PHOTO_EVENT_KIND_DELETED", "collection": "c", "photoId": "a.jpg", "version": 2}
+    with open_door(tmp_path) as door:
+        answer = door.post("/v1/events", {"events": [EVENT, deleted | {"version": 1}]})
+        assert [one["status"] for one in answer.json["results"]] == ["EVENT_STATUS_STORED", "EVENT_STATUS_STALE"]
+        assert door.get("/v1/photos/c/a.jpg").json["photo"]["title"] == "Tram 28"
+        assert door.post("/v1/events", {"events": [deleted]}).json["results"][0]["status"] == "EVENT_STATUS_STORED"
+        assert door.get("/v1/photos/c/a.jpg").code == 404
+        assert (door.post("/v1/events", {}).code, door.ask("POST", "/v1/events", b"{}").code) == (400, 415)
+
+
 def test_the_description_is_valid_openapi_and_the_answers_are_as_it_says(door):
     described = door.get("/openapi.json").json
     validate(described)
@@ -221,6 +243,7 @@ def test_the_description_is_valid_openapi_and_the_answers_are_as_it_says(door):
         "GetPhotoResponse": door.get(f"/v1/photos/{place('trip/a.jpg')}"),
         "StatsResponse": door.get("/v1/stats"),
         "ListFailuresResponse": door.get("/v1/failures"),
+        "PutEventsResponse": door.post("/v1/events", {"events": [{"eventId": "1"}]}),
         "Error": door.get("/nothing"),
     }
     for name, answer in answers.items():
@@ -230,6 +253,9 @@ def test_the_description_is_valid_openapi_and_the_answers_are_as_it_says(door):
     assert OAS31Validator(request).is_valid({"keyword": {"words": ["cat"]}, "limit": 3})
     assert not OAS31Validator(request).is_valid({"keyword": {"words": ["cat"]}, "text": {"text": "cat"}})
     assert not OAS31Validator(request).is_valid({"keyword": {"words": ["cat"]}, "wish": 1})
+    event = OAS31Validator({"$ref": "#/components/schemas/PhotoEvent", "components": described["components"]})
+    assert event.is_valid({"kind": "PHOTO_EVENT_KIND_DELETED", "photoId": "a.jpg"})
+    assert not event.is_valid({"photoId": "a.jpg", "uri": "file:///a.jpg", "data": ""})
 
 
 def test_the_description_names_every_path_that_programs_use(door):
@@ -238,7 +264,7 @@ def test_the_description_names_every_path_that_programs_use(door):
         concrete = path.replace("{collection}", "photos").replace("{photo_id}", quote("trip/a.jpg", safe=""))
         for method in methods:
             assert door.ask(method.upper(), concrete).code not in {404, 405}, path
-    assert len(described) == 7
+    assert len(described) == 8
 
 
 def test_every_field_of_the_description_is_told(door):

@@ -144,7 +144,7 @@ def messages() -> st.SearchStrategy[photo_event_pb2.PhotoEvent]:
         title=texts,
         tags=st.lists(texts, max_size=3),
         attributes=st.dictionaries(texts, texts, max_size=3),
-        place=st.builds(photo_event_pb2.Place, latitude=st.floats(), longitude=st.floats()),
+        place=st.builds(photo_event_pb2.GeoPoint, latitude=st.floats(), longitude=st.floats()),
     )
 
 

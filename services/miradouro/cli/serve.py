@@ -158,7 +158,7 @@ def query(*, listen: str | None, http: str | None, no_token: bool) -> None:
         open_query(settings, security=process.security, registry=process.registry) as parts,
         running_http_door(
             search=parts.search,
-            failures=parts.failures,
+            ingest=parts.ingest,
             pictures=parts.pictures,
             listen=page,
             setting=page_setting,

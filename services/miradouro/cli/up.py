@@ -66,7 +66,7 @@ def up(
         open_all(configuration, registry=registry) as parts,
         running_http_door(
             search=parts.search,
-            failures=parts.ingest,
+            ingest=parts.ingest,
             pictures=parts.pictures,
             listen=page,
             setting=page_setting,

@@ -18,7 +18,7 @@ from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import ConfigurationError, FailedPrecondition
-from miradouro.query.http_door import Failures
+from miradouro.query.http_door import Ingest
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
 from miradouro.query.pictures import Pictures
@@ -32,7 +32,7 @@ from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import load
 from miradouro.runtime.tokens import Tokens
 from miradouro.v1 import search_service_pb2
-from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
+from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse, PutEventsRequest, PutEventsResponse
 
 PAGE_KEY_BYTES = 32
 
@@ -43,12 +43,16 @@ class QueryParts:
 
     service: Service
     search: SearchService
-    failures: Failures
+    ingest: Ingest
     pictures: Pictures
 
 
-class FailuresElsewhere:
-    """The query service reads no dead letters: who has them is told instead."""
+class IngestElsewhere:
+    """Refuses events and lists of failures: on many machines the ingest service is a process of its own."""
+
+    def PutEvents(self, request: PutEventsRequest, call: Call) -> PutEventsResponse:  # noqa: ARG002 # as every handler
+        """Raises FailedPrecondition."""
+        raise FailedPrecondition("this service takes no events; publish them to Kafka, for the ingest service")
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:  # noqa: ARG002 # as every handler
         """Raises FailedPrecondition."""
@@ -93,7 +97,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
         yield QueryParts(
             Service(descriptor, handlers, ready=lambda: peers.answer),
             handlers,
-            FailuresElsewhere(),
+            IngestElsewhere(),
             Pictures(index=index, originals=originals, reader=reading.reader, cache=cache, limits=reading.limits),
         )
 

@@ -104,8 +104,8 @@ def _filter(condition: Condition) -> search_service_pb2.Filter:
             return negation
 
 
-def _place_of(place: Place) -> photo_event_pb2.Place:
-    return photo_event_pb2.Place(latitude=place.latitude, longitude=place.longitude)
+def _place_of(place: Place) -> photo_event_pb2.GeoPoint:
+    return photo_event_pb2.GeoPoint(latitude=place.latitude, longitude=place.longitude)
 
 
 def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condition:
@@ -201,7 +201,7 @@ def _box(one: search_service_pb2.BoxFilter, field: str) -> InBox:
     return InBox(south_west, north_east)
 
 
-def _place(one: photo_event_pb2.Place, field: str) -> Place:
+def _place(one: photo_event_pb2.GeoPoint, field: str) -> Place:
     return check_place(Place(one.latitude, one.longitude), field=field)
 
 

@@ -45,7 +45,7 @@ from miradouro.runtime.request_size import MAX_PLAIN_BYTES
 from miradouro.runtime.security import ServerSecurity
 from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
-from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse
+from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse, PutEventsRequest, PutEventsResponse
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
 
 PICTURE_THREADS = 2  # beside the threads of questions: a page of thumbnails never stands in their way
@@ -61,8 +61,12 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 
-class Failures(Protocol):
-    """Lists what could not be indexed, as the ingest service does."""
+class Ingest(Protocol):
+    """The RPCs of the ingest service that this door offers too."""
+
+    def PutEvents(self, request: PutEventsRequest, call: Call) -> PutEventsResponse:
+        """Indexes a batch of events."""
+        ...
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:
         """A page of failures."""
@@ -73,7 +77,7 @@ class Failures(Protocol):
 def running_http_door(
     *,
     search: SearchService,
-    failures: Failures,
+    ingest: Ingest,
     pictures: Pictures,
     listen: str,
     setting: str,
@@ -94,7 +98,7 @@ def running_http_door(
         return
     server, http = server or ServerSettings(), http or HttpSettings()
     check_http_address(listen, setting=setting, http=http, security=security)
-    door = _Door(search, failures, pictures, HttpMetrics(registry), server, http, security, sessions)
+    door = _Door(search, ingest, pictures, HttpMetrics(registry), server, http, security, sessions)
     try:
         with running_http(
             door.application,
@@ -140,7 +144,7 @@ class _Door:
     def __init__(
         self,
         search: SearchService,
-        failures: Failures,
+        ingest: Ingest,
         pictures: Pictures,
         metrics: HttpMetrics,
         server: ServerSettings,
@@ -148,7 +152,7 @@ class _Door:
         security: ServerSecurity,
         sessions: BrowserSessions | None,
     ) -> None:
-        self._search, self._failures, self._pictures = search, failures, pictures
+        self._search, self._ingest, self._pictures = search, ingest, pictures
         self._metrics, self._timeout_s = metrics, http.http_call_timeout_s
         self._names, self._security, self._sessions = http.host_names, security, sessions
         self._scheme = "https" if security.certificates else "http"
@@ -183,6 +187,7 @@ class _Door:
             self._route("POST", "/v1/search/photo", self.search_by_photo),
             self._route("GET", "/v1/photos/{collection}/{photo_id:photo_id}", self.photo),
             self._route("GET", "/v1/stats", self.stats),
+            self._route("POST", "/v1/events", self.put_events),
             self._route("GET", "/v1/failures", self.failures),
             self._route("GET", "/photos/{collection}/{photo_id:photo_id}", self.original),
             self._route("GET", "/thumbnails/{collection}/{photo_id:photo_id}", self.thumbnail),
@@ -203,10 +208,12 @@ class _Door:
         return Route(path, measured, methods=[method])
 
     async def search(self, request: Request) -> Response:
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
-            return error_response("INVALID_ARGUMENT", f"Content-Type: send {_JSON}", code=415)
-        async with self._bodies.read(request, max_bytes=MAX_PLAIN_BYTES) as body:
-            return await self._json(request, lambda call: self._search.Search(from_json(SearchRequest, body), call))
+        return await self._json_to_json(request, lambda body, call: self._search.Search(from_json(SearchRequest, body), call))
+
+    async def put_events(self, request: Request) -> Response:
+        return await self._json_to_json(
+            request, lambda body, call: self._ingest.PutEvents(from_json(PutEventsRequest, body), call)
+        )
 
     async def search_by_photo(self, request: Request) -> Response:
         question = from_parameters(SearchRequest, request.query_params.multi_items())
@@ -224,7 +231,7 @@ class _Door:
 
     async def failures(self, request: Request) -> Response:
         question = from_parameters(ListFailuresRequest, request.query_params.multi_items())
-        return await self._json(request, lambda call: self._failures.ListFailures(question, call))
+        return await self._json(request, lambda call: self._ingest.ListFailures(question, call))
 
     async def original(self, request: Request) -> Response:
         return await self._picture(request, mark=lambda document: document.sha256, get=self._pictures.original)
@@ -236,6 +243,12 @@ class _Door:
             mark=lambda document: thumbnail_mark(document, size),
             get=lambda document: self._pictures.thumbnail(document, size),
         )
+
+    async def _json_to_json(self, request: Request, ask: Callable[[bytes, Call], Message]) -> Response:
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != _JSON:
+            return error_response("INVALID_ARGUMENT", f"Content-Type: send {_JSON}", code=415)
+        async with self._bodies.read(request, max_bytes=MAX_PLAIN_BYTES) as body:
+            return await self._json(request, lambda call: ask(body, call))
 
     async def _json(self, request: Request, ask: Callable[[Call], Message]) -> Response:
         data = await self._call(request, self._questions, lambda call: to_json(ask(call)))

@@ -274,8 +274,8 @@ def _region(region: Region) -> photo_event_pb2.Region:
     return photo_event_pb2.Region(x=region.x, y=region.y, width=region.width, height=region.height)
 
 
-def _place(place: Place) -> photo_event_pb2.Place:
-    return photo_event_pb2.Place(latitude=place.latitude, longitude=place.longitude)
+def _place(place: Place) -> photo_event_pb2.GeoPoint:
+    return photo_event_pb2.GeoPoint(latitude=place.latitude, longitude=place.longitude)
 
 
 def _taken_at(taken_at: TakenAt) -> photo_event_pb2.TakenAt:

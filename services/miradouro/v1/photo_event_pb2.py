@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emiradouro/v1/photo_event.proto\x12\x0cmiradouro.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n\nPhotoEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.miradouro.v1.PhotoEventKind\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x10\n\x08photo_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12\r\n\x03uri\x18\x06 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x07 \x01(\x0cH\x00\x12\x12\n\nmedia_type\x18\x08 \x01(\t\x12\x0e\n\x06sha256\x18\t \x01(\t\x12\r\n\x05title\x18\n \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x0b \x01(\t\x12\x0c\n\x04tags\x18\x0c \x03(\t\x12\r\n\x05owner\x18\r \x01(\t\x12<\n\nattributes\x18\x0e \x03(\x0b\x32(.miradouro.v1.PhotoEvent.AttributesEntry\x12\"\n\x05place\x18\x0f \x01(\x0b\x32\x13.miradouro.v1.Place\x12\'\n\x08taken_at\x18\x10 \x01(\x0b\x32\x15.miradouro.v1.TakenAt\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\",\n\x05Place\x12\x10\n\x08latitude\x18\x01 \x01(\x01\x12\x11\n\tlongitude\x18\x02 \x01(\x01\"n\n\x07TakenAt\x12+\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x12utc_offset_minutes\x18\x02 \x01(\x11H\x00\x88\x01\x01\x42\x15\n\x13_utc_offset_minutes\"=\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\r\n\x05width\x18\x03 \x01(\x01\x12\x0e\n\x06height\x18\x04 \x01(\x01*\x8d\x01\n\x0ePhotoEventKind\x12 \n\x1cPHOTO_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19PHOTO_EVENT_KIND_UPLOADED\x10\x01\x12\x1c\n\x18PHOTO_EVENT_KIND_UPDATED\x10\x02\x12\x1c\n\x18PHOTO_EVENT_KIND_DELETED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emiradouro/v1/photo_event.proto\x12\x0cmiradouro.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x03\n\nPhotoEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.miradouro.v1.PhotoEventKind\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x10\n\x08photo_id\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x04\x12\r\n\x03uri\x18\x06 \x01(\tH\x00\x12\x0e\n\x04\x64\x61ta\x18\x07 \x01(\x0cH\x00\x12\x12\n\nmedia_type\x18\x08 \x01(\t\x12\x0e\n\x06sha256\x18\t \x01(\t\x12\r\n\x05title\x18\n \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x0b \x01(\t\x12\x0c\n\x04tags\x18\x0c \x03(\t\x12\r\n\x05owner\x18\r \x01(\t\x12<\n\nattributes\x18\x0e \x03(\x0b\x32(.miradouro.v1.PhotoEvent.AttributesEntry\x12%\n\x05place\x18\x0f \x01(\x0b\x32\x16.miradouro.v1.GeoPoint\x12\'\n\x08taken_at\x18\x10 \x01(\x0b\x32\x15.miradouro.v1.TakenAt\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"/\n\x08GeoPoint\x12\x10\n\x08latitude\x18\x01 \x01(\x01\x12\x11\n\tlongitude\x18\x02 \x01(\x01\"n\n\x07TakenAt\x12+\n\x07instant\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x12utc_offset_minutes\x18\x02 \x01(\x11H\x00\x88\x01\x01\x42\x15\n\x13_utc_offset_minutes\"=\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\r\n\x05width\x18\x03 \x01(\x01\x12\x0e\n\x06height\x18\x04 \x01(\x01*\x8d\x01\n\x0ePhotoEventKind\x12 \n\x1cPHOTO_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19PHOTO_EVENT_KIND_UPLOADED\x10\x01\x12\x1c\n\x18PHOTO_EVENT_KIND_UPDATED\x10\x02\x12\x1c\n\x18PHOTO_EVENT_KIND_DELETED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +34,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PHOTOEVENT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_PHOTOEVENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_PHOTOEVENTKIND']._serialized_start=763
-  _globals['_PHOTOEVENTKIND']._serialized_end=904
+  _globals['_PHOTOEVENTKIND']._serialized_start=769
+  _globals['_PHOTOEVENTKIND']._serialized_end=910
   _globals['_PHOTOEVENT']._serialized_start=82
-  _globals['_PHOTOEVENT']._serialized_end=539
-  _globals['_PHOTOEVENT_ATTRIBUTESENTRY']._serialized_start=480
-  _globals['_PHOTOEVENT_ATTRIBUTESENTRY']._serialized_end=529
-  _globals['_PLACE']._serialized_start=541
-  _globals['_PLACE']._serialized_end=585
-  _globals['_TAKENAT']._serialized_start=587
-  _globals['_TAKENAT']._serialized_end=697
-  _globals['_REGION']._serialized_start=699
-  _globals['_REGION']._serialized_end=760
+  _globals['_PHOTOEVENT']._serialized_end=542
+  _globals['_PHOTOEVENT_ATTRIBUTESENTRY']._serialized_start=483
+  _globals['_PHOTOEVENT_ATTRIBUTESENTRY']._serialized_end=532
+  _globals['_GEOPOINT']._serialized_start=544
+  _globals['_GEOPOINT']._serialized_end=591
+  _globals['_TAKENAT']._serialized_start=593
+  _globals['_TAKENAT']._serialized_end=703
+  _globals['_REGION']._serialized_start=705
+  _globals['_REGION']._serialized_end=766
 # @@protoc_insertion_point(module_scope)

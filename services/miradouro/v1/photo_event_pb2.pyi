@@ -60,11 +60,11 @@ class PhotoEvent(_message.Message):
     tags: _containers.RepeatedScalarFieldContainer[str]
     owner: str
     attributes: _containers.ScalarMap[str, str]
-    place: Place
+    place: GeoPoint
     taken_at: TakenAt
-    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[PhotoEventKind, str]] = ..., collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., version: _Optional[int] = ..., uri: _Optional[str] = ..., data: _Optional[bytes] = ..., media_type: _Optional[str] = ..., sha256: _Optional[str] = ..., title: _Optional[str] = ..., caption: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., taken_at: _Optional[_Union[TakenAt, _Mapping]] = ...) -> None: ...
+    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[PhotoEventKind, str]] = ..., collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., version: _Optional[int] = ..., uri: _Optional[str] = ..., data: _Optional[bytes] = ..., media_type: _Optional[str] = ..., sha256: _Optional[str] = ..., title: _Optional[str] = ..., caption: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., place: _Optional[_Union[GeoPoint, _Mapping]] = ..., taken_at: _Optional[_Union[TakenAt, _Mapping]] = ...) -> None: ...
 
-class Place(_message.Message):
+class GeoPoint(_message.Message):
     __slots__ = ("latitude", "longitude")
     LATITUDE_FIELD_NUMBER: _ClassVar[int]
     LONGITUDE_FIELD_NUMBER: _ClassVar[int]

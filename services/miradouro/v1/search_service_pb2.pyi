@@ -158,17 +158,17 @@ class NearFilter(_message.Message):
     __slots__ = ("center", "radius_m")
     CENTER_FIELD_NUMBER: _ClassVar[int]
     RADIUS_M_FIELD_NUMBER: _ClassVar[int]
-    center: _photo_event_pb2.Place
+    center: _photo_event_pb2.GeoPoint
     radius_m: float
-    def __init__(self, center: _Optional[_Union[_photo_event_pb2.Place, _Mapping]] = ..., radius_m: _Optional[float] = ...) -> None: ...
+    def __init__(self, center: _Optional[_Union[_photo_event_pb2.GeoPoint, _Mapping]] = ..., radius_m: _Optional[float] = ...) -> None: ...
 
 class BoxFilter(_message.Message):
     __slots__ = ("south_west", "north_east")
     SOUTH_WEST_FIELD_NUMBER: _ClassVar[int]
     NORTH_EAST_FIELD_NUMBER: _ClassVar[int]
-    south_west: _photo_event_pb2.Place
-    north_east: _photo_event_pb2.Place
-    def __init__(self, south_west: _Optional[_Union[_photo_event_pb2.Place, _Mapping]] = ..., north_east: _Optional[_Union[_photo_event_pb2.Place, _Mapping]] = ...) -> None: ...
+    south_west: _photo_event_pb2.GeoPoint
+    north_east: _photo_event_pb2.GeoPoint
+    def __init__(self, south_west: _Optional[_Union[_photo_event_pb2.GeoPoint, _Mapping]] = ..., north_east: _Optional[_Union[_photo_event_pb2.GeoPoint, _Mapping]] = ...) -> None: ...
 
 class NotFilter(_message.Message):
     __slots__ = ("filters",)
@@ -306,10 +306,10 @@ class Photo(_message.Message):
     tags: _containers.RepeatedCompositeFieldContainer[Tag]
     owner: str
     attributes: _containers.ScalarMap[str, str]
-    place: _photo_event_pb2.Place
+    place: _photo_event_pb2.GeoPoint
     taken_at: _photo_event_pb2.TakenAt
     spaces: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., version: _Optional[int] = ..., uri: _Optional[str] = ..., media_type: _Optional[str] = ..., sha256: _Optional[str] = ..., perceptual_hash: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., title: _Optional[str] = ..., caption: _Optional[str] = ..., caption_is_generated: _Optional[bool] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., owner: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., place: _Optional[_Union[_photo_event_pb2.Place, _Mapping]] = ..., taken_at: _Optional[_Union[_photo_event_pb2.TakenAt, _Mapping]] = ..., spaces: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., version: _Optional[int] = ..., uri: _Optional[str] = ..., media_type: _Optional[str] = ..., sha256: _Optional[str] = ..., perceptual_hash: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., title: _Optional[str] = ..., caption: _Optional[str] = ..., caption_is_generated: _Optional[bool] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., owner: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ..., place: _Optional[_Union[_photo_event_pb2.GeoPoint, _Mapping]] = ..., taken_at: _Optional[_Union[_photo_event_pb2.TakenAt, _Mapping]] = ..., spaces: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
     __slots__ = ()
