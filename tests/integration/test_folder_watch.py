@@ -292,3 +292,14 @@ def test_changes_of_hidden_and_excluded_files_alone_are_not_told(folder):
     finally:
         stop.set()
         changes.close()
+
+
+def test_an_ignore_file_is_followed_at_once(house, folder):
+    for name in ("a.jpg", "trip/b.jpg", "trip/c.png"):
+        write(folder / name, jpeg())
+    with watch(house, {"photos": folder}):
+        until(lambda: len(photos(house)) == 3)
+        write(folder / "trip/.miradouroignore", b"*.png")
+        until(lambda: photos(house) == {"a.jpg", "trip/b.jpg"})
+        (folder / "trip/.miradouroignore").unlink()
+        until(lambda: len(photos(house)) == 3)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from miradouro.adapters.folder.walk import photo_id_of
+from miradouro.adapters.folder.photo_id import photo_id_of
 from miradouro.core.thumbnail import FOLDER
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image

@@ -13,6 +13,7 @@ from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import PhotoEvent
+from miradouro.core.ignored_names import IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.source_record import SourceRecord
@@ -277,9 +278,11 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A file that is not a photo."""
+    """A file that a source does not take, or a folder with all that lies in it; `path` is below the source's own folder."""
 
     path: str
+    reason: IgnoreReason
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,13 @@
 """Brings a collection in line with a folder, and counts what was done."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from miradouro.adapters.folder.source import FolderSource
-from miradouro.adapters.folder.walk import path_of
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.pipeline import tombstone
-from miradouro.core.ports import DeadLetters, PhotoIndex, Refused, SourceItem, Unchanged
+from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
 
@@ -79,19 +77,18 @@ def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[
     yield tally.report()
 
 
-def forget_failures_of_gone_files(
-    root: str, collection: str, *, within: str = "", index: PhotoIndex, letters: DeadLetters
+def forget_failures_without_photo(
+    source: FolderSource, collection: str, *, within: str = "", index: PhotoIndex, letters: DeadLetters
 ) -> None:
-    """Puts tombstones where photos failed whose files are gone: they were never stored, so no comparison meets them."""
+    """Puts tombstones where photos failed whose files are gone or ignored now: they were never stored, so no comparison meets
+    them."""
     after = ""
     while True:
         failures, after = letters.list(collection=collection, limit=MAX_LIMIT, after=after)
         gone = [
             tombstone(PhotoEvent("gone", EventKind.DELETED, collection, failure.photo_id, failure.version))
             for failure in failures
-            if failure.photo_id.startswith(within)
-            and failure.uri.startswith("file:")
-            and not os.path.lexists(os.path.join(root, path_of(failure.photo_id)))
+            if failure.photo_id.startswith(within) and failure.uri.startswith("file:") and not source.takes(failure.photo_id)
         ]
         if gone:
             index.write(gone)
@@ -109,11 +106,14 @@ class _Tally:
     def add(self, outcome: Outcome) -> None:
         counts, item = self._counts, outcome.item
         is_deletion = isinstance(item, PhotoEvent) and item.kind is EventKind.DELETED
-        self.done += not is_deletion
+        is_folder = isinstance(item, Ignored) and item.is_folder
+        self.done += not (is_deletion or is_folder)
         if outcome.status is Status.FAILED:
             self._counts = replace(counts, failed_total=counts.failed_total + 1)
             failed = self._failed if len(self._failed) < MAX_REPORTED else self._more
             failed.append(FailedFile(path_of_item(item), outcome.reason, outcome.message))
+        elif is_folder:
+            pass  # what lies in it is not counted either
         elif outcome.status is Status.IGNORED:
             self._counts = replace(counts, ignored=counts.ignored + 1)
         elif outcome.status is not Status.STORED:

@@ -11,7 +11,7 @@ from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import check_collection
 from miradouro.core.ports import DeadLetters, PhotoIndex
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
-from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_of_gone_files, index_folder
+from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_without_photo, index_folder
 from miradouro.ingest.run_factory import RunFactory
 from miradouro.ingest.runner import Runner
 from miradouro.runtime.call import Call
@@ -89,7 +89,7 @@ class FolderSync:
             )
             for message in index_folder(source, runner=self._runner, run=self._runs.folder_run(root, call)):
                 if isinstance(message, FolderReport) and not call.cancelled.is_set():
-                    forget_failures_of_gone_files(root, collection, within=within, index=self._index, letters=self._letters)
+                    forget_failures_without_photo(source, collection, within=within, index=self._index, letters=self._letters)
                 yield message
 
 

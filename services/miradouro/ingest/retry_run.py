@@ -7,8 +7,8 @@ from enum import StrEnum
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
+from miradouro.adapters.folder.photo_id import photo_id_of
 from miradouro.adapters.folder.source import FolderSource
-from miradouro.adapters.folder.walk import photo_id_of
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.document import Failure
 from miradouro.core.errors import BadEvent, InvalidArgument

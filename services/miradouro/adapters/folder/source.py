@@ -5,14 +5,18 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miradouro.adapters.folder.walk import Closed, File, Hidden, Inode, file_of, inode, is_photo, photo_id_of, sha256_of, walk
+from miradouro.adapters.folder.file_kind import FileKind, file_kind
+from miradouro.adapters.folder.ignore_rules import IgnoreRules
+from miradouro.adapters.folder.photo_id import photo_id_of
+from miradouro.adapters.folder.walk import Closed, File, Inode, LeftOut, file_of, inode, left_out, sha256_of, walk
 from miradouro.core.document import Origin
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.fingerprint import sha256
+from miradouro.core.ignored_names import IgnoreCode, IgnoreReason
 from miradouro.core.ports import Ignored, OriginState, Refused, SourceItem, Unchanged
 from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
 from miradouro.runtime.regular_file import read_regular
@@ -20,24 +24,34 @@ from miradouro.runtime.regular_file import read_regular
 # A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
 # remembered with the time 0, so that the next run compares its contents instead of trusting its time.
 _FRESH_NS = 2_000_000_000
+_REASONS = {
+    FileKind.RAW: IgnoreReason(IgnoreCode.RAW_FILE, "it is a raw file of a camera"),
+    FileKind.OTHER: IgnoreReason(IgnoreCode.NOT_A_PHOTO, "neither its name nor its first bytes are those of a picture"),
+}
 _NAMESPACE = uuid.UUID("6f3c9f0e-6b1e-4c58-9a53-0d3f4c6a7a11")
 
 
 @dataclass(frozen=True)
 class FolderCount:
-    """Files to look at, photos that the index holds, and those of them whose files are gone."""
+    """Files to look at, and photos that the index holds: all, those whose files are gone, those that rules ignore now.
+
+    `rule` is one of those rules, empty where `ignored` is 0.
+    """
 
     files: int
     known: int
     gone: int
+    ignored: int
+    rule: str
 
 
 class FolderSource:
     """Brings a collection in line with the folder `root`, an absolute path.
 
     `known` gives what the index remembers, ordered by photo id; `file_uri` makes a URI of a path. `excluded` folders are left
-    out. Without `prune` nothing is deleted when the root is missing or more than half of the photos are gone. Both what is
-    remembered and the files are read in one pass, side by side, so memory doesn't grow with either.
+    out, and so is what `rules` and ignore files name. Without `prune` nothing is deleted when the root is missing or more than
+    half of the photos are gone or ignored. Both what is remembered and the files are read in one pass, side by side, so memory
+    doesn't grow with either.
 
     A file that can't be read, and the photos of a folder that can't be listed, are not gone: they stay in the index.
 
@@ -57,10 +71,12 @@ class FolderSource:
         excluded: Sequence[Path] = (),
         prune: bool = False,
         within: str = "",
+        rules: IgnoreRules | None = None,
         first_version: Callable[[File], int] = lambda _: 1,
     ) -> None:
         self._root, self._collection, self._known, self._file_uri, self._prune = root, collection, known, file_uri, prune
         self._excluded, self._within, self._first_version = frozenset(_inodes(excluded)), within, first_version
+        self._rules = rules or IgnoreRules()
 
     def count(self) -> FolderCount:
         """Looks through the folder's names without opening a file.
@@ -68,15 +84,20 @@ class FolderSource:
         Raises InvalidArgument when there is no such folder and nothing is known of it, and FailedPrecondition when it can't be
         listed, or when pruning is needed and not permitted.
         """
-        files = known = gone = 0
+        files = known = gone = ignored = 0
+        rule = ""
         for found, state in self._beside():
             if state is not None and _is_live(state):
                 known += 1
                 gone += found is None
-            if found is not None and not isinstance(found, Closed):
+                if isinstance(found, LeftOut):
+                    ignored += 1
+                    rule = rule or found.reason.text
+            if isinstance(found, File) or (isinstance(found, LeftOut) and not found.is_folder):
                 files += 1
-        self._check(known, gone)
-        return FolderCount(files, known, gone)
+        count = FolderCount(files, known, gone, ignored, rule)
+        self._check(count)
+        return count
 
     def events(self) -> Iterator[SourceItem]:
         """Events for new, changed and vanished photos, in the order of photo ids; and what was unchanged, ignored, refused.
@@ -85,21 +106,23 @@ class FolderSource:
         """
         root = inode(self._root)
         count = self.count()
-        gone = 0
+        gone = ignored = 0
         for found, state in self._beside():
-            if found is None:
-                assert state is not None
-                if _is_live(state):
-                    gone += 1
-                    self._check(count.known, gone)
+            if found is None or isinstance(found, LeftOut):
+                if state is not None and _is_live(state):
+                    gone += found is None
+                    ignored += found is not None
+                    self._check(replace(count, gone=gone, ignored=ignored))
                     self._check_is_still(root)
                     yield self._deleted(state)
+                if isinstance(found, LeftOut) and not (found.is_folder and state is not None):
+                    yield Ignored(found.photo_id, found.reason, found.is_folder)
             elif isinstance(found, Closed):
-                yield self._refused(found.photo_id, 0, found.path, _unreadable(found.path, found.error))
-            elif isinstance(found, Hidden) or not is_photo(found.path):
+                yield self._refused(found.photo_id, 0, found.path, _unusable(found))
+            elif reason := _ignored_by_bytes(found.path):
                 if state is not None and _is_live(state):
                     yield self._deleted(state)
-                yield Ignored(found.photo_id)
+                yield Ignored(found.photo_id, reason)
             else:
                 yield self._compared(found, state)
 
@@ -114,13 +137,26 @@ class FolderSource:
         wanted = sorted(set(photo_ids), key=str.encode)
         states = {state.photo_id: state for state in self._known()}
         for file in (file_of(self._root, photo_id) for photo_id in wanted):
-            gone = not os.path.lexists(file.path)
-            yield self._compared(file, states.get(file.photo_id)) if gone or is_photo(file.path) else Ignored(file.photo_id)
+            is_there = os.path.lexists(file.path)
+            if is_there and (reason := self._ignored(file)):
+                yield Ignored(file.photo_id, reason)
+            else:
+                yield self._compared(file, states.get(file.photo_id))
 
-    def _beside(self) -> Iterator[tuple[File | Hidden | Closed | None, OriginState | None]]:
+    def takes(self, photo_id: str) -> bool:
+        """Whether the file of a photo id is there, and neither ignored nor anything but a photo."""
+        file = file_of(self._root, photo_id)
+        return os.path.lexists(file.path) and self._ignored(file) is None
+
+    def _ignored(self, file: File) -> IgnoreReason | None:
+        found = left_out(self._root, file.photo_id, rules=self._rules)
+        return found.reason if isinstance(found, LeftOut) else _ignored_by_bytes(file.path)
+
+    def _beside(self) -> Iterator[tuple[File | LeftOut | Closed | None, OriginState | None]]:
         """Files and remembered photos of the same id side by side, None where one of both is missing.
 
-        What is remembered of photos below a folder that can't be listed is left out.
+        An ignored folder comes with every photo that is remembered of it, and then without one. What is remembered of photos
+        below a folder that can't be listed is left out.
         """
         states = self._known()
         state = next(states, None)
@@ -133,6 +169,11 @@ class FolderSource:
                 while state is not None and state.photo_id.startswith(found.photo_id):
                     state = next(states, None)
                 yield found, None
+            elif isinstance(found, LeftOut) and found.is_folder:
+                while state is not None and state.photo_id.startswith(found.photo_id):
+                    yield found, state
+                    state = next(states, None)
+                yield found, None
             elif state is not None and state.photo_id == found.photo_id:
                 yield found, state
                 state = next(states, None)
@@ -142,9 +183,11 @@ class FolderSource:
             yield None, state
             state = next(states, None)
 
-    def _walk(self) -> Iterator[File | Hidden | Closed]:
-        for found in walk(self._root, excluded=self._excluded, within=self._within):
-            if isinstance(found, Closed) and found.path == self._root:
+    def _walk(self) -> Iterator[File | LeftOut | Closed]:
+        for found in walk(self._root, excluded=self._excluded, within=self._within, rules=self._rules):
+            if isinstance(found, Closed) and not found.photo_id and found.path != self._root:
+                raise _unusable(found)  # the ignore file of the root
+            if isinstance(found, Closed) and isinstance(found.error, OSError) and found.path == self._root:
                 if isinstance(found.error, FileNotFoundError) and self._prune:
                     return
                 if not isinstance(found.error, FileNotFoundError):
@@ -157,12 +200,20 @@ class FolderSource:
                 ) from found.error
             yield found
 
-    def _check(self, known: int, gone: int) -> None:
-        if gone * 2 > known and not self._prune:
+    def _check(self, count: FolderCount) -> None:
+        if self._prune or (count.gone + count.ignored) * 2 <= count.known:
+            return
+        photos = f"the {count.known:,} photos of collection {self._collection!r}"
+        if not count.ignored:
             raise FailedPrecondition(
-                f"{gone:,} of the {known:,} photos of collection {self._collection!r} are no longer in {self._root}; "
+                f"{count.gone:,} of {photos} are no longer in {self._root}; "
                 "is its disk mounted? Pass --prune to delete them from the index"
             )
+        gone = f", and {count.gone:,} are no longer in {self._root}" if count.gone else ""
+        raise FailedPrecondition(
+            f"{count.ignored:,} of {photos} are ignored now ({count.rule}){gone}; "
+            "correct the rule, or pass --prune to delete them from the index"
+        )
 
     def _check_is_still(self, root: Inode | None) -> None:
         if inode(self._root) != root:
@@ -264,6 +315,14 @@ def _read_sidecar(path: str) -> bytes:
         return read_regular(path, MAX_SIDECAR_BYTES + 1)
     except OSError as exc:
         raise bad_sidecar(name, f"it can't be read: {exc.strerror}") from exc
+
+
+def _ignored_by_bytes(path: str) -> IgnoreReason | None:
+    return _REASONS.get(file_kind(path))
+
+
+def _unusable(folder: Closed) -> InvalidArgument:
+    return _unreadable(folder.path, folder.error) if isinstance(folder.error, OSError) else folder.error
 
 
 def _unreadable(path: str, error: OSError) -> BadPhoto:

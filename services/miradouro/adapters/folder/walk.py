@@ -2,14 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 
-from miradouro.core.sniff import SNIFF_BYTES, is_picture_name, sniff
-from miradouro.runtime.regular_file import open_regular, read_regular
+from miradouro.adapters.folder.file_kind import is_photo
+from miradouro.adapters.folder.ignore_rules import IGNORE_FILE, IgnoreRules
+from miradouro.adapters.folder.photo_id import path_of, photo_id_of
+from miradouro.core.errors import InvalidArgument
+from miradouro.core.ignored_names import HIDDEN, IgnoreCode, IgnoreReason, ignored_by_name
+from miradouro.runtime.regular_file import open_regular
 
 SIDECAR = ".json"
-_ESCAPE = "\N{REPLACEMENT CHARACTER}"
+NO_MEDIA_FILE = ".nomedia"  # Android's mark of a folder that no gallery shows
 _CHUNK_BYTES = 1024 * 1024
 
 Inode = tuple[int, int]  # device and number
@@ -25,23 +29,28 @@ class File:
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """A file that is not looked into: its name begins with a dot, or it is a link back to a folder that it lies in."""
+class LeftOut:
+    """A file or folder that is ignored without a look into it; `photo_id` of a folder is what its photos' ids begin with."""
 
     photo_id: str
     path: str
+    reason: IgnoreReason
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
 class Closed:
-    """A folder that can't be listed; `photo_id` is what the ids of its photos begin with, / at the end."""
+    """A folder that can't be listed, or whose ignore file can't be used; `photo_id` is what the ids of its photos begin with."""
 
     photo_id: str
     path: str
-    error: OSError
+    error: OSError | InvalidArgument
 
 
-Found = File | Hidden | Closed
+Found = File | LeftOut | Closed
+_LINK_LOOP = IgnoreReason(IgnoreCode.LINK_LOOP, "it is a link back to a folder that it lies in")
+_DATA_FOLDER = IgnoreReason(IgnoreCode.DATA_FOLDER, "it is the data folder of Miradouro")
+_NO_MEDIA = IgnoreReason(IgnoreCode.NO_MEDIA, f"it holds a file {NO_MEDIA_FILE}")
 
 
 @dataclass(frozen=True)
@@ -49,25 +58,11 @@ class _Entry:
     photo_id: str
     path: str
     is_folder: bool
-    is_hidden: bool
     sidecar: str
+    rules: IgnoreRules  # those of the folder that it lies in
 
 
-def photo_id_of(relative_path: str) -> str:
-    """The photo id of a path below the root, as the operating system gives it.
-
-    Bytes that are no UTF-8, and the replacement character itself, are written as that character and two hexadecimal digits,
-    so that two files never share an id.
-    """
-    text = relative_path.replace(_ESCAPE, "".join(f"{_ESCAPE}{byte:02X}" for byte in _ESCAPE.encode()))
-    return "".join(f"{_ESCAPE}{ord(one) - 0xDC00:02X}" if "\udc80" <= one <= "\udcff" else one for one in text)
-
-
-def path_of(photo_id: str) -> str:
-    """The path below the root that `photo_id_of` made the id from."""
-    head, *rest = photo_id.split(_ESCAPE)
-    raw = head.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)
-    return os.fsdecode(raw)
+_Listed = _Entry | LeftOut | Closed
 
 
 def file_of(root: str, photo_id: str) -> File:
@@ -78,38 +73,100 @@ def file_of(root: str, photo_id: str) -> File:
     return File(photo_id, path, sidecar if has_sidecar else "")
 
 
-def walk(root: str, *, excluded: frozenset[Inode], within: str = "") -> Iterator[Found]:
+def walk(root: str, *, excluded: frozenset[Inode], within: str = "", rules: IgnoreRules | None = None) -> Iterator[Found]:
     """Everything below `root`, ordered by the UTF-8 bytes of its photo id; sidecars come with their photos, not by themselves.
 
-    `within`: below this folder alone, told as its photos' ids begin, / at the end; none of its parts is a link
-    or hidden. Folders whose names begin with a dot, and `excluded` ones, are left out. Links are followed, except back into a
-    folder that they lie in. A root that can't be listed is Closed too.
+    `within`: below this folder alone, given as its photos' ids begin, / at the end; none of its parts is a link. Ignored and
+    `excluded` folders are left out as a whole. `rules` are those of the run; ignore files are read on the way. Links are
+    followed, except back into a folder that they lie in. A root that can't be listed is Closed too.
     """
-    top = root
-    inodes: list[Inode] = []
-    for name in path_of(within).split("/")[:-1]:
-        inodes += [number for number in [inode(top)] if number]
-        top = os.path.join(top, name)
-    above = len(inodes)
-    levels: list[Iterator[_Entry | Closed]] = [_listing(top, within, inodes)]
+    start = _start(root, within, rules or IgnoreRules())
+    if not isinstance(start, _Start):
+        yield start
+        return
+    inodes, above = start.inodes, len(start.inodes)
+    levels: list[Iterator[_Listed]] = [_listing(start.path, within, inodes, start.rules)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
             levels.pop()
             inodes = inodes[: above + len(levels)]
-        elif isinstance(entry, Closed):
+        elif not isinstance(entry, _Entry):
             yield entry
         elif not entry.is_folder:
-            yield Hidden(entry.photo_id, entry.path) if entry.is_hidden else File(entry.photo_id, entry.path, entry.sidecar)
-        elif not entry.is_hidden:
+            yield File(entry.photo_id, entry.path, entry.sidecar)
+        else:
             number = inode(entry.path)
-            if number in inodes:
-                yield Hidden(entry.photo_id, entry.path)
-            elif number not in excluded:
-                levels.append(_listing(entry.path, entry.photo_id, inodes))
+            if number in inodes or number in excluded:
+                yield LeftOut(entry.photo_id, entry.path, _LINK_LOOP if number in inodes else _DATA_FOLDER, is_folder=True)
+            else:
+                levels.append(_listing(entry.path, entry.photo_id, inodes, entry.rules))
 
 
-def _listing(path: str, prefix: str, inodes: list[Inode]) -> Iterator[_Entry | Closed]:
+def left_out(root: str, photo_id: str, *, rules: IgnoreRules | None = None) -> LeftOut | Closed | None:
+    """Why the file of a photo id is ignored, by the names and ignore files on the way to it; None where it is not."""
+    folder, _, name = photo_id.rpartition("/")
+    start = _start(root, folder + "/" if folder else "", rules or IgnoreRules())
+    if not isinstance(start, _Start):
+        return start
+    own = _rules_of(start.path, photo_id.removesuffix(name), start.rules)
+    if isinstance(own, IgnoreRules):
+        reason = _reason(photo_id, name, is_folder=False, parent=os.path.basename(start.path), rules=own)
+        return LeftOut(photo_id, os.path.join(start.path, path_of(name)), reason) if reason else None
+    return own
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A folder, the folders above it, and the rules of the folder right above it."""
+
+    path: str
+    inodes: list[Inode]
+    rules: IgnoreRules
+
+
+def _start(root: str, within: str, rules: IgnoreRules) -> _Start | LeftOut | Closed:
+    """The folder `within`, LeftOut when it or one above it is ignored, Closed when an ignore file above it can't be used."""
+    path, prefix = root, ""
+    inodes: list[Inode] = []
+    for part in within.split("/")[:-1]:
+        own = _rules_of(path, prefix, rules)
+        if not isinstance(own, IgnoreRules):
+            return replace(own, photo_id=within)
+        rules, folder, prefix = own, path, f"{prefix}{part}/"
+        inodes += [number for number in [inode(path)] if number]
+        path = os.path.join(path, path_of(part))
+        if reason := _reason(prefix, path_of(part), is_folder=True, parent=os.path.basename(folder), rules=rules):
+            return LeftOut(within, path, reason, is_folder=True)
+    return _Start(path, inodes, rules)
+
+
+def _rules_of(path: str, prefix: str, rules: IgnoreRules, names: Container[str] | None = None) -> IgnoreRules | LeftOut | Closed:
+    """The rules that hold in the folder at `path`, whose `names` are those of its files; None: they are looked up."""
+    if names is None:
+        names = {name for name in (IGNORE_FILE, NO_MEDIA_FILE) if os.path.lexists(os.path.join(path, name))}
+    if NO_MEDIA_FILE in names and (not prefix or rules.decision(prefix) is not False):
+        return LeftOut(prefix, path, _NO_MEDIA, is_folder=True)
+    if IGNORE_FILE not in names:
+        return rules
+    try:
+        return rules.within(path, prefix)
+    except (OSError, InvalidArgument) as exc:
+        return Closed(prefix, os.path.join(path, IGNORE_FILE), exc)
+
+
+def _reason(photo_id: str, name: str, *, is_folder: bool, parent: str, rules: IgnoreRules) -> IgnoreReason | None:
+    """Why a file or folder is ignored: a rule of people goes before the default, except for hidden names.
+
+    `parent` is the name of the folder that it lies in, `rules` are those of that folder.
+    """
+    default = ignored_by_name(name, is_folder=is_folder, parent=parent)
+    if default is HIDDEN or (decided := rules.decision(photo_id)) is None:
+        return default
+    return decided or None
+
+
+def _listing(path: str, prefix: str, inodes: list[Inode], rules: IgnoreRules) -> Iterator[_Listed]:
     try:
         status = os.stat(path)
         with os.scandir(path) as scan:
@@ -118,23 +175,25 @@ def _listing(path: str, prefix: str, inodes: list[Inode]) -> Iterator[_Entry | C
         yield Closed(prefix, path, exc)
         return
     inodes.append((status.st_dev, status.st_ino))
+    own = _rules_of(path, prefix, rules, names)
+    if not isinstance(own, IgnoreRules):
+        yield own
+        return
     sidecars = {name for name, is_folder in names.items() if name.endswith(SIDECAR) and not is_folder}
     owned = _owned(path, names, sidecars) if sidecars else set()
-    entries = []
+    entries: list[_Entry | LeftOut] = []
+    parent = os.path.basename(path)
     for name, is_folder in names.items():
         if name in owned:
             continue
+        photo_id = prefix + photo_id_of(name) + ("/" if is_folder else "")
+        if reason := _reason(photo_id, name, is_folder=is_folder, parent=parent, rules=own):
+            entries.append(LeftOut(photo_id, os.path.join(path, name), reason, is_folder))
+            continue
         sidecar = os.path.splitext(name)[0] + SIDECAR
         has_sidecar = sidecar in sidecars and sidecar != name
-        photo_id = prefix + photo_id_of(name) + ("/" if is_folder else "")
         entries.append(
-            _Entry(
-                photo_id,
-                os.path.join(path, name),
-                is_folder,
-                name.startswith("."),
-                os.path.join(path, sidecar) if has_sidecar else "",
-            )
+            _Entry(photo_id, os.path.join(path, name), is_folder, os.path.join(path, sidecar) if has_sidecar else "", own)
         )
     entries.sort(key=lambda entry: entry.photo_id.encode())
     yield from entries
@@ -159,16 +218,6 @@ def inode(path: str) -> Inode | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def is_photo(path: str) -> bool:
-    """Whether the file is a picture by its name or by its first bytes."""
-    if is_picture_name(os.path.basename(path)):
-        return True
-    try:
-        return sniff(read_regular(path, SNIFF_BYTES)) is not None
-    except OSError:  # what can't be read and isn't called a picture is none
-        return False
 
 
 def sha256_of(path: str, limit_bytes: int) -> str:

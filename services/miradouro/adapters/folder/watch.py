@@ -8,7 +8,9 @@ from threading import Event
 import structlog
 import watchfiles
 
-from miradouro.adapters.folder.walk import Inode, inode, photo_id_of
+from miradouro.adapters.folder.ignore_rules import IGNORE_FILE
+from miradouro.adapters.folder.photo_id import photo_id_of
+from miradouro.adapters.folder.walk import NO_MEDIA_FILE, Inode, inode
 
 EVERYTHING = ""
 _TICK_MS = 250  # how often a stop, and a root that comes or goes, are noticed
@@ -69,7 +71,7 @@ def _noted(root: str, identity: Inode, *, stop: Event, settle_ms: int, excluded:
 def _common_folder(root: str, paths: Iterable[str], excluded: Sequence[str]) -> str | None:
     folders = []
     for path in paths:
-        is_hidden = path != root and any(part.startswith(".") for part in os.path.relpath(path, root).split(os.sep))
+        is_hidden = path != root and _is_hidden(os.path.relpath(path, root).split(os.sep))
         if not is_hidden and not any(_is_below(path, folder) for folder in excluded):
             folders.append(os.path.dirname(path))
     if not folders:
@@ -81,6 +83,12 @@ def _common_folder(root: str, paths: Iterable[str], excluded: Sequence[str]) -> 
     if not _is_below(common, root) or common == root or os.path.realpath(common) != common:
         return EVERYTHING
     return photo_id_of(os.path.relpath(common, root)) + "/"
+
+
+def _is_hidden(parts: Sequence[str]) -> bool:
+    """Whether a path is never indexed; the files that say what else is not indexed count as seen."""
+    *folders, name = parts
+    return any(part.startswith(".") for part in folders) or (name.startswith(".") and name not in {IGNORE_FILE, NO_MEDIA_FILE})
 
 
 def _is_below(path: str, folder: str) -> bool:

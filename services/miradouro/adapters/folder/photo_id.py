@@ -1,0 +1,26 @@
+"""Photo ids of files: their paths below the root, as text that can be sent and stored, whatever bytes the names hold."""
+
+import os
+
+_ESCAPE = "\N{REPLACEMENT CHARACTER}"
+
+
+def photo_id_of(relative_path: str) -> str:
+    """The photo id of a path below the root, as the operating system gives it.
+
+    Bytes that are no UTF-8, and the replacement character itself, are written as that character and two hexadecimal digits,
+    so that two files never share an id.
+    """
+    if relative_path.isascii():
+        return relative_path
+    text = relative_path.replace(_ESCAPE, "".join(f"{_ESCAPE}{byte:02X}" for byte in _ESCAPE.encode()))
+    return "".join(f"{_ESCAPE}{ord(one) - 0xDC00:02X}" if "\udc80" <= one <= "\udcff" else one for one in text)
+
+
+def path_of(photo_id: str) -> str:
+    """The path below the root that `photo_id_of` made the id from."""
+    if _ESCAPE not in photo_id:
+        return photo_id
+    head, *rest = photo_id.split(_ESCAPE)
+    raw = head.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)
+    return os.fsdecode(raw)
