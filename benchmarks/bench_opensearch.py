@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.documents import id_of, source_of
 from miradouro.adapters.opensearch.mapping import index_body
 from miradouro.adapters.opensearch.question import plan
@@ -60,10 +60,10 @@ def rows() -> Iterator[Row]:
         if not url:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             url = stack.enter_context(start_opensearch(folder)).url
-        settings = OpenSearchSettings(opensearch_url=url, opensearch_prefix=f"bench{uuid.uuid4().hex}", opensearch_timeout_s=60)
+        settings = OpenSearchSettings(opensearch_url=url, opensearch_prefix=f"bench{uuid.uuid4().hex}")
         client = OpenSearch([url], timeout=60, pool_maxsize=32)
         stack.callback(client.close)
-        index = stack.enter_context(OpenSearchIndex.open(settings))
+        index = stack.enter_context(OpenSearchIndex.open(settings, tuning=Tuning(timeout_s=60)))
         index.ensure_collection(COLLECTION, spaces=SPACES)
         peer = f"{settings.opensearch_prefix}.peer"
         stack.callback(client.indices.delete, index=f"{settings.opensearch_prefix}.*")
@@ -149,7 +149,7 @@ def _questions(index: OpenSearchIndex, settings: OpenSearchSettings, client: Ope
     for name, clause, conditions, counted in asked_for:
         query = IndexQuery(COLLECTION, clause, conditions, facets=counted)
         space = FEATURES if isinstance(clause, VectorClause) else None
-        scans = settings.opensearch_exact_vectors >= DOCUMENTS
+        scans = settings.exact_vectors >= DOCUMENTS
         body = plan(query, space, scans=scans).body
         assert body is not None
         dumped = json.dumps(body, default=np.ndarray.tolist)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.opensearch.mapping import alias_of
 from miradouro.bundles.manifest import manifests
@@ -70,14 +70,12 @@ def measure(node: OpenSearch, folder: Path, spaces: Sequence[Space], photos: int
     settings = OpenSearchSettings(
         opensearch_url=node.url,
         opensearch_prefix="capacity",
-        opensearch_timeout_s=600,
-        opensearch_refresh_interval="30s",
-        opensearch_exact_vectors=0,
+        exact_vectors=0,
     )
-    client = connect(settings)
+    client = connect(settings, timeout_s=600)
     name = f"{alias_of(settings.opensearch_prefix, COLLECTION)}.*"
     before, started = _cpu_s(client), time.perf_counter()
-    with OpenSearchIndex.open(settings) as index:
+    with OpenSearchIndex.open(settings, tuning=Tuning(refresh_interval="30s", timeout_s=600)) as index:
         index.ensure_collection(COLLECTION, spaces=spaces)
         try:
             for start in range(0, photos, WRITE):

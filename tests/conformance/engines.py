@@ -17,6 +17,7 @@ from miradouro.core.ports import DeadLetters, IndexAdmin, PhotoIndex, WriteStatu
 
 from tests import engine_processes
 from tests.kafka_topics import own_topics
+from tests.opensearch_collection import FOUND_AT_ONCE
 
 
 class Index(PhotoIndex, IndexAdmin, Protocol):
@@ -46,11 +47,9 @@ def opensearch_on_shards(url: str, shards: int) -> Iterator[OpenSearchIndex]:
     settings = OpenSearchSettings(
         opensearch_url=url,
         opensearch_prefix=f"t{uuid.uuid4().hex}",
-        opensearch_refresh="true",
         opensearch_shards=shards,
-        opensearch_timeout_s=60,  # for a loaded machine
     )
-    with OpenSearchIndex.open(settings) as index:
+    with OpenSearchIndex.open(settings, tuning=FOUND_AT_ONCE) as index:
         try:
             yield index
         finally:

@@ -31,6 +31,7 @@ from tests.certificates import token, write_secret
 from tests.e2e.command import COMMAND, START_S, Done, run
 from tests.e2e.tuned import Constants, command
 
+FOUND_SOON = {"miradouro.ingest.composition:TUNING.refresh_interval": "100ms"}
 DONE_S = 120.0  # for a loaded machine
 Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 
@@ -180,7 +181,7 @@ class Town:
     def audit(self, *words: object) -> Done:
         """`miradouro audit events --json` with this town's settings."""
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**self.environment, "MIRADOURO_OPENSEARCH_TIMEOUT_S": f"{DONE_S:g}"}.items():
+            for name, value in self.environment.items():
                 patch.setenv(name, value)
             return run("audit", "events", "--json", *words)
 
@@ -197,7 +198,6 @@ def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
         "MIRADOURO_KAFKA_PARTITIONS": str(partitions),
         "MIRADOURO_OPENSEARCH_URL": opensearch,
         "MIRADOURO_OPENSEARCH_PREFIX": name,
-        "MIRADOURO_OPENSEARCH_REFRESH_INTERVAL": "100ms",
         "MIRADOURO_LOG_FORMAT": "json",
         "MIRADOURO_HTTP_LISTEN": "127.0.0.1:0",
     }
@@ -213,7 +213,7 @@ def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
         producer = KafkaProducer(bootstrap_servers=kafka, acks="all", max_request_size=2 * 1024 * 1024)
         stack.callback(producer.close)
         services = stack.enter_context(ExitStack())
-        made = Town(topics, indices, environment, {}, producer, index, letters, services)
+        made = Town(topics, indices, environment, dict(FOUND_SOON), producer, index, letters, services)
         try:
             yield made
         finally:

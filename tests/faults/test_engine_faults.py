@@ -61,7 +61,11 @@ def outage(engines: Engines, size: Size) -> Iterator[tuple[Town, ServiceProcess]
     load = Load(size)
     with town_for(size, engines.kafka.bootstrap, engines.opensearch.url, engines.embedding) as here:
         *before, waiting = load.slices(3)
-        ingest = here.start("ingest", MIRADOURO_OPENSEARCH_TIMEOUT_S="2", MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
+        ingest = here.start(
+            "ingest",
+            constants={"miradouro.ingest.composition:TUNING.timeout_s": 2.0},
+            MIRADOURO_METRICS_LISTEN="127.0.0.1:0",
+        )
         for records in before:
             here.send(*records)
         eventually("everything is committed", lambda: here.lag() == 0, within_s=600)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import FailedPrecondition
 from miradouro.development.engines import OpenSearch
@@ -12,6 +12,7 @@ from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_ST
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 
 from tests.ingest_house import open_house
+from tests.opensearch_collection import FOUND_AT_ONCE
 from tests.photo_documents import SPACES
 from tests.pictures import jpeg
 
@@ -22,7 +23,7 @@ PICTURE = jpeg(seed=1)
 def own(start_opensearch: Callable[..., OpenSearch], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearchSettings]:
     """An engine of this module's own: its limits are changed."""
     with start_opensearch(tmp_path_factory.mktemp("opensearch")) as engine:
-        yield OpenSearchSettings(opensearch_url=engine.url, opensearch_refresh="true", opensearch_timeout_s=60)
+        yield OpenSearchSettings(opensearch_url=engine.url)
 
 
 def allow(settings: OpenSearchSettings, more: int) -> None:
@@ -40,7 +41,7 @@ def uploaded(collection: str, version: int) -> PhotoEvent:
 
 
 def test_without_room_for_shards_only_new_collections_fail(own: OpenSearchSettings, tmp_path: Path) -> None:
-    with OpenSearchIndex.open(own) as index, open_house(tmp_path, store=index) as house:
+    with OpenSearchIndex.open(own, tuning=FOUND_AT_ONCE) as index, open_house(tmp_path, store=index) as house:
         allow(own, more=own.opensearch_shards * (1 + own.opensearch_replicas))
         (result,) = house.put(uploaded("first", 1)).results
         assert result.status == EVENT_STATUS_STORED
@@ -57,8 +58,8 @@ def test_without_room_for_shards_only_new_collections_fail(own: OpenSearchSettin
 
 
 def test_a_wrong_setting_blames_no_event(own: OpenSearchSettings, tmp_path: Path) -> None:
-    wrong = own.model_copy(update={"opensearch_prefix": "wrong", "opensearch_refresh_interval": "soon"})
-    with OpenSearchIndex.open(wrong) as index, open_house(tmp_path, store=index) as house:
+    wrong = own.model_copy(update={"opensearch_prefix": "wrong"})
+    with OpenSearchIndex.open(wrong, tuning=Tuning(refresh_interval="soon")) as index, open_house(tmp_path, store=index) as house:
         with pytest.raises(FailedPrecondition, match="refresh_interval"):
             house.put(uploaded("first", 1))
         assert house.failures() == {}

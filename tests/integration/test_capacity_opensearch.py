@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.capacity import storage
 
@@ -18,12 +18,10 @@ def test_photos_take_on_disk_what_the_plan_says(opensearch: str) -> None:
     settings = OpenSearchSettings(
         opensearch_url=opensearch,
         opensearch_prefix=f"t{uuid.uuid4().hex}",
-        opensearch_refresh_interval="-1",
-        opensearch_timeout_s=60,
     )
     name = f"{settings.opensearch_prefix}.*"
-    client = connect(settings)
-    with OpenSearchIndex.open(settings) as index:
+    client = connect(settings, timeout_s=60)
+    with OpenSearchIndex.open(settings, tuning=Tuning(refresh_interval="-1", timeout_s=60)) as index:
         index.ensure_collection(COLLECTION, spaces=spaces)
         try:
             index.write(batch(0, PHOTOS, spaces))

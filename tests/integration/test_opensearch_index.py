@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.client import connect
 from miradouro.core.errors import ConfigurationError, FailedPrecondition, Unavailable
 from miradouro.core.ports import WriteStatus
@@ -31,6 +31,7 @@ from miradouro.ingest.audit import documents as audited
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, label, photo, tombstone, unit
 
 PHOTOS = 400
+SMALL_PARTS = Tuning(refresh="true", bulk_bytes=64 * 1024, timeout_s=60)  # for a loaded machine
 
 
 @pytest.fixture
@@ -39,10 +40,7 @@ def settings(opensearch: str) -> Iterator[OpenSearchSettings]:
     made = OpenSearchSettings(
         opensearch_url=opensearch,
         opensearch_prefix=prefix,
-        opensearch_refresh="true",
-        opensearch_exact_vectors=0,
-        opensearch_bulk_bytes=64 * 1024,
-        opensearch_timeout_s=60,  # for a loaded machine
+        exact_vectors=0,
     )
     yield made
     client = connect(made)
@@ -51,7 +49,7 @@ def settings(opensearch: str) -> Iterator[OpenSearchSettings]:
 
 
 def test_graphs_find_the_nearest_and_say_that_they_are_not_exact(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings) as index:
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         documents = [photo(f"{i:03}.jpg", attributes={"third": str(i % 3)}, owner=f"o{i % 2}") for i in range(PHOTOS)]
         index.write([*documents, tombstone("gone.jpg", 1)])
@@ -75,7 +73,7 @@ def test_graphs_find_the_nearest_and_say_that_they_are_not_exact(settings: OpenS
 
 
 def test_a_radius_by_graphs_says_that_its_count_is_not_exact(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings) as index:
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
         clause = VectorClause(WHOLE.name, WHOLE.provenance, unit("asked", 1, WHOLE.dimension)[0], 1.2)
@@ -86,7 +84,7 @@ def test_a_radius_by_graphs_says_that_its_count_is_not_exact(settings: OpenSearc
 
 
 def test_a_radius_by_graphs_on_several_shards_counts_and_pages_past_its_window(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3})) as index:
+    with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3}), tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
         for space in (WHOLE, PARTS):
@@ -104,7 +102,7 @@ def test_a_radius_by_graphs_on_several_shards_counts_and_pages_past_its_window(s
 
 def test_the_commonest_value_is_found_though_it_is_rare_in_every_shard(settings: OpenSearchSettings) -> None:
     """600 owners of one photo each, and one of three, the last by name: no shard tells it among its first."""
-    with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3})) as index:
+    with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3}), tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         owners = [*(f"o{i:03}" for i in range(600)), *["zoe"] * 3]
         index.write([photo(f"{owner}/{i}.jpg", vectors={}, owner=owner) for i, owner in enumerate(owners)])
@@ -118,7 +116,7 @@ def test_the_commonest_value_is_found_though_it_is_rare_in_every_shard(settings:
 
 
 def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings) as index:
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         batch = [photo(f"{i}.jpg", version, caption="x" * 8_000) for version in (1, 2) for i in range(40)]
         assert index.write(batch) == [WriteStatus.STORED] * 80
@@ -127,8 +125,8 @@ def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSe
 
 
 def test_a_cluster_that_does_not_answer_is_a_passing_fault_that_names_the_setting() -> None:
-    settings = OpenSearchSettings(opensearch_url="http://127.0.0.1:9", opensearch_timeout_s=1)
-    with OpenSearchIndex.open(settings) as index:
+    settings = OpenSearchSettings(opensearch_url="http://127.0.0.1:9")
+    with OpenSearchIndex.open(settings, tuning=Tuning(timeout_s=1)) as index:
         with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_URL") as caught:
             index.write([photo("a.jpg")])
         assert caught.value.retriable
@@ -140,7 +138,7 @@ def test_a_question_is_one_request(settings: OpenSearchSettings, caplog: pytest.
     clauses: list[Clause] = [EverythingClause(), KeywordClause(("word",)), TextClause(("word",), (), ())]
     for space, radius, exact in itertools.product(SPACES, (None, 1.99), (False, True)):
         clauses.append(VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0], radius, exact=exact))
-    with OpenSearchIndex.open(settings) as index, caplog.at_level("INFO", logger="opensearch"):
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index, caplog.at_level("INFO", logger="opensearch"):
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i}.jpg", caption="word", tags=(label("word", 0.5),)) for i in range(20)])
         for clause in clauses:
@@ -202,7 +200,7 @@ def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: i
 def test_a_request_that_a_proxy_finds_too_large_names_the_setting_of_its_size() -> None:
     with (
         proxy(413, "text/html", b"<html>Too large</html>") as index,
-        pytest.raises(FailedPrecondition, match=r"413.*lower MIRADOURO_OPENSEARCH_BULK_BYTES"),
+        pytest.raises(FailedPrecondition, match=r"413.*allow 8 MiB and more"),
     ):
         index.write([photo("a.jpg")])
 
@@ -213,7 +211,7 @@ def test_a_password_that_cannot_be_read_is_named() -> None:
 
 
 def test_vectors_keep_thirty_two_bits(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings) as index:
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         document = photo("a.jpg")
         index.write([document])
@@ -222,7 +220,7 @@ def test_vectors_keep_thirty_two_bits(settings: OpenSearchSettings) -> None:
 
 
 def test_vectors_can_be_read_after_the_audit_went_through_the_documents(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings) as index, closing(connect(settings)) as client:
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index, closing(connect(settings)) as client:
         index.ensure_collection(COLLECTION, spaces=(WHOLE,))
         names = [f"{i}.jpg" for i in range(20)]
         for start in range(0, 20, 5):

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
-from miradouro.adapters.opensearch.mapping import index_body
+from miradouro.adapters.opensearch import OpenSearchIndex, Tuning
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document, Origin, Place, TakenAt
@@ -36,7 +35,7 @@ from opensearchpy.helpers import scan
 from prometheus_client import CollectorRegistry
 
 from tests.e2e.many_machines import eventually
-from tests.opensearch_collection import opened
+from tests.opensearch_collection import FOUND_AT_ONCE, opened
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone, unit, user_tag
 
 STORED, STALE = WriteStatus.STORED, WriteStatus.STALE
@@ -66,8 +65,8 @@ def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_orig
 
 
 def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_every_space(opensearch: str) -> None:
-    layout = {"opensearch_shards": 2, "opensearch_replicas": 1, "opensearch_refresh_interval": "7s"}
-    with opened(opensearch, **layout) as (_, client, alias):
+    tuning = Tuning(refresh_interval="7s")
+    with opened(opensearch, opensearch_shards=2, opensearch_replicas=1, tuning=tuning) as (_, client, alias):
         [(name, told)] = client.indices.get(index=alias).items()
         assert name == f"{alias}.000001"
         mapping, kept = told["mappings"], told["settings"]["index"]
@@ -78,24 +77,17 @@ def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_ever
         assert len(methods) == len(SPACES)
         assert {method["engine"] for method in methods} == {"lucene"}
         wanted = {"photo_id": "keyword", "tag_scores": "rank_features", "attributes": "flat_object", "place": "geo_point",
-                  "taken_at": "date"}  # fmt: skip
+                  "taken_local": "date"}  # fmt: skip
         assert {name: mapping["properties"][name]["type"] for name in wanted} == wanted
         assert mapping["properties"]["words"]["analyzer"] in kept["analysis"]["analyzer"]
         with pytest.raises(RequestError, match="strict_dynamic_mapping_exception"):
             client.index(index=alias, body={"photo_id": "a.jpg", "unknown": 1})
 
 
-def test_faiss_is_asked_of_the_cluster_where_it_is_chosen() -> None:
-    """The engine of the tests has no faiss: what is sent is all that can be looked at."""
-    body = index_body(SPACES, root="", settings=OpenSearchSettings(opensearch_engine="faiss"))
-    fields = [one for name, one in body["mappings"]["properties"].items() if name.startswith("vector__")]
-    assert [one["method"]["engine"] for one in fields] == ["faiss"] * 2
-
-
 def test_the_same_version_is_written_again_only_by_a_rewrite_and_an_older_one_never(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("a.jpg", 2)])
-        bulk = BulkWriter(client, OpenSearchSettings(opensearch_refresh="true"))
+        bulk = BulkWriter(client, FOUND_AT_ONCE)
         document_id = hashlib.sha256(f"{COLLECTION}/a.jpg".encode()).hexdigest()
         for version, version_type, wanted in (
             (2, "external", STALE), (1, "external", STALE), (1, "external_gte", STALE), (2, "external_gte", STORED),
@@ -172,7 +164,7 @@ def test_what_a_full_cluster_has_no_room_for_is_sent_again_and_nothing_else_is(n
         [row] = client.cat.thread_pool(thread_pool_patterns="write", format="json", h="rejected")
         return int(row["rejected"])
 
-    with opened(narrow.url, opensearch_shards=2, opensearch_refresh="false", opensearch_timeout_s=60) as (index, client, _):
+    with opened(narrow.url, opensearch_shards=2, tuning=Tuning(timeout_s=60)) as (index, client, _):
         batches = [[photo(f"{i}/{k}.jpg") for k in range(24)] for i in range(9)]
         before = rejected(client)
         with ThreadPoolExecutor(3) as threads:
@@ -291,7 +283,7 @@ def test_a_photo_that_the_cluster_tells_without_its_vectors_is_not_written_back_
 
 
 def test_a_shard_that_does_not_answer_is_a_passing_fault_and_not_a_smaller_collection(narrow: OpenSearch, tmp_path: Path) -> None:
-    with opened(narrow.url, opensearch_shards=2, opensearch_timeout_s=60) as (index, client, alias):
+    with opened(narrow.url, opensearch_shards=2) as (index, client, alias):
         names = [f"{i}.jpg" for i in range(20)]
         index.write([photo(name, owner=name) for name in names])
         whole, words = VectorClause(WHOLE.name, WHOLE.provenance, unit("a", 1, 32)[0]), TextClause(("photo",), (), ())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from miradouro.ingest.audit.findings import Report, Violation
 
 MAX_SEED = 2**31 - 1
+_ANSWER_WITHIN_S = 120.0  # of a page of documents: a proof is in no hurry, and begins anew when one fails
 
 
 @click.group()
@@ -55,7 +56,7 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
     logs.configure(load(LogSettings))
     kafka, opensearch = load(KafkaSettings), load(OpenSearchSettings)
     with (
-        closing(connect(opensearch)) as client,
+        closing(connect(opensearch, timeout_s=_ANSWER_WITHIN_S)) as client,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         open_reading(load(ReadingSettings)) as reading,
         shown_steps() as show,

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.kafka import INTAKE, KafkaBrokers, KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import TUNING, OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
@@ -65,7 +65,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
     with (
         open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
-        OpenSearchIndex.open(opensearch) as index,
+        OpenSearchIndex.open(opensearch, tuning=TUNING) as index,
         KafkaDeadLetters(kafka) as letters,
         KafkaSource(kafka, functools.partial(item_of, strict=kafka.kafka_strict_events), intake=INTAKE) as source,
         KafkaBrokers(kafka) as brokers,

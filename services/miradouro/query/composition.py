@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
-from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.opensearch import TUNING, OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
@@ -69,7 +69,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
     photo_store = PhotoStores(load(PhotoStoreSettings))
     photo_store.open()
     with (
-        OpenSearchIndex.open(load(OpenSearchSettings)) as index,
+        OpenSearchIndex.open(load(OpenSearchSettings), tuning=TUNING) as index,
         open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         watched(

@@ -89,6 +89,17 @@ class HttpSettings(Settings):
         return [name for part in self.http_hosts.split(",") if (name := part.strip())]
 
 
+class IndexSettings(Settings):
+    """How every index engine answers."""
+
+    exact_vectors: int = Field(
+        20_000,
+        ge=0,
+        le=10_000_000,
+        description="Up to so many vectors a question compares one by one, exactly; beyond, graphs choose candidates.",
+    )
+
+
 class LogSettings(Settings):
     """How a process logs, always to standard error."""
 
@@ -142,11 +153,12 @@ class SettingRow:
 
 def table(*settings: type[Settings]) -> list[SettingRow]:
     """The settings of these classes as rows, in the order of their definition."""
-    return [
+    rows = [
         SettingRow(variable(name), _as_written(field.default), field.description or "")
         for cls in settings
         for name, field in cls.model_fields.items()
     ]
+    return list(dict.fromkeys(rows))  # several classes inherit some
 
 
 def _as_written(default: object) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import platformdirs
 from pydantic import Field
 
-from miradouro.runtime.settings import Settings
+from miradouro.runtime.settings import IndexSettings
 
 if TYPE_CHECKING:
     from miradouro.adapters.sqlite_index import Tuning
 
 
-class StandaloneSettings(Settings):
+class StandaloneSettings(IndexSettings):
     """Where the index is kept, and how this machine's processes reach each other."""
 
     data_dir: Path | None = Field(
@@ -22,10 +22,6 @@ class StandaloneSettings(Settings):
     offline: bool = Field(False, description="Whether missing model files are an error instead of being pulled on first use.")
     call_timeout_s: float = Field(
         60.0, gt=0, le=3_600, description="Seconds that the command line waits for a server's answer; indexing has no limit."
-    )
-
-    exact_vectors: int = Field(
-        20_000, ge=0, le=100_000_000, description="Vectors that a question compares one by one; above, graphs choose candidates."
     )
 
     @property

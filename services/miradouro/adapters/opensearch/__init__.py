@@ -2,5 +2,6 @@
 
 from miradouro.adapters.opensearch.index import OpenSearchIndex
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 
-__all__ = ["OpenSearchIndex", "OpenSearchSettings"]
+__all__ = ["TUNING", "OpenSearchIndex", "OpenSearchSettings", "Tuning"]

@@ -19,6 +19,7 @@ from opensearchpy.exceptions import (
 )
 
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.tuning import TUNING
 from miradouro.core.error_text import shown
 from miradouro.core.errors import (
     ConfigurationError,
@@ -58,8 +59,11 @@ class FastJSON(JSONSerializer):
 JSON = FastJSON()
 
 
-def connect(settings: OpenSearchSettings) -> OpenSearch:
-    """A client, which connects when it is used first. Raises ConfigurationError (URL, a file that can't be read)."""
+def connect(settings: OpenSearchSettings, *, timeout_s: float = TUNING.timeout_s) -> OpenSearch:
+    """A client, which connects when it is used first; a request may take `timeout_s` seconds.
+
+    Raises ConfigurationError (URL, a file that can't be read).
+    """
     auth = None
     if settings.opensearch_username:
         auth = (settings.opensearch_username, _read(settings.opensearch_password_file, "MIRADOURO_OPENSEARCH_PASSWORD_FILE"))
@@ -70,7 +74,7 @@ def connect(settings: OpenSearchSettings) -> OpenSearch:
             hosts=[url.strip() for url in settings.opensearch_url.split(",")],
             http_auth=auth,
             ca_certs=settings.opensearch_ca_file or None,
-            timeout=settings.opensearch_timeout_s,
+            timeout=timeout_s,
             max_retries=0,  # whoever calls us decides by `retriable`
             retry_on_timeout=False,
             http_compress=False,
@@ -133,8 +137,8 @@ def _error(exc: TransportError) -> MiradouroError:
         return Overloaded(f"OpenSearch has no room now: {reason_text(exc)}")
     if exc.status_code == 413:
         return FailedPrecondition(
-            f"OpenSearch, or a proxy before it, takes no request of that size: {reason_text(exc)}; allow it there, or lower "
-            "MIRADOURO_OPENSEARCH_BULK_BYTES"
+            f"OpenSearch, or a proxy before it, takes no request of that size: {reason_text(exc)}; allow "
+            f"{TUNING.bulk_bytes // 2**20} MiB and more there"
         )
     if isinstance(exc.status_code, int) and exc.status_code >= 500:
         return Unavailable(f"OpenSearch can't answer now: {reason_text(exc)}")

@@ -8,13 +8,16 @@ from opensearchpy.exceptions import RequestError
 from miradouro.adapters.opensearch.client import is_out_of_shards, reason_text, translated
 from miradouro.adapters.opensearch.mapping import alias_of, index_body, index_of
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.tuning import Tuning
 from miradouro.core.errors import TooManyCollections
 from miradouro.core.spaces import Space
 
 
-def create(client: OpenSearch, settings: OpenSearchSettings, collection: str, spaces: Sequence[Space], root: str) -> None:
+def create(
+    client: OpenSearch, settings: OpenSearchSettings, tuning: Tuning, *, collection: str, spaces: Sequence[Space], root: str
+) -> None:
     """Makes the collection, unless another process just did. Raises TooManyCollections when the cluster takes no more shards."""
-    body = index_body(spaces, root=root, settings=settings)
+    body = index_body(spaces, root=root, settings=settings, tuning=tuning)
     body["aliases"] = {alias_of(settings.opensearch_prefix, collection): {}}
     with translated():
         try:

@@ -32,6 +32,7 @@ from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, me
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.searches import count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
 from miradouro.core.error_text import shown
@@ -60,17 +61,17 @@ class OpenSearchIndex:
     Failures are kept elsewhere. Raises Unavailable, Overloaded (retriable) and Unauthenticated wherever the cluster is asked.
     """
 
-    def __init__(self, client: OpenSearch, settings: OpenSearchSettings) -> None:
-        self._client, self._settings = client, settings
-        self._bulk = BulkWriter(client, settings)
+    def __init__(self, client: OpenSearch, settings: OpenSearchSettings, tuning: Tuning = TUNING) -> None:
+        self._client, self._settings, self._tuning = client, settings, tuning
+        self._bulk = BulkWriter(client, tuning, pipeline=settings.opensearch_pipeline)
         self._known: dict[str, tuple[float, Generation]] = {}
         self._lock = threading.Lock()
         self._making = threading.Lock()
 
     @classmethod
-    def open(cls, settings: OpenSearchSettings) -> Self:
+    def open(cls, settings: OpenSearchSettings, *, tuning: Tuning = TUNING) -> Self:
         """An index that connects when it is used first. Raises ConfigurationError."""
-        return cls(connect(settings), settings)
+        return cls(connect(settings, timeout_s=tuning.timeout_s), settings, tuning)
 
     def __enter__(self) -> Self:
         return self
@@ -178,7 +179,7 @@ class OpenSearchIndex:
                     raise ProvenanceMismatch(space.name, space.provenance, query.clause.provenance)
                 check_vectors(query.clause.vector[None], (1, space.dimension), field="vector")
             scanned = space.vectors_per_photo * generation.photos if space else 0
-            planned = plan(query, space, scans=scanned <= self._settings.opensearch_exact_vectors)
+            planned = plan(query, space, scans=scanned <= self._settings.exact_vectors)
             answer = self._ask(generation, planned)
             if wider := counting_more(planned, answer):
                 answer = self._ask(generation, wider)
@@ -233,7 +234,7 @@ class OpenSearchIndex:
             with self._making:
                 if len(self._names()) >= at_most:
                     raise more_than(at_most, collection) from None
-                create(self._client, self._settings, collection, spaces, root)
+                create(self._client, self._settings, self._tuning, collection=collection, spaces=spaces, root=root)
             generation = self._generation(collection, is_fresh=True)  # perhaps another process made it
         check_same_spaces(collection, generation.spaces, spaces)
         if root and root != generation.root:

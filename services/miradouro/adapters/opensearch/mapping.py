@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.core.spaces import Region, Space
 
 FORMAT = 2
 ANALYZER = "miradouro_words"
 # A phrase never matches across title, caption and tags.
 _GAP = 100
+ENGINE = "lucene"  # the one that filters while it searches a graph, and whose memory is the page cache
 M, EF_CONSTRUCTION = 16, 128
 _PROVENANCE_CHARS = 12
 
@@ -40,14 +42,14 @@ def vector_field(space: Space) -> str:
     return f"{field_of(space)}.vector" if space.regions else field_of(space)
 
 
-def index_body(spaces: Sequence[Space], *, root: str, settings: OpenSearchSettings) -> dict[str, Any]:
+def index_body(spaces: Sequence[Space], *, root: str, settings: OpenSearchSettings, tuning: Tuning = TUNING) -> dict[str, Any]:
     """What a new physical index is made with."""
     return {
         "settings": {
             "index.knn": True,
             "number_of_shards": settings.opensearch_shards,
             "number_of_replicas": settings.opensearch_replicas,
-            "refresh_interval": settings.opensearch_refresh_interval,
+            "refresh_interval": tuning.refresh_interval,
             "store.stats_refresh_interval": "0ms",  # sizes are told as they are
             "analysis": {
                 # Words come folded and without stop words, by core.text: one analysis for every engine.
@@ -57,7 +59,7 @@ def index_body(spaces: Sequence[Space], *, root: str, settings: OpenSearchSettin
         "mappings": {
             "dynamic": "strict",
             "_meta": meta_of(spaces, root=root),
-            "properties": {**_PLAIN, **_vector_properties(spaces, settings.opensearch_engine)},
+            "properties": {**_PLAIN, **_vector_properties(spaces)},
         },
     }
 
@@ -127,14 +129,14 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-def _vector_properties(spaces: Sequence[Space], engine: str) -> dict[str, Any]:
+def _vector_properties(spaces: Sequence[Space]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for space in spaces:
         vector = {
             "type": "knn_vector",
             "dimension": space.dimension,
             "space_type": "l2",
-            "method": {"name": "hnsw", "engine": engine, "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION}},
+            "method": {"name": "hnsw", "engine": ENGINE, "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION}},
         }
         if space.regions:
             vector = {"type": "nested", "properties": {"vector": vector, "number": {"type": "short"}}}

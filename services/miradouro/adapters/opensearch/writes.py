@@ -13,7 +13,7 @@ import tenacity
 from opensearchpy import OpenSearch
 
 from miradouro.adapters.opensearch.client import CLOSED, translated
-from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.tuning import Tuning
 from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.ports import WriteStatus, Written
 
@@ -44,11 +44,14 @@ class Write:
 
 
 class BulkWriter:
-    """Sends documents in several bulk requests at a time: a cluster indexes each of them on one thread. Thread-safe."""
+    """Sends documents in several bulk requests at a time: a cluster indexes each of them on one thread. Thread-safe.
 
-    def __init__(self, client: OpenSearch, settings: OpenSearchSettings) -> None:
-        self._client, self._settings = client, settings
-        self._threads = ThreadPoolExecutor(settings.opensearch_bulk_requests, thread_name_prefix="bulk")
+    Documents go through the cluster's ingest `pipeline`; empty: none.
+    """
+
+    def __init__(self, client: OpenSearch, tuning: Tuning, *, pipeline: str = "") -> None:
+        self._client, self._tuning, self._pipeline = client, tuning, pipeline
+        self._threads = ThreadPoolExecutor(tuning.bulk_requests, thread_name_prefix="bulk")
 
     def close(self) -> None:
         """Ends the threads."""
@@ -69,63 +72,55 @@ class BulkWriter:
     def _lanes(self, writes: Sequence[Write]) -> list[list[int]]:
         """Which writes go one after another; those of one id all do."""
         size_bytes = sum(len(write.body) for write in writes)
-        count = max(1, min(self._settings.opensearch_bulk_requests, size_bytes // _LANE_BYTES))
+        count = max(1, min(self._tuning.bulk_requests, size_bytes // _LANE_BYTES))
         lanes: list[list[int]] = [[] for _ in range(count)]
         for i, write in enumerate(writes):
             lanes[int(write.document_id[:8], 16) % count].append(i)
         return [lane for lane in lanes if lane]
 
     def _write_lane(self, writes: Sequence[Write], version_type: VersionType) -> list[Written]:
-        return [
-            result
-            for part in _parts(writes, self._settings.opensearch_bulk_bytes)
-            for result in _write_part(self._client, part, version_type, self._settings)
-        ]
+        return [result for part in _parts(writes, self._tuning.bulk_bytes) for result in self._write_part(part, version_type)]
 
+    def _write_part(self, writes: Sequence[Write], version_type: VersionType) -> list[Written]:
+        """Sends again what the cluster had no room for, after a pause with full jitter, and nothing else."""
+        found: dict[int, Written] = {}
+        waiting = list(range(len(writes)))
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Overloaded),
+            wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
+            stop=tenacity.stop_before_delay(self._tuning.timeout_s),
+            reraise=True,
+        ):
+            with attempt:
+                items = self._send([writes[i] for i in waiting], version_type)
+                refused = []
+                for i in waiting:
+                    result = _result(items[writes[i].document_id].popleft())
+                    if result is None:
+                        refused.append(i)
+                    else:
+                        found[i] = result
+                waiting = refused
+                if waiting:
+                    raise Overloaded(f"OpenSearch had no room for {len(waiting)} of {len(writes)} documents")
+        return [found[i] for i in range(len(writes))]
 
-def _write_part(
-    client: OpenSearch, writes: Sequence[Write], version_type: VersionType, settings: OpenSearchSettings
-) -> list[Written]:
-    """Sends again what the cluster had no room for, after a pause with full jitter, and nothing else."""
-    found: dict[int, Written] = {}
-    waiting = list(range(len(writes)))
-    for attempt in tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Overloaded),
-        wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
-        stop=tenacity.stop_before_delay(settings.opensearch_timeout_s),
-        reraise=True,
-    ):
-        with attempt:
-            items = _send(client, [writes[i] for i in waiting], version_type, settings)
-            refused = []
-            for i in waiting:
-                result = _result(items[writes[i].document_id].popleft())
-                if result is None:
-                    refused.append(i)
-                else:
-                    found[i] = result
-            waiting = refused
-            if waiting:
-                raise Overloaded(f"OpenSearch had no room for {len(waiting)} of {len(writes)} documents")
-    return [found[i] for i in range(len(writes))]
-
-
-def _send(
-    client: OpenSearch, writes: Sequence[Write], version_type: VersionType, settings: OpenSearchSettings
-) -> dict[str, collections.deque[dict[str, Any]]]:
-    """The items of the answer by document id. Those that an ingest pipeline drops or fails for don't keep their places in it."""
-    # Without its alias a collection is gone; a bulk request would make an index of that name.
-    options: dict[str, Any] = {"refresh": settings.opensearch_refresh, "require_alias": "true"}
-    if settings.opensearch_pipeline:
-        options["pipeline"] = settings.opensearch_pipeline
-    with translated():
-        answer = client.bulk(body=b"".join(write.lines(version_type) for write in writes), params=options)
-    items: dict[str, collections.deque[dict[str, Any]]] = collections.defaultdict(collections.deque)
-    for item in answer["items"]:
-        items[item["index"]["_id"]].append(item["index"])
-    if any(write.document_id not in items for write in writes):
-        raise Internal("OpenSearch answers for other documents than were sent; does MIRADOURO_OPENSEARCH_PIPELINE change _id?")
-    return items
+    def _send(self, writes: Sequence[Write], version_type: VersionType) -> dict[str, collections.deque[dict[str, Any]]]:
+        """The items of the answer by document id: their order is lost for those that an ingest pipeline drops or fails for."""
+        # A bulk request for a collection that is gone would make an index of its name.
+        options: dict[str, Any] = {"refresh": self._tuning.refresh, "require_alias": "true"}
+        if self._pipeline:
+            options["pipeline"] = self._pipeline
+        with translated():
+            answer = self._client.bulk(body=b"".join(write.lines(version_type) for write in writes), params=options)
+        items: dict[str, collections.deque[dict[str, Any]]] = collections.defaultdict(collections.deque)
+        for item in answer["items"]:
+            items[item["index"]["_id"]].append(item["index"])
+        if any(write.document_id not in items for write in writes):
+            raise Internal(
+                "OpenSearch answers for other documents than were sent; does MIRADOURO_OPENSEARCH_PIPELINE change _id?"
+            )
+        return items
 
 
 def _result(item: dict[str, Any]) -> Written | None:
