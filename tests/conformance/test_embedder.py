@@ -50,7 +50,7 @@ def served(request, tmp_path) -> Iterator[Served]:
                 yield Served(lazy, networks, stack)
         else:
             server = stack.enter_context(running([parts.service], security=OPEN_TO_ALL))
-            with GrpcEmbedder(server.target, attempts=1) as client:
+            with GrpcEmbedder(server.target) as client:
                 yield Served(client, networks, stack)
         networks.gate.set()
 

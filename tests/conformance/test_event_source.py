@@ -15,6 +15,7 @@ from miradouro.core.document import Document
 from miradouro.core.event import EventKind, PhotoEvent, check_event
 from miradouro.core.fingerprint import sha256
 from miradouro.core.ports import EventSource, NothingYet, Refused, SourceItem
+from miradouro.ingest.audit.patience import patiently
 from miradouro.ingest.cloud_event import item_of, record_of
 
 from tests import engine_processes
@@ -108,7 +109,7 @@ class KafkaFeed:
     def items(self) -> list[SourceItem]:
         self.leave()
         with Replay(self._settings, self._settings.kafka_topic) as replay:
-            waiting = replay.ends()[0] - committed_offsets(self._settings).get(0, 0)
+            waiting = replay.ends()[0] - patiently(lambda: committed_offsets(self._settings)).get(0, 0)
         self._source = KafkaSource(self._settings, item_of)
         found: list[SourceItem] = []
         deadline = time.monotonic() + 60

@@ -22,6 +22,7 @@ from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.errors import Overloaded, Unavailable
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.query.question_embedder import QuestionEmbedder
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
@@ -275,14 +276,14 @@ def test_health_and_reflection_answer(door):
     assert NAME in ProtoReflectionDescriptorDatabase(door.channel).get_services()
 
 
-def test_the_client_tries_again_while_the_service_is_away_and_gives_up_as_unavailable(tmp_path):
+def test_questions_wait_for_a_service_that_restarts(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
     with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
         with running([parts.service], security=OPEN_TO_ALL) as server:
             address = server.target
-        with GrpcEmbedder(address, attempts=2) as client, pytest.raises(Unavailable, match=address):
-            client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=5)
-        with GrpcEmbedder(address, attempts=100) as client:
+        with GrpcEmbedder(address) as client:
+            with pytest.raises(Unavailable, match=address):
+                QuestionEmbedder(client).embed([photo(1)], spaces=["tiny/deep"], timeout_s=0.2)
             back = threading.Event()
 
             def come_back() -> None:
@@ -292,7 +293,9 @@ def test_the_client_tries_again_while_the_service_is_away_and_gives_up_as_unavai
             thread = threading.Timer(0.3, come_back)
             thread.start()
             try:
-                assert len(client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=20)) == 1
+                with pytest.raises(Unavailable):  # the adapter tries once
+                    client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=20)
+                assert len(QuestionEmbedder(client).embed([photo(1)], spaces=["tiny/deep"], timeout_s=20)) == 1
             finally:
                 back.set()
                 thread.join()

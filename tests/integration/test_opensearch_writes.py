@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +28,8 @@ from miradouro.development.engines import OpenSearch
 from miradouro.ingest.audit import documents as audited
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
-from miradouro.ingest.runner import Run, Runner, Status
+from miradouro.ingest.retry_policy import RetryPolicy
+from miradouro.ingest.runner import Outcome, Run, Runner, Status
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import RequestError
 from opensearchpy.helpers import scan
@@ -159,18 +160,42 @@ def shared_index(opensearch: str) -> Iterator[OpenSearchIndex]:
         yield index
 
 
-def test_what_a_full_cluster_has_no_room_for_is_sent_again_and_nothing_else_is(narrow: OpenSearch) -> None:
+def event(photo_id: str, **fields: Any) -> PhotoEvent:
+    return PhotoEvent(photo_id, EventKind.UPLOADED, COLLECTION, photo_id, 1, data=b"x", **fields)
+
+
+@contextmanager
+def running(
+    index: OpenSearchIndex, letters: Path
+) -> Iterator[tuple[Callable[[Sequence[PhotoEvent]], list[Outcome]], SqliteIndex]]:
+    """A function that runs events through a pipeline without steps into the index, and the index that keeps the failures."""
+    metrics = IngestMetrics(CollectorRegistry())
+    retry = RetryPolicy(threading.Event(), 60, original_retry_s=5, metrics=metrics)
+    run = Run((), lambda _: SPACES, retry, retriable_stops=True)
+    with SqliteIndex.open(letters, writer=True) as kept:
+        runner = Runner(index=index, letters=kept, workers=2, pace=Pace(commit_photos=32), metrics=metrics)
+        try:
+            yield lambda events: list(runner.run(events, run)), kept
+        finally:
+            runner.close()
+
+
+def test_only_documents_without_room_are_sent_again(narrow: OpenSearch, tmp_path: Path) -> None:
     def rejected(client: Client) -> int:
         [row] = client.cat.thread_pool(thread_pool_patterns="write", format="json", h="rejected")
         return int(row["rejected"])
 
-    with opened(narrow.url, opensearch_shards=2, tuning=Tuning(timeout_s=60)) as (index, client, _):
-        batches = [[photo(f"{i}/{k}.jpg") for k in range(24)] for i in range(9)]
+    with (
+        opened(narrow.url, opensearch_shards=2, tuning=Tuning(timeout_s=60)) as (index, client, _),
+        running(index, tmp_path) as (run, _),
+    ):
+        large = {f"a{number}": "x" * 1_000 for number in range(16)}  # so that each batch goes in several requests
+        batches = [[event(f"{i}/{k}.jpg", attributes=large) for k in range(24)] for i in range(9)]
         before = rejected(client)
         with ThreadPoolExecutor(3) as threads:
-            statuses = list(threads.map(index.write, batches))
+            outcomes = [one for batch in threads.map(run, batches) for one in batch]
         assert rejected(client) > before, "the queue was never full, so nothing was tried"
-        assert statuses == [[STORED] * 24] * 9, "a stale one was sent again although it was stored"
+        assert {one.status for one in outcomes} == {Status.STORED}, "a stale one was sent again although it was stored"
         client.indices.refresh()
         assert index.stats()[0].photos == 24 * 9
 
@@ -211,19 +236,14 @@ class TestWithAnIngestPipelineOfTheCluster:
     def test_of_a_commit_those_that_it_fails_for_or_drops_become_dead_letters_once_and_the_others_are_stored(
         self, narrow: OpenSearch, tmp_path: Path
     ) -> None:
-        def event(i: int) -> PhotoEvent:
-            attributes = {"iso": "wrong" if i % 30 == 7 else "100"}
-            owner = {50: "nobody", 60: "refused", 70: "mixed"}.get(i, "ana")
-            return PhotoEvent(
-                f"e{i}", EventKind.UPLOADED, COLLECTION, f"{i}.jpg", 1, data=b"x", attributes=attributes, owner=owner
-            )
-
+        owners = {50: "nobody", 60: "refused", 70: "mixed"}
+        events = [
+            event(f"{i}.jpg", attributes={"iso": "wrong" if i % 30 == 7 else "100"}, owner=owners.get(i, "ana"))
+            for i in range(80)
+        ]
         bad = {f"{i}.jpg" for i in (7, 37, 67, 50, 60, 70)}
-        run = Run((), lambda _: SPACES, threading.Event(), retriable_stops=True, retry_s=5, original_retry_s=5)
-        with self.opened(narrow.url) as index, SqliteIndex.open(tmp_path, writer=True) as letters:
-            runner = Runner(index=index, letters=letters, workers=4, pace=Pace(), metrics=IngestMetrics(CollectorRegistry()))
-            outcomes = {one.item.photo_id: one for one in runner.run([event(i) for i in range(80)], run)}  # type: ignore[union-attr] # events
-            runner.close()
+        with self.opened(narrow.url) as index, running(index, tmp_path) as (run, letters):
+            outcomes = {one.item.photo_id: one for one in run(events)}  # type: ignore[union-attr] # events
             assert {name for name, one in outcomes.items() if one.status is Status.FAILED} == bad
             assert {one.status for name, one in outcomes.items() if name not in bad} == {Status.STORED}
             failures = letters.list(limit=1_000)[0]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miradouro.core.errors import BadEvent, Corrupt, FailedPrecondition
+from miradouro.core.errors import BadEvent, BadPhoto, Corrupt, FailedPrecondition, Unavailable
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
+from miradouro.ingest.retry_policy import RetryPolicy
 from miradouro.ingest.runner import Run, Runner
 from miradouro.processors.guarded_step import GuardedStep, StepOutcome, StepRun
 from miradouro.runtime.call import Call
@@ -128,14 +129,8 @@ def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
 ) -> None:
     metrics = IngestMetrics(CollectorRegistry())
     runner = Runner(index=house.index, letters=house.index, workers=1, pace=Pace(), metrics=metrics)
-    run = Run(
-        processors=[step],
-        spaces=lambda _: (),
-        cancelled=threading.Event(),
-        retriable_stops=True,
-        retry_s=math.inf,
-        original_retry_s=0,
-    )
+    retry = RetryPolicy(threading.Event(), math.inf, original_retry_s=0, metrics=metrics)
+    run = Run(processors=[step], spaces=lambda _: (), retry=retry, retriable_stops=True)
     try:
         with pytest.raises(FailedPrecondition, match="out of memory or file handles"):
             list(runner.run([PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())], run))
@@ -151,3 +146,26 @@ def test_a_shortage_of_the_process_is_never_ignored(step: Callable[[PhotoInProgr
     with pytest.raises((MemoryError, OSError)):
         guarded(PhotoInProgress(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))
     assert [one.outcome for one in told] == [StepOutcome.FAILED]
+
+
+def test_a_retry_of_an_answer_repeats_the_answer_alone() -> None:
+    ran: list[str] = []
+
+    def broken(_photo: PhotoInProgress) -> PhotoInProgress:
+        ran.append("broken")
+        raise BadPhoto("not_a_photo", "it is none")
+
+    def answer(photo: PhotoInProgress) -> PhotoInProgress:
+        ran.append("answer")
+        if len(ran) < 4:
+            raise Unavailable("not yet")
+        return photo
+
+    metrics = IngestMetrics(CollectorRegistry())
+    retry = RetryPolicy(threading.Event(), 20, original_retry_s=0, metrics=metrics)
+    answering = GuardedStep("answer", answer, None, ignore_failure=False, on_failure=(), observe=metrics.step, attempt=retry)
+    step = GuardedStep("broken", broken, None, ignore_failure=False, on_failure=(answering,), observe=metrics.step, attempt=retry)
+    done = step(PhotoInProgress(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))
+
+    assert ran == ["broken", "answer", "answer", "answer"]
+    assert done.left_out == ("broken",)

@@ -1,16 +1,15 @@
 """The Embedder port over gRPC: raw tensors out, vectors back."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import grpc
 import numpy as np
-import tenacity
 
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
-from miradouro.core.errors import DeadlineExceeded, InvalidArgument, MiradouroError, Unavailable
+from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
 from miradouro.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel, typed_error
 from miradouro.runtime.security import ClientSecurity
@@ -19,27 +18,22 @@ from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 DEFAULT_TIMEOUT_S = 60.0
 CHECK_TIMEOUT_S = 5.0
-ATTEMPTS = 5
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
 _FITS = {pb.FIT_SQUASH: Fit.SQUASH, pb.FIT_SHORT_SIDE_CENTER_CROP: Fit.SHORT_SIDE_CENTER_CROP}
 _FILTERS = {pb.RESIZE_FILTER_BILINEAR: Resample.BILINEAR, pb.RESIZE_FILTER_BICUBIC: Resample.BICUBIC}
 _FIT_NUMBERS = {fit: number for number, fit in _FITS.items()}
 _FILTER_NUMBERS = {resample: number for number, resample in _FILTERS.items()}
 _PRIORITIES = {Priority.INTERACTIVE: pb.PRIORITY_INTERACTIVE, Priority.BULK: pb.PRIORITY_BULK}
-T = TypeVar("T")
 
 
 class GrpcEmbedder:
-    """Asks the embedding service at `target` (host:port).
+    """Asks the embedding service at `target` (host:port), once per call: retries are the caller's.
 
-    Both calls change nothing there, so errors that are retriable are tried again, up to `attempts` times in all, after
-    pauses with full jitter, never past the timeout. `security` is that of the settings unless given. Close it, or use it as a
-    context manager.
+    `security` is that of the settings unless given. Close it, or use it as a context manager.
     """
 
-    def __init__(self, target: str, *, attempts: int = ATTEMPTS, security: ClientSecurity | None = None) -> None:
-        self._target, self._attempts = target, attempts
+    def __init__(self, target: str, *, security: ClientSecurity | None = None) -> None:
+        self._target = target
         self._channel = open_channel(target, security=security)
         self._stub = EmbeddingServiceStub(self._channel)
 
@@ -52,9 +46,8 @@ class GrpcEmbedder:
         return self._describe(DEFAULT_TIMEOUT_S)
 
     def _describe(self, timeout_s: float) -> Sequence[BundleDescription]:
-        answer: pb.DescribeSpacesResponse = self._call(
-            lambda timeout: self._stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=timeout), timeout_s
-        )
+        with self._typed_errors():
+            answer: pb.DescribeSpacesResponse = self._stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=timeout_s)
         return tuple(_bundle(bundle) for bundle in answer.bundles)
 
     def embed(
@@ -66,7 +59,7 @@ class GrpcEmbedder:
         priority: Priority = Priority.INTERACTIVE,
         timeout_s: float | None = None,
     ) -> list[Embedding]:
-        """Embedder.embed; `timeout_s` None means DEFAULT_TIMEOUT_S, attempts and pauses included."""
+        """See `Embedder.embed`; `timeout_s` None means DEFAULT_TIMEOUT_S."""
         request = pb.EmbedRequest(
             photos=[
                 pb.PhotoInput(
@@ -82,9 +75,11 @@ class GrpcEmbedder:
             raise InvalidArgument(
                 "photos", f"the request has {request.ByteSize():,} bytes; allowed: {MAX_MESSAGE_BYTES:,}; send fewer"
             )
-        answer: pb.EmbedResponse = self._call(
-            lambda timeout: self._stub.Embed(request, timeout=timeout), DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
-        )
+        timeout_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+        if timeout_s <= 0:
+            raise DeadlineExceeded(f"{self._target}: no time is left to embed; ask again with more time")
+        with self._typed_errors():
+            answer: pb.EmbedResponse = self._stub.Embed(request, timeout=timeout_s)
         return [_embedding(result.embedding) for result in answer.results]
 
     def close(self) -> None:
@@ -97,27 +92,14 @@ class GrpcEmbedder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _call(self, send: Callable[[float], T], timeout_s: float) -> T:
-        deadline = time.monotonic() + timeout_s
-
-        def once() -> T:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise DeadlineExceeded(f"{self._target}: no answer within {timeout_s} s; ask again with more time")
-            try:
-                return send(remaining)
-            except grpc.RpcError as exc:
-                raise typed_error(exc, peer=f"embedding service at {self._target}") from exc
-            except ValueError as exc:  # grpc's answer to a call on a closed channel
-                raise Unavailable(f"the channel to {self._target} is closed") from exc
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda exc: isinstance(exc, MiradouroError) and exc.retriable),
-            stop=tenacity.stop_after_attempt(self._attempts) | tenacity.stop_before_delay(timeout_s),
-            wait=tenacity.wait_random_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
-            reraise=True,
-        )
-        return retrying(once)
+    @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as exc:
+            raise typed_error(exc, peer=f"embedding service at {self._target}") from exc
+        except ValueError as exc:  # grpc raises it for a call on a closed channel
+            raise Unavailable(f"the channel to {self._target} is closed") from exc
 
 
 def _tensor(geometry: Geometry, tensor: Tensor, position: int) -> pb.Tensor:

@@ -11,7 +11,7 @@ from typing import Protocol
 from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
-from miradouro.core.errors import InvalidArgument
+from miradouro.core.errors import InvalidArgument, Overloaded
 from miradouro.core.event import PhotoEvent
 from miradouro.core.ignored_names import IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
@@ -24,14 +24,14 @@ MAX_COLLECTIONS = 100
 
 
 class WriteStatus(StrEnum):
-    """What became of a document."""
+    """The result of writing a document."""
 
     STORED = "stored"
     STALE = "stale"
 
 
-# What became of a document that was to be written; the error is that of one which the engine itself refuses.
-Written = WriteStatus | InvalidArgument
+# The result of one document of a write: InvalidArgument, if the engine refuses it; Overloaded, if it has no room for it now.
+Written = WriteStatus | InvalidArgument | Overloaded
 
 
 @dataclass(frozen=True)
@@ -166,12 +166,13 @@ class PhotoIndex(Protocol):
     """Stores documents and finds them again."""
 
     def write(self, documents: Sequence[Document]) -> Sequence[Written]:
-        """Stores documents durably, one status each; an older or equal version is STALE and changes nothing.
+        """Stores documents durably and returns one result each; an older or equal version is STALE and changes nothing.
 
-        A document that passes our checks and is refused by the engine has that error in its place, and holds back no other.
+        A document that passes our checks and that the engine refuses has the error as its result; the others are stored. Nothing
+        is retried: write the documents whose result is Overloaded again, and no others.
 
         On return the data is safe, and searchable at once or after the engine's refresh interval. A stored document clears the
-        photo's failure of the same or a smaller version, where the index keeps failures.
+        photo's failure of the same or a smaller version, if the index keeps failures.
         Raises, with nothing written, NotFound (no such collection), ProvenanceMismatch, InvalidArgument (a vector of wrong
         shape, NaN, not unit length, or of no space of the collection); and Unavailable (disk full, read-only), after which
         some may be written.

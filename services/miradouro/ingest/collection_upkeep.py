@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from miradouro.adapters.described import Describe
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, FailedPrecondition, NotFound, TooManyCollections
 from miradouro.core.ports import MAX_COLLECTIONS, IndexAdmin, PhotoIndex
 from miradouro.core.spaces import Space, resolve_space
-from miradouro.ingest.described import Describe
 from miradouro.runtime.call import Call
 
 _POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another run

@@ -1,4 +1,4 @@
-"""What the ingest service counts."""
+"""The metrics of the ingest service."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -10,7 +10,7 @@ from miradouro.runtime.metrics import LATENCY_BUCKETS_S
 
 
 class IngestMetrics:
-    """Events and what became of them, the steps of photos, and commits to the index."""
+    """Counts events by their results, the steps of photos, and commits to the index."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -51,11 +51,12 @@ class IngestMetrics:
         )
 
     def step(self, run: StepRun) -> None:
-        """Counts one run of a step."""
+        """Counts one try of a step."""
+        self.photo_bytes.inc(run.fetched_bytes)
         self._step_seconds.labels(run.name, run.outcome.value).observe(run.took_ms / 1_000)
 
     def watch(self, *, pending: Callable[[], int], lag: Callable[[], Mapping[int, int]]) -> None:
-        """Reads the consumer whenever metrics are collected; `lag` is by partition."""
+        """Reads the consumer each time metrics are collected; `lag` is by partition."""
         held = Gauge("miradouro_ingest_pending_events", "Events read and not yet stored.", registry=self._registry)
         held.set_function(pending)
         whole = Gauge(
@@ -66,7 +67,7 @@ class IngestMetrics:
 
 
 class _PartitionLag:
-    """The lag of each partition that is ours at the moment: those that went leave nothing behind."""
+    """The lag of each assigned partition; a partition that moved away has no value any more."""
 
     def __init__(self, lag: Callable[[], Mapping[int, int]]) -> None:
         self._lag = lag

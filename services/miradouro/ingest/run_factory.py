@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from miradouro.adapters.described import Describe
 from miradouro.adapters.photo_store import FileStore
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader, PhotoStore
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
-from miradouro.ingest.described import Describe
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
+from miradouro.ingest.retry_policy import RetryPolicy
 from miradouro.ingest.runner import Run
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
@@ -65,11 +66,10 @@ class RunFactory:
             thumbnails=self._thumbnails,
             stored=self._index.get_whole,
         )
+        retry = RetryPolicy(call.cancelled, retry_s, original_retry_s=self._pace.retry_s, metrics=self._metrics)
         return Run(
-            processors=self._pipeline.build(context, observe=self._metrics.step),
+            processors=self._pipeline.build(context, observe=self._metrics.step, attempt=retry),
             spaces=self._collections.spaces_of,
-            cancelled=call.cancelled,
+            retry=retry,
             retriable_stops=retriable_stops,
-            retry_s=retry_s,
-            original_retry_s=self._pace.retry_s,
         )

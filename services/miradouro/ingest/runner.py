@@ -1,4 +1,4 @@
-"""Runs photos through the pipeline: several at a time, written in groups, told in the order in which they came.
+"""Runs photos through the pipeline: several at a time, committed in groups, with one outcome each in the order of the source.
 
 Worker threads take photos from event to document; the calling thread reads the source, collects the documents in order, and
 commits them in groups. So decoding, embedding and writing overlap, and the events of one photo keep their order.
@@ -14,10 +14,8 @@ from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
 
 import structlog
-import tenacity
 
 from miradouro.core.document import Document, Failure, Origin
 from miradouro.core.errors import (
@@ -29,10 +27,11 @@ from miradouro.core.errors import (
     MiradouroError,
     NotFound,
     OriginalUnavailable,
+    Overloaded,
     is_shortage,
 )
 from miradouro.core.event import PhotoEvent
-from miradouro.core.pipeline import PhotoInProgress, Processor, ingest
+from miradouro.core.pipeline import Processor, ingest
 from miradouro.core.ports import (
     DeadLetters,
     Ignored,
@@ -49,18 +48,17 @@ from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.ingest.event_wire import kept_with_failure
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
+from miradouro.ingest.retry_policy import RetryPolicy
 from miradouro.runtime.tracing import traced
 
 _log = structlog.get_logger(__name__)
 _POLL_S = 0.05  # how soon a cancelled run is noticed while it waits for a photo
-_FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.05, 5.0
-_TRIES_UNTIL_LOGGED = 4
 PROCESSING_FAILED = "processing_failed"  # the reason of a photo at which a processor, not the photo, is at fault
-T = TypeVar("T")
+_UNWRITTEN = Overloaded("not written yet")
 
 
 class Status(StrEnum):
-    """What became of an item of a source."""
+    """The result of an item of a source."""
 
     STORED = "stored"
     STALE = "stale"
@@ -71,7 +69,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item. A failure has a `reason` for programs; it is in the dead letters unless it is `retriable`."""
+    """The result of an item. A failure has a `reason` for programs; it is a dead letter unless it is `retriable`."""
 
     item: SourceItem
     status: Status
@@ -82,24 +80,27 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run works with.
+    """Everything that one run uses. The processors retry by themselves; see `Pipeline.build`.
 
-    `spaces` tells those of a collection, and makes it where there is none. `retriable_stops`: an error that may pass is
-    raised when it does not pass in time (a folder: the rest would meet it too); otherwise it is the photo's outcome.
-    A place of photos that does not answer is no reason to stop: after `original_retry_s` the photo is `unreachable`.
+    `spaces` returns those of a collection, which it makes if there is none. `retriable_stops`: a retriable error that outlasts
+    `retry` is raised, since the other photos would meet it too; otherwise it is the outcome of its photo. A host of photos that
+    does not answer never stops a run: the photo fails as `unreachable`.
     """
 
     processors: Sequence[Processor]
     spaces: Callable[[str], Sequence[Space]]
-    cancelled: threading.Event
+    retry: RetryPolicy
     retriable_stops: bool
-    retry_s: float
-    original_retry_s: float
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set when the caller waits no longer."""
+        return self.retry.cancelled
 
 
 @dataclass(frozen=True)
 class _Flight:
-    """An item on its way; `size_bytes` of encoded photo, as far as it is known beforehand."""
+    """An item whose document is being made; `size_bytes` is the size of its encoded photo, 0 if it is not known yet."""
 
     item: SourceItem
     document: Future[Document] | None
@@ -121,9 +122,8 @@ class Runner:
     def run(self, items: Iterable[SourceItem | NothingYet], run: Run) -> Iterator[Outcome]:
         """One outcome per item, in order, each after it is stored durably.
 
-        Ends early when the run is cancelled; what was committed until then stays, what was finished is committed too if it can
-        be at once.
-        Raises what stops every photo: a provenance mismatch, a wrong setting, a damaged store; and see `Run`.
+        Ends early when the run is cancelled; finished items are then committed in one try. Raises what stops every photo: a
+        provenance mismatch, a wrong setting, a damaged store; and see `Run`.
         """
         flights: collections.deque[_Flight] = collections.deque()
         group = _Group(self._index, self._letters, self._pace, self._metrics, run)
@@ -165,10 +165,10 @@ class Runner:
         if not isinstance(item, PhotoEvent):
             return _Flight(item, None, 0, time.monotonic())
         size_bytes = len(item.data) if item.data is not None else item.origin.size_bytes if item.origin else 0
-        return _Flight(item, self._workers.submit(_document_of, item, run, self._metrics), size_bytes, time.monotonic())
+        return _Flight(item, self._workers.submit(_document_of, item, run), size_bytes, time.monotonic())
 
     def _land(self, flights: collections.deque[_Flight], group: "_Group", run: Run) -> Iterator[Outcome]:
-        """Waits for the oldest item and puts it into the group; gives the outcomes of what is committed meanwhile."""
+        """Waits for the oldest item and adds it to the group; yields the outcomes of the commits that fall due meanwhile."""
         document = flights[0].document
         while document is not None and not run.cancelled.is_set():
             try:
@@ -196,20 +196,20 @@ class _Group:
         self._oldest = 0.0
 
     def add(self, flight: _Flight) -> None:
-        """Takes a finished item. Raises the error that it ended with when that stops every photo."""
+        """Adds a finished item. Raises its error if that stops every photo."""
         if not self._finished:
             self._oldest = time.monotonic()
         self._finished.append((flight.item, self._result(flight.item, flight.document)))
         self._began.append(flight.began)
 
     def is_due(self) -> bool:
-        """Whether it is time to commit."""
+        """Whether the group is full, or its oldest item waited long enough."""
         full = len(self._finished) >= self._pace.commit_photos
         waited_s = time.monotonic() - self._oldest
         return full or (bool(self._finished) and waited_s >= self._pace.commit_interval_s)
 
     def commit(self) -> list[Outcome]:
-        """Stores the group and gives its outcomes."""
+        """Stores the group and returns its outcomes."""
         finished, self._finished = self._finished, []
         began, self._began = self._began, []
         documents = [result for _, result in finished if isinstance(result, Document)]
@@ -220,21 +220,21 @@ class _Group:
                 self._metrics.photo_seconds.observe(time.monotonic() - since)
         failures = [_failure(one) for one in outcomes if one.status is Status.FAILED and _is_recorded(one)]
         if failures:
-            self._retrying("dead_letter", lambda: self._letters.put(failures))
+            self._run.retry("dead_letter", lambda: self._letters.put(failures))
         for collection, origins in _new_origins(item for item, _ in finished).items():
-            self._retrying("write", functools.partial(self._index.refresh_origins, collection, origins))
-            # A file that is again as it is stored was perhaps broken in between.
-            self._retrying("dead_letter", functools.partial(self._letters.forget, collection, list(origins)))
+            self._run.retry("write", functools.partial(self._index.refresh_origins, collection, origins))
+            # The file is as it is stored, but may have been broken in between.
+            self._run.retry("dead_letter", functools.partial(self._letters.forget, collection, list(origins)))
         return outcomes
 
     def save(self) -> None:
-        """Tries once to store what is finished when nobody asks for its outcomes any more; what is not stored comes again.
+        """Tries once to store the finished items when the run ends early; the others come again.
 
-        It neither waits nor fails for what is away: the error that ended the run, or whoever stopped it, would wait for that.
+        Neither waits nor fails for an index that is away: the caller, or the error that ended the run, would have to wait too.
         """
         if not self._finished:
             return
-        self._run = replace(self._run, retry_s=0.0)
+        self._run = replace(self._run, retry=self._run.retry.once())
         try:
             self.commit()
         except MiradouroError as exc:
@@ -254,14 +254,14 @@ class _Group:
             if error.retriable and not self._run.retriable_stops:
                 return error
             if isinstance(error, OriginalUnavailable) and not self._run.cancelled.is_set():
-                return BadPhoto("unreachable", f"{error.message}; tried for {self._run.original_retry_s:g} s")
+                return BadPhoto("unreachable", f"{error.message}; tried for {self._run.retry.original_retry_s:g} s")
             raise error
         if is_shortage(error):
             raise FailedPrecondition(
                 f"ingest is out of memory or file handles: {type(error).__name__}: {error}; give it more, or fewer "
                 "MIRADOURO_INGEST_WORKERS, and start it again"
             ) from error
-        if isinstance(error, Exception):  # a fault of a processor: this photo's, as far as anybody can tell
+        if isinstance(error, Exception):  # a fault of a processor, taken for the fault of this photo
             _log.error("a processor failed", photo_id=getattr(item, "photo_id", ""), exc_info=error)
             return Internal(f"a processor failed: {type(error).__name__}: {error}; the log tells where")
         raise error
@@ -274,16 +274,23 @@ class _Group:
         except InvalidArgument as exc:
             if len(documents) == 1:
                 return [exc]
-        return [result for one in documents for result in self._write([one])]  # one of them is at fault: the rest is stored
+        return [result for one in documents for result in self._write([one])]  # one of them is at fault: store the others
 
     def _write_all(self, documents: Sequence[Document]) -> list[Written]:
-        with self._metrics.write_seconds.time():
-            statuses = self._retrying("write", lambda: self._index.write(documents))
-        self._metrics.write_photos.observe(len(documents))
-        return list(statuses)
+        """Writes the documents; of those, again, the ones that the engine had no room for."""
+        results: list[Written] = [_UNWRITTEN] * len(documents)
 
-    def _retrying(self, what: str, call: Callable[[], T]) -> T:
-        return _until_it_passes(self._run, what, self._metrics)(call)
+        def write_rest() -> None:
+            rest = [i for i, result in enumerate(results) if isinstance(result, Overloaded)]
+            for i, result in zip(rest, self._index.write([documents[i] for i in rest]), strict=True):
+                results[i] = result
+            if refused := [result for result in results if isinstance(result, Overloaded)]:
+                raise refused[0]
+
+        with self._metrics.write_seconds.time():
+            self._run.retry("write", write_rest)
+        self._metrics.write_photos.observe(len(documents))
+        return results
 
     def _outcome(
         self, item: SourceItem, result: Document | Written | MiradouroError | None, written: Iterator[Written]
@@ -303,57 +310,23 @@ def _code_of(error: MiradouroError) -> str:
     return PROCESSING_FAILED if isinstance(error, Internal) else error.status.lower()
 
 
-def _document_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Document:
-    def step(process: Processor, photo: PhotoInProgress) -> PhotoInProgress:
-        name = getattr(process, "name", type(process).__name__.lower())
-        done = _until_it_passes(run, name, metrics)(process, photo)
-        if photo.data is None and done.data is not None:
-            metrics.photo_bytes.inc(len(done.data))
-        return done
-
-    processors = [functools.partial(step, process) for process in run.processors]
+def _document_of(event: PhotoEvent, run: Run) -> Document:
     with traced(trace_of(event), **names_of(event)):
-        return ingest(event, processors=processors, spaces=_spaces_of(event, run, metrics))
+        return ingest(event, processors=run.processors, spaces=_spaces_of(event, run))
 
 
-def _spaces_of(event: PhotoEvent, run: Run, metrics: IngestMetrics) -> Sequence[Space]:
-    """Those of the event's collection. Raises BadEvent when it may not be named: nothing else here is the fault of a photo."""
+def _spaces_of(event: PhotoEvent, run: Run) -> Sequence[Space]:
+    """The spaces of the event's collection. Raises BadEvent if the collection may not be named; no other error is the photo's."""
     try:
-        return _until_it_passes(run, "collection", metrics)(run.spaces, event.collection)
+        return run.retry("collection", lambda: run.spaces(event.collection))
     except BadEvent:
         raise
     except (InvalidArgument, NotFound, Internal) as exc:
         raise FailedPrecondition(f"collection {event.collection!r} can't take photos: {exc.message}") from exc
 
 
-def _until_it_passes(run: Run, what: str, metrics: IngestMetrics) -> tenacity.Retrying:
-    """Calls again, after pauses with full jitter, what fails with a retriable error, until time is up or the run cancelled."""
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
-        wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
-        stop=functools.partial(_time_is_up, run),
-        before_sleep=functools.partial(_tell_retry, what, metrics),
-        sleep=tenacity.sleep_using_event(run.cancelled),
-        reraise=True,
-    )
-
-
-def _tell_retry(what: str, metrics: IngestMetrics, state: tenacity.RetryCallState) -> None:
-    """Counts a retry; of those that go on it logs the 4th, 8th, 16th …: whoever sees photos wait is told for what."""
-    metrics.retries.labels(what).inc()
-    tries = state.attempt_number
-    if tries >= _TRIES_UNTIL_LOGGED and tries & (tries - 1) == 0 and state.outcome is not None:
-        _log.warning("still waiting", step=what, tries=tries, error=str(state.outcome.exception()))
-
-
-def _time_is_up(run: Run, state: tenacity.RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome else None
-    retry_s = min(run.retry_s, run.original_retry_s) if isinstance(error, OriginalUnavailable) else run.retry_s
-    return run.cancelled.is_set() or tenacity.stop_before_delay(retry_s)(state)
-
-
 def _new_origins(items: Iterable[SourceItem]) -> dict[str, dict[str, Origin]]:
-    """Collection → photo id → what is to be remembered of its files."""
+    """Collection → photo id → the new state of its files."""
     found: dict[str, dict[str, Origin]] = {}
     for item in items:
         if isinstance(item, Unchanged) and item.origin is not None:

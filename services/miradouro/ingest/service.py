@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from miradouro.adapters.described import cached_describe
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.errors import InvalidArgument
@@ -14,7 +15,6 @@ from miradouro.core.ports import DeadLetters, Embedder, PhotoReader, PhotoStore
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest import event_wire, wire
 from miradouro.ingest.collection_upkeep import AdministeredIndex, CollectionUpkeep
-from miradouro.ingest.described import cached_describe
 from miradouro.ingest.folder_sync import FolderSync, real_root
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import PACE, Pace

@@ -1,9 +1,10 @@
-"""A step with its `if`, `ignore_failure` and `on_failure`: whether it runs, and what happens when it can't."""
+"""The one wrapper round a processor: condition, retries, what follows a failure, and what is observed."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -12,6 +13,7 @@ from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.processors.condition import Condition
 
 _log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class StepOutcome(StrEnum):
@@ -26,23 +28,37 @@ class StepOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class StepRun:
-    """One run of a step; `error` is what it failed with."""
+    """One try of a step; `error` is the error that it failed with, `fetched_bytes` the size of a photo that it read."""
 
     name: str
     outcome: StepOutcome
     took_ms: float = 0.0
     error: MiradouroError | None = None
+    fetched_bytes: int = 0
 
 
 Observer = Callable[[StepRun], None]
+
+
+class Attempt(Protocol):
+    """Calls a function, and may repeat it while it raises retriable errors."""
+
+    def __call__(self, name: str, call: Callable[[], T], /) -> T:
+        """The result of `call`, which is a step called `name`. Raises its last error."""
+        ...
+
+
+def once(name: str, call: Callable[[], T]) -> T:  # noqa: ARG001 # an Attempt
+    """The Attempt without retries."""
+    return call()
 
 
 @dataclass(frozen=True)
 class GuardedStep:
     """A processor that runs when its condition holds, and whose failure may be ignored or answered by other steps.
 
-    That is for failures of the photo alone: an error that may pass is tried again as ever, and one that stops every photo
-    stops it. `observe` is told each run.
+    Only failures of the photo are ignored or answered. Retriable errors go to `attempt`, and errors that stop every photo are
+    raised. `observe` is called after each try.
     """
 
     name: str
@@ -51,12 +67,23 @@ class GuardedStep:
     ignore_failure: bool
     on_failure: tuple["GuardedStep", ...]
     observe: Observer
+    attempt: Attempt = once
 
     def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
-        """The photo with this step's part, or that of the steps that answer its failure. Raises what the processor raises."""
+        """The photo with this step's fields filled, or with those of its `on_failure`. Raises what the processor raises."""
         if self.condition is not None and not self.condition.holds(photo):
             self.observe(StepRun(self.name, StepOutcome.SKIPPED))
             return replace(photo, left_out=(*photo.left_out, self.name))
+        result = self.attempt(self.name, lambda: self._try(photo))
+        if isinstance(result, PhotoInProgress):
+            return result
+        left = replace(photo, left_out=(*photo.left_out, self.name), failure=result)
+        for step in self.on_failure:
+            left = step(left)
+        return replace(left, failure=photo.failure)
+
+    def _try(self, photo: PhotoInProgress) -> PhotoInProgress | MiradouroError:
+        """The photo, or the error of a failure that is ignored or answered. Raises every other error."""
         began = time.perf_counter()
         try:
             done = self.processor(photo)
@@ -77,13 +104,10 @@ class GuardedStep:
                 error=error.message,
                 exc_info=fault,
             )
-        else:
-            self.observe(StepRun(self.name, StepOutcome.DONE, _ms_since(began)))
-            return done
-        left = replace(photo, left_out=(*photo.left_out, self.name), failure=error)
-        for step in self.on_failure:
-            left = step(left)
-        return replace(left, failure=photo.failure)
+            return error
+        fetched = len(done.data) if photo.data is None and done.data is not None else 0
+        self.observe(StepRun(self.name, StepOutcome.DONE, _ms_since(began), fetched_bytes=fetched))
+        return done
 
     def _answer(self, error: MiradouroError) -> StepOutcome:
         if not isinstance(error, InvalidArgument | NotFound | Internal):
@@ -93,7 +117,7 @@ class GuardedStep:
         return StepOutcome.IGNORED if self.ignore_failure else StepOutcome.FAILED
 
     def _error(self, photo: PhotoInProgress, error: Exception) -> MiradouroError:
-        """The error as the photo's: what a step lacks since an earlier one was left out is no fault of the pipeline."""
+        """The error, typed. A step that lacks a field because an earlier step was left out fails for this photo alone."""
         if isinstance(error, ConfigurationError) and photo.left_out:
             left_out = ", ".join(photo.left_out)
             return InvalidArgument("photo", f"{self.name} can't run, for these steps were left out: {left_out} ({error.message})")

@@ -1,14 +1,14 @@
-"""The YAML file that tells which processors run, in which order and with which options.
+"""The YAML file that names the processors, their order and their options.
 
 processors:
   - fetch
   - tag: {max_labels: 5}
-  - sharpness:                             # somebody's own, by its entry point
+  - sharpness:                             # of another package, by its entry point
       digits: 3
-      if: media_type == "image/jpeg"       # see `condition`; when it doesn't hold, the step is left out
-      ignore_failure: true                 # when it fails for this photo, the step is left out
+      if: media_type == "image/jpeg"       # see `condition`; the step is skipped when it does not hold
+      ignore_failure: true                 # the photo goes on without the step when it fails for this photo
   - embed:
-      on_failure: [caption]                # when it fails for this photo, these steps take its place
+      on_failure: [caption]                # these steps run instead when it fails for this photo
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.pipeline import Processor
 from miradouro.processors.condition import BadCondition, Condition, parse_condition
-from miradouro.processors.guarded_step import GuardedStep, Observer
+from miradouro.processors.guarded_step import Attempt, GuardedStep, Observer, once
 from miradouro.processors.plain_yaml import load_plain
 from miradouro.processors.plugin import Context, ProcessorClass, ProcessorOptions
 
@@ -36,9 +36,9 @@ GUARDS = ("if", "ignore_failure", "on_failure")
 
 @dataclass(frozen=True)
 class Step:
-    """A processor with its options; `origin` tells the class and the package, with its version, that it comes from.
+    """A processor with its options. `origin` names its class, its package and the version of that.
 
-    `condition`, `ignore_failure` and `on_failure` are told in `guarded_step`; `line` is that of the file, from 1.
+    See `guarded_step` for `condition`, `ignore_failure` and `on_failure`. `line` is the line in the file, from 1.
     """
 
     name: str
@@ -50,27 +50,27 @@ class Step:
     ignore_failure: bool = False
     on_failure: tuple["Step", ...] = ()
 
-    def build(self, context: Context, observe: Observer = lambda _: None) -> GuardedStep:
-        """The step, ready to run; `observe` is told each run."""
-        answers = tuple(step.build(context, observe) for step in self.on_failure)
+    def build(self, context: Context, observe: Observer = lambda _: None, attempt: Attempt = once) -> GuardedStep:
+        """The step, ready to run; see `GuardedStep` for `observe` and `attempt`."""
+        answers = tuple(step.build(context, observe, attempt) for step in self.on_failure)
         processor = self.plugin(self.options, context)
-        return GuardedStep(self.name, processor, self.condition, self.ignore_failure, answers, observe)
+        return GuardedStep(self.name, processor, self.condition, self.ignore_failure, answers, observe, attempt)
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Steps in order, and the file that told them."""
+    """The steps in order, and the name of their file."""
 
     source: str
     steps: tuple[Step, ...]
 
-    def build(self, context: Context, observe: Observer = lambda _: None) -> tuple[Processor, ...]:
-        """The processors in order."""
-        return tuple(step.build(context, observe) for step in self.steps)
+    def build(self, context: Context, observe: Observer = lambda _: None, attempt: Attempt = once) -> tuple[Processor, ...]:
+        """The processors in order; see `GuardedStep` for `observe` and `attempt`."""
+        return tuple(step.build(context, observe, attempt) for step in self.steps)
 
 
 def load_pipeline(path: str = "") -> Pipeline:
-    """The pipeline of the file at `path`, or the one that Miradouro brings when that is empty.
+    """The pipeline of the file at `path`; the default pipeline when `path` is empty.
 
     Raises ConfigurationError naming the file, the processor, the option and what is allowed.
     """
@@ -94,7 +94,7 @@ def parse_pipeline(text: str, *, source: str) -> Pipeline:
     if not isinstance(data, dict) or list(data) != ["processors"] or not isinstance(data["processors"], list):
         raise ConfigurationError(f"{source}: expected one key, processors, with the list of the steps")
     plugins = _plugins()
-    steps = _steps(data["processors"], tree.value[-1][1], plugins, source)  # of a key that stands there twice, the last one
+    steps = _steps(data["processors"], tree.value[-1][1], plugins, source)  # the last one of a repeated key
     if not steps:
         raise ConfigurationError(f"{source}: processors is empty; name at least one of: {', '.join(sorted(plugins))}")
     return Pipeline(source, steps)
@@ -112,7 +112,7 @@ def _plugins() -> Mapping[str, EntryPoint]:
 
 
 def _steps(entries: Sequence[object], node: yaml.Node, plugins: Mapping[str, EntryPoint], source: str) -> tuple[Step, ...]:
-    """The steps of a list, which `node` is in the text."""
+    """The steps of a list; `node` is the list's node in the text."""
     return tuple(_step(entry, at, plugins, source) for entry, at in zip(entries, node.value, strict=True))
 
 
@@ -164,12 +164,12 @@ def _condition(guards: Mapping[str, Any], place: str) -> Condition | None:
 
 
 def _ignore_failure(guards: Mapping[str, Any], place: str) -> bool:
-    told = guards.get("ignore_failure", False)
-    if not isinstance(told, bool):
-        raise ConfigurationError(f"{place}, ignore_failure={shown(told)}: allowed: true, false")
-    if told and "on_failure" in guards:
+    value = guards.get("ignore_failure", False)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{place}, ignore_failure={shown(value)}: allowed: true, false")
+    if value and "on_failure" in guards:
         raise ConfigurationError(f"{place}: ignore_failure and on_failure exclude each other; leave one out")
-    return told
+    return value
 
 
 def _name_and_options(entry: object, place: str) -> tuple[str, Mapping[str, Any]]:
@@ -196,16 +196,16 @@ def _options(plugin: ProcessorClass, options: Mapping[str, Any], place: str) -> 
 
 
 def described(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """The steps as plain data: name, options in force, origin, and what guards them, where something does."""
+    """The steps as plain data: name, options, origin, and their guards."""
     return [_described(step) for step in steps]
 
 
 def _described(step: Step) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": step.name, "options": step.options.model_dump(mode="json"), "from": step.origin}
+    data: dict[str, Any] = {"name": step.name, "options": step.options.model_dump(mode="json"), "from": step.origin}
     if step.condition is not None:
-        told["if"] = step.condition.text
+        data["if"] = step.condition.text
     if step.ignore_failure:
-        told["ignore_failure"] = True
+        data["ignore_failure"] = True
     if step.on_failure:
-        told["on_failure"] = described(step.on_failure)
-    return told
+        data["on_failure"] = described(step.on_failure)
+    return data

@@ -22,6 +22,7 @@ from miradouro.query.http_door import Ingest
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
 from miradouro.query.pictures import Pictures
+from miradouro.query.question_embedder import QuestionEmbedder
 from miradouro.query.service import SearchService
 from miradouro.query.settings import QuerySettings
 from miradouro.query.thumbnail_cache import ThumbnailCache
@@ -83,7 +84,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
         originals = Originals(store=index, photo_store=photo_store.below, limits=reading.limits)
         handlers = SearchService(
             store=index,
-            embedder=embedder,
+            embedder=QuestionEmbedder(embedder),
             reader=reading.reader,
             limits=reading.limits,
             canonical=lambda word: load_labels().canonical(word),

@@ -1,15 +1,13 @@
 """Reads a topic without a group: nothing is committed, nothing changes."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-import tenacity
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
 
 from miradouro.adapters.kafka.polling import poll
 from miradouro.adapters.kafka.settings import KafkaSettings
@@ -19,8 +17,6 @@ from miradouro.core.source_record import SourceRecord
 
 _POLL_MS = 500
 _STALLED_S = 60.0
-_COORDINATOR_WITHIN_S = 30.0
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -112,11 +108,14 @@ class Replay:
 
 
 def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
-    """By partition of the topic of events, the committed offset of the consumer group. Raises Unavailable."""
+    """By partition of the topic of events, the committed offset of the consumer group.
+
+    Raises Unavailable, also on the first call to a new cluster, which then creates its topic of offsets.
+    """
     with translated():
         admin = KafkaAdminClient(**settings.connection)
         try:
-            [offsets] = _patiently(lambda: admin.list_group_offsets(settings.kafka_group)).values()
+            [offsets] = admin.list_group_offsets(settings.kafka_group).values()
         finally:
             admin.close()
     return {
@@ -124,17 +123,6 @@ def committed_offsets(settings: KafkaSettings) -> dict[int, int]:
         for partition, known in offsets.items()
         if partition.topic == settings.kafka_topic and known.offset >= 0
     }
-
-
-def _patiently(ask: Callable[[], T]) -> T:
-    """Retries: a cluster creates its topic of offsets when it is first asked for one."""
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, KafkaError) and bool(error.retriable)),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=2),
-        stop=tenacity.stop_after_delay(_COORDINATOR_WITHIN_S),
-        reraise=True,
-    )
-    return retrying(ask)
 
 
 def retention_ms(settings: KafkaSettings, topic: str) -> int | None:

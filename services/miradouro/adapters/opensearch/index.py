@@ -40,6 +40,7 @@ from miradouro.core.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    Overloaded,
     ProvenanceMismatch,
     Unavailable,
 )
@@ -58,7 +59,8 @@ T = TypeVar("T")
 class OpenSearchIndex:
     """An index in a cluster. What is written is safe on return, and found after the refresh interval. Thread-safe.
 
-    Failures are kept elsewhere. Raises Unavailable, Overloaded (retriable) and Unauthenticated wherever the cluster is asked.
+    Keeps no failures. Every method that asks the cluster raises Unavailable, Overloaded (retriable) and Unauthenticated; none
+    retries.
     """
 
     def __init__(self, client: OpenSearch, settings: OpenSearchSettings, tuning: Tuning = TUNING) -> None:
@@ -144,7 +146,7 @@ class OpenSearchIndex:
                 alias = alias_of(self._settings.opensearch_prefix, collection)
                 writes.append(Write(alias, one["_id"], one["_source"]["version"], source))
             for result in self._bulk.write(writes, version_type="external_gte"):
-                if isinstance(result, InvalidArgument):
+                if isinstance(result, InvalidArgument | Overloaded):
                     raise result
 
     def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:

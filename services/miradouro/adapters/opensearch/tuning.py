@@ -14,7 +14,7 @@ class Tuning:
     `bulk_bytes`: size of one bulk request; a larger document goes alone. OpenSearch advises 5 to 15 MiB, and hosted clusters
     refuse more than 10 MiB.
     `bulk_requests`: bulk requests at a time, of one commit; the cluster indexes each on one thread.
-    `timeout_s`: seconds that one request may take, and for which refused documents are sent again. The callers retry, too.
+    `timeout_s`: seconds that one request may take. The callers retry.
     """
 
     refresh_interval: str = "1s"

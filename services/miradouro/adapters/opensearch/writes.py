@@ -1,4 +1,4 @@
-"""Bulk requests: whole documents with versions of their own, in parts of bounded size, refused parts again."""
+"""Bulk requests: whole documents with their own versions, in parts of bounded size."""
 
 import collections
 import itertools
@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import tenacity
 from opensearchpy import OpenSearch
 
 from miradouro.adapters.opensearch.client import CLOSED, translated
@@ -19,13 +18,12 @@ from miradouro.core.ports import WriteStatus, Written
 
 # external: a version that is not newer is refused; external_gte: the same version may be written again.
 VersionType = Literal["external", "external_gte"]
-_FIRST_RETRY_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _PASSING = {429, 502, 503, 504}
-_PIPELINE_FAULTS = {"fail_processor_exception", "class_cast_exception"}  # of a document, told with status 500
+_PIPELINE_FAULTS = {"fail_processor_exception", "class_cast_exception"}  # faults of a document, though with status 500
 _NO_PIPELINE = re.compile(
     r"pipeline with id \[.*\] does not exist|Pipeline processor configured for non-existent pipeline \[.*\]", re.DOTALL
 )
-_LANE_BYTES = 128 * 1024  # less than two of these are not worth a second request
+_LANE_BYTES = 128 * 1024  # a second request pays off from two of these
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Write:
 class BulkWriter:
     """Sends documents in several bulk requests at a time: a cluster indexes each of them on one thread. Thread-safe.
 
-    Documents go through the cluster's ingest `pipeline`; empty: none.
+    Documents go through the cluster's ingest `pipeline`; empty: none. Nothing is retried.
     """
 
     def __init__(self, client: OpenSearch, tuning: Tuning, *, pipeline: str = "") -> None:
@@ -58,19 +56,18 @@ class BulkWriter:
         self._threads.shutdown()
 
     def write(self, writes: Sequence[Write], *, version_type: VersionType = "external") -> list[Written]:
-        """What became of each, in order; every write of one id in the order given.
+        """One result each, in order; the writes of one id are sent in the order given.
 
-        InvalidArgument stands in the place of a document that the cluster itself refuses. Raises Overloaded or Unavailable when
-        the cluster does not take the others within the time of one request, NotFound when the alias is gone: then some may be
-        stored.
+        The result is InvalidArgument for a document that the cluster refuses, and Overloaded for one that it has no room for.
+        Raises Unavailable, or NotFound when the alias is gone: then some may be stored.
         """
         lanes = self._lanes(writes)
-        told = self._threads.map(lambda lane: self._write_lane([writes[i] for i in lane], version_type), lanes)
-        written = dict(zip(itertools.chain(*lanes), itertools.chain(*told), strict=True))
+        results = self._threads.map(lambda lane: self._write_lane([writes[i] for i in lane], version_type), lanes)
+        written = dict(zip(itertools.chain(*lanes), itertools.chain(*results), strict=True))
         return [written[i] for i in range(len(writes))]
 
     def _lanes(self, writes: Sequence[Write]) -> list[list[int]]:
-        """Which writes go one after another; those of one id all do."""
+        """The numbers of the writes that go one after another; all writes of one id are in one lane."""
         size_bytes = sum(len(write.body) for write in writes)
         count = max(1, min(self._tuning.bulk_requests, size_bytes // _LANE_BYTES))
         lanes: list[list[int]] = [[] for _ in range(count)]
@@ -82,28 +79,12 @@ class BulkWriter:
         return [result for part in _parts(writes, self._tuning.bulk_bytes) for result in self._write_part(part, version_type)]
 
     def _write_part(self, writes: Sequence[Write], version_type: VersionType) -> list[Written]:
-        """Sends again what the cluster had no room for, after a pause with full jitter, and nothing else."""
-        found: dict[int, Written] = {}
-        waiting = list(range(len(writes)))
-        for attempt in tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Overloaded),
-            wait=tenacity.wait_random_exponential(multiplier=_FIRST_RETRY_S, max=_LONGEST_PAUSE_S),
-            stop=tenacity.stop_before_delay(self._tuning.timeout_s),
-            reraise=True,
-        ):
-            with attempt:
-                items = self._send([writes[i] for i in waiting], version_type)
-                refused = []
-                for i in waiting:
-                    result = _result(items[writes[i].document_id].popleft())
-                    if result is None:
-                        refused.append(i)
-                    else:
-                        found[i] = result
-                waiting = refused
-                if waiting:
-                    raise Overloaded(f"OpenSearch had no room for {len(waiting)} of {len(writes)} documents")
-        return [found[i] for i in range(len(writes))]
+        """One bulk request; a request that the cluster has no room for is Overloaded for each of its documents."""
+        try:
+            items = self._send(writes, version_type)
+        except Overloaded as exc:
+            return [exc] * len(writes)
+        return [_result(items[write.document_id].popleft()) for write in writes]
 
     def _send(self, writes: Sequence[Write], version_type: VersionType) -> dict[str, collections.deque[dict[str, Any]]]:
         """The items of the answer by document id: their order is lost for those that an ingest pipeline drops or fails for."""
@@ -123,8 +104,8 @@ class BulkWriter:
         return items
 
 
-def _result(item: dict[str, Any]) -> Written | None:
-    """What became of a document; None when it is to be sent again."""
+def _result(item: dict[str, Any]) -> Written:
+    """The result of one item. Raises Unavailable, NotFound and Internal for an error that other documents meet too."""
     code = item["status"]
     if code in {200, 201}:
         if item.get("result") == "noop":
@@ -134,22 +115,22 @@ def _result(item: dict[str, Any]) -> Written | None:
         return WriteStatus.STALE
     error = item.get("error", {})
     cause = error.get("caused_by", {}).get("reason", "")
-    told = f"{error.get('type', '')}: {error.get('reason', '')} {cause}".strip()
+    reason = f"{error.get('type', '')}: {error.get('reason', '')} {cause}".strip()
     if error.get("type") == CLOSED:
-        raise Unavailable(f"OpenSearch keeps the index closed: {told}; open it")
+        raise Unavailable(f"OpenSearch keeps the index closed: {reason}; open it")
     if error.get("type") == "cluster_block_exception":
-        raise Unavailable(f"OpenSearch takes no writes now: {told}; free its disk")
-    if _NO_PIPELINE.fullmatch(error.get("reason", "")):  # as every document is told: it is no fault of this one
-        raise Unavailable(f"OpenSearch takes no documents: {told}; see MIRADOURO_OPENSEARCH_PIPELINE")
+        raise Unavailable(f"OpenSearch takes no writes now: {reason}; free its disk")
+    if _NO_PIPELINE.fullmatch(error.get("reason", "")):  # every document of the request has this error
+        raise Unavailable(f"OpenSearch takes no documents: {reason}; see MIRADOURO_OPENSEARCH_PIPELINE")
     if code in _PASSING:
-        return None
+        return Overloaded(f"OpenSearch has no room for a document now: {code} {reason}")
     if code == 400 or error.get("type") in _PIPELINE_FAULTS:
-        return InvalidArgument("document", f"OpenSearch does not take it: {told}")
+        return InvalidArgument("document", f"OpenSearch does not take it: {reason}")
     if code == 404:
-        raise NotFound(f"the collection is gone: {told}")
+        raise NotFound(f"the collection is gone: {reason}")
     if code >= 500:
-        raise Unavailable(f"OpenSearch can't take a document now: {code} {told}")
-    raise Internal(f"OpenSearch answers {code} for a document: {told}")
+        raise Unavailable(f"OpenSearch can't take a document now: {code} {reason}")
+    raise Internal(f"OpenSearch answers {code} for a document: {reason}")
 
 
 def _parts(writes: Sequence[Write], limit_bytes: int) -> Iterator[list[Write]]:

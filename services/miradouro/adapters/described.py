@@ -1,4 +1,4 @@
-"""Caches what the embedder offers, so that a photo does not ask a remote service twice."""
+"""Caches what an embedder offers, so that neither a photo nor a question costs a remote call more."""
 
 import threading
 import time
