@@ -49,7 +49,7 @@ def read_with_exiftool(files: Sequence[Path]) -> list[Reading]:
 
 
 def _reading(tags: Tags) -> Reading:
-    width, height = map(int, str(tags["Composite:ImageSize"]).split())
+    width, height = map(int, str(tags.get("Composite:ImageSize", "0 0")).split())
     if _number(tags, "IFD0:Orientation") in {5, 6, 7, 8}:
         width, height = height, width
     time = next(_times(tags), None)

@@ -135,3 +135,19 @@ FILES = {
     "modified.png": with_chunks(_PNG, (b"tIME", b"\x07\xe3\1\2\x0a\x0b\x0c")),
     "comment_segment.jpg": with_segments(_JPEG, (0xFE, b"A tram on a hill")),
 }
+
+# XMP files beside photos, as Lightroom, darktable and digiKam write them.
+XMP_SIDECARS = [
+    packet(
+        "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Eléctrico</rdf:li></rdf:Alt></dc:title>"
+        "<dc:description><rdf:Alt><rdf:li xml:lang='x-default'>Nas colinas</rdf:li></rdf:Alt></dc:description>"
+        "<dc:subject><rdf:Bag><rdf:li>tram</rdf:li><rdf:li>Lisboa</rdf:li></rdf:Bag></dc:subject>",
+        attributes='xmp:Rating="4" exif:DateTimeOriginal="2024-05-01T18:30:15.25+01:00" tiff:Make="LEICA" tiff:Model="Q3" '
+        'exif:GPSLatitude="38,42.465N" exif:GPSLongitude="9,8.1955W"',
+    ),
+    packet(
+        "<dc:title>Tram</dc:title><lr:hierarchicalSubject><rdf:Bag><rdf:li>Places|Lisboa</rdf:li></rdf:Bag></lr:hierarchicalSubject>",
+        attributes='exif:DateTimeOriginal="2024:05:01 18:30:15"',
+    ),
+    packet("<dc:title>Tram</dc:title>", attributes='photoshop:DateCreated="2024-05-01T18:30"'),
+]

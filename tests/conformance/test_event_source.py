@@ -24,6 +24,7 @@ from tests.ingest_house import age
 from tests.kafka_topics import own_topics
 from tests.photo_documents import SPACES, photo, tombstone
 from tests.pictures import jpeg
+from tests.reading import READER
 
 
 class Feed(Protocol):
@@ -76,6 +77,7 @@ class FolderFeed:
             collection="photos",
             known=lambda: self._index.origins("photos"),
             file_uri=file_uri,
+            reader=READER,
             prune=True,
         )
         return list(self._source.events())
@@ -92,8 +94,7 @@ class FolderFeed:
         (self._root / name).unlink()
 
     def spoil(self, name: str) -> None:
-        self.upload(name, jpeg())
-        (self._root / name).with_suffix(".json").write_bytes(b"{")
+        (self._root / name).symlink_to("nowhere")
 
 
 class KafkaFeed:

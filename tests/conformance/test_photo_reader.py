@@ -18,13 +18,14 @@ from miradouro.adapters.photo_reader.reader import JobReader
 from miradouro.core.decode import decode
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, DeadlineExceeded, InvalidArgument, Overloaded, Unavailable
-from miradouro.core.metadata import read_metadata
+from miradouro.core.metadata import read_metadata, read_xmp_sidecar
 from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import Fit, Geometry, Region, Resample
 from miradouro.core.thumbnail import thumbnail
 from PIL import Image
 
 from tests.hostile_photos import progressive_bomb
+from tests.metadata_files import XMP_SIDECARS
 from tests.pictures import CROP, SQUASH, blocks, encode, jpeg
 from tests.processes import children_of, cpu_s_of, ends, eventually
 from tests.slow_photos import LARGE, MANY
@@ -107,6 +108,11 @@ def test_it_reads_metadata_as_core_does(open_reader: Open) -> None:
     assert found == read_metadata(data)
     assert (found.camera, found.place is None, found.taken_from, found.rating) == ("Leitz M3", False, "exif", 4)
     assert open_reader(size=1).reader.metadata(b"no photo") == read_metadata(b"no photo")
+
+
+@pytest.mark.parametrize("data", [XMP_SIDECARS[0], b"", b"no XMP", XMP_SIDECARS[0][:-200]])
+def test_it_reads_xmp_sidecars_as_core_does(open_reader: Open, data: bytes) -> None:
+    assert open_reader(size=1).reader.xmp_sidecar(data) == read_xmp_sidecar(data)
 
 
 def test_metadata_come_along_with_the_pixels(open_reader: Open) -> None:

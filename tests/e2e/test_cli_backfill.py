@@ -21,7 +21,9 @@ from miradouro.ingest.cloud_event import event_of
 from tests.cloud_storage import s3_service
 from tests.e2e.command import run
 from tests.kafka_records import records_of
+from tests.metadata_blocks import packet
 from tests.pictures import jpeg
+from tests.reading import READER
 
 
 @pytest.fixture
@@ -85,6 +87,7 @@ def test_a_bucket_is_published_with_its_sidecars_and_ingest_finds_the_photos(kaf
         "2024/b.json": b'{"version": 12}',
         "2024/c.jpg": picture,
         "2024/c.json": b"{",
+        "2024/c.jpg.xmp": packet("<dc:description>A street</dc:description>"),
         "2024.jpg": picture,
         "by-content": picture,
         "empty": b"",
@@ -97,21 +100,23 @@ def test_a_bucket_is_published_with_its_sidecars_and_ingest_finds_the_photos(kaf
         files.pipe_file(f"photos/{name}", data)
     for _ in range(2):
         done = run("backfill", "s3://photos")
-        assert (done.code, done.out) == (3, "published 4, refused 2\n"), done.err
+        assert (done.code, done.out) == (3, "published 5, refused 1\n"), done.err
         assert "nameless//: " in done.err
-        assert "2024/c.jpg: photo: sidecar 2024/c.json: " in done.err
+        assert "sidecar: 2024/c.json: it is not JSON" in done.err
     events = published(kafka, topic)
-    assert events[:4] == events[4:]
-    assert [one.photo_id for one in events[:4]] == ["2024.jpg", "2024/a b+é%20.jpg", "2024/b.jpg", "by-content"]
+    assert events[:5] == events[5:]
+    names = ["2024.jpg", "2024/a b+é%20.jpg", "2024/b.jpg", "2024/c.jpg", "by-content"]
+    assert [one.photo_id for one in events[:5]] == names
+    assert events[3].caption == "A street"
     assert (events[1].tags, events[1].place, events[2].version) == (("x",), Place(1, 2), 12)
     changed = files.info("photos/by-content")["LastModified"]
-    assert events[3].version == int(changed.timestamp() * 1_000)
+    assert events[4].version == int(changed.timestamp() * 1_000)
     store = PhotoStores(PhotoStoreSettings(photo_sources="s3://photos/", s3_endpoint=bucket))
-    for event in events[:4]:
+    for event in events[:5]:
         assert store.read(event.uri, limit_bytes=10**6) == picture
     done = run("backfill", "s3://photos/2024/", "--collection", "part")
-    assert done.out == "published 2, refused 1\n"
-    assert [one.photo_id for one in published(kafka, topic)[8:]] == ["a b+é%20.jpg", "b.jpg"]
+    assert done.out == "published 3, refused 0\n"
+    assert [one.photo_id for one in published(kafka, topic)[10:]] == ["a b+é%20.jpg", "b.jpg", "c.jpg"]
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(kafka: str, topic: str, memory: str, tmp_path: Path) -> None:
@@ -125,7 +130,15 @@ def test_an_interrupted_run_goes_on_where_it_stopped(kafka: str, topic: str, mem
 
     def begin(publisher: Publisher) -> Iterator[int]:
         location = Location(memory)
-        return backfill(location, collection="photos", publisher=publisher, checkpoints=checkpoints, refused=pytest.fail)
+        return backfill(
+            location,
+            collection="photos",
+            publisher=publisher,
+            reader=READER,
+            checkpoints=checkpoints,
+            refused=pytest.fail,
+            faulty=pytest.fail,
+        )
 
     with Publisher(kafka_settings) as publisher:
         interrupted = begin(publisher)

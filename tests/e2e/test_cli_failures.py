@@ -68,14 +68,15 @@ def test_without_an_index_there_is_nothing_to_list(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_failures_of_huge_sidecars_are_reported_and_listed(tmp_path):
+def test_faults_of_sidecars_are_reported_and_are_no_failures(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["good.jpg"]), tmp_path / "data"
-    for number in range(40):
-        (photos / f"{number}.jpg").write_bytes(b"never read")
-        (photos / f"{number}.json").write_text(json.dumps({"taken_at": "9" * 1_000_000}))
+    (photos / "good.json").write_text(json.dumps({"taken_at": "9" * 1_000_000, "caption": "kept"}))
     done = run("index", photos, "--data", data, "--json")
-    assert (done.code, len(done.json["failed"])) == (3, 40)
-    listed = run("failures", "--data", data, "--json").json["failures"]
-    assert len(listed) == 40
-    assert all(one["reason"] == "bad_sidecar" and len(one["message"].encode()) <= 1_000 for one in listed)
-    assert all(one["message"].endswith("correct it or take it away") for one in listed)
+    assert (done.code, done.json["indexed"], done.json["failed"]) == (0, 1, [])
+    [fault] = done.json["sidecars"]
+    assert (fault["path"], fault["reason"].startswith("taken_at: "), len(fault["reason"]) <= 1_000) == ("good.json", True, True)
+    assert run("failures", "--data", data, "--json").json["failures"] == []
+    (photos / "good.json").write_text("{")
+    *lines, counts = run("index", photos, "--data", data).out.splitlines()
+    assert lines[0].startswith("sidecar: good.json: it is not JSON: ")
+    assert counts.endswith(", 0 failed, 1 sidecars not read in full")

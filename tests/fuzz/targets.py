@@ -22,14 +22,15 @@ from miradouro.bundles.torch_legacy import read_state_dict
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.error_text import MAX_ERROR_BYTES
 from miradouro.core.errors import BadBundle, BadPhoto, Corrupt, FailedPrecondition, InvalidArgument, MiradouroError
-from miradouro.core.event import PhotoEvent
+from miradouro.core.event import PhotoEvent, check_event
 from miradouro.core.failure_page import place_of
 from miradouro.core.filter_grammar import format_filter, parse_filter
-from miradouro.core.metadata import read_metadata
+from miradouro.core.metadata import completed, read_metadata, read_xmp_sidecar
 from miradouro.core.page import Page, read_page
 from miradouro.core.ports import Refused, SourceItem
 from miradouro.core.redaction import public_text, public_uri
-from miradouro.core.sidecar import event_of_photo, parse_sidecar
+from miradouro.core.sidecars.beside import SidecarContent, event_of_photo, read_beside
+from miradouro.core.sidecars.pairing import Role
 from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import Fit, Geometry, Resample
 from miradouro.core.text_query import parse_text
@@ -216,9 +217,11 @@ def uri(data: bytes) -> None:
 
 
 def sidecar(data: bytes) -> None:
-    """A sidecar, and the event that is made of it."""
-    told = parse_sidecar(data, name="a.json")
-    event_of_photo(told, event_id="1", collection="photos", photo_id="a.jpg", version=1, uri="file:///a.jpg")
+    """A sidecar of every kind, and the event that is made of it: no bytes are refused."""
+    contents = [SidecarContent("a", role, data) for role in Role]
+    beside = read_beside(contents, photo_name="a.jpg", read_xmp=read_xmp_sidecar)
+    event = event_of_photo(beside, event_id="1", collection="photos", photo_id="a.jpg", version=1, uri="file:///a.jpg")
+    check_event(completed(event, beside.others))
 
 
 def weights(data: bytes) -> None:

@@ -1,5 +1,6 @@
 """A watched folder: what happens in it is in the index soon, and what happens to it harms nothing."""
 
+import functools
 import os
 import threading
 import time
@@ -23,6 +24,7 @@ from structlog.testing import capture_logs
 from tests.ingest_house import House, open_house
 from tests.photo_folder import write
 from tests.pictures import jpeg
+from tests.reading import READER
 
 SOON_S = 30.0
 
@@ -241,7 +243,8 @@ def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(house, folder):
         write(folder / f"{name}.jpg", jpeg(seed=ord(name)))
     house.index_folder(folder)
     (folder / "e.jpg").unlink()
-    source = FolderSource(str(folder), collection="photos", known=lambda: house.index.origins("photos"), file_uri=file_uri)
+    known = functools.partial(house.index.origins, "photos")
+    source = FolderSource(str(folder), collection="photos", known=known, file_uri=file_uri, reader=READER)
     items = source.events()
     seen = [next(items)]
     folder.rename(folder.with_name("away"))

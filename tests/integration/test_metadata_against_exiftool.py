@@ -1,16 +1,17 @@
 """An independent reader agrees on what photos say. It is installed by tests/install-exiftool.sh; without it these tests fail."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from miradouro.core.decode import decode
-from miradouro.core.metadata import read_metadata
+from miradouro.core.metadata import read_metadata, read_xmp_sidecar
 from miradouro.core.metadata.texts import lines
 
 from tests.exiftool import Reading, read_with_exiftool
 from tests.metadata_agreement import disagreements
 from tests.metadata_blocks import with_segments
-from tests.metadata_files import FILES
+from tests.metadata_files import FILES, XMP_SIDECARS
 from tests.pictures import SQUASH, jpeg
 from tests.unit.test_metadata_xmp import DEFECTS
 
@@ -58,3 +59,15 @@ def test_exiftool_reads_no_word_that_we_miss_in_damaged_packets(tmp_path: Path):
         if defect not in OTHER_WORDS and not (titles <= {said.title, "Another"} and set(reading.tags) <= set(said.tags)):
             missed[defect] = (reading.titles, reading.tags)
     assert missed == {}
+
+
+def test_exiftool_says_the_same_of_xmp_sidecars(tmp_path: Path):
+    files = []
+    for number, data in enumerate(XMP_SIDECARS):
+        files.append(tmp_path / f"{number}.xmp")
+        files[-1].write_bytes(data)
+
+    for file, reading in zip(files, read_with_exiftool(files), strict=True):
+        said = read_xmp_sidecar(file.read_bytes())
+        assert disagreements(replace(said, taken_from=said.taken_from.removesuffix("-sidecar")), reading) == {}
+        assert (said.unread, bool(said.title)) == ((), True)

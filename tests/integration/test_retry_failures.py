@@ -66,12 +66,12 @@ def by_uri(path: Path, **fields: object) -> PhotoEvent:
 
 def test_photos_of_a_folder_are_read_again_with_their_sidecars(house, folder):
     write(folder / "a.jpg", b"broken")
-    write(folder / "b/c d.jpg", jpeg(seed=1))
-    write(folder / "b/c d.json", b"{")
+    write(folder / "b/c d.jpg", b"broken")
+    write(folder / "b/c d.json", {"caption": "At last"})
     write(folder / "still.jpg", b"broken")
     assert counts(house.index_folder(folder)) == (0, 0, 0, 0, 3)
     write(folder / "a.jpg", jpeg())
-    write(folder / "b/c d.json", {"caption": "At last"})
+    write(folder / "b/c d.jpg", jpeg(seed=1))
 
     told = retried(house)
     assert {photo_id: one.status for photo_id, one in told.items()} == {

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,11 +14,14 @@ from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.bundles.settings import BundleSettings
 from miradouro.core.errors import MiradouroError
-from miradouro.core.event import PhotoEvent
+from miradouro.core.event import PhotoEvent, check_event
 from miradouro.core.filter_grammar import FORMS, parse_filter
+from miradouro.core.metadata import completed, read_xmp_sidecar
 from miradouro.core.ports import Refused
 from miradouro.core.region import check_region, pixel_box
-from miradouro.core.sidecar import event_of_photo, parse_sidecar
+from miradouro.core.sidecars.beside import SidecarContent, event_of_photo, read_beside
+from miradouro.core.sidecars.own import read_own
+from miradouro.core.sidecars.pairing import Role
 from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import Region
 from miradouro.core.text_query import parse_text
@@ -60,6 +62,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 SIDECAR_FIELDS = ["caption", "title", "tags", "owner", "attributes", "place", "taken_at", "version", "lat", "lon", "other"]
+TAKEOUT_FIELDS = ["title", "description", "photoTakenTime", "geoData", "geoDataExif", "people", "favorited"]
 EVENT_FIELDS = [
     "uri",
     "data_base64",
@@ -103,13 +106,18 @@ def objects(names: list[str], *, times: str = "taken_at") -> st.SearchStrategy[b
     return (fields | dated | VALUES).map(as_json) | st.binary() | TEXTS.map(lambda text: text.encode("utf-8", "replace"))
 
 
-@given(objects(SIDECAR_FIELDS), TEXTS)
+@given(objects(SIDECAR_FIELDS) | objects(TAKEOUT_FIELDS, times="photoTakenTime"), TEXTS)
 @example(as_json({"taken_at": "0001-01-01T00:00:00+23:59"}), "a.json")
 @example(as_json({"x" * 500_000: 1, "attributes": {"y" * 400_000: 2}}), "a.json")
-def test_any_sidecar_is_read_or_refused(data, name):
-    with refused_or_read():
-        sidecar = parse_sidecar(data, name=name)
-        event_of_photo(sidecar, event_id="1", collection="photos", photo_id="a.jpg", version=1, uri="file:///a.jpg")
+@example(as_json({"photoTakenTime": {"timestamp": "9" * 400_000}, "geoData": {"latitude": 10**400, "longitude": 1}}), "a.json")
+def test_no_sidecar_is_refused(data, name):
+    began = time.process_time()
+    contents = [SidecarContent(name, role, data) for role in Role]
+    beside = read_beside(contents, photo_name=name, read_xmp=read_xmp_sidecar)
+    event = event_of_photo(beside, event_id="1", collection="photos", photo_id="a.jpg", version=1, uri="file:///a.jpg")
+    check_event(completed(event, beside.others))
+    assert all(len(fault.reason.encode()) <= MAX_ERROR_BYTES for fault in beside.faults)
+    assert time.process_time() - began < SECONDS
 
 
 @given(
@@ -268,5 +276,5 @@ def test_any_pipeline_file_is_read_or_refused(text):
 
 def test_the_values_of_these_tests_reach_every_reader():
     accepted: Mapping[str, object] = {"caption": "a", "taken_at": "2024-05-01T12:30:00+01:00", "version": 3}
-    assert parse_sidecar(orjson.dumps(accepted), name="a").version == 3
+    assert read_own(accepted)[0].version == 3
     assert len(parse_pipeline(json.dumps({"processors": ["fetch", {"tag": {"if": "width >= 4"}}]}), source="p").steps) == 2

@@ -2,18 +2,22 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+from miradouro.core.document import TakenAt
 from miradouro.core.event import PhotoEvent
 from miradouro.ingest.publishing import events_of_folder
 
+from tests.metadata_blocks import packet
 from tests.pictures import jpeg
+from tests.reading import READER
 
 YEAR_2001_NS = 10**18
 
 
 def published(folder: Path) -> PhotoEvent:
-    [event] = events_of_folder(folder, "photos")
+    [event] = events_of_folder(folder, "photos", reader=READER)
     assert isinstance(event, PhotoEvent)
     return event
 
@@ -50,3 +54,15 @@ def test_a_photo_that_is_replaced_by_an_older_file_is_newer(tmp_path: Path) -> N
 
 def published_at(path: Path) -> int:
     return path.stat().st_ctime_ns // 1_000_000
+
+
+def test_words_of_other_programs_are_published_with_the_event(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "a.json").write_text(json.dumps({"title": "Ours", "tags": 5}))
+    (tmp_path / "a.xmp").write_bytes(packet("<dc:title>XMP</dc:title><dc:description>Trams</dc:description>"))
+    (tmp_path / "a.jpg.json").write_text(json.dumps({"photoTakenTime": {"timestamp": "1714557600"}, "favorited": True}))
+    event = published(tmp_path)
+    assert (event.title, event.caption, event.taken_at) == ("Ours", "Trams", TakenAt(datetime(2024, 5, 1, 10, tzinfo=UTC), 0))
+    assert event.attributes == {"favourite": "true", "taken_from": "takeout"}
+    assert event.beside is not None
+    assert [fault.path for fault in event.beside.faults] == ["a.json"]

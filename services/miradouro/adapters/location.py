@@ -14,23 +14,22 @@ from fsspec.implementations.local import LocalFileSystem
 
 from miradouro.core.errors import ConfigurationError, InvalidArgument, MiradouroError, Unavailable
 from miradouro.core.redaction import public_error, public_uri
-from miradouro.core.sidecar import MAX_SIDECAR_BYTES
+from miradouro.core.sidecars.beside import READ_BYTES, SidecarContent
+from miradouro.core.sidecars.pairing import Role, SidecarNames, is_sidecar_name
 from miradouro.core.sniff import SNIFF_BYTES, is_picture_name, sniff
 
-_SIDECAR = ".json"
 _TIMES = ("LastModified", "mtime", "last_modified")  # as listings call it, so that no photo has to be asked by itself
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # protocol → extra of this package
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A photo. `modified_ms` is the later time of it and its sidecar, since 1970; None where the place tells no times."""
+    """A photo. `modified_ms` is the latest time of it and its sidecars, since 1970; None where the place has no times."""
 
     photo_id: str
     uri: str
     modified_ms: int | None
-    sidecar: bytes | None
-    sidecar_name: str
+    sidecars: tuple[SidecarContent, ...]
 
 
 @dataclass(frozen=True)
@@ -106,15 +105,16 @@ class Location:
         if folder == self._root and [self._path_of(one) for one in found if one["type"] == "file"] == [folder]:
             raise InvalidArgument("uri", f"{_named(self._uri)} is a file; name the folder that it lies in")
         names = {posixpath.basename(path): one for one in found if (path := self._path_of(one)) != folder}
+        files = (name for name, one in names.items() if one["type"] != "directory")
+        sidecars = SidecarNames(name for name in files if is_sidecar_name(name))
         entries: list[_Entry | Unlisted] = []
         for name, one in names.items():
             is_folder = one["type"] == "directory"
             key = self._id_of(f"{folder}/{name}") + ("/" if is_folder else "")
             is_passed = key.encode() <= after.encode() and not (is_folder and after.startswith(key))
-            if name.startswith(".") or is_passed or (name.endswith(_SIDECAR) and not is_folder):
+            if name.startswith(".") or is_passed or (is_sidecar_name(name) and not is_folder):
                 continue
-            sidecar = posixpath.splitext(name)[0] + _SIDECAR
-            beside = names.get(sidecar) if sidecar != name else None
+            beside = () if is_folder else tuple((names[other.name], other.role) for other in sidecars.of(name))
             entries.append(_Entry(key, f"{folder}/{name}", is_folder, one, beside))
         if any(one["type"] == "directory" and one["name"] == f"{folder}/" for one in found):
             wrong = InvalidArgument("uri", f"{_named(folder)}// holds something, in a folder without a name; give it one")
@@ -126,10 +126,8 @@ class Location:
         try:
             if not is_picture_name(posixpath.basename(entry.path)) and not self._begins_as_picture(entry):
                 return None
-            sidecar = None
-            if entry.beside is not None:
-                sidecar = self._files.cat_file(self._path_of(entry.beside), start=0, end=MAX_SIDECAR_BYTES + 1)
-            times = [self._modified_ms(one) for one in (entry.told, entry.beside) if one is not None]
+            sidecars = tuple(self._content(told, role) for told, role in entry.beside)
+            times = [self._modified_ms(one) for one in (entry.told, *(told for told, _ in entry.beside))]
         except FileNotFoundError:
             return None  # it went meanwhile
         except PermissionError as exc:
@@ -140,8 +138,15 @@ class Location:
             raise _unanswered(entry.path, exc) from exc
         known = [time for time in times if time is not None]
         modified_ms = max(known) if len(known) == len(times) else None
-        name = posixpath.splitext(entry.key)[0] + _SIDECAR
-        return Listed(entry.key, self._files.unstrip_protocol(entry.path), modified_ms, sidecar, name)
+        return Listed(entry.key, self._files.unstrip_protocol(entry.path), modified_ms, sidecars)
+
+    def _content(self, told: Mapping[str, Any], role: Role) -> SidecarContent:
+        path = self._path_of(told)
+        try:
+            data = self._files.cat_file(path, start=0, end=READ_BYTES) if told["size"] != 0 else b""
+        except (FileNotFoundError, PermissionError) as exc:
+            return SidecarContent(self._id_of(path), role, b"", f"it can't be read: {public_error(exc, path)}")
+        return SidecarContent(self._id_of(path), role, data)
 
     def _begins_as_picture(self, entry: "_Entry") -> bool:
         if entry.told["size"] == 0:
@@ -168,13 +173,13 @@ class Location:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file or folder: its id, / at the end of a folder's; what the listing tells of it and of the sidecar beside it."""
+    """A file or folder: its id, / at the end of a folder's; the listing's rows of it and of its sidecars."""
 
     key: str
     path: str
     is_folder: bool
     told: Mapping[str, Any]
-    beside: Mapping[str, Any] | None
+    beside: tuple[tuple[Mapping[str, Any], Role], ...]
 
 
 def _unanswered(path: str, exc: Exception) -> Unavailable:

@@ -10,6 +10,7 @@ from miradouro.cli.options import collection_option, utf8
 from miradouro.core.printable import printable
 
 if TYPE_CHECKING:
+    from miradouro.core.sidecars.beside import SidecarFault
     from miradouro.ingest.publishing import Unpublished
 
 
@@ -32,11 +33,11 @@ class _Published:
     help="File that tells where to go on; it is there until all is published. Default: one in the user's state folder.",
 )
 def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) -> None:
-    """Publish an event for every photo at URI: a folder, file:///…, s3://bucket/folder, gs://…, or what else fsspec knows.
+    """Publish an event for every photo at URI: a folder, file:///…, s3://bucket/folder, gs://…, or another URL of fsspec.
 
-    Photos are named by URI, so ingest has to be allowed to read them. Sidecars count as in a folder. A photo's version is its
-    sidecar's, or the time in ms at which the photo or its sidecar was changed last: to run it again changes nothing that did not
-    change. When it is interrupted the next run goes on. Exits with 3 when some of it could not be published; everything else
+    Photos are named by URI, so ingest has to be allowed to read them. Sidecars are read as in a folder. A photo's version is its
+    sidecar's, or the time in ms at which the photo or a sidecar was changed last: a repeated run changes nothing that did not
+    change. After an interruption the next run goes on. Exits with 3 when some of it could not be published; everything else
     is then.
     """
     import platformdirs
@@ -44,6 +45,8 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
 
     from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
     from miradouro.adapters.location import Location
+    from miradouro.adapters.photo_reader.reading import open_reading
+    from miradouro.adapters.photo_reader.settings import ReadingSettings
     from miradouro.adapters.photo_store import PhotoStoreSettings
     from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.cli.progress import shown_progress
@@ -65,14 +68,29 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
         structlog.get_logger().info("going on", after=began, state=str(checkpoints.path))
     done = refused = 0
 
-    def tell(one: "Unpublished") -> None:
+    def show_refused(one: "Unpublished") -> None:
         nonlocal refused
         refused += 1
         click.echo(printable(f"{one.where}: {one.error.message}"), err=True)
 
+    def show_faulty(one: "SidecarFault") -> None:
+        click.echo(printable(f"sidecar: {one.path}: {one.reason}"), err=True)
+
     ensure_topics(settings)
-    with Publisher(settings) as publisher, shown_progress("publishing") as show:
-        for done in publish(location, collection=collection, publisher=publisher, checkpoints=checkpoints, refused=tell):
+    with (
+        open_reading(load(ReadingSettings)) as reading,
+        Publisher(settings) as publisher,
+        shown_progress("publishing") as show,
+    ):
+        for done in publish(
+            location,
+            collection=collection,
+            publisher=publisher,
+            reader=reading.reader,
+            checkpoints=checkpoints,
+            refused=show_refused,
+            faulty=show_faulty,
+        ):
             show(_Published(done))
     click.echo(f"published {done:,}, refused {refused:,}")
     end_when_any_failed(refused, done=done, what="events could be published")

@@ -34,6 +34,8 @@ def publish(*, source: Path, collection: str) -> None:
     again changes nothing that did not change. Exits with 3 when some of it could not be published; everything else is then.
     """
     from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
+    from miradouro.adapters.photo_reader.reading import open_reading
+    from miradouro.adapters.photo_reader.settings import ReadingSettings
     from miradouro.cli.exit_status import end_when_any_failed
     from miradouro.core.errors import InvalidArgument
     from miradouro.ingest.publishing import events_of_folder, events_of_lines
@@ -43,15 +45,15 @@ def publish(*, source: Path, collection: str) -> None:
     if str(source) != "-" and not source.exists():  # before Kafka is asked for anything
         raise InvalidArgument("source", f"there is no {source}; name a folder, a file of events, or - for standard input")
     wrong: list[str] = []
-    if source.is_dir():
-        found = events_of_folder(source, utf8(collection, "collection"))
-    elif str(source) == "-":
-        found = events_of_lines(_bounded_lines(sys.stdin.buffer))
-    else:
-        found = events_of_lines(_lines_of(source))
-    ensure_topics(settings)
     published = 0
-    with Publisher(settings) as publisher:
+    with open_reading(load(ReadingSettings)) as reading, Publisher(settings) as publisher:
+        if source.is_dir():
+            found = events_of_folder(source, utf8(collection, "collection"), reader=reading.reader)
+        elif str(source) == "-":
+            found = events_of_lines(_bounded_lines(sys.stdin.buffer))
+        else:
+            found = events_of_lines(_lines_of(source))
+        ensure_topics(settings)
         for published in publisher.publish(_records(found, wrong)):
             click.echo(f"published {published:,} events", err=True)
     for one in wrong:
@@ -168,7 +170,7 @@ def _lines_of(path: Path) -> Iterator[bytes]:
 
 
 def _records(found: "Iterator[PhotoEvent | Unpublished]", wrong: list[str]) -> "Iterator[Record]":
-    """The records of the events; what is none is noted in `wrong`."""
+    """The records of the events; `wrong` takes a line for each that cannot be published. Faults of sidecars are printed."""
     from miradouro.core.errors import InvalidArgument
     from miradouro.ingest.cloud_event import record_of
     from miradouro.ingest.publishing import Unpublished
@@ -177,6 +179,8 @@ def _records(found: "Iterator[PhotoEvent | Unpublished]", wrong: list[str]) -> "
         if isinstance(one, Unpublished):
             wrong.append(f"{one.where}: {one.error.message}")
             continue
+        for fault in one.beside.faults if one.beside else ():
+            click.echo(printable(f"sidecar: {fault.path}: {fault.reason}"), err=True)
         try:
             yield record_of(one)
         except InvalidArgument as exc:

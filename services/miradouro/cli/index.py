@@ -20,8 +20,9 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offline: bool, as_json: bool) -> None:
     """Bring a collection in line with the photos below DIR: new, changed and vanished ones. May be interrupted and repeated.
 
-    A photo's id is its path relative to DIR. A file STEM.json beside it tells caption, title, tags, owner, attributes, place,
-    taken_at and version. Exits with 3 when some photos could not be indexed; all others are then.
+    A photo's id is its path relative to DIR. Files beside it describe it: STEM.json (caption, title, tags, owner, attributes,
+    place, taken_at, version), XMP sidecars and the JSON of Google Takeout. None of them fails its photo: what cannot be read is
+    reported under `sidecars`. Exits with 3 when some photos could not be indexed; all others are then.
     """
     from miradouro.adapters.sqlite_index import holds_index
     from miradouro.cli.doors import open_ingest
@@ -29,7 +30,7 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
     from miradouro.core.errors import InvalidArgument
-    from miradouro.v1.ingest_service_pb2 import FolderFailure, FolderReport, IndexFolderRequest
+    from miradouro.v1.ingest_service_pb2 import FolderFailures, FolderReport, IndexFolderRequest
 
     path = utf8(os.path.abspath(folder), "path")
     settings = settings_of(data=data, offline=offline)
@@ -39,17 +40,19 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
         raise InvalidArgument("path", f"there is no folder {path}")
     request = IndexFolderRequest(path=path, collection=utf8(collection, "collection"), prune=prune)
     report = FolderReport()
-    more: list[FolderFailure] = []
+    more: list[FolderFailures] = []
     try:
         with open_ingest(settings) as door, shown_progress() as show:
             for response in door.IndexFolder(request):
                 if response.HasField("progress"):
                     show(response.progress)
                 elif response.HasField("more_failed"):
-                    more += response.more_failed.failed
+                    more.append(response.more_failed)
                 else:
                     report = response.report
-                    report.failed.extend(more)
+                    for one in more:
+                        report.failed.extend(one.failed)
+                        report.sidecars.extend(one.sidecars)
     except KeyboardInterrupt as exc:
         raise KeyboardInterrupt(INTERRUPTED) from exc
     if as_json:

@@ -147,16 +147,20 @@ def report_json(report: FolderReport) -> dict[str, Any]:
         "deleted": report.deleted,
         "ignored": report.ignored,
         "failed": [{"path": one.path, "code": one.code, "reason": one.reason} for one in report.failed],
+        "sidecars": [{"path": one.path, "reason": one.reason} for one in report.sidecars],
     }
 
 
 def report_lines(report: FolderReport) -> Iterator[str]:
-    """The report for a person: what failed and why, then the counts."""
+    """The report for a person: sidecars that were not read in full, photos that failed and why, then the counts."""
+    for sidecar in report.sidecars:
+        yield printable(f"sidecar: {sidecar.path}: {sidecar.reason}")
     for one in report.failed:
         yield printable(f"failed: {one.path}: {one.code}: {one.reason}")
     yield (
         f"{report.indexed:,} indexed, {report.unchanged:,} unchanged, {report.deleted:,} deleted, "
         f"{report.ignored:,} ignored, {len(report.failed):,} failed"
+        f"{f', {len(report.sidecars):,} sidecars not read in full' if report.sidecars else ''}"
     )
 
 

@@ -48,7 +48,12 @@ def _lines(steps: Sequence[Step], indent: str = "") -> Iterator[str]:
 
 @pipeline.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--sidecar", type=click.Path(path_type=Path), metavar="F", help="Sidecar. Default: STEM.json beside FILE.")
+@click.option(
+    "--sidecar",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="F",
+    help="Sidecar, JSON or XMP. Default: those beside FILE.",
+)
 @collection_option
 @offline_option
 @json_option

@@ -16,7 +16,7 @@ _FIRST_VALUES = 4
 
 
 def simulation_json(simulation: "Simulation") -> dict[str, Any]:
-    """The steps with their outcomes, the document with its vectors summarised, and the failure; null what there is not."""
+    """The steps with their outcomes, faults of sidecars, the document with its vectors summarised, the failure; null for none."""
     error = simulation.error
     return {
         "steps": [
@@ -28,6 +28,7 @@ def simulation_json(simulation: "Simulation") -> dict[str, Any]:
             }
             for run in simulation.steps
         ],
+        "sidecars": [{"path": one.path, "reason": one.reason} for one in simulation.sidecars],
         "goes_to": simulation.goes_to,
         "failure": {"reason": simulation.reason, "message": error.message} if error else None,
         "document": _document(simulation.document) if simulation.document else None,
@@ -39,6 +40,8 @@ def simulation_lines(told: Mapping[str, Any]) -> Iterator[str]:
     for step in told["steps"]:
         error = f": {step['error']}" if step["error"] else ""
         yield printable(f"{step['took_ms']:9.1f} ms  {step['name']}: {step['outcome']}{error}")
+    for one in told["sidecars"]:
+        yield printable(f"sidecar: {one['path']}: {one['reason']}")
     yield f"goes to {told['goes_to']}"
     for field, value in (told["document"] or {}).items():
         if field == "vectors":

@@ -71,14 +71,14 @@ class TakenAt:
 class Origin:
     """State of the files that a folder's document was made from, to tell later whether they changed.
 
-    Sizes in bytes, times in ns since the epoch; the sidecar's fields are 0 and "" where there is no sidecar.
+    Sizes in bytes, times in ns since the epoch. `sidecars_state` stands for names, sizes, times and inodes of all sidecars,
+    `sidecars_sha256` for their names and bytes, 64 hexadecimal digits each; both are "" where there is no sidecar.
     """
 
     size_bytes: int
     mtime_ns: int
-    sidecar_size_bytes: int
-    sidecar_mtime_ns: int
-    sidecar_sha256: str
+    sidecars_state: str
+    sidecars_sha256: str
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,6 @@ class BadPhoto(InvalidArgument):
         "sha256_mismatch",
         "vanished",
         "unreachable",
-        "bad_sidecar",
     )
 
     def __init__(self, reason: str, message: str) -> None:

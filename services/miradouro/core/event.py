@@ -4,11 +4,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from miradouro.core.document import Origin, Place, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.source_record import SourceRecord
+
+if TYPE_CHECKING:
+    from miradouro.core.sidecars.beside import Beside
 
 MAX_VERSION = 2**63 - 1
 MAX_PHOTO_ID_BYTES = 1_024
@@ -40,8 +44,8 @@ class PhotoEvent:
 
     `uri` or `data` (encoded bytes), neither when deleted; of both, `data` is what is looked at and `uri` names the original.
     `version` is 1 … 2^63 - 1, growing per photo.
-    `traceparent` is the trace that it belongs to (W3C Trace Context), empty for none. `origin` is set by the folder source alone,
-    `record` by sources that read a log.
+    `traceparent` is the trace that it belongs to (W3C Trace Context), empty for none. `origin` and `beside`, what the photo's
+    sidecars say, are set by the folder source alone, `record` by sources that read a log.
     """
 
     event_id: str
@@ -61,6 +65,7 @@ class PhotoEvent:
     place: Place | None = None
     taken_at: TakenAt | None = None
     origin: Origin | None = None
+    beside: "Beside | None" = None
     record: SourceRecord | None = None
     traceparent: str = ""
 

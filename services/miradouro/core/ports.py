@@ -94,7 +94,7 @@ class Embedder(Protocol):
 
 
 class PhotoReader(Protocol):
-    """Reads the bytes of photos, which nobody vouches for: pixels, metadata, small pictures.
+    """Reads the bytes of photos, which nobody vouches for: pixels, metadata, small pictures; and of XMP files beside them.
 
     Every method raises BadPhoto, `too_expensive` among its reasons: the photo takes too much memory or time, or ends what reads
     it. It raises Overloaded when too many photos wait, DeadlineExceeded after `timeout_s`, waiting included, Unavailable when
@@ -124,6 +124,12 @@ class PhotoReader(Protocol):
         self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
     ) -> PhotoMetadata:
         """What the file says about its photo: see core.metadata.read_metadata. Damage to it is no error."""
+        ...
+
+    def xmp_sidecar(
+        self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
+    ) -> PhotoMetadata:
+        """What an XMP file beside a photo says about it: see core.metadata.read_xmp_sidecar. Damage to it is no error."""
         ...
 
     def thumbnail(

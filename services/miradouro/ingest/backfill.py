@@ -11,6 +11,8 @@ from miradouro.adapters.kafka import Publisher
 from miradouro.adapters.kafka.publisher import Record
 from miradouro.adapters.location import Location
 from miradouro.core.errors import ConfigurationError, InvalidArgument
+from miradouro.core.ports import PhotoReader
+from miradouro.core.sidecars.beside import SidecarFault
 from miradouro.ingest.cloud_event import record_of
 from miradouro.ingest.publishing import Unpublished, events_of_folder, events_of_location
 from miradouro.runtime.whole_file import write_whole
@@ -74,12 +76,15 @@ def backfill(
     *,
     collection: str,
     publisher: Publisher,
+    reader: PhotoReader,
     checkpoints: CheckpointFile,
     refused: Callable[[Unpublished], None],
+    faulty: Callable[[SidecarFault], None],
 ) -> Iterator[int]:
     """Publishes an event for every photo of the location, in the order of ids, from the checkpoint on.
 
-    Gives how many are acknowledged in all, now and then and at the end. `refused` is called with each that can't be published.
+    Gives how many are acknowledged in all, now and then and at the end. `refused` is called with each that can't be published,
+    `faulty` with each sidecar that could not be read in full; its photo is published.
     When it is interrupted at any point the next run sends again what was not written down: that changes nothing, for versions
     are the same. What came in meanwhile before the checkpoint is left to a later run. Raises Unavailable, ConfigurationError,
     InvalidArgument.
@@ -87,9 +92,9 @@ def backfill(
     began = checkpoints.read()
     folder = location.folder
     found = (
-        events_of_location(location, collection, after=began.after)
+        events_of_location(location, collection, reader=reader, after=began.after)
         if folder is None
-        else events_of_folder(folder, collection, after=began.after)
+        else events_of_folder(folder, collection, reader=reader, after=began.after)
     )
     sent: collections.deque[str] = collections.deque()  # ids that are not acknowledged
 
@@ -98,6 +103,8 @@ def backfill(
             if isinstance(one, Unpublished):
                 refused(one)
                 continue
+            for fault in one.beside.faults if one.beside else ():
+                faulty(fault)
             try:
                 record = record_of(one)
             except InvalidArgument as exc:

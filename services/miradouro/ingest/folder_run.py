@@ -1,18 +1,21 @@
 """Brings a collection in line with a folder, and counts what was done."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.pipeline import tombstone
 from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged
 from miradouro.core.query import MAX_LIMIT
+from miradouro.core.sidecars.beside import SidecarFault
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
 
-MAX_REPORTED = 1_000  # failures in one message
+MAX_REPORTED = 1_000  # failures, and sidecars, in one message
 _PROGRESS_INTERVAL_S = 0.1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,15 @@ class FailedFile:
 
 @dataclass(frozen=True)
 class MoreFailed:
-    """At most MAX_REPORTED files that could not be indexed, beyond the first ones, which are in the report."""
+    """At most MAX_REPORTED failed files, and as many sidecars, beyond the first ones, which are in the report."""
 
     failed: tuple[FailedFile, ...]
+    sidecars: tuple[SidecarFault, ...] = ()
 
 
 @dataclass(frozen=True)
 class FolderReport:
-    """Counts, and the first MAX_REPORTED files that could not be indexed."""
+    """Counts, and the first MAX_REPORTED files that could not be indexed, and sidecars that were not read in full."""
 
     indexed: int = 0
     unchanged: int = 0
@@ -50,6 +54,8 @@ class FolderReport:
     ignored: int = 0
     failed: tuple[FailedFile, ...] = ()
     failed_total: int = 0
+    sidecars: tuple[SidecarFault, ...] = ()
+    sidecars_total: int = 0
 
 
 def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
@@ -100,18 +106,19 @@ class _Tally:
     def __init__(self) -> None:
         self.done = 0
         self._counts = FolderReport()
-        self._failed: list[FailedFile] = []
-        self._more: list[FailedFile] = []
+        self._failed: _Entries[FailedFile] = _Entries()
+        self._sidecars: _Entries[SidecarFault] = _Entries()
+        self._seen: set[str] = set()  # paths of sidecars: some serve several photos
 
     def add(self, outcome: Outcome) -> None:
         counts, item = self._counts, outcome.item
         is_deletion = isinstance(item, PhotoEvent) and item.kind is EventKind.DELETED
         is_folder = isinstance(item, Ignored) and item.is_folder
         self.done += not (is_deletion or is_folder)
+        if isinstance(item, PhotoEvent) and item.beside is not None:
+            self._add_sidecars(item.beside.faults)
         if outcome.status is Status.FAILED:
-            self._counts = replace(counts, failed_total=counts.failed_total + 1)
-            failed = self._failed if len(self._failed) < MAX_REPORTED else self._more
-            failed.append(FailedFile(path_of_item(item), outcome.reason, outcome.message))
+            self._failed.add(FailedFile(path_of_item(item), outcome.reason, outcome.message))
         elif is_folder:
             pass  # what lies in it is not counted either
         elif outcome.status is Status.IGNORED:
@@ -124,16 +131,47 @@ class _Tally:
             self._counts = replace(counts, indexed=counts.indexed + 1)
 
     def is_full(self) -> bool:
-        """Whether the failures beyond the report fill a message."""
-        return len(self._more) >= MAX_REPORTED
+        """Whether the entries beyond the report fill a message."""
+        return max(len(self._failed.more), len(self._sidecars.more)) >= MAX_REPORTED
 
     def more_failed(self) -> MoreFailed | None:
-        """Takes those failures out; None when there are none."""
-        more, self._more = self._more, []
-        return MoreFailed(tuple(more)) if more else None
+        """Takes those entries out; None when there are none."""
+        failed, sidecars = self._failed.take_more(), self._sidecars.take_more()
+        return MoreFailed(failed, sidecars) if failed or sidecars else None
 
     def report(self) -> FolderReport:
-        return replace(self._counts, failed=tuple(self._failed))
+        return replace(
+            self._counts,
+            failed=tuple(self._failed.first),
+            failed_total=self._failed.total,
+            sidecars=tuple(self._sidecars.first),
+            sidecars_total=self._sidecars.total,
+        )
+
+    def _add_sidecars(self, faults: Iterable[SidecarFault]) -> None:
+        for fault in faults:
+            if fault.path not in self._seen:
+                self._sidecars.add(fault)
+                self._seen.add(fault.path)
+        if len(self._seen) > MAX_REPORTED:
+            self._seen.clear()
+
+
+class _Entries(Generic[T]):
+    """The first MAX_REPORTED entries, and those after them until they are taken."""
+
+    def __init__(self) -> None:
+        self.first: list[T] = []
+        self.more: list[T] = []
+        self.total = 0
+
+    def add(self, entry: T) -> None:
+        (self.first if len(self.first) < MAX_REPORTED else self.more).append(entry)
+        self.total += 1
+
+    def take_more(self) -> tuple[T, ...]:
+        more, self.more = self.more, []
+        return tuple(more)
 
 
 def path_of_item(item: SourceItem) -> str:

@@ -83,6 +83,7 @@ class FolderSync:
                 collection=collection,
                 known=lambda: self._index.origins(collection, within=within),
                 file_uri=file_uri,
+                reader=self._runs.reader,
                 excluded=self._excluded,
                 prune=prune,
                 within=within,

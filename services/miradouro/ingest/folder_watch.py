@@ -150,4 +150,5 @@ class _Watch:
                 unchanged=report.unchanged,
                 deleted=report.deleted,
                 failed=report.failed_total,
+                sidecars=report.sidecars_total,
             )

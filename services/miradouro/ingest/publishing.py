@@ -11,10 +11,12 @@ from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.folder.walk import File
 from miradouro.adapters.location import Listed, Location, Unlisted
 from miradouro.adapters.photo_store import file_uri
+from miradouro.core.embedding import Priority
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, PhotoEvent, check_collection, check_event
-from miradouro.core.ports import Refused
-from miradouro.core.sidecar import Sidecar, event_of_photo, parse_sidecar
+from miradouro.core.metadata import PhotoMetadata, completed
+from miradouro.core.ports import PhotoReader, Refused
+from miradouro.core.sidecars.beside import event_of_photo, read_beside
 from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import event_of
 
@@ -29,18 +31,21 @@ class Unpublished:
     error: InvalidArgument
 
 
-def events_of_folder(folder: Path, collection: str, *, after: str = "") -> Iterator[PhotoEvent | Unpublished]:
-    """An event for every photo below `folder` whose id comes after `after`, in order, by URI, with the sidecar's words.
+def events_of_folder(
+    folder: Path, collection: str, *, reader: PhotoReader, after: str = ""
+) -> Iterator[PhotoEvent | Unpublished]:
+    """An event for every photo below `folder` whose id comes after `after`, in order, by URI, with the words of its sidecars.
 
-    The version is the sidecar's, or the time in ms at which the photo or its sidecar was last changed or put there: publishing a
-    folder again changes nothing that did not change. Photos and sidecars that went are not noticed. Raises InvalidArgument
-    (no such folder).
+    The version is our sidecar's, or the time in ms at which the photo or a sidecar was last changed or put there: publishing a
+    folder again changes nothing that did not change. Deleted photos and sidecars are not noticed. `beside` of an event names the
+    faults of its sidecars. Raises InvalidArgument (no such folder), and what `reader` raises but for BadPhoto.
     """
     source = FolderSource(
         os.path.realpath(folder),
         collection=check_collection(collection),
         known=lambda: iter(()),
         file_uri=file_uri,
+        reader=reader,
         first_version=_changed_at_ms,
     )
     for item in source.events():
@@ -49,10 +54,13 @@ def events_of_folder(folder: Path, collection: str, *, after: str = "") -> Itera
         if isinstance(item, Refused):
             yield Unpublished(item.photo_id, item.error)
         elif isinstance(item, PhotoEvent):
-            yield replace(item, event_id=_event_id(item.collection, item.photo_id, item.version), origin=None)
+            event_id = _event_id(item.collection, item.photo_id, item.version)
+            yield _with_sidecars(replace(item, event_id=event_id, origin=None))
 
 
-def events_of_location(location: Location, collection: str, *, after: str = "") -> Iterator[PhotoEvent | Unpublished]:
+def events_of_location(
+    location: Location, collection: str, *, reader: PhotoReader, after: str = ""
+) -> Iterator[PhotoEvent | Unpublished]:
     """The same for a place that fsspec reaches; its times may be as coarse as a second. Raises as `Location.photos`."""
     check_collection(collection)
     for one in location.photos(after=after):
@@ -60,24 +68,33 @@ def events_of_location(location: Location, collection: str, *, after: str = "") 
             yield Unpublished(one.where, one.error)
             continue
         try:
-            yield _event_of_listed(one, collection)
+            yield _event_of_listed(one, collection, reader)
         except InvalidArgument as exc:
             yield Unpublished(one.photo_id, exc)
 
 
-def _event_of_listed(listed: Listed, collection: str) -> PhotoEvent:
-    told = Sidecar() if listed.sidecar is None else parse_sidecar(listed.sidecar, name=listed.sidecar_name)
-    version = told.version or listed.modified_ms
+def _event_of_listed(listed: Listed, collection: str, reader: PhotoReader) -> PhotoEvent:
+    def read_xmp(data: bytes) -> PhotoMetadata:
+        return reader.xmp_sidecar(data, priority=Priority.BULK)
+
+    beside = read_beside(listed.sidecars, photo_name=listed.photo_id.rpartition("/")[2], read_xmp=read_xmp)
+    version = beside.own.version or listed.modified_ms
     if version is None:
-        raise InvalidArgument("version", "nobody tells when it was changed last; write a version into its sidecar")
-    return event_of_photo(
-        told,
+        raise InvalidArgument("version", "the time of its last change is unknown; write a version into its sidecar")
+    event = event_of_photo(
+        beside,
         event_id=_event_id(collection, listed.photo_id, version),
         collection=collection,
         photo_id=listed.photo_id,
         version=version,
         uri=listed.uri,
     )
+    return _with_sidecars(event)
+
+
+def _with_sidecars(event: PhotoEvent) -> PhotoEvent:
+    """The event with the fields of all sidecars: the wire has none for those of other programs."""
+    return completed(event, event.beside.others if event.beside else ())
 
 
 def _event_id(collection: str, photo_id: str, version: int) -> str:
@@ -86,7 +103,7 @@ def _event_id(collection: str, photo_id: str, version: int) -> str:
 
 def _changed_at_ms(file: File) -> int:
     """A file that is put in the place of another may bring an older time along; when that happened it can't."""
-    status = [os.stat(path) for path in (file.path, file.sidecar) if path]
+    status = [os.stat(path) for path in (file.path, *(one.path for one in file.sidecars))]
     return max(1, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in status) // _NS_PER_MS)
 
 

@@ -59,6 +59,7 @@ class Retries:
             index=self._index,
             letters=self._letters,
             runner=self._runner,
+            reader=self._runs.reader,
             folder_run=lambda: self._runs.folder_run(root, call, retriable_stops=False),
             event_run=lambda: self._runs.event_run(call),
         )

@@ -12,7 +12,7 @@ from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.document import Failure
 from miradouro.core.errors import BadEvent, InvalidArgument
-from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, SourceItem
+from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, PhotoReader, SourceItem
 from miradouro.ingest.event_wire import item_from_failure
 from miradouro.ingest.folder_run import path_of_item
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
@@ -52,6 +52,7 @@ class Retry:
     index: PhotoIndex
     letters: DeadLetters
     runner: Runner
+    reader: PhotoReader
     folder_run: Callable[[], Run]
     event_run: Callable[[], Run]
 
@@ -68,7 +69,13 @@ class Retry:
                 self._impossible(photo_id, f"the folder {self.root} is missing; mount it, then retry") for photo_id in files
             )
         elif files:
-            source = FolderSource(self.root, collection=self.collection, known=lambda: self._states(files), file_uri=file_uri)
+            source = FolderSource(
+                self.root,
+                collection=self.collection,
+                known=lambda: self._states(files),
+                file_uri=file_uri,
+                reader=self.reader,
+            )
             yield from self._tried(source.again(files), self.folder_run())
         if events:
             yield from self._tried(map(item_from_failure, events), self.event_run())

@@ -20,6 +20,7 @@ from miradouro.runtime.call import Call
 class RunFactory:
     """Builds runs over one index. `photo_store` reads the URIs of events; folders are read below their own root.
 
+    `reader` reads photos and their XMP sidecars.
     `thumbnails` is the folder in which the web page looks for thumbnails, None for none.
     """
 
@@ -40,7 +41,7 @@ class RunFactory:
         metrics: IngestMetrics,
     ) -> None:
         self._index, self._collections, self._photo_store = index, collections, photo_store
-        self._embedder, self._describe, self._reader, self._labels = embedder, describe, reader, labels
+        self._embedder, self._describe, self.reader, self._labels = embedder, describe, reader, labels
         self._pipeline, self._pace, self._limits = pipeline, pace, limits
         self._thumbnails, self._metrics = thumbnails, metrics
 
@@ -60,7 +61,7 @@ class RunFactory:
             describe=self._describe,
             photo_store=store,
             labels=self._labels,
-            reader=self._reader,
+            reader=self.reader,
             limits=self._limits,
             embed_timeout_s=self._pace.embed_timeout_s,
             thumbnails=self._thumbnails,

@@ -5,29 +5,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from miradouro.adapters.folder.pairing import SidecarFile
+from miradouro.adapters.folder.photo_id import photo_id_of
+from miradouro.adapters.folder.sidecars import read_contents
+from miradouro.adapters.folder.walk import files_of
 from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import PhotoEvent
+from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.pipeline import ingest
 from miradouro.core.ports import Embedder, PhotoReader
-from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
+from miradouro.core.sidecars.beside import SidecarFault, event_of_photo, read_beside
+from miradouro.core.sidecars.pairing import role_of
 from miradouro.ingest.collection_upkeep import spaces_for_new
 from miradouro.processors.guarded_step import StepRun
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
-from miradouro.runtime.regular_file import read_regular
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """The runs of the steps in the order in which they ended, and the document, or the error that there would be in its place."""
+    """The runs of the steps in the order in which they ended, the document or the error in its place, and faults of sidecars."""
 
     steps: tuple[StepRun, ...]
     document: Document | None
     error: MiradouroError | None = None
+    sidecars: tuple[SidecarFault, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -60,39 +66,37 @@ def simulate(
 ) -> Simulation:
     """Runs the file at `path` through the pipeline, as the photo of a folder in a new collection.
 
-    `sidecar` is the file STEM.json beside it when None, if there is one. Raises nothing that a photo could cause.
+    `sidecar`, JSON or XMP, takes the place of the sidecars beside it. Raises nothing that a photo could cause.
     """
     runs: list[StepRun] = []
+    faults: tuple[SidecarFault, ...] = ()
     try:
-        event = _event(path, sidecar, collection)
+        event = _event(path, sidecar, collection, reader)
+        faults = event.beside.faults if event.beside else ()
         offered = [space for bundle in embedder.describe() for space in bundle.spaces]
         store = FileStore([path.absolute().parent])
         context = Context(embedder, embedder.describe, store, labels, reader, limits, is_rehearsal=True)
         processors = pipeline.build(context, observe=runs.append)
         document = ingest(event, processors=processors, spaces=spaces_for_new(spaces, offered))
     except MiradouroError as exc:
-        return Simulation(tuple(runs), None, exc)
-    except Exception as exc:  # noqa: BLE001 # a fault of a processor: one line for whoever writes one
-        return Simulation(tuple(runs), None, Internal(f"a processor failed: {type(exc).__name__}: {exc}"))
-    return Simulation(tuple(runs), document)
+        return Simulation(tuple(runs), None, exc, faults)
+    except Exception as exc:  # noqa: BLE001 # a fault of a processor: one line for its author
+        return Simulation(tuple(runs), None, Internal(f"a processor failed: {type(exc).__name__}: {exc}"), faults)
+    return Simulation(tuple(runs), document, sidecars=faults)
 
 
-def _event(path: Path, sidecar: Path | None, collection: str) -> PhotoEvent:
-    beside = path.with_suffix(".json")
-    chosen = sidecar or (beside if beside.is_file() and beside != path else None)
-    told = _sidecar(chosen) if chosen else Sidecar()
+def _event(path: Path, sidecar: Path | None, collection: str, reader: PhotoReader) -> PhotoEvent:
+    def read_xmp(data: bytes) -> PhotoMetadata:
+        return reader.xmp_sidecar(data)
+
+    [file] = files_of(os.path.abspath(path.parent), [photo_id_of(path.name)])
+    sidecars = (SidecarFile(str(sidecar), role_of(sidecar.name)),) if sidecar else file.sidecars
+    beside = read_beside(read_contents(sidecars, ""), photo_name=path.name, read_xmp=read_xmp)
     return event_of_photo(
-        told,
+        beside,
         event_id="simulated",
         collection=collection,
         photo_id=path.name,
-        version=told.version or 1,
+        version=beside.own.version or 1,
         uri=file_uri(os.path.abspath(path)),
     )
-
-
-def _sidecar(path: Path) -> Sidecar:
-    try:
-        return parse_sidecar(read_regular(path, MAX_SIDECAR_BYTES + 1), name=path.name)
-    except OSError as exc:
-        raise bad_sidecar(path.name, f"it can't be read: {exc.strerror}") from exc

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from miradouro.core.document import Failure
 from miradouro.core.redaction import public_uri
+from miradouro.core.sidecars.beside import SidecarFault
 from miradouro.ingest.folder_run import FailedFile, FolderProgress, FolderReport, MoreFailed
 from miradouro.ingest.retry_run import Retried, RetryStatus
 from miradouro.ingest.runner import Outcome, Status
@@ -42,7 +43,7 @@ def folder_response(message: FolderProgress | MoreFailed | FolderReport) -> inge
             progress = ingest_service_pb2.FolderProgress(done=message.done, total=message.total, path=message.path)
             return ingest_service_pb2.IndexFolderResponse(progress=progress)
         case MoreFailed():
-            more = ingest_service_pb2.FolderFailures(failed=_failed(message.failed))
+            more = ingest_service_pb2.FolderFailures(failed=_failed(message.failed), sidecars=_sidecars(message.sidecars))
             return ingest_service_pb2.IndexFolderResponse(more_failed=more)
         case FolderReport():
             report = ingest_service_pb2.FolderReport(
@@ -52,6 +53,8 @@ def folder_response(message: FolderProgress | MoreFailed | FolderReport) -> inge
                 ignored=message.ignored,
                 failed=_failed(message.failed),
                 failed_total=message.failed_total,
+                sidecars=_sidecars(message.sidecars),
+                sidecars_total=message.sidecars_total,
             )
             return ingest_service_pb2.IndexFolderResponse(report=report)
 
@@ -84,3 +87,7 @@ def failure_of(failure: Failure) -> ingest_service_pb2.Failure:
 
 def _failed(failed: Sequence[FailedFile]) -> list[ingest_service_pb2.FolderFailure]:
     return [ingest_service_pb2.FolderFailure(path=one.path, code=one.code, reason=one.reason) for one in failed]
+
+
+def _sidecars(faults: Sequence[SidecarFault]) -> list[ingest_service_pb2.FolderSidecar]:
+    return [ingest_service_pb2.FolderSidecar(path=one.path, reason=one.reason) for one in faults]

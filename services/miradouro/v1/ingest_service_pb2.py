@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from miradouro.v1 import photo_event_pb2 as miradouro_dot_v1_dot_photo__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!miradouro/v1/ingest_service.proto\x12\x0cmiradouro.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emiradouro/v1/photo_event.proto\"<\n\x10PutEventsRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.miradouro.v1.PhotoEvent\"?\n\x11PutEventsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.EventResult\"~\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.miradouro.v1.EventStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\tretriable\x18\x05 \x01(\x08\"E\n\x12IndexFolderRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\r\n\x05prune\x18\x03 \x01(\x08\"\xb5\x01\n\x13IndexFolderResponse\x12\x30\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.miradouro.v1.FolderProgressH\x00\x12,\n\x06report\x18\x02 \x01(\x0b\x32\x1a.miradouro.v1.FolderReportH\x00\x12\x33\n\x0bmore_failed\x18\x03 \x01(\x0b\x32\x1c.miradouro.v1.FolderFailuresH\x00\x42\t\n\x07message\";\n\x0e\x46olderProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x01(\t\"\x97\x01\n\x0c\x46olderReport\x12\x0f\n\x07indexed\x18\x01 \x01(\x04\x12\x11\n\tunchanged\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x04\x12\x0f\n\x07ignored\x18\x04 \x01(\x04\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12\x14\n\x0c\x66\x61iled_total\x18\x06 \x01(\x04\"=\n\x0e\x46olderFailures\x12+\n\x06\x66\x61iled\x18\x01 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\";\n\rFolderFailure\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"P\n\x13ListFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListFailuresResponse\x12\'\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x15.miradouro.v1.Failure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x07\x46\x61ilure\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0b\n\x03uri\x18\x06 \x01(\t\x12-\n\tfailed_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14RetryFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tphoto_ids\x18\x02 \x03(\t\"\x89\x01\n\x15RetryFailuresResponse\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.miradouro.v1.RetryStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t*u\n\x0b\x45ventStatus\x12\x1c\n\x18\x45VENT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATUS_STORED\x10\x01\x12\x16\n\x12\x45VENT_STATUS_STALE\x10\x02\x12\x17\n\x13\x45VENT_STATUS_FAILED\x10\x03*\x94\x01\n\x0bRetryStatus\x12\x1c\n\x18RETRY_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13RETRY_STATUS_STORED\x10\x01\x12\x18\n\x14RETRY_STATUS_SETTLED\x10\x02\x12\x17\n\x13RETRY_STATUS_FAILED\x10\x03\x12\x1b\n\x17RETRY_STATUS_IMPOSSIBLE\x10\x04\x32\xe6\x02\n\rIngestService\x12L\n\tPutEvents\x12\x1e.miradouro.v1.PutEventsRequest\x1a\x1f.miradouro.v1.PutEventsResponse\x12T\n\x0bIndexFolder\x12 .miradouro.v1.IndexFolderRequest\x1a!.miradouro.v1.IndexFolderResponse0\x01\x12U\n\x0cListFailures\x12!.miradouro.v1.ListFailuresRequest\x1a\".miradouro.v1.ListFailuresResponse\x12Z\n\rRetryFailures\x12\".miradouro.v1.RetryFailuresRequest\x1a#.miradouro.v1.RetryFailuresResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!miradouro/v1/ingest_service.proto\x12\x0cmiradouro.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emiradouro/v1/photo_event.proto\"<\n\x10PutEventsRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.miradouro.v1.PhotoEvent\"?\n\x11PutEventsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.EventResult\"~\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.miradouro.v1.EventStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\tretriable\x18\x05 \x01(\x08\"E\n\x12IndexFolderRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\r\n\x05prune\x18\x03 \x01(\x08\"\xb5\x01\n\x13IndexFolderResponse\x12\x30\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.miradouro.v1.FolderProgressH\x00\x12,\n\x06report\x18\x02 \x01(\x0b\x32\x1a.miradouro.v1.FolderReportH\x00\x12\x33\n\x0bmore_failed\x18\x03 \x01(\x0b\x32\x1c.miradouro.v1.FolderFailuresH\x00\x42\t\n\x07message\";\n\x0e\x46olderProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x01(\t\"\xde\x01\n\x0c\x46olderReport\x12\x0f\n\x07indexed\x18\x01 \x01(\x04\x12\x11\n\tunchanged\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x04\x12\x0f\n\x07ignored\x18\x04 \x01(\x04\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12\x14\n\x0c\x66\x61iled_total\x18\x06 \x01(\x04\x12-\n\x08sidecars\x18\x08 \x03(\x0b\x32\x1b.miradouro.v1.FolderSidecar\x12\x16\n\x0esidecars_total\x18\t \x01(\x04\"l\n\x0e\x46olderFailures\x12+\n\x06\x66\x61iled\x18\x01 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12-\n\x08sidecars\x18\x02 \x03(\x0b\x32\x1b.miradouro.v1.FolderSidecar\"-\n\rFolderSidecar\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\";\n\rFolderFailure\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"P\n\x13ListFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListFailuresResponse\x12\'\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x15.miradouro.v1.Failure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x07\x46\x61ilure\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0b\n\x03uri\x18\x06 \x01(\t\x12-\n\tfailed_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14RetryFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tphoto_ids\x18\x02 \x03(\t\"\x89\x01\n\x15RetryFailuresResponse\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.miradouro.v1.RetryStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t*u\n\x0b\x45ventStatus\x12\x1c\n\x18\x45VENT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATUS_STORED\x10\x01\x12\x16\n\x12\x45VENT_STATUS_STALE\x10\x02\x12\x17\n\x13\x45VENT_STATUS_FAILED\x10\x03*\x94\x01\n\x0bRetryStatus\x12\x1c\n\x18RETRY_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13RETRY_STATUS_STORED\x10\x01\x12\x18\n\x14RETRY_STATUS_SETTLED\x10\x02\x12\x17\n\x13RETRY_STATUS_FAILED\x10\x03\x12\x1b\n\x17RETRY_STATUS_IMPOSSIBLE\x10\x04\x32\xe6\x02\n\rIngestService\x12L\n\tPutEvents\x12\x1e.miradouro.v1.PutEventsRequest\x1a\x1f.miradouro.v1.PutEventsResponse\x12T\n\x0bIndexFolder\x12 .miradouro.v1.IndexFolderRequest\x1a!.miradouro.v1.IndexFolderResponse0\x01\x12U\n\x0cListFailures\x12!.miradouro.v1.ListFailuresRequest\x1a\".miradouro.v1.ListFailuresResponse\x12Z\n\rRetryFailures\x12\".miradouro.v1.RetryFailuresRequest\x1a#.miradouro.v1.RetryFailuresResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'miradouro.v1.ingest_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTSTATUS']._serialized_start=1500
-  _globals['_EVENTSTATUS']._serialized_end=1617
-  _globals['_RETRYSTATUS']._serialized_start=1620
-  _globals['_RETRYSTATUS']._serialized_end=1768
+  _globals['_EVENTSTATUS']._serialized_start=1665
+  _globals['_EVENTSTATUS']._serialized_end=1782
+  _globals['_RETRYSTATUS']._serialized_start=1785
+  _globals['_RETRYSTATUS']._serialized_end=1933
   _globals['_PUTEVENTSREQUEST']._serialized_start=116
   _globals['_PUTEVENTSREQUEST']._serialized_end=176
   _globals['_PUTEVENTSRESPONSE']._serialized_start=178
@@ -50,21 +50,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FOLDERPROGRESS']._serialized_start=626
   _globals['_FOLDERPROGRESS']._serialized_end=685
   _globals['_FOLDERREPORT']._serialized_start=688
-  _globals['_FOLDERREPORT']._serialized_end=839
-  _globals['_FOLDERFAILURES']._serialized_start=841
-  _globals['_FOLDERFAILURES']._serialized_end=902
-  _globals['_FOLDERFAILURE']._serialized_start=904
-  _globals['_FOLDERFAILURE']._serialized_end=963
-  _globals['_LISTFAILURESREQUEST']._serialized_start=965
-  _globals['_LISTFAILURESREQUEST']._serialized_end=1045
-  _globals['_LISTFAILURESRESPONSE']._serialized_start=1047
-  _globals['_LISTFAILURESRESPONSE']._serialized_end=1135
-  _globals['_FAILURE']._serialized_start=1138
-  _globals['_FAILURE']._serialized_end=1295
-  _globals['_RETRYFAILURESREQUEST']._serialized_start=1297
-  _globals['_RETRYFAILURESREQUEST']._serialized_end=1358
-  _globals['_RETRYFAILURESRESPONSE']._serialized_start=1361
-  _globals['_RETRYFAILURESRESPONSE']._serialized_end=1498
-  _globals['_INGESTSERVICE']._serialized_start=1771
-  _globals['_INGESTSERVICE']._serialized_end=2129
+  _globals['_FOLDERREPORT']._serialized_end=910
+  _globals['_FOLDERFAILURES']._serialized_start=912
+  _globals['_FOLDERFAILURES']._serialized_end=1020
+  _globals['_FOLDERSIDECAR']._serialized_start=1022
+  _globals['_FOLDERSIDECAR']._serialized_end=1067
+  _globals['_FOLDERFAILURE']._serialized_start=1069
+  _globals['_FOLDERFAILURE']._serialized_end=1128
+  _globals['_LISTFAILURESREQUEST']._serialized_start=1130
+  _globals['_LISTFAILURESREQUEST']._serialized_end=1210
+  _globals['_LISTFAILURESRESPONSE']._serialized_start=1212
+  _globals['_LISTFAILURESRESPONSE']._serialized_end=1300
+  _globals['_FAILURE']._serialized_start=1303
+  _globals['_FAILURE']._serialized_end=1460
+  _globals['_RETRYFAILURESREQUEST']._serialized_start=1462
+  _globals['_RETRYFAILURESREQUEST']._serialized_end=1523
+  _globals['_RETRYFAILURESRESPONSE']._serialized_start=1526
+  _globals['_RETRYFAILURESRESPONSE']._serialized_end=1663
+  _globals['_INGESTSERVICE']._serialized_start=1936
+  _globals['_INGESTSERVICE']._serialized_end=2294
 # @@protoc_insertion_point(module_scope)

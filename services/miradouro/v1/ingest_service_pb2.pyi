@@ -92,26 +92,40 @@ class FolderProgress(_message.Message):
     def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ..., path: _Optional[str] = ...) -> None: ...
 
 class FolderReport(_message.Message):
-    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total")
+    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total", "sidecars", "sidecars_total")
     INDEXED_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     FAILED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SIDECARS_FIELD_NUMBER: _ClassVar[int]
+    SIDECARS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     indexed: int
     unchanged: int
     deleted: int
     ignored: int
     failed: _containers.RepeatedCompositeFieldContainer[FolderFailure]
     failed_total: int
-    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ...) -> None: ...
+    sidecars: _containers.RepeatedCompositeFieldContainer[FolderSidecar]
+    sidecars_total: int
+    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ..., sidecars: _Optional[_Iterable[_Union[FolderSidecar, _Mapping]]] = ..., sidecars_total: _Optional[int] = ...) -> None: ...
 
 class FolderFailures(_message.Message):
-    __slots__ = ("failed",)
+    __slots__ = ("failed", "sidecars")
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    SIDECARS_FIELD_NUMBER: _ClassVar[int]
     failed: _containers.RepeatedCompositeFieldContainer[FolderFailure]
-    def __init__(self, failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ...) -> None: ...
+    sidecars: _containers.RepeatedCompositeFieldContainer[FolderSidecar]
+    def __init__(self, failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., sidecars: _Optional[_Iterable[_Union[FolderSidecar, _Mapping]]] = ...) -> None: ...
+
+class FolderSidecar(_message.Message):
+    __slots__ = ("path", "reason")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    reason: str
+    def __init__(self, path: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class FolderFailure(_message.Message):
     __slots__ = ("path", "reason", "code")

@@ -10,7 +10,7 @@ from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from PIL import Image
 
 from tests.ingest_house import age
-from tests.photo_folder import counts, reasons, write
+from tests.photo_folder import counts, write
 from tests.pictures import blocks, encode, jpeg
 
 
@@ -40,82 +40,6 @@ def test_a_document_tells_all_about_its_photo(house, folder):
         vectors = house.index.vector("photos", "a.jpg", space.name)
         assert vectors.shape == (space.vectors_per_photo, space.dimension)
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_sidecar_tells_what_people_know(house, folder):
-    write(folder / "a.jpg", jpeg())
-    sidecar = {
-        "caption": "Old trams in Graça",
-        "title": "Tram 28",
-        "tags": ["tram", "Lisbon"],
-        "owner": "ana",
-        "attributes": {"camera": "X100"},
-        "place": {"lat": 38.72, "lon": -9},
-        "taken_at": "2024-05-01T12:30:00+01:00",
-        "version": 7,
-        "of another program": [1, 2],
-    }
-    write(folder / "a.json", sidecar)
-    report = house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
-
-    assert counts(report) == (1, 0, 0, 0, 0)
-    assert (found.caption, found.caption_is_generated, found.title, found.owner) == (
-        "Old trams in Graça",
-        False,
-        "Tram 28",
-        "ana",
-    )
-    assert [tag.label for tag in found.tags if tag.kind == "user"] == ["tram", "Lisbon"]
-    assert dict(found.attributes) == {"camera": "X100"}
-    assert found.place is not None
-    assert (found.place.latitude, found.place.longitude, found.version) == (38.72, -9, 7)
-    assert found.taken_at is not None
-    assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("2024-05-01T11:30:00+00:00", 60)
-
-
-def test_one_sidecar_serves_every_photo_of_its_stem(house, folder):
-    for name in ("a.jpg", "a.png"):
-        write(folder / name, jpeg())
-    write(folder / "a.json", {"caption": "both"})
-
-    assert counts(house.index_folder(folder)) == (2, 0, 0, 0, 0)
-    assert {house.index.get("photos", name).caption for name in ("a.jpg", "a.png")} == {"both"}
-
-
-@pytest.mark.parametrize(
-    ("sidecar", "named"),
-    [
-        (b"{", "line 1"),
-        (b"[]", "object"),
-        (b"\xff\xfe{}", ""),
-        ({"caption": 5}, "caption"),
-        ({"tags": "tram"}, "tags"),
-        ({"tags": [""]}, "tags"),
-        ({"attributes": {"iso": 100}}, "attributes.iso"),
-        ({"place": {"lat": 91, "lon": 0}}, "place.lat: 91"),
-        ({"place": {"lat": 1, "lon": -181}}, "place.lon: -181"),
-        ({"place": {"lat": 1}}, "place.lon"),
-        ({"taken_at": "yesterday"}, "taken_at"),
-        ({"taken_at": "0001-01-01T00:00:00+14:00"}, "taken_at"),
-        ({"version": 0}, "version"),
-        ({"version": 2**63}, "version"),
-        ({"version": "2"}, "version"),
-        ({"title": "t" * 2_000}, "title"),
-        (b"[" * 100_000, ""),
-        (b'{"caption": "' + b"x" * 1024 * 1024 + b'"}', "1,048,576 bytes"),
-    ],
-)
-def test_a_malformed_sidecar_fails_its_photo_and_is_named_with_the_place(house, folder, sidecar, named):
-    write(folder / "a.jpg", jpeg())
-    write(folder / "a.json", sidecar)
-    write(folder / "b.jpg", jpeg())
-    report = house.index_folder(folder)
-
-    assert counts(report) == (1, 0, 0, 0, 1)
-    assert "a.json" in reasons(report)["a.jpg"]
-    assert named in reasons(report)["a.jpg"]
-    assert house.failures()["a.jpg"].reason == "bad_sidecar"
 
 
 def test_a_changed_photo_gets_the_next_version(house, folder):
@@ -152,34 +76,6 @@ def test_a_change_of_the_same_size_and_time_is_seen_when_the_time_was_too_fresh_
 
     assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
     assert house.photos() == {"a.bmp.png": 2}
-
-
-def test_a_sidecar_that_comes_changes_or_goes_makes_a_new_version(house, folder):
-    write(folder / "a.jpg", jpeg())
-    house.index_folder(folder)
-    sidecar = write(folder / "a.json", {"caption": "one"})
-    house.index_folder(folder)
-    write(sidecar, {"caption": "two"}, seconds_ago=5)
-    house.index_folder(folder)
-    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("two", {"a.jpg": 3})
-    sidecar.unlink()
-
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert house.index.get("photos", "a.jpg").caption_is_generated
-    assert house.photos() == {"a.jpg": 4}
-
-
-def test_a_sidecars_own_version_counts_and_an_older_one_changes_nothing(house, folder):
-    write(folder / "a.jpg", jpeg())
-    sidecar = write(folder / "a.json", {"version": 10, "caption": "ten"})
-    house.index_folder(folder)
-    write(sidecar, {"version": 9, "caption": "nine"}, seconds_ago=5)
-
-    assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
-    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("ten", {"a.jpg": 10})
-    write(sidecar, {"version": 20, "caption": "twenty"}, seconds_ago=3)
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("twenty", {"a.jpg": 20})
 
 
 def test_a_photo_that_goes_leaves_a_tombstone_and_comes_back_newer(house, folder):

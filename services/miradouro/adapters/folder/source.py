@@ -10,20 +10,22 @@ from pathlib import Path
 
 from miradouro.adapters.folder.file_kind import FileKind, file_kind
 from miradouro.adapters.folder.ignore_rules import IgnoreRules
-from miradouro.adapters.folder.photo_id import photo_id_of
-from miradouro.adapters.folder.walk import Closed, File, Inode, LeftOut, file_of, inode, left_out, sha256_of, walk
+from miradouro.adapters.folder.photo_id import path_of, photo_id_of
+from miradouro.adapters.folder.sidecars import SidecarState, read_contents, sha256_of_contents, state_of
+from miradouro.adapters.folder.walk import Closed, File, Inode, LeftOut, files_of, inode, left_out, sha256_of, walk
 from miradouro.core.document import Origin
+from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.fingerprint import sha256
 from miradouro.core.ignored_names import IgnoreCode, IgnoreReason
-from miradouro.core.ports import Ignored, OriginState, Refused, SourceItem, Unchanged
-from miradouro.core.sidecar import MAX_SIDECAR_BYTES, Sidecar, bad_sidecar, event_of_photo, parse_sidecar
-from miradouro.runtime.regular_file import read_regular
+from miradouro.core.metadata import PhotoMetadata
+from miradouro.core.ports import Ignored, OriginState, PhotoReader, Refused, SourceItem, Unchanged
+from miradouro.core.sidecars.beside import Beside, event_of_photo, read_beside
 
 # A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
 # remembered with the time 0, so that the next run compares its contents instead of trusting its time.
 _FRESH_NS = 2_000_000_000
+_FRESH_SIDECARS = "0" * 64  # the same for sidecars; no files have this SHA-256
 _REASONS = {
     FileKind.RAW: IgnoreReason(IgnoreCode.RAW_FILE, "it is a raw file of a camera"),
     FileKind.OTHER: IgnoreReason(IgnoreCode.NOT_A_PHOTO, "neither its name nor its first bytes are those of a picture"),
@@ -48,10 +50,10 @@ class FolderCount:
 class FolderSource:
     """Brings a collection in line with the folder `root`, an absolute path.
 
-    `known` gives what the index remembers, ordered by photo id; `file_uri` makes a URI of a path. `excluded` folders are left
-    out, and so is what `rules` and ignore files name. Without `prune` nothing is deleted when the root is missing or more than
-    half of the photos are gone or ignored. Both what is remembered and the files are read in one pass, side by side, so memory
-    doesn't grow with either.
+    `known` returns the photos of the index, ordered by photo id; `file_uri` makes a URI of a path; `reader` reads XMP sidecars.
+    `excluded` folders are left out, and so are the files that `rules` and ignore files name. Without `prune` nothing is deleted
+    when the root is missing or more than half of the photos are gone or ignored. The photos of the index and the files are read
+    in one pass, side by side, so memory doesn't grow with either.
 
     A file that can't be read, and the photos of a folder that can't be listed, are not gone: they stay in the index.
 
@@ -68,6 +70,7 @@ class FolderSource:
         collection: str,
         known: Callable[[], Iterator[OriginState]],
         file_uri: Callable[[str], str],
+        reader: PhotoReader,
         excluded: Sequence[Path] = (),
         prune: bool = False,
         within: str = "",
@@ -76,7 +79,7 @@ class FolderSource:
     ) -> None:
         self._root, self._collection, self._known, self._file_uri, self._prune = root, collection, known, file_uri, prune
         self._excluded, self._within, self._first_version = frozenset(_inodes(excluded)), within, first_version
-        self._rules = rules or IgnoreRules()
+        self._rules, self._reader = rules or IgnoreRules(), reader
 
     def count(self) -> FolderCount:
         """Looks through the folder's names without opening a file.
@@ -136,7 +139,7 @@ class FolderSource:
         """
         wanted = sorted(set(photo_ids), key=str.encode)
         states = {state.photo_id: state for state in self._known()}
-        for file in (file_of(self._root, photo_id) for photo_id in wanted):
+        for file in files_of(self._root, wanted, rules=self._rules):
             is_there = os.path.lexists(file.path)
             if is_there and (reason := self._ignored(file)):
                 yield Ignored(file.photo_id, reason)
@@ -145,7 +148,7 @@ class FolderSource:
 
     def takes(self, photo_id: str) -> bool:
         """Whether the file of a photo id is there, and neither ignored nor anything but a photo."""
-        file = file_of(self._root, photo_id)
+        file = File(photo_id, os.path.join(self._root, path_of(photo_id)))
         return os.path.lexists(file.path) and self._ignored(file) is None
 
     def _ignored(self, file: File) -> IgnoreReason | None:
@@ -225,47 +228,44 @@ class FolderSource:
     def _compared(self, file: File, state: OriginState | None) -> SourceItem:
         version = state.version + 1 if state else 1
         remembered = state.origin if state and not state.deleted else None
-        sidecar = Sidecar()
         try:
             now = time.time_ns()  # before anything is read: a change from here on shows the next time
             status = _regular(os.stat(file.path), file.path)
-            beside = os.stat(file.sidecar) if file.sidecar else None
-            origin = Origin(
-                status.st_size,
-                status.st_mtime_ns,
-                beside.st_size if beside else 0,
-                beside.st_mtime_ns if beside else 0,
-                remembered.sidecar_sha256 if remembered else "",
-            )
+            beside = state_of(file.sidecars)
+            remembered_sha256 = remembered.sidecars_sha256 if remembered else ""
+            origin = Origin(status.st_size, status.st_mtime_ns, beside.fingerprint, remembered_sha256)
             if remembered == origin:
                 return Unchanged(self._collection, file.photo_id, None)
-            data = _read_sidecar(file.sidecar) if file.sidecar else b""
+            folder = file.photo_id[: file.photo_id.rfind("/") + 1]
+            contents = read_contents(file.sidecars, folder)
             origin = Origin(
                 status.st_size,
                 _trusted(status.st_mtime_ns, now),
-                origin.sidecar_size_bytes,
-                _trusted(beside.st_mtime_ns, now) if beside else 0,
-                sha256(data) if file.sidecar else "",
+                _trusted_state(beside, now),
+                sha256_of_contents(contents),
             )
             if state and not state.deleted and self._has_same_content(file, state, origin):
                 return Unchanged(self._collection, file.photo_id, origin)
-            sidecar = parse_sidecar(data, name=_shown(file.sidecar)) if file.sidecar else sidecar
-            version = _version(sidecar, state, following=state.version + 1 if state else self._first_version(file))
+            described = read_beside(contents, photo_name=file.photo_id[len(folder) :], read_xmp=self._read_xmp)
+            version = _version(described, state, following=state.version + 1 if state else self._first_version(file))
             if state and version <= state.version:
                 return Unchanged(self._collection, file.photo_id, None)
-            return self._changed(file, state, sidecar, version, origin)
+            return self._changed(file, state, described, version, origin)
         except OSError as exc:
             return self._refused(file.photo_id, version, file.path, _unreadable(file.path, exc))
         except InvalidArgument as exc:
             return self._refused(file.photo_id, version, file.path, exc)
 
     def _has_same_content(self, file: File, state: OriginState, origin: Origin) -> bool:
-        beside = state.origin.sidecar_sha256 if state.origin else ""
-        return beside == origin.sidecar_sha256 and sha256_of(file.path, origin.size_bytes + 1) == state.sha256
+        beside = state.origin.sidecars_sha256 if state.origin else ""
+        return beside == origin.sidecars_sha256 and sha256_of(file.path, origin.size_bytes + 1) == state.sha256
 
-    def _changed(self, file: File, state: OriginState | None, sidecar: Sidecar, version: int, origin: Origin) -> PhotoEvent:
+    def _read_xmp(self, data: bytes) -> PhotoMetadata:
+        return self._reader.xmp_sidecar(data, priority=Priority.BULK)
+
+    def _changed(self, file: File, state: OriginState | None, beside: Beside, version: int, origin: Origin) -> PhotoEvent:
         return event_of_photo(
-            sidecar,
+            beside,
             event_id=self._event_id(file.photo_id, version),
             kind=EventKind.UPDATED if state and not state.deleted else EventKind.UPLOADED,
             collection=self._collection,
@@ -287,11 +287,11 @@ class FolderSource:
         return str(uuid.uuid5(_NAMESPACE, f"{self._collection}\0{photo_id}\0{version}"))
 
 
-def _version(sidecar: Sidecar, state: OriginState | None, *, following: int) -> int:
+def _version(beside: Beside, state: OriginState | None, *, following: int) -> int:
     """The sidecar's own count, or the following one; what comes back after it was deleted is always newer than the tombstone."""
-    if sidecar.version is None:
+    if beside.own.version is None:
         return following
-    return max(sidecar.version, following) if state and state.deleted else sidecar.version
+    return max(beside.own.version, following) if state and state.deleted else beside.own.version
 
 
 def _is_live(state: OriginState) -> bool:
@@ -303,18 +303,14 @@ def _trusted(mtime_ns: int, now_ns: int) -> int:
     return mtime_ns if now_ns - mtime_ns > _FRESH_NS else 0
 
 
+def _trusted_state(sidecars: SidecarState, now_ns: int) -> str:
+    return sidecars.fingerprint if now_ns - sidecars.newest_ns > _FRESH_NS else _FRESH_SIDECARS
+
+
 def _regular(status: os.stat_result, path: str) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise BadPhoto("unreadable", f"{_shown(path)} is not a regular file")
     return status
-
-
-def _read_sidecar(path: str) -> bytes:
-    name = _shown(path)
-    try:
-        return read_regular(path, MAX_SIDECAR_BYTES + 1)
-    except OSError as exc:
-        raise bad_sidecar(name, f"it can't be read: {exc.strerror}") from exc
 
 
 def _ignored_by_bytes(path: str) -> IgnoreReason | None:

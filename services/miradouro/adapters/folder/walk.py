@@ -2,17 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
-from miradouro.adapters.folder.file_kind import is_photo
 from miradouro.adapters.folder.ignore_rules import IGNORE_FILE, IgnoreRules
+from miradouro.adapters.folder.pairing import SidecarFile, owned_by_photos, sidecars_of
 from miradouro.adapters.folder.photo_id import path_of, photo_id_of
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.ignored_names import HIDDEN, IgnoreCode, IgnoreReason, ignored_by_name
+from miradouro.core.sidecars.pairing import SidecarNames, is_sidecar_name
 from miradouro.runtime.regular_file import open_regular
 
-SIDECAR = ".json"
 NO_MEDIA_FILE = ".nomedia"  # Android's mark of a folder that no gallery shows
 _CHUNK_BYTES = 1024 * 1024
 
@@ -21,11 +22,11 @@ Inode = tuple[int, int]  # device and number
 
 @dataclass(frozen=True)
 class File:
-    """A file: its photo id, its path, and the path of its sidecar, "" where there is none."""
+    """A file: its photo id, its path, and the sidecars beside it, the most trusted first."""
 
     photo_id: str
     path: str
-    sidecar: str
+    sidecars: tuple[SidecarFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,29 @@ class _Entry:
     photo_id: str
     path: str
     is_folder: bool
-    sidecar: str
+    sidecars: tuple[SidecarFile, ...]
     rules: IgnoreRules  # those of the folder that it lies in
 
 
 _Listed = _Entry | LeftOut | Closed
 
 
-def file_of(root: str, photo_id: str) -> File:
-    """The file of a photo id that `photo_id_of` made; it need not be there."""
-    path = os.path.join(root, path_of(photo_id))
-    sidecar = os.path.splitext(path)[0] + SIDECAR
-    has_sidecar = sidecar != path and os.path.lexists(sidecar) and not os.path.isdir(sidecar)
-    return File(photo_id, path, sidecar if has_sidecar else "")
+def files_of(root: str, photo_ids: Iterable[str], *, rules: IgnoreRules | None = None) -> Iterator[File]:
+    """The files of photo ids that `photo_id_of` made, with their sidecars but for ignored ones; a file need not exist.
+
+    Each folder is listed once where the ids of its photos stand together.
+    """
+    for folder, ids in groupby(photo_ids, key=lambda photo_id: photo_id[: photo_id.rfind("/") + 1]):
+        path = os.path.join(root, path_of(folder)).rstrip("/")
+        try:
+            with os.scandir(path) as scan:
+                names = [entry.name for entry in scan if is_sidecar_name(entry.name) and not _is_folder(entry)]
+        except OSError:  # the photo cannot be read either
+            names = []
+        sidecars = SidecarNames(name for name in names if left_out(root, folder + photo_id_of(name), rules=rules) is None)
+        for photo_id in ids:
+            name = path_of(photo_id.removeprefix(folder))
+            yield File(photo_id, os.path.join(path, name), sidecars_of(name, sidecars, path))
 
 
 def walk(root: str, *, excluded: frozenset[Inode], within: str = "", rules: IgnoreRules | None = None) -> Iterator[Found]:
@@ -94,7 +105,7 @@ def walk(root: str, *, excluded: frozenset[Inode], within: str = "", rules: Igno
         elif not isinstance(entry, _Entry):
             yield entry
         elif not entry.is_folder:
-            yield File(entry.photo_id, entry.path, entry.sidecar)
+            yield File(entry.photo_id, entry.path, entry.sidecars)
         else:
             number = inode(entry.path)
             if number in inodes or number in excluded:
@@ -179,36 +190,23 @@ def _listing(path: str, prefix: str, inodes: list[Inode], rules: IgnoreRules) ->
     if not isinstance(own, IgnoreRules):
         yield own
         return
-    sidecars = {name for name, is_folder in names.items() if name.endswith(SIDECAR) and not is_folder}
-    owned = _owned(path, names, sidecars) if sidecars else set()
     entries: list[_Entry | LeftOut] = []
+    taken: dict[str, str] = {}  # files by name → photo id
     parent = os.path.basename(path)
     for name, is_folder in names.items():
-        if name in owned:
-            continue
         photo_id = prefix + photo_id_of(name) + ("/" if is_folder else "")
         if reason := _reason(photo_id, name, is_folder=is_folder, parent=parent, rules=own):
             entries.append(LeftOut(photo_id, os.path.join(path, name), reason, is_folder))
-            continue
-        sidecar = os.path.splitext(name)[0] + SIDECAR
-        has_sidecar = sidecar in sidecars and sidecar != name
-        entries.append(
-            _Entry(photo_id, os.path.join(path, name), is_folder, os.path.join(path, sidecar) if has_sidecar else "", own)
-        )
+        elif is_folder:
+            entries.append(_Entry(photo_id, os.path.join(path, name), is_folder, (), own))
+        else:
+            taken[name] = photo_id
+    sidecars = SidecarNames(filter(is_sidecar_name, taken))
+    files = [_Entry(taken[name], os.path.join(path, name), False, sidecars_of(name, sidecars, path), own) for name in taken]
+    owned = owned_by_photos((file.path, file.sidecars) for file in files)
+    entries += [file for file in files if file.path not in owned]
     entries.sort(key=lambda entry: entry.photo_id.encode())
     yield from entries
-
-
-def _owned(path: str, names: dict[str, bool], sidecars: set[str]) -> set[str]:
-    """The sidecars that lie beside a photo of their stem."""
-    owned: set[str] = set()
-    for name, is_folder in names.items():
-        sidecar = os.path.splitext(name)[0] + SIDECAR
-        if is_folder or name in sidecars or sidecar not in sidecars or name.startswith("."):
-            continue
-        if sidecar not in owned and is_photo(os.path.join(path, name)):
-            owned.add(sidecar)
-    return owned
 
 
 def inode(path: str) -> Inode | None:

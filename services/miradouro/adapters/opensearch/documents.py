@@ -97,9 +97,8 @@ def origin_source(origin: Origin) -> dict[str, Any]:
     return {
         "size_bytes": origin.size_bytes,
         "mtime_ns": str(origin.mtime_ns),
-        "sidecar_size_bytes": origin.sidecar_size_bytes,
-        "sidecar_mtime_ns": str(origin.sidecar_mtime_ns),
-        "sidecar_sha256": origin.sidecar_sha256,
+        "sidecars_state": origin.sidecars_state,
+        "sidecars_sha256": origin.sidecars_sha256,
     }
 
 
@@ -111,9 +110,8 @@ def origin_of(source: dict[str, Any]) -> Origin | None:
     return Origin(
         told["size_bytes"],
         int(told["mtime_ns"]),
-        told["sidecar_size_bytes"],
-        int(told["sidecar_mtime_ns"]),
-        told["sidecar_sha256"],
+        told["sidecars_state"],
+        told["sidecars_sha256"],
     )
 
 

@@ -65,6 +65,11 @@ def metadata_job(data: bytes) -> Job[PhotoMetadata]:
     return Job({"work": "metadata"}, data, 0, lambda answer, _: _metadata(answer))
 
 
+def xmp_sidecar_job(data: bytes) -> Job[PhotoMetadata]:
+    """See core.metadata.read_xmp_sidecar."""
+    return Job({"work": "xmp_sidecar"}, data, 0, lambda answer, _: _metadata(answer))
+
+
 def thumbnail_job(
     data: bytes, *, width: int, height: int, longest_side: int, limits: DecodeLimits, file_format: str
 ) -> Job[bytes]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from miradouro.adapters.photo_reader.jobs import Job, decode_job, metadata_job, thumbnail_job
+from miradouro.adapters.photo_reader.jobs import Job, decode_job, metadata_job, thumbnail_job, xmp_sidecar_job
 from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.embedding import Priority
 from miradouro.core.metadata import PhotoMetadata
@@ -47,6 +47,12 @@ class JobReader:
     ) -> PhotoMetadata:
         """PhotoReader.metadata."""
         return self._run(metadata_job(data), priority=priority, timeout_s=timeout_s, key=key)
+
+    def xmp_sidecar(
+        self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
+    ) -> PhotoMetadata:
+        """PhotoReader.xmp_sidecar."""
+        return self._run(xmp_sidecar_job(data), priority=priority, timeout_s=timeout_s, key=key)
 
     def thumbnail(
         self,

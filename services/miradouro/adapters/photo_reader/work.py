@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from miradouro.core.decode import DecodeLimits, Reserve, decode
-from miradouro.core.metadata import read_metadata
+from miradouro.core.metadata import PhotoMetadata, read_metadata, read_xmp_sidecar
 from miradouro.core.spaces import Fit, Geometry, Region, Resample
 from miradouro.core.thumbnail import thumbnail
 
@@ -25,7 +25,7 @@ def _decode(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer
     decoded = decode(data, geometries, limits=DecodeLimits(**message["limits"]), region=region, reserve=reserve)
     answer: dict[str, object] = {"width": decoded.width, "height": decoded.height, "media_type": decoded.media_type}
     if message["with_metadata"]:
-        answer["metadata"] = _metadata_of(data)
+        answer["metadata"] = _fields_of(read_metadata(data))
     return answer, b"".join(decoded.tensors[geometry].tobytes() for geometry in geometries)
 
 
@@ -35,11 +35,15 @@ def _geometry(fields: Mapping[str, Any]) -> Geometry:
 
 def _metadata(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
     del message, reserve  # blocks of metadata are bounded, and small
-    return _metadata_of(data), b""
+    return _fields_of(read_metadata(data)), b""
 
 
-def _metadata_of(data: bytes) -> dict[str, object]:
-    found = read_metadata(data)
+def _xmp_sidecar(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
+    del message, reserve  # it is bounded as well
+    return _fields_of(read_xmp_sidecar(data)), b""
+
+
+def _fields_of(found: PhotoMetadata) -> dict[str, object]:
     return {
         "title": found.title,
         "caption": found.caption,
@@ -62,5 +66,6 @@ def _thumbnail(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Ans
 _WORK: dict[str, Callable[[Mapping[str, Any], bytes, Reserve], Answer]] = {
     "decode": _decode,
     "metadata": _metadata,
+    "xmp_sidecar": _xmp_sidecar,
     "thumbnail": _thumbnail,
 }

@@ -68,9 +68,7 @@ def origin_text(origin: Origin | None) -> str | None:
     """An origin as a column holds it."""
     if origin is None:
         return None
-    return json.dumps(
-        [origin.size_bytes, origin.mtime_ns, origin.sidecar_size_bytes, origin.sidecar_mtime_ns, origin.sidecar_sha256]
-    )
+    return json.dumps([origin.size_bytes, origin.mtime_ns, origin.sidecars_state, origin.sidecars_sha256])
 
 
 def origin_of(text: str | None) -> Origin | None:

@@ -254,9 +254,10 @@ def _check_text(what: str, text: object, most_chars: int) -> None:
 
 
 def _check_origin(origin: Origin) -> None:
-    numbers = (origin.size_bytes, origin.mtime_ns, origin.sidecar_size_bytes, origin.sidecar_mtime_ns)
+    numbers = (origin.size_bytes, origin.mtime_ns)
     _need(all(type(number) is int and abs(number) <= MAX_VERSION for number in numbers), "its file's state is no number")
-    _need(not origin.sidecar_sha256 or _SHA256.fullmatch(origin.sidecar_sha256) is not None, "its sidecar's SHA-256 is none")
+    for digest in (origin.sidecars_state, origin.sidecars_sha256):
+        _need(not digest or _SHA256.fullmatch(digest) is not None, "the SHA-256 of its sidecars is none")
 
 
 def _check_failures(connection: apsw.Connection) -> None:

@@ -9,6 +9,7 @@ canvas to get at the header, and it leaves IPTC texts as bytes.
 
 from miradouro.core.metadata.file_name import time_of_name
 from miradouro.core.metadata.photo_metadata import TIME_SOURCES, PhotoMetadata
-from miradouro.core.metadata.read import read_metadata
+from miradouro.core.metadata.read import read_metadata, read_xmp_sidecar
+from miradouro.core.metadata.trust import completed
 
-__all__ = ["TIME_SOURCES", "PhotoMetadata", "read_metadata", "time_of_name"]
+__all__ = ["TIME_SOURCES", "PhotoMetadata", "completed", "read_metadata", "read_xmp_sidecar", "time_of_name"]

@@ -11,6 +11,7 @@ MAX_FILL_BYTES = 2**16  # 0xff bytes between the segments of a JPEG, together
 MAX_EXIF_BYTES = 2**19
 MAX_IPTC_BYTES = 2**19  # with the image resources around it
 MAX_XMP_BYTES = 2**19  # larger packets carry previews or edit histories
+MAX_XMP_FILE_BYTES = 2**20  # of an XMP sidecar, which carries edit histories more often
 MAX_TEXT_BYTES = 4 * MAX_CAPTION_CHARS  # of one text, as it lies in the file: four bytes of UTF-8 or UTF-16 a character
 MAX_RESOURCES = 1_024  # of Photoshop
 MAX_ITEMS = 2_048  # of a HEIF file: tiles, thumbnails and metadata

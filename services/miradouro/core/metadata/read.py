@@ -1,10 +1,11 @@
-"""Encoded photo to metadata: every block by its reader, then the first one that says something about a field."""
+"""A file to metadata: every block of a photo by its reader, then the first one that says something about a field."""
 
 from miradouro.core.metadata.blocks import find_blocks
+from miradouro.core.metadata.bounds import MAX_XMP_FILE_BYTES
 from miradouro.core.metadata.exif import read_exif
 from miradouro.core.metadata.iptc import read_iptc
 from miradouro.core.metadata.notes import read_notes
-from miradouro.core.metadata.photo_metadata import TIME_SOURCES, PhotoMetadata
+from miradouro.core.metadata.photo_metadata import TIME_SOURCES, XMP_SIDECAR, PhotoMetadata
 from miradouro.core.metadata.xmp import read_xmp
 
 
@@ -29,4 +30,21 @@ def read_metadata(data: bytes) -> PhotoMetadata:
         taken_from=taken_from,
         rating=xmp.rating or exif.rating,
         unread=tuple(dict.fromkeys(blocks.unread + exif.unread + iptc.unread + xmp.unread + notes.unread)),
+    )
+
+
+def read_xmp_sidecar(data: bytes) -> PhotoMetadata:
+    """What the XMP file `data` says about the photo that it lies beside. Never raises: see `read_metadata`."""
+    xmp = read_xmp(data[:MAX_XMP_FILE_BYTES])
+    taken_at = xmp.times.get("xmp")
+    return PhotoMetadata(
+        title=xmp.title,
+        caption=xmp.caption,
+        tags=xmp.tags,
+        camera=xmp.camera,
+        place=xmp.place,
+        taken_at=taken_at,
+        taken_from=XMP_SIDECAR if taken_at else "",
+        rating=xmp.rating,
+        unread=xmp.unread,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.ports import PhotoReader
 from miradouro.ingest.publishing import events_of_folder
 
 COLLECTION = "demo"
@@ -22,9 +23,9 @@ class Story:
     way: Sequence[PhotoEvent]
 
 
-def story_of(folder: Path) -> Story:
-    """The samples of `folder` come by URI, their halves inside the events."""
-    uploaded = [event for event in events_of_folder(folder, COLLECTION) if isinstance(event, PhotoEvent)]
+def story_of(folder: Path, reader: PhotoReader) -> Story:
+    """The samples of `folder` come by URI, their halves inside the events; `reader` reads XMP sidecars."""
+    uploaded = [event for event in events_of_folder(folder, COLLECTION, reader=reader) if isinstance(event, PhotoEvent)]
     halves = [half for event in uploaded for half in _halves(event, folder / event.photo_id)]
     start = [*uploaded, *halves]
     return Story(start, list(_changes(start, folder)))

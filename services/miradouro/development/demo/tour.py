@@ -69,8 +69,9 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
     end. Raises Unavailable and ConfigurationError.
     """
     name = f"miradouro-demo-{uuid.uuid4().hex[:8]}"
-    story = story_of(photos)
     with ExitStack() as stack:
+        reading = stack.enter_context(open_reading(load(ReadingSettings)))
+        story = story_of(photos, reading.reader)
         bootstrap, url = kafka, opensearch
         if not bootstrap:
             tell("starting Kafka …")
@@ -98,7 +99,6 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
         embedder = stack.enter_context(GrpcEmbedder(services[0].address, security=security))
         _lead_through(story, topics, services, tell)
         photo_store = PhotoStores(PhotoStoreSettings(photo_roots=str(photos.resolve())))
-        reading = stack.enter_context(open_reading(load(ReadingSettings)))
         with closing(connect(indices)) as client:
             audited = Audited(topics, name, client, embedder, photo_store, reading, sample=_SAMPLE, seed=1, settled=True)
             report = audit(audited, progress=lambda _step, _done, _total: None)

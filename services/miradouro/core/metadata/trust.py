@@ -1,0 +1,82 @@
+"""Which source of a field counts where several have it: the one place that decides it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from miradouro.core.document import Place, TakenAt
+from miradouro.core.event import MAX_ATTRIBUTES, MAX_TAGS, PhotoEvent
+from miradouro.core.metadata.photo_metadata import TAKEOUT, PhotoMetadata
+
+# Attributes that are filled: maker and model, stars from 1 to 5, `true` for a favourite, the source of the time of taking.
+CAMERA, RATING, FAVOURITE, TAKEN_FROM = "camera", "rating", "favourite", "taken_from"
+_MOST_OFFSET = timedelta(hours=14)
+_OFFSET_STEP = timedelta(minutes=15)
+
+
+def completed(event: PhotoEvent, sources: Sequence[PhotoMetadata], *, texts: bool = True, place: bool = True) -> PhotoEvent:
+    """`event` with the fields that it leaves open, each from the first of `sources` that has it, the most trusted first.
+
+    Tags of the event are all tags; otherwise the names of people are added to the first source's keywords. `texts` and `place`:
+    whether title, caption and tags, and the place, are filled.
+    """
+    added = {
+        CAMERA: next((one.camera for one in sources if one.camera), ""),
+        RATING: next((str(one.rating) for one in sources if one.rating is not None), ""),
+        FAVOURITE: "true" if any(one.is_favourite for one in sources) else "",
+    }
+    if texts:
+        event = replace(
+            event,
+            title=event.title or next((one.title for one in sources if one.title), ""),
+            caption=event.caption or next((one.caption for one in sources if one.caption), ""),
+            tags=event.tags or _tags(sources),
+        )
+    if place and event.place is None:
+        event = replace(event, place=_place(sources))
+    if event.taken_at is None:
+        taken_at, added[TAKEN_FROM] = _time(sources)
+        event = replace(event, taken_at=taken_at)
+    return _with_attributes(event, added)
+
+
+def _tags(sources: Iterable[PhotoMetadata]) -> tuple[str, ...]:
+    sources = tuple(sources)
+    keywords = next((one.tags for one in sources if one.tags), ())
+    people = next((one.people for one in sources if one.people), ())
+    return tuple(dict.fromkeys((*keywords, *people)))[:MAX_TAGS]
+
+
+def _place(sources: Iterable[PhotoMetadata]) -> Place | None:
+    return next((one.place for one in sources if one.place is not None), None)
+
+
+def _time(sources: Iterable[PhotoMetadata]) -> tuple[TakenAt | None, str]:
+    """The first time and its source. Takeout keeps the instant alone: a later source may add the local time."""
+    times = [(one.taken_at, one.taken_from) for one in sources if one.taken_at is not None]
+    if not times:
+        return None, ""
+    first, source = times[0]
+    if source == TAKEOUT:
+        for other, other_source in times[1:]:
+            local = _same_moment(first, other)
+            if local is not None:
+                return local, other_source
+    return first, source
+
+
+def _same_moment(instant: TakenAt, other: TakenAt) -> TakenAt | None:
+    """`other`, if it is the same moment as `instant`: where its offset is unknown, by the offset that would make it so."""
+    ahead = other.instant.replace(microsecond=0) - instant.instant
+    if not ahead:
+        return other
+    if other.utc_offset_minutes is None and abs(ahead) <= _MOST_OFFSET and not ahead % _OFFSET_STEP:
+        return TakenAt(other.instant - ahead, ahead // timedelta(minutes=1))
+    return None
+
+
+def _with_attributes(event: PhotoEvent, added: dict[str, str]) -> PhotoEvent:
+    """`event` with those that are not empty and that it does not have, as many as it may have."""
+    new = {name: value for name, value in added.items() if value and name not in event.attributes}
+    room = MAX_ATTRIBUTES - len(event.attributes)
+    return replace(event, attributes={**event.attributes, **dict(list(new.items())[:room])}) if new else event

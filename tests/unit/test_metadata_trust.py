@@ -1,0 +1,37 @@
+"""Takeout keeps the instant of a photo alone; the photo's own time adds where the clock stood."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from miradouro.core.document import TakenAt
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.metadata import PhotoMetadata, completed
+
+NEW_YEAR = datetime(2023, 12, 31, 15, 30, tzinfo=UTC)  # 00:30 in Tokyo
+EVENT = PhotoEvent("1", EventKind.UPLOADED, "photos", "a.jpg", 1, uri="file:///a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("embedded", "expected"),
+    [
+        (TakenAt(NEW_YEAR, 540), (TakenAt(NEW_YEAR, 540), "exif")),
+        (TakenAt(NEW_YEAR + timedelta(hours=9), None), (TakenAt(NEW_YEAR, 540), "exif")),
+        (
+            TakenAt(NEW_YEAR + timedelta(hours=9, milliseconds=250), None),
+            (TakenAt(NEW_YEAR + timedelta(milliseconds=250), 540), "exif"),
+        ),
+        (TakenAt(NEW_YEAR, None), (TakenAt(NEW_YEAR, None), "exif")),
+        (TakenAt(NEW_YEAR + timedelta(hours=9, minutes=1), None), (TakenAt(NEW_YEAR, 0), "takeout")),
+        (TakenAt(NEW_YEAR + timedelta(days=3), None), (TakenAt(NEW_YEAR, 0), "takeout")),
+        (TakenAt(NEW_YEAR + timedelta(hours=1), 540), (TakenAt(NEW_YEAR, 0), "takeout")),
+    ],
+)
+def test_takeout_gives_the_instant_and_the_photo_its_clock(embedded: TakenAt, expected: tuple[TakenAt, str]) -> None:
+    takeout = PhotoMetadata(taken_at=TakenAt(NEW_YEAR, 0), taken_from="takeout")
+    event = completed(EVENT, [takeout, PhotoMetadata(taken_at=embedded, taken_from="exif")])
+    assert (event.taken_at, event.attributes["taken_from"]) == expected
+
+
+def test_people_are_added_to_the_keywords_of_the_photo() -> None:
+    event = completed(EVENT, [PhotoMetadata(people=("Ana",)), PhotoMetadata(tags=("tram", "Ana"))])
+    assert event.tags == ("tram", "Ana")
