@@ -1,0 +1,105 @@
+"""Each program of `examples/` does what its line in examples/README.md promises."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.source_record import SourceRecord
+from miradouro.ingest.cloud_event import item_of
+
+from tests.documentation import ROOT
+from tests.e2e.command import COMMAND, start
+from tests.e2e.conftest import make_photos
+from tests.kafka_records import records_of
+from tests.kafka_topics import own_topics
+
+EXAMPLES = ROOT / "examples"
+TIMEOUT_S = 120
+
+
+def run(*words: object, **environment: str) -> str:
+    """Standard output of a program that must succeed."""
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=TIMEOUT_S, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Server:
+    """A running `miradouro up`."""
+
+    def __init__(self, data: Path) -> None:
+        self.token = data / "token"
+        self._process = start("up", "--data", data, "--listen", "127.0.0.1:0")
+        assert self._process.stdout is not None
+        self.address, self.url = (self._process.stdout.readline().split()[-1] for _ in range(2))
+
+    def client(self, *words: object) -> str:
+        return run(sys.executable, EXAMPLES / "client.py", "--server", self.address, "--token-file", self.token, *words)
+
+    def end(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        _, err = self._process.communicate(timeout=TIMEOUT_S)
+        assert self._process.returncode == 0, err
+
+
+@pytest.fixture(scope="module")
+def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    assert models_dir.is_dir()
+    running = Server(tmp_path_factory.mktemp("up") / "data")
+    yield running
+    running.end()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return make_photos(tmp_path, ["a.jpg", "b.jpg"])
+
+
+def test_the_client_puts_searches_and_embeds(server: Server, photos: Path) -> None:
+    stored = server.client("put", photos / "a.jpg", photos / "b.jpg")
+    assert stored.split() == ["a.jpg", "EVENT_STATUS_STORED", "b.jpg", "EVENT_STATUS_STORED"]
+    embedded = dict(line.split()[:2] for line in server.client("embed", photos / "a.jpg").splitlines())
+    assert embedded["vgg16-conv/pool5/regions"] == "14x512"
+    [best, *_] = json.loads(run(COMMAND, "search", "--like", "a.jpg", "--data", server.token.parent, "--json"))["hits"]
+    found = server.client("search", best["tags"][0]["label"])
+    assert "a.jpg" in found
+
+
+def test_curl_puts_an_event(server: Server, photos: Path) -> None:
+    renamed = (photos / "a.jpg").rename(photos / "curl.jpg")
+    answer = json.loads(run(EXAMPLES / "put_event.sh", renamed, server.url, server.token))
+    assert [one["status"] for one in answer["results"]] == ["EVENT_STATUS_STORED"]
+
+
+def test_the_producer_publishes_an_event(kafka: str) -> None:
+    topic = own_topics(kafka, partitions=1).kafka_topic
+    program = [sys.executable, EXAMPLES / "produce_event.py", "--bootstrap", kafka, "--topic", topic]
+    run(*program, "s3://uploads/2024/cat.jpg", "--title", "A cat")
+    [record] = records_of(kafka, topic)
+    event = item_of(SourceRecord(topic, 0, record.offset, record.key, record.value, tuple(record.headers)))
+    assert isinstance(event, PhotoEvent)
+    assert (event.kind, event.collection, event.photo_id) == (EventKind.UPLOADED, "photos", "cat.jpg")
+    assert (event.uri, event.title) == ("s3://uploads/2024/cat.jpg", "A cat")
+
+
+@pytest.mark.usefixtures("models_dir")
+def test_the_processor_runs_once_installed(photos: Path, tmp_path: Path) -> None:
+    package = shutil.copytree(EXAMPLES / "processor", tmp_path / uuid.uuid4().hex)  # setuptools writes into it
+    installed = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    run(*pip, "--target", installed, package)
+    pipeline = str(EXAMPLES / "processor" / "pipeline.yaml")
+    stored = run(
+        *(COMMAND, "pipeline", "simulate", photos / "a.jpg", "--json"), PYTHONPATH=str(installed), MIRADOURO_PIPELINE=pipeline
+    )
+    assert 0 < float(json.loads(stored)["document"]["attributes"]["brightness"]) < 1
