@@ -53,24 +53,28 @@ format: $(DEV)  ## format the code and mend what ruff can mend
 generate = $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) --mypy_grpc_out=$(1) \
     --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc protos/miradouro/v1/*.proto
 
-# $(1): the file that describes the HTTP door
+# $(1): the description of the HTTP API; $(2): the folder of the two pages
 describe = $(BIN)/python -m grpc_tools.protoc -Iprotos --include_imports --include_source_info \
     --descriptor_set_out=build/protos.binpb protos/miradouro/v1/*.proto && \
-    $(BIN)/python -m tools.openapi build/protos.binpb > $(1)
+    $(BIN)/python -m tools.openapi build/protos.binpb > $(1) && \
+    $(BIN)/python -m tools.http_page $(1) docs/http-api.md $(2)/http-api.md && \
+    $(BIN)/python -m tools.grpc_page build/protos.binpb docs/grpc-api.md $(2)/grpc-api.md
 
-protos: $(DEV)  ## make the wire types in services/miradouro/v1 and the description of the HTTP door anew
+protos: $(DEV)  ## make the wire types in services/miradouro/v1, the description of the HTTP API and both API pages anew
 	$(call generate,services)
 	mkdir -p build
-	$(call describe,services/miradouro/query/openapi.json)
+	$(call describe,services/miradouro/query/openapi.json,docs)
 
 protos-check: $(DEV)
 	rm -rf build/protos && mkdir -p build/protos
 	$(call generate,build/protos)
 	@diff -r -x __init__.py -x __pycache__ build/protos/miradouro/v1 services/miradouro/v1 \
 	    || { echo 'services/miradouro/v1 is not what protos/ says: run make protos and commit it' >&2; exit 1; }
-	$(call describe,build/openapi.json)
-	@diff build/openapi.json services/miradouro/query/openapi.json >/dev/null \
-	    || { echo 'services/miradouro/query/openapi.json is not what protos/ says: run make protos and commit it' >&2; exit 1; }
+	$(call describe,build/openapi.json,build/protos)
+	@for made in openapi.json:services/miradouro/query/openapi.json protos/http-api.md:docs/http-api.md protos/grpc-api.md:docs/grpc-api.md; do \
+	    diff "build/$${made%%:*}" "$${made#*:}" >/dev/null \
+	        || { echo "$${made#*:} is not what protos/ says: run make protos and commit it" >&2; exit 1; }; \
+	done
 
 engines: $(DEV)  ## run a real Kafka and OpenSearch here until Ctrl-C; prints the settings that use them
 	$(BIN)/miradouro dev engines

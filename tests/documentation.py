@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 _FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = {path: path.read_text(encoding="utf-8") for path in _FILES}
 TEXT = "\n".join(PAGES.values())
+_MARKED = re.compile(r"^<!-- test: (\w+) -->\n```\w+\n(.*?)^```", re.M | re.S)
 _FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 
 
@@ -38,6 +39,16 @@ def rows(text: str) -> list[list[str]]:
 def blocks(language: str, text: str = TEXT) -> list[str]:
     """The fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def marked(name: str, text: str = TEXT) -> list[str]:
+    """The fenced blocks behind the lines `<!-- test: NAME -->`, in the order of the pages: the test that reads them runs them."""
+    return [body for found, body in _MARKED.findall(text) if found == name]
+
+
+def pages_with(name: str) -> dict[str, str]:
+    """The pages that hold such a block, by file name."""
+    return {path.name: text for path, text in PAGES.items() if marked(name, text)}
 
 
 def commands(text: str = TEXT) -> list[list[str]]:

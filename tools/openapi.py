@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
     FieldDescriptorProto,
-    FileDescriptorProto,
     FileDescriptorSet,
 )
 from google.protobuf.message import Message
@@ -24,8 +21,10 @@ from miradouro.query.pictures import DEFAULT_SIZE, SIZES
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest
 from miradouro.v1.search_service_pb2 import SearchRequest
 
+from tools.http_examples import EXAMPLES
+from tools.protos import PACKAGE, Protos
+
 Json = dict[str, Any]
-_PACKAGE = ".miradouro.v1."
 _MAY_BE_ABSENT = {".miradouro.v1.PhotoEvent.source"}  # a oneof of two fields of which none may be set
 _TIMESTAMP = ".google.protobuf.Timestamp"
 _Field = FieldDescriptorProto
@@ -44,38 +43,8 @@ _COLLECTION = "Collection of the photo."
 _PHOTO_ID = "Identifies the photo within its collection; a / in it may stand as it is or as %2F."
 
 
-class _Protos:
-    """Messages, enums and comments of the descriptor set, by full name."""
-
-    def __init__(self, described: FileDescriptorSet) -> None:
-        self.messages: dict[str, DescriptorProto] = {}
-        self.enums: dict[str, EnumDescriptorProto] = {}
-        self.comments: dict[str, str] = {}
-        for file in described.file:
-            self._read(file)
-
-    def _read(self, file: FileDescriptorProto) -> None:
-        comments = {tuple(one.path): " ".join(one.leading_comments.split()) for one in file.source_code_info.location}
-        prefix = f".{file.package}."
-        for i, message in enumerate(file.message_type):
-            self._read_message(message, prefix, (4, i), comments)
-        for i, enum in enumerate(file.enum_type):
-            name = prefix + enum.name
-            self.enums[name], self.comments[name] = enum, comments.get((5, i), "")
-            self.comments |= {f"{name}.{value.name}": comments.get((5, i, 2, j), "") for j, value in enumerate(enum.value)}
-        for i, service in enumerate(file.service):
-            self.comments |= {
-                f"{prefix}{service.name}.{method.name}": comments.get((6, i, 2, j), "") for j, method in enumerate(service.method)
-            }
-
-    def _read_message(
-        self, message: DescriptorProto, prefix: str, path: tuple[int, ...], comments: dict[tuple[int, ...], str]
-    ) -> None:
-        name = prefix + message.name
-        self.messages[name], self.comments[name] = message, comments.get(path, "")
-        self.comments |= {f"{name}.{one.name}": comments.get((*path, 2, j), "") for j, one in enumerate(message.field)}
-        for i, inner in enumerate(message.nested_type):
-            self._read_message(inner, f"{name}.", (*path, 3, i), comments)
+class _Schemas(Protos):
+    """JSON schemas of the messages and enums."""
 
     def schema(self, field: FieldDescriptorProto) -> Json:
         """The schema of a field's values."""
@@ -121,11 +90,11 @@ class _Protos:
     def components(self, roots: list[str]) -> Json:
         """The schemas of everything that the roots lead to, by name."""
         found: Json = {}
-        waiting = [_PACKAGE + root for root in roots]
+        waiting = [PACKAGE + root for root in roots]
         while waiting:
             name = waiting.pop()
-            if name.removeprefix(_PACKAGE) not in found:
-                found[name.removeprefix(_PACKAGE)] = self.component(name)
+            if name.removeprefix(PACKAGE) not in found:
+                found[name.removeprefix(PACKAGE)] = self.component(name)
                 waiting += self._used_by(name)
         return dict(sorted(found.items()))
 
@@ -154,16 +123,24 @@ class _Protos:
 
 
 def description(described: FileDescriptorSet) -> Json:
-    """The OpenAPI 3.1 document."""
-    protos = _Protos(described)
+    """The OpenAPI 3.1 document, an example with every operation. Raises KeyError where one has no example."""
+    document = _document(described)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["x-codeSamples"] = [{"lang": "Shell", "source": EXAMPLES[operation["operationId"]]}]
+    return document
+
+
+def _document(described: FileDescriptorSet) -> Json:
+    protos = _Schemas(described)
 
     def rpc(name: str, answer: str, **more: Any) -> Json:
         _, method = name.split(".")
         return {
             "operationId": more.pop("operation", method[0].lower() + method[1:]),
-            "summary": protos.comments[_PACKAGE + name],
+            "summary": protos.comments[PACKAGE + name],
             **more,
-            "responses": {"200": {"description": "The answer.", "content": _json(_reference(_PACKAGE + answer))}} | _error(),
+            "responses": {"200": {"description": "The answer.", "content": _json(_reference(PACKAGE + answer))}} | _error(),
         }
 
     where = [_in_path("collection", _COLLECTION), _in_path("photo_id", _PHOTO_ID)]
@@ -193,7 +170,7 @@ def description(described: FileDescriptorSet) -> Json:
                 "post": rpc(
                     "SearchService.Search",
                     "SearchResponse",
-                    requestBody={"required": True, "content": _json(_reference(_PACKAGE + "SearchRequest"))},
+                    requestBody={"required": True, "content": _json(_reference(PACKAGE + "SearchRequest"))},
                 )
             },
             "/v1/search/photo": {
@@ -216,7 +193,7 @@ def description(described: FileDescriptorSet) -> Json:
                     "PutEventsResponse",
                     description="The body is at most 1 MiB: give a larger photo as a uri, or use gRPC. The query service of many "
                     "machines takes no events (FAILED_PRECONDITION): they go through Kafka.",
-                    requestBody={"required": True, "content": _json(_reference(_PACKAGE + "PutEventsRequest"))},
+                    requestBody={"required": True, "content": _json(_reference(PACKAGE + "PutEventsRequest"))},
                 )
             },
             "/v1/failures": {
@@ -258,7 +235,7 @@ _ERROR: Json = {
 
 
 def _reference(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name.removeprefix(_PACKAGE)}"}
+    return {"$ref": f"#/components/schemas/{name.removeprefix(PACKAGE)}"}
 
 
 def _json(schema: Json) -> Json:
@@ -266,7 +243,7 @@ def _json(schema: Json) -> Json:
 
 
 def _error() -> Json:
-    return {"default": {"description": "What was wrong.", "content": _json(_reference(_PACKAGE + "Error"))}}
+    return {"default": {"description": "What was wrong.", "content": _json(_reference(PACKAGE + "Error"))}}
 
 
 def _in_path(name: str, text: str) -> Json:

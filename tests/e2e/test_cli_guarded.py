@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.documentation import TEXT, blocks, section
+from tests.documentation import TEXT, marked
 from tests.e2e.command import COMMAND, START_S, start
 from tests.e2e.many_machines import eventually
 
@@ -20,7 +20,7 @@ from tests.e2e.many_machines import eventually
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A folder in which the documentation's commands have made a certificate and a token."""
-    block = blocks("sh", section("Beyond this machine"))[0]
+    [block] = marked("tls")
     commands = [line for line in block.splitlines() if "openssl " in line]
     assert len(commands) == 2
     for line in commands:

@@ -1,21 +1,17 @@
-"""`miradouro demo` on a person's photos, and the documentation's example against running services."""
+"""`miradouro demo` on a person's photos."""
 
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from tests.documentation import blocks
-from tests.e2e.command import START_S, Done, channel_to, run, start, up
-from tests.e2e.conftest import Indexed, make_photos
+from tests.e2e.command import START_S, Done, channel_to, run, start
+from tests.e2e.conftest import make_photos
 
 pytestmark = pytest.mark.usefixtures("models_dir")
-TOKEN_PATH = 'Path.home() / ".local/share/miradouro/token"'
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +81,3 @@ def test_the_services_stay_up_until_they_are_ended(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
-
-
-def test_the_readmes_grpc_example_runs(indexed: Indexed) -> None:
-    [example] = blocks("python")
-    assert 'insecure_channel("127.0.0.1:7350")' in example
-    assert 'words=["cat"]' in example
-    with up(indexed.data) as target:
-        script = example.replace("127.0.0.1:7350", target).replace('["cat"]', '["lighthouse"]')
-        assert TOKEN_PATH in script
-        script = script.replace(TOKEN_PATH, f"Path({str(indexed.data / 'token')!r})")
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=START_S)
-    assert (done.stdout, done.stderr) == ("1.00  beach/ana.jpg  Waves at the red lighthouse\n", "")

@@ -1,4 +1,4 @@
-"""Each program of `examples/` does what its line in examples/README.md promises."""
+"""The programs of `examples/`, and the snippets of the API pages, run against `miradouro up`."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.cloud_event import item_of
 
-from tests.documentation import ROOT
+from tests.documentation import ROOT, marked
 from tests.e2e.command import COMMAND, start
 from tests.e2e.conftest import make_photos
 from tests.kafka_records import records_of
@@ -35,16 +35,35 @@ def run(*words: object, **environment: str) -> str:
 
 
 class Server:
-    """A running `miradouro up`."""
+    """A running `miradouro up` on the data folder of a person's home; the collection photos is `home`/Pictures."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, home: Path) -> None:
+        self.home, data = home, home / ".local/share/miradouro"
         self.token = data / "token"
+        make_photos(home / "Pictures", ["lisbon/tram.jpg"])
+        (home / "Pictures/lisbon/tram.json").write_text('{"tags": ["cat"], "caption": "A tram"}')
+        make_photos(home, ["holiday.jpg"], first_seed=9)
+        run(COMMAND, "index", home / "Pictures", "--data", data)
         self._process = start("up", "--data", data, "--listen", "127.0.0.1:0")
         assert self._process.stdout is not None
         self.address, self.url = (self._process.stdout.readline().split()[-1] for _ in range(2))
 
     def client(self, *words: object) -> str:
         return run(sys.executable, EXAMPLES / "client.py", "--server", self.address, "--token-file", self.token, *words)
+
+    def snippet(self, text: str, *program: str) -> str:
+        """Output of a program of the documentation, at this server's addresses, in the person's home."""
+        text = text.replace("127.0.0.1:7350", self.address).replace("http://127.0.0.1:7351", self.url.rstrip("/"))
+        done = subprocess.run(
+            [*program, text],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            cwd=self.home,
+            env={**os.environ, "HOME": str(self.home)},
+        )
+        assert done.returncode == 0, text + done.stdout + done.stderr
+        return done.stdout
 
     def end(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -55,7 +74,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert models_dir.is_dir()
-    running = Server(tmp_path_factory.mktemp("up") / "data")
+    running = Server(tmp_path_factory.mktemp("home"))
     yield running
     running.end()
 
@@ -79,6 +98,22 @@ def test_curl_puts_an_event(server: Server, photos: Path) -> None:
     renamed = (photos / "a.jpg").rename(photos / "curl.jpg")
     answer = json.loads(run(EXAMPLES / "put_event.sh", renamed, server.url, server.token))
     assert [one["status"] for one in answer["results"]] == ["EVENT_STATUS_STORED"]
+
+
+def test_every_documented_http_request_is_answered(server: Server) -> None:
+    function, *requests = marked("http")
+    described = json.loads((ROOT / "services/miradouro/query/openapi.json").read_text())
+    assert len(requests) == sum(len(methods) for methods in described["paths"].values())
+    strict = 'set -o pipefail; curl() { command curl --silent --show-error --fail-with-body "$@"; }\n'
+    answers = [server.snippet(f"{strict}{function}{request}", "bash", "-c") for request in requests]
+    assert [hit["photoId"] for hit in json.loads(answers[0])["hits"]] == ["lisbon/tram.jpg"]
+    for name in ("tram.jpg", "small.jpg"):
+        assert (server.home / name).read_bytes().startswith(b"\xff\xd8")
+
+
+def test_the_documented_client_in_python_runs(server: Server) -> None:
+    [example] = marked("python")
+    assert server.snippet(example, sys.executable, "-c") == "1.00  lisbon/tram.jpg  A tram\n"
 
 
 def test_the_producer_publishes_an_event(kafka: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation import PAGES, ROOT, blocks
+from tests.documentation import marked
 from tests.e2e.command import run
 
 _HIT = re.compile(r"^ +(\d+) +(\d\.\d+) +(?:distance (\d\.\d+) +)?(\S+) ", re.M)
@@ -24,7 +24,7 @@ def demo(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_questions_of_readme_have_these_answers(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(demo)
-    [block] = blocks("text", PAGES[ROOT / "README.md"])
+    [block] = marked("answers")
     questions = re.findall(r"^\$ (miradouro search [^\n]*)\n((?: [^\n]*\n)+)", block, re.M)
     assert len(questions) == 5
     for command, printed in questions:

@@ -153,9 +153,19 @@ def test_the_build_server_runs_the_readmes_test_command() -> None:
     assert ["make", "test"] in commands()
 
 
+def test_every_marked_snippet_has_its_test() -> None:
+    names = set(re.findall(r"^<!-- test: (.*?) -->", TEXT, re.M))
+    read = {name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r'marked\("(\w+)"', path.read_text())}
+    assert len(names) >= 6
+    assert names <= read
+
+
 def test_every_link_and_path_leads_somewhere() -> None:
     links = [(page, link) for page, text in PAGES.items() for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)]
-    paths = re.findall(r"`((?:services|protos|models|requirements|tests|core|deploy)/[A-Za-z0-9_./-]*)`", TEXT)
+    paths = re.findall(
+        r"`((?:services|protos|models|requirements|tests|core|deploy|examples|benchmarks|evaluation|tools)/[A-Za-z0-9_./-]*)`",
+        TEXT,
+    )
     assert len(links) >= 3
     local = [(page, link) for page, link in links if not link.startswith("https://")]
     assert [f"{page.name}: {link}" for page, link in local if not (page.parent / link).exists()] == []

@@ -10,13 +10,7 @@ from typing import Any, Self, TypeVar
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
 
-from miradouro.adapters.opensearch.client import (
-    JSON,
-    connect,
-    is_closed_file,
-    reason_of,
-    translated,
-)
+from miradouro.adapters.opensearch.client import JSON, connect, is_closed_file, reason_of, translated
 from miradouro.adapters.opensearch.creation import create
 from miradouro.adapters.opensearch.documents import (
     check_is_whole,
