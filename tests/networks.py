@@ -23,10 +23,10 @@ def _session(name: str, precision: str, folder: Path) -> onnxruntime.InferenceSe
 
 
 def run_bundle(name: str, precision: str, folder: Path, photos: np.ndarray) -> dict[str, np.ndarray]:
-    """Every output by name, for photos uint8 [N, height, width, 3]."""
+    """Every output by name, for photos uint8 [N, height, width, 3], which every input of the graph takes."""
     session = _session(name, precision, folder)
     outputs = [output.name for output in session.get_outputs()]
-    return dict(zip(outputs, session.run(outputs, {session.get_inputs()[0].name: photos}), strict=True))
+    return dict(zip(outputs, session.run(outputs, {taken.name: photos for taken in session.get_inputs()}), strict=True))
 
 
 def cut_at(model: Path, outputs: list[str]) -> bytes:

@@ -29,7 +29,7 @@ def test_the_document_is_what_indexing_stores(photo, tmp_path):
     assert (document["photo_id"], document["caption"], document["version"]) == ("a.jpg", "Boats", 5)
     assert (document["taken_at"], document["place"]) == ("2024-05-01T08:30:00+01:00", None)
     regions = document["vectors"]["vgg16-conv/pool5/regions"]
-    assert (regions["vectors"], regions["dimension"], len(regions["first"])) == (14, 512, 4)
+    assert (regions["vectors"], regions["dimension"], len(regions["first"])) == (14, 256, 4)
 
     data = tmp_path / "data"
     assert run("index", photo.parent, "--data", data, "--json").json["indexed"] == 1

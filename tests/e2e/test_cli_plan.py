@@ -8,7 +8,7 @@ import pytest
 from tests.documentation import TEXT
 from tests.e2e.command import run
 
-SMALL = ("plan", "--photos", "1e6", "--rate", "5")
+SMALL = ("plan", "--photos", "2e6", "--rate", "5")
 
 
 def figures(*words: object) -> dict[str, float | None]:
@@ -18,7 +18,7 @@ def figures(*words: object) -> dict[str, float | None]:
 
 def test_every_figure_has_its_formula_and_a_source_that_is_told():
     told = run(*SMALL, "--json").json
-    assert told["demand"]["photos"] == 1_000_000
+    assert told["demand"]["photos"] == 2_000_000
     assert {space["name"] for space in told["demand"]["spaces"]} >= {"efficientnet-lite0/features", "vgg16-conv/pool5/regions"}
     assert all(figure["formula"] and figure["sources"] for figure in told["figures"])
     assert {source for figure in told["figures"] for source in figure["sources"]} == set(told["sources"])
@@ -32,8 +32,8 @@ def test_regions_and_spaces_are_chosen():
     all_of_them, whole = figures("--regions"), figures("--no-regions")
     assert all_of_them == figures()
     vectors = "one photo, in each copy: vectors"
-    assert all_of_them[vectors] == 4 * (1_280 + 64 + 128 + 256 + 512 + 512 + 14 * 512)
-    assert whole[vectors] == 4 * (1_280 + 64 + 128 + 256 + 512 + 512)
+    assert all_of_them[vectors] == 4 * (512 + 1_280 + 64 + 128 + 256 + 512 + 512 + 14 * 256)
+    assert whole[vectors] == 4 * (512 + 1_280 + 64 + 128 + 256 + 512 + 512)
     assert figures("--spaces", "vgg16-conv/pool5, efficientnet-lite0/features")[vectors] == 4 * (512 + 1_280)
     assert whole["OpenSearch: data nodes"] < all_of_them["OpenSearch: data nodes"]
 
@@ -83,7 +83,7 @@ def test_more_shards_than_a_collection_may_have_are_told():
         (["--spaces", "vgg16-conv/pool5/regions", "--no-regions"], "--spaces: none is left"),
         (["--replicas", "-1"], "--replicas: -1 makes no plan; allowed: 0 to 16"),
         (["--collections", "2e6"], "'2e6' is not a valid integer"),
-        (["--collections", "2000000"], "--collections: 2e+06 makes no plan; allowed: 1 to the number of photos"),
+        (["--collections", "3000000"], "--collections: 3e+06 makes no plan; allowed: 1 to the number of photos"),
         (["--engine", "nmslib"], "'nmslib' is not one of 'lucene', 'faiss'"),
         (["--bits", "1"], "--bits: 1: the engine lucene offers 32, 8"),
         (["--in-memory", "80"], "--in-memory: 80 makes no plan; allowed: a share"),

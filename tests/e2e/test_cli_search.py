@@ -1,9 +1,12 @@
 """`miradouro search`, `stats` and `embed` on an index of real networks: answers, their JSON, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from miradouro.bundles.manifest import find, manifests
+from miradouro.bundles.registry import model_path, record_path
 from PIL import Image
 
 from tests.e2e.command import run
@@ -13,6 +16,7 @@ from tests.pictures import jpeg
 HIT_FIELDS = {"photo_id", "uri", "score", "distance", "space", "tags", "caption", "region"}
 ANSWER_FIELDS = {"hits", "total", "total_is_exact", "truncated", "exact", "took_ms"}
 DEFAULT_SPACES = {
+    "efficientnet-lite0/look",
     "efficientnet-lite0/features",
     "vgg16-conv/pool1/avg",
     "vgg16-conv/pool2/avg",
@@ -112,7 +116,7 @@ def test_a_photo_saved_again_finds_its_original_in_the_default_space(indexed, tm
     with Image.open(indexed.photos / PHOTOS[3]) as original:
         original.save(tmp_path / "copy.webp", quality=90)
     answer = _search(indexed, "--photo", tmp_path / "copy.webp", "--limit", 1)
-    assert (_ids(answer), answer["hits"][0]["space"]) == ([PHOTOS[3]], "efficientnet-lite0/features")
+    assert (_ids(answer), answer["hits"][0]["space"]) == ([PHOTOS[3]], "efficientnet-lite0/look")
 
 
 def test_limit_max_distance_and_a_layer_without_pooling_are_obeyed(indexed):
@@ -191,9 +195,11 @@ def test_words_and_indexed_photos_are_searched_without_any_model_file(indexed, t
 
 def test_a_corrupt_model_file_is_named_and_not_loaded(indexed, models_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
-    for file in models_dir.glob("*-int8.*"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    model = tmp_path / "efficientnet-lite0-int8.onnx"
+    for manifest in manifests():
+        kept = model_path(models_dir, manifest, "int8")
+        for file in (kept, record_path(kept)):
+            shutil.copy(file, tmp_path)
+    model = model_path(tmp_path, find("efficientnet-lite0"), "int8")
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     for words in (
         ["search", "--photo", indexed.photos / "one.jpg", "--data", indexed.data],

@@ -109,7 +109,7 @@ def _check_every_service(address: str, data: Path, photos: Path) -> None:
         [failure] = IngestServiceStub(channel).ListFailures(ListFailuresRequest(), timeout=10).failures
         assert (failure.photo_id, failure.reason) == ("bad.jpg", "not_a_photo")
         got = SearchServiceStub(channel).GetPhoto(GetPhotoRequest(photo_id="b.jpg"), timeout=10).photo
-        assert (got.caption, got.width, got.height, len(got.spaces)) == ("Boats at dawn", 240, 200, 7)
+        assert (got.caption, got.width, got.height, len(got.spaces)) == ("Boats at dawn", 240, 200, 8)
 
 
 def _until(told: Callable[[], bool]) -> None:

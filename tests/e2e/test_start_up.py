@@ -10,6 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from miradouro.bundles.manifest import find
+from miradouro.bundles.registry import model_path, record_path
 
 from tests.certificates import self_signed, write_secret
 from tests.e2e.command import START_S, start
@@ -92,9 +94,10 @@ def test_a_token_file_that_can_t_be_used_is_named_and_not_told(tmp_path: Path) -
 
 
 def test_a_model_that_is_not_the_one_that_was_built_is_never_loaded(models_dir: Path, tmp_path: Path) -> None:
-    for path in models_dir.glob("efficientnet-lite0-int8.*"):
+    model = model_path(models_dir, find("efficientnet-lite0"), "int8")
+    for path in (model, record_path(model)):
         shutil.copy(path, tmp_path)
-    with (tmp_path / "efficientnet-lite0-int8.onnx").open("r+b") as file:
+    with (tmp_path / model.name).open("r+b") as file:
         file.seek(1_000)
         file.write(b"x")
     told = refused(*EMBEDDING, MIRADOURO_MODELS_DIR=str(tmp_path), MIRADOURO_BUNDLES="efficientnet-lite0")

@@ -1,10 +1,13 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import structlog
 from click.testing import CliRunner, Result
+from miradouro.bundles.manifest import find
+from miradouro.bundles.registry import model_path, record_path
 from miradouro.cli.main import cli
 from miradouro.core.errors import InvalidArgument
 
@@ -22,16 +25,20 @@ def models(*arguments: str, folder: Path) -> Result:
 @pytest.fixture
 def lite0(models_dir: Path, tmp_path: Path) -> Path:
     """A folder with the int8 file of one bundle, which a test may damage."""
-    for ending in ("onnx", "json"):
-        name = f"efficientnet-lite0-int8.{ending}"
-        (tmp_path / name).write_bytes((models_dir / name).read_bytes())
+    model = lite0_int8(models_dir)
+    for file in (model, record_path(model)):
+        shutil.copy(file, tmp_path)
     return tmp_path
+
+
+def lite0_int8(folder: Path) -> Path:
+    return model_path(folder, find("efficientnet-lite0"), "int8")
 
 
 def test_list_tells_the_state_of_every_file(lite0: Path) -> None:
     result = models("list", folder=lite0)
     assert result.exit_code == 0
-    assert "int8 ready (9 MB), fp32 missing" in result.output
+    assert "int8 ready (15 MB), fp32 missing" in result.output
     assert "int8 missing, fp32 missing" in result.output
 
 
@@ -45,11 +52,11 @@ def test_list_as_json_has_one_entry_per_bundle_and_precision(lite0: Path) -> Non
 
 
 def test_pull_leaves_what_is_there_and_says_where(lite0: Path) -> None:
-    before = (lite0 / "efficientnet-lite0-int8.onnx").stat()
+    before = lite0_int8(lite0).stat()
     result = models("pull", "efficientnet-lite0", folder=lite0)
     assert result.exit_code == 0
-    assert result.stdout == f"efficientnet-lite0 int8: {lite0 / 'efficientnet-lite0-int8.onnx'}\n"
-    assert (lite0 / "efficientnet-lite0-int8.onnx").stat().st_mtime_ns == before.st_mtime_ns
+    assert result.stdout == f"efficientnet-lite0 int8: {lite0_int8(lite0)}\n"
+    assert lite0_int8(lite0).stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_pull_builds_another_precision_from_the_source_that_is_kept(lite0: Path, models_dir: Path) -> None:
@@ -84,7 +91,7 @@ def test_verify_fails_where_a_bundle_has_no_file(lite0: Path, arguments: tuple[s
 
 
 def test_verify_fails_on_a_damaged_file_and_says_which_and_what_to_do(lite0: Path) -> None:
-    path = lite0 / "efficientnet-lite0-int8.onnx"
+    path = lite0_int8(lite0)
     path.write_bytes(path.read_bytes()[:-1])
     result = models("verify", "efficientnet-lite0", folder=lite0)
     assert result.return_value == 1
@@ -117,9 +124,10 @@ def test_describe_gives_the_boxes_of_regions_as_fractions(tmp_path: Path) -> Non
     assert space["regions"][13] == pytest.approx({"x": 4 / 7, "y": 4 / 7, "width": 3 / 7, "height": 3 / 7})
 
 
-def test_default_spaces_are_one_per_layer_the_features_and_the_regions(tmp_path: Path) -> None:
+def test_default_spaces_are_the_standard_ones(tmp_path: Path) -> None:
     described = [json.loads(models("describe", name, "--json", folder=tmp_path).stdout) for name in BUNDLES]
     assert [space["name"] for facts in described for space in facts["spaces"] if space["is_default"]] == [
+        "efficientnet-lite0/look",
         "efficientnet-lite0/features",
         "vgg16-conv/pool1/avg",
         "vgg16-conv/pool2/avg",

@@ -218,7 +218,7 @@ def test_a_bad_file_is_named_with_the_command_that_makes_it_anew_and_which_does(
         record.write_text(record.read_text().replace(provenance, provenance[::-1]))
     with pytest.raises(BadBundle, match=f"run `miradouro models pull {NAME} --precision int8`") as error:
         open_bundle(NAME, precision="int8", folder=folder)
-    assert f"{folder}/{NAME}-int8." in error.value.message
+    assert f"{folder}/{NAME}-int8-" in error.value.message
 
     pull(NAME, precision="int8", folder=folder, progress=LogProgress())
     assert path.read_bytes() == data

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import onnx
 
 HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-WORTHWHILE = 0.9  # a cut that keeps more than this part of the heavy operators is not worth a session
+WORTHWHILE = 0.9  # a cut that keeps more than this part of the next larger one's heavy operators is not worth a session
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ def cuts(model: onnx.ModelProto) -> list[Cut]:
     needs = {output.name: _needed(model.graph, [output.name]) for output in model.graph.output}
     heavy_nodes = {index for index, node in enumerate(nodes) if node.op_type in HEAVY}
     heavy = {name: frozenset(needed & heavy_nodes) for name, needed in needs.items()}
-    found = []
-    for kept in sorted(set(heavy.values()), key=len):
-        if len(kept) <= WORTHWHILE * len(heavy_nodes):
+    found: list[Cut] = []
+    larger = len(heavy_nodes)
+    for kept in sorted(set(heavy.values()), key=len, reverse=True):
+        if len(kept) <= WORTHWHILE * larger:
+            larger = len(kept)
             outputs = [name for name in heavy if heavy[name] <= kept]
             found.append(Cut(frozenset(outputs), _extracted(model, outputs)))
-    return found
+    return found[::-1]
 
 
 def _needed(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[int]:

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from miradouro.bundles.constants import Constants
 from miradouro.bundles.graph import Graph
+from miradouro.bundles.look import View, add_look
 from miradouro.bundles.quantization import Range
 from miradouro.bundles.torch_legacy import read_state_dict
 from miradouro.core.document import Float32
@@ -23,29 +25,38 @@ _CLASSES = 1000
 State = Mapping[str, npt.NDArray[Any]]
 
 
-def build(source: Path, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelProto, dict[str, str]]:
+def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The model and its activations' tensors by name. Raises BadBundle when `source` isn't the network expected."""
     state = read_state_dict(source)
     try:
-        return _build(state, ranges)
+        return _build(state, ranges, constants)
     except KeyError as exc:
         raise BadBundle(f"{source}: holds no weights called {exc}; it is not the file that the manifest names") from exc
 
 
-def _build(state: State, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelProto, dict[str, str]]:
+def _build(state: State, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
     graph = Graph(ranges)
-    x = graph.pixels("centre", height=_SIZE, width=_SIZE, mean=(127, 127, 127), scale=1 / 128)
+    centre = _view(graph, state, "centre")
+    graph.vector(centre.pooled, "features", _FEATURES)
+    graph.output(centre.softmax, [_CLASSES])
+    whole = _view(graph, state, "whole")
+    graph.end_input()
+    add_look(graph, (centre, whole), constants)
+    return graph.model("efficientnet-lite0"), graph.activations
+
+
+def _view(graph: Graph, state: State, name: str) -> View:
+    """The whole network on the input called `name`; both inputs share the weights."""
+    x = graph.pixels(name, height=_SIZE, width=_SIZE, mean=(127, 127, 127), scale=1 / 128)
     size = _SIZE
     x, size = _convolution(graph, state, x, "stem", "_conv_stem", "_bn0", size=size, stride=2)
     for number, stride in enumerate(_STRIDES):
         x, size = _block(graph, state, x, number, size=size, stride=stride)
     x, _ = _convolution(graph, state, x, "head", "_conv_head", "_bn1", size=size)
     pooled = graph.node("Flatten", [graph.node("GlobalAveragePool", [x], "pooled")], "pooled.flat")
-    graph.vector(pooled, "features", _FEATURES)
     weights, bias = graph.constant("classes.weights", state["_fc.weight"]), graph.constant("classes.bias", state["_fc.bias"])
     logits = graph.node("Gemm", [pooled, weights, bias], "logits", transB=1)
-    graph.output(graph.node("Softmax", [logits], "softmax", axis=-1), [_CLASSES])
-    return graph.model("efficientnet-lite0"), graph.activations
+    return View(x, pooled, graph.node("Softmax", [logits], "softmax", axis=-1))
 
 
 def _block(graph: Graph, state: State, x: str, number: int, *, size: int, stride: int) -> tuple[str, int]:

@@ -107,11 +107,23 @@ class Graph:
         pooled = self.node("MaxPool", [x], name, kernel_shape=[size, size], strides=[stride, stride])
         return self._round(pooled, name, *self._scales[x]) if x in self._scales else pooled
 
+    def unit(self, x: str, name: str) -> str:
+        """`x` with its last axis L2-normalised."""
+        shifted = self.node("Add", [x, self.constant(f"{name}.tiny", np.array(_TINY, np.float32))], f"{name}.shifted")
+        return self.node("LpNormalization", [shifted], name, axis=-1, p=2)
+
     def vector(self, x: str, name: str, dimension: int, *, rows: int = 0) -> str:
         """L2-normalises the last axis of `x` and makes it an output, [N, dimension] or [N, rows, dimension]."""
-        shifted = self.node("Add", [x, self.constant(f"{name}.tiny", np.array(_TINY, np.float32))], f"{name}.shifted")
-        self.node("LpNormalization", [shifted], name, axis=-1, p=2)
-        return self.output(name, [rows, dimension] if rows else [dimension])
+        return self.output(self.unit(x, name), [rows, dimension] if rows else [dimension])
+
+    def projected(self, x: str, name: str, mean: npt.NDArray[np.float16], axes: npt.NDArray[np.float16]) -> str:
+        """(x - mean) @ axes over the last axis of `x`; mean [D], axes [D, E].
+
+        The file holds them as float16, they run as float32.
+        """
+        halves = [self.constant(f"{name}.mean", mean), self.constant(f"{name}.axes", axes)]
+        floats = [self.node("Cast", [half], f"{half}.float", to=TensorProto.FLOAT) for half in halves]
+        return self.node("MatMul", [self.node("Sub", [x, floats[0]], f"{name}.centred"), floats[1]], f"{name}.projected")
 
     def output(self, name: str, shape: Sequence[int]) -> str:
         """Makes `name` an output, float32 [N, *shape]."""

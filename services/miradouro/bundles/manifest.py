@@ -36,6 +36,13 @@ class Source(_Part):
     license: str
 
 
+class ConstantsFile(_Part):
+    """Arrays of our own that a recipe puts into the graph: an .npz file beside the manifest."""
+
+    file: str
+    sha256: str = Field(pattern=_SHA256)
+
+
 class GeometryPart(_Part):
     """How a photo is fitted for one input of the graph; see core.spaces.Geometry."""
 
@@ -90,6 +97,7 @@ class Manifest(_Part):
     precisions: tuple[Precision, ...]
     tag_output: str = ""
     sources: tuple[Source, ...] = Field(min_length=1)
+    constants: ConstantsFile
     geometries: Mapping[str, GeometryPart] = Field(min_length=1)
     spaces: tuple[SpacePart, ...]
     calibration: Calibration
@@ -106,7 +114,7 @@ class Manifest(_Part):
     def provenance(self, precision: str, *, layer: str = "", pooling: str = "") -> str:
         """Provenance of a space, or of the whole bundle when no layer is named; 64 hexadecimal digits."""
         return provenance(
-            source_sha256s=[source.file_sha256 for source in self.sources],
+            source_sha256s=[*(source.file_sha256 for source in self.sources), self.constants.sha256],
             recipe_version=self.recipe_version,
             precision=precision,
             ranges=self.ranges(precision) or {},

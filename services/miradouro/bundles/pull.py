@@ -67,7 +67,7 @@ def _fetch(source: Source, folder: Path, progress: Progress) -> Path:
 def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) -> None:
     source = _fetch(manifest.sources[0], folder / "sources", progress)
     model, _ = build(manifest, precision, source)
-    path = model_path(folder, manifest.name, precision)
+    path = model_path(folder, manifest, precision)
     # The model first: a record that is older than its model does not fit it, and the pair is made again.
     _write(path, serialized(model))
     record = BuildRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size, provenance=manifest.provenance(precision))

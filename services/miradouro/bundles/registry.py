@@ -14,6 +14,8 @@ from miradouro.core.spaces import BundleDescription, Geometry
 
 __all__ = ["BuildRecord", "OpenBundle", "manifests", "model_path", "open_bundle", "record_path", "sha256_of"]
 
+_PROVENANCE_DIGITS = 8  # in the name of a model file; its record holds them all
+
 
 class BuildRecord(BaseModel):
     """What stands beside a model file: the file's own sha256, and the provenance of the whole bundle that it was built from."""
@@ -43,9 +45,9 @@ class OpenBundle:
     labels: tuple[str, ...]
 
 
-def model_path(folder: Path, name: str, precision: str) -> Path:
-    """Where the model file is kept."""
-    return folder / f"{name}-{precision}.onnx"
+def model_path(folder: Path, manifest: Manifest, precision: str) -> Path:
+    """Where the model file is kept: releases that build it in another way share the folder, each with a file of its own."""
+    return folder / f"{manifest.name}-{precision}-{manifest.provenance(precision)[:_PROVENANCE_DIGITS]}.onnx"
 
 
 def record_path(model: Path) -> Path:
@@ -61,7 +63,7 @@ def open_bundle(name: str, *, precision: str, folder: Path) -> OpenBundle:
     """
     manifest = find(name)
     manifest.check_precision(precision)
-    path = model_path(folder, name, precision)
+    path = model_path(folder, manifest, precision)
     record = _verified_record(path, manifest, precision)
     spaces, geometries = manifest.described_spaces(precision), manifest.described_geometries()
     return OpenBundle(

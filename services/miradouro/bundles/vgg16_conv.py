@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from miradouro.bundles.constants import Constants
 from miradouro.bundles.graph import Graph
 from miradouro.bundles.quantization import Range
 from miradouro.core.document import Float32
@@ -22,7 +23,7 @@ _WINDOWS = ((7, 1), (4, 3), (3, 2))
 _REGIONS = 14
 
 
-def build(source: Path, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelProto, dict[str, str]]:
+def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The model and its activations' tensors by name. Raises BadBundle when `source` isn't the network expected."""
     graph = Graph(ranges)
     x = graph.pixels("whole", height=_SIZE, width=_SIZE, mean=_MEAN_RGB, scale=1)
@@ -34,7 +35,7 @@ def build(source: Path, ranges: Mapping[str, Range] | None) -> tuple[onnx.ModelP
             x = graph.rectified(x, name)
         x = graph.max_pool(x, f"pool{block}", size=2, stride=2)
         _pooled_vectors(graph, x, f"pool{block}", channels)
-    _region_vectors(graph, x)
+    _region_vectors(graph, x, constants)
     return graph.model("vgg16-conv"), graph.activations
 
 
@@ -45,7 +46,8 @@ def _pooled_vectors(graph: Graph, x: str, layer: str, channels: int) -> None:
         graph.vector(graph.node("Flatten", [pooled], f"{name}.flat"), name, channels)
 
 
-def _region_vectors(graph: Graph, x: str) -> None:
+def _region_vectors(graph: Graph, x: str, constants: Constants) -> None:
+    """R-MAC over unit regions; and the regions whitened, which keeps what tells them apart at half the size."""
     channels = _CHANNELS[-1]
     columns = graph.constant("regions.shape", np.array([0, channels, -1], np.int64))
     levels = []
@@ -56,7 +58,10 @@ def _region_vectors(graph: Graph, x: str) -> None:
         levels.append(graph.node("Reshape", [maxima, columns], f"{name}.columns"))
     joined = graph.node("Concat", levels, "regions.columns", axis=2)
     rows = graph.node("Transpose", [joined], "regions.rows", perm=[0, 2, 1])
-    regions = graph.vector(rows, "pool5/regions", channels, rows=_REGIONS)
+    regions = graph.unit(rows, "regions.unit")
+    mean, axes = constants["mean"], constants["axes"]  # [512] and [512, 256]: principal directions / sqrt(standard deviation)
+    whitened = graph.projected(regions, "whitening", mean, axes)
+    graph.vector(whitened, "pool5/regions", axes.shape[1], rows=_REGIONS)
     axis = graph.constant("regions.axis", np.array([1], np.int64))
     graph.vector(graph.node("ReduceSum", [regions, axis], "rmac.sum", keepdims=0), "pool5/rmac", channels)
 

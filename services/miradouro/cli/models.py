@@ -132,7 +132,7 @@ def _states(chosen: Sequence[Manifest], precision: str | None) -> list[_State]:
 
 
 def _state(manifest: Manifest, precision: str, folder: Path) -> _State:
-    path = model_path(folder, manifest.name, precision)
+    path = model_path(folder, manifest, precision)
     try:
         bundle = open_bundle(manifest.name, precision=precision, folder=folder)
     except BadBundle as exc:

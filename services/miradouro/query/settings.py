@@ -9,7 +9,7 @@ class QuerySettings(Settings):
     """How questions are answered."""
 
     default_space: str = Field(
-        "efficientnet-lite0/features", description="Space in which example photos are compared when a question names none."
+        "efficientnet-lite0/look", description="Space in which example photos are compared when a question names none."
     )
     query_listen: str = Field("127.0.0.1:7362", description="host:port of the query service; port 0 takes a free one.")
     page_key_file: str = Field(

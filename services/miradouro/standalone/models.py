@@ -31,7 +31,7 @@ def open_or_pull(names: Sequence[str], *, precision: Callable[[str], str], folde
     bundles = []
     for name in names:
         wanted = precision(name)
-        path = model_path(folder, name, wanted)
+        path = model_path(folder, find(name), wanted)
         if not offline and not (path.exists() and record_path(path).exists()):
             from miradouro.bundles.pull import pull  # here: it needs the graph builders, and most starts don't
 
