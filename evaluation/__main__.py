@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evaluation import checks
 from evaluation.collages import collages
+from evaluation.colours import wide_colours
 from evaluation.doors import command, up
 from evaluation.goals import Check
 from evaluation.metadata import agrees_with_exiftool
@@ -30,6 +31,7 @@ def run(folder: Path, work: Path) -> Iterator[Check]:
         yield from checks.resaved_finds_original(stub, found, data)
         yield checks.middle_finds_whole(stub, found)
         yield from checks.first_by_itself(stub, found, data)
+        yield from wide_colours(stub, found)
     yield from collages(found, folder, work)
 
 

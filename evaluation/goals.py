@@ -3,7 +3,7 @@
 import operator
 from dataclasses import dataclass
 
-COMPARISONS = {">=": operator.ge, "<": operator.lt, "==": operator.eq}
+COMPARISONS = {">=": operator.ge, "<=": operator.le, "<": operator.lt, "==": operator.eq}
 
 
 @dataclass(frozen=True)

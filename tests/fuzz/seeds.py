@@ -15,6 +15,7 @@ from miradouro.v1 import photo_event_pb2, search_service_pb2
 from miradouro.v1.ingest_service_pb2 import PutEventsRequest
 from PIL import Image
 
+from tests.colours import DISPLAY_P3, chrm, cicp, gama, iccp, ink_profile, png_with
 from tests.fuzz.targets import KEY, QUESTION
 from tests.fuzz.weights_file import weights_file
 from tests.metadata_blocks import ASCII, PLAIN, gps, iim, photoshop, tiff, with_segments, xmp
@@ -117,6 +118,9 @@ def _pixels() -> list[bytes]:
         encode(small, "WEBP"),
         encode(small, "WEBP", "RGBA", lossless=True),
         encode(small, "WEBP", exif=exif),
+        encode(small, "JPEG", icc_profile=DISPLAY_P3.profile),
+        encode(small, "JPEG", "CMYK", icc_profile=ink_profile(lambda _: (50, 0, 0))),
+        png_with(small, cicp(12, 13), iccp(DISPLAY_P3.profile), gama(0.5), chrm(DISPLAY_P3.primaries)),
         png_that_claims(50_000, 50_000),
         encode(small, "GIF"),
         encode(small, "TIFF"),

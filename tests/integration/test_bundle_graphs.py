@@ -14,8 +14,12 @@ from miradouro.bundles.progress import LogProgress
 from miradouro.bundles.pull import source_path
 from miradouro.bundles.registry import model_path, open_bundle
 from miradouro.bundles.torch_legacy import read_state_dict
+from miradouro.core.decode import decode
+from miradouro.core.provenance import DECODE_RECIPE, provenance
 
+from tests.colours import DISPLAY_P3, PROPHOTO
 from tests.networks import cut_at, run_bundle, session_of
+from tests.pictures import encode
 from tests.scenes import scene
 from tools.write_bundle_vectors import FILE, SEED
 
@@ -201,3 +205,23 @@ def test_provenance_of_fp32_does_not_depend_on_ranges() -> None:
     assert changed.provenance("int8") != manifest.provenance("int8")
     newer = manifest.model_copy(update={"recipe_version": manifest.recipe_version + 1})
     assert newer.provenance("fp32") != manifest.provenance("fp32")
+
+
+def test_provenance_of_spaces_holds_the_decode_recipe() -> None:
+    facts = {"source_sha256s": ["0" * 64], "recipe_version": 1, "precision": "fp32", "ranges": {}, "pooling": ""}
+    one, other = (provenance(**facts, layer="features", decode_recipe=version) for version in (DECODE_RECIPE, DECODE_RECIPE + 1))
+    assert one != other
+    assert provenance(**facts, layer="", decode_recipe=1) == provenance(**facts, layer="", decode_recipe=2), "a model file"
+
+
+def test_distance_between_colour_spaces(models_dir: Path) -> None:
+    """Eight bits in a wider space lose levels: .15 is what that may cost."""
+    geometry = open_bundle("efficientnet-lite0", precision="int8", folder=models_dir).description.geometries[0]
+    pictures = [scene(seed, size=400) for seed in range(4)]
+    files = [encode(rgb, "PNG") for rgb in pictures]
+    for space in (DISPLAY_P3, PROPHOTO):
+        files += [encode(space.samples(rgb), "PNG", icc_profile=space.profile) for rgb in pictures]
+    tensors = np.stack([decode(data, [geometry]).tensors[geometry] for data in files])
+    plain, wide, wider = run_bundle("efficientnet-lite0", "int8", models_dir, tensors)["features"].reshape(3, len(pictures), -1)
+    assert np.linalg.norm(wide - plain, axis=1).max() <= 0.15
+    assert np.linalg.norm(wider - plain, axis=1).max() <= 0.15

@@ -11,6 +11,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from tests.colours import DISPLAY_P3, ink_profile
 from tests.hostile_photos import flat_png, png_bomb_16bit_trns, progressive_bomb, webp_bomb
 from tests.pictures import encode
 
@@ -100,6 +101,9 @@ PHOTOS = {
     "webp, flat": lambda: webp_bomb(_SIDE, 2 * _SIDE),
     "heif": lambda: heif(noise(_SIDE, "RGB")),
     "heif, alpha": lambda: heif(noise(_SIDE, "RGBA"), chroma=444),
+    "jpeg, wide colours": lambda: encode(noise(_SIDE, "RGB"), "JPEG", icc_profile=DISPLAY_P3.profile),
+    "jpeg, inks": lambda: encode(noise(_SIDE, "CMYK"), "JPEG", icc_profile=ink_profile(lambda _: (50, 0, 0), grid=9)),
+    "png, wide colours and alpha": lambda: encode(noise(600, "RGBA"), "PNG", icc_profile=DISPLAY_P3.profile),
     "avif": lambda: encode(noise(_SIDE, "RGB"), "AVIF", speed=10),
     "avif, 4:4:4 alpha": lambda: encode(noise(_SIDE, "RGBA"), "AVIF", speed=10, subsampling="4:4:4"),
 }

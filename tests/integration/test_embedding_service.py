@@ -20,6 +20,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import open_bundle
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.errors import Overloaded, Unavailable
+from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.question_embedder import QuestionEmbedder
@@ -121,6 +122,17 @@ def test_encoded_photos_give_what_their_tensors_give_and_the_photos_size(door):
         np.testing.assert_array_equal(floats(one), floats(other))
     assert {label.label for label in first.labels} == set(LABELS)
     assert first.labels == second.labels
+
+
+def test_tensors_of_another_decode_recipe_wait(door):
+    sent = tensors(1)
+    sent.tensors.decode_recipe = DECODE_RECIPE
+    assert embed(door, sent).results[0].HasField("embedding")
+    sent.tensors.decode_recipe = DECODE_RECIPE + 1
+    error = refusal(door, pb.EmbedRequest(photos=[sent], spaces=SPACES))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    versions = f"decoded by version {DECODE_RECIPE + 1} of the decode recipe, this embedding service has {DECODE_RECIPE}"
+    assert versions in error.details()
 
 
 def test_what_is_wrong_with_one_photo_stands_in_its_result_and_the_others_are_embedded(door):

@@ -10,6 +10,7 @@ import numpy as np
 
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Unavailable
+from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
 from miradouro.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel, typed_error
 from miradouro.runtime.security import ClientSecurity
@@ -63,7 +64,10 @@ class GrpcEmbedder:
         request = pb.EmbedRequest(
             photos=[
                 pb.PhotoInput(
-                    tensors=pb.Tensors(tensors=[_tensor(geometry, tensor, position) for geometry, tensor in photo.items()])
+                    tensors=pb.Tensors(
+                        tensors=[_tensor(geometry, tensor, position) for geometry, tensor in photo.items()],
+                        decode_recipe=DECODE_RECIPE,
+                    )
                 )
                 for position, photo in enumerate(photos)
             ],

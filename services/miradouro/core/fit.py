@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
+from miradouro.core.colour.conversion import Conversion
 from miradouro.core.region import Box
 from miradouro.core.spaces import Fit, Geometry, Resample
 
@@ -44,13 +45,22 @@ def scaled(box: Box, scale: int, size: tuple[int, int]) -> Box:
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def fit(image: Image.Image, box: Box, geometries: Iterable[Geometry], *, scale: int, factor: int) -> list[Image.Image]:
+def fit(
+    image: Image.Image,
+    box: Box,
+    geometries: Iterable[Geometry],
+    *,
+    scale: int,
+    factor: int,
+    to_srgb: Conversion | None = None,
+) -> list[Image.Image]:
     """`box` of the photo in every geometry, RGB, in the stored orientation.
 
-    `image` is the photo, `scale` times smaller; it is shrunk by `factor` more before it is resampled.
+    `image` is the photo, `scale` times smaller; it is shrunk by `factor` more, converted `to_srgb`, and resampled. In this order:
+    converting a whole photo takes longer than all the rest, and of one that is resampled already it loses levels.
     """
     cut = scaled(box, scale, image.size)
-    part = _shrink_in_strips(image, cut, factor) if factor > 1 else _plain(_cut(image, cut))
+    part = _shrink_in_strips(image, cut, factor, to_srgb) if factor > 1 else _srgb(_cut(image, cut), to_srgb)
     # The last column and row of a scaled photo may stand for less than a whole pixel.
     extent = (min((box[2] - box[0]) / (scale * factor), part.width), min((box[3] - box[1]) / (scale * factor), part.height))
     return [_resample(part, extent, geometry) for geometry in geometries]
@@ -63,15 +73,26 @@ def _cut(image: Image.Image, box: Box) -> Image.Image:
     return image.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST, box=box)
 
 
-def _shrink_in_strips(image: Image.Image, box: Box, factor: int) -> Image.Image:
-    """`box` averaged over squares of `factor` pixels, strip by strip: no second picture of the full size is ever held."""
+def _shrink_in_strips(image: Image.Image, box: Box, factor: int, to_srgb: Conversion | None) -> Image.Image:
+    """`box` averaged over squares of `factor` pixels, strip by strip: no second picture of the full size is ever held.
+
+    It is RGB, on white.
+    """
     left, top, right, bottom = box
     shrunk = Image.new("RGB", (-(-(right - left) // factor), -(-(bottom - top) // factor)))
     rows = max(1, STRIP_ROWS // factor) * factor
     for start in range(top, bottom, rows):
-        strip = _plain(_cut(image, (left, start, right, min(start + rows, bottom))))
-        shrunk.paste(_on_white(strip.reduce(factor)), (0, (start - top) // factor))
+        strip = _cut(image, (left, start, right, min(start + rows, bottom)))
+        shrunk.paste(_on_white(_srgb(strip, to_srgb, factor)), (0, (start - top) // factor))
     return shrunk
+
+
+def _srgb(image: Image.Image, to_srgb: Conversion | None, factor: int = 1) -> Image.Image:
+    """The picture, `factor` times smaller, in sRGB: L, RGB, LA or RGBA."""
+    is_inked = to_srgb is not None and to_srgb.channels == image.mode == "CMYK"
+    plain = image if is_inked else _plain(image)
+    shrunk = plain.reduce(factor) if factor > 1 else plain
+    return to_srgb(shrunk) if to_srgb else shrunk
 
 
 def _plain(image: Image.Image) -> Image.Image:

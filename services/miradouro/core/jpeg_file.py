@@ -4,6 +4,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from miradouro.core.colour.icc import MAX_PROFILE_BYTES
 from miradouro.core.errors import BadPhoto
 
 MAX_SEGMENTS = 4_096  # before the first scan; a file of 32 MiB holds 512 of the largest size
@@ -12,7 +13,8 @@ MAX_SCANNED_PIXELS = MAX_SCANS * 2**24  # scans x pixels: 500 empty scans of 16 
 END = b"\xff\xd9"
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
-_APP0, _APP1, _ADOBE = 0xE0, 0xE1, 0xEE
+_APP0, _APP1, _APP2, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+_ICC = b"ICC_PROFILE\0"  # then the number of the part, from 1, and how many there are (ICC.1:2022, annex B.4)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 _STANDALONE = frozenset({0x01, _SOI})
@@ -30,6 +32,7 @@ class JpegFile:
     `samplings` are the horizontal and vertical sampling factors by component. `data` holds what the pixels need: metadata, which
     a decoder could stumble over, is left out. `first_scan` is where its scans begin. `is_buffered`: the decoder holds all
     coefficients, because several scans refine them. `has_end`: the end marker is there.
+    `profile` is the ICC profile, empty for none or one that is not whole.
     """
 
     width: int
@@ -38,6 +41,7 @@ class JpegFile:
     is_buffered: bool
     has_end: bool
     exif: bytes
+    profile: bytes
     first_scan: int
     data: bytes
 
@@ -55,6 +59,7 @@ def read_jpeg(data: bytes) -> JpegFile:
     """The segments of `data` up to the first scan. Raises BadPhoto (truncated; too_expensive: too many segments)."""
     kept = [b"\xff\xd8"]
     exif = b""
+    profile: dict[tuple[int, int], bytes] = {}  # number of a part, number of parts → the part
     frame: tuple[int, bytes] | None = None
     at = 2
     for _ in range(MAX_SEGMENTS):
@@ -68,6 +73,8 @@ def read_jpeg(data: bytes) -> JpegFile:
             frame = marker, body
         if marker == _APP1 and not exif and body.startswith(b"Exif\0"):
             exif = body
+        if marker == _APP2 and body.startswith(_ICC) and len(body) > len(_ICC) + 2:
+            profile.setdefault((body[len(_ICC)], body[len(_ICC) + 1]), body[len(_ICC) + 2 :])
         if marker == _SOS:
             if frame is None:
                 raise BadPhoto("truncated", _TRUNCATED.format("a scan without a frame"))
@@ -76,7 +83,7 @@ def read_jpeg(data: bytes) -> JpegFile:
             scans = memoryview(data)[start : None if has_end or data[-1] != 0xFF else -1]
             # A copy of the scans takes a twentieth of the time that decoding takes: none where nothing is left out.
             picture = data if has_end and first_scan == start else b"".join((*kept, scans))
-            return _file(*frame, body, has_end, exif, first_scan, picture)
+            return _file(*frame, body, has_end, exif, _joined(profile), first_scan, picture)
         # JFIF and Adobe say which colours the components are.
         if marker in _PICTURE or (marker, body[:4]) == (_APP0, b"JFIF") or (marker, body[:5]) == (_ADOBE, b"Adobe"):
             kept.append(b"\xff" + data[start + 1 : at])
@@ -137,7 +144,17 @@ def _segment(data: bytes, at: int) -> tuple[int, int, int]:
     return marker, start, start + 2 + size
 
 
-def _file(marker: int, frame: bytes, scan: bytes, has_end: bool, exif: bytes, first_scan: int, data: bytes) -> JpegFile:
+def _joined(parts: dict[tuple[int, int], bytes]) -> bytes:
+    """The profile of which these are the parts; empty when one is missing or too many bytes are there."""
+    numbers, counts = {number for number, _ in parts}, {count for _, count in parts}
+    if numbers != set(range(1, len(parts) + 1)) or counts != {len(parts)} or sum(map(len, parts.values())) > MAX_PROFILE_BYTES:
+        return b""
+    return b"".join(part for _, part in sorted(parts.items()))
+
+
+def _file(
+    marker: int, frame: bytes, scan: bytes, has_end: bool, exif: bytes, profile: bytes, first_scan: int, data: bytes
+) -> JpegFile:
     if len(frame) < 6 or len(frame) < 6 + 3 * frame[5] or not frame[5] or not scan:
         raise BadPhoto("truncated", _TRUNCATED.format("the frame's header is cut"))
     samplings = tuple((max(1, frame[at] >> 4), max(1, frame[at] & 15)) for at in range(7, 6 + 3 * frame[5], 3))
@@ -148,6 +165,7 @@ def _file(marker: int, frame: bytes, scan: bytes, has_end: bool, exif: bytes, fi
         is_buffered=marker not in _SEQUENTIAL or scan[0] < frame[5],
         has_end=has_end,
         exif=exif,
+        profile=profile,
         first_scan=first_scan,
         data=data,
     )

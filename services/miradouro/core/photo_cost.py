@@ -13,6 +13,7 @@ from miradouro.core.spaces import Geometry
 
 # A pixel of a strip: cut, plain, premultiplied, shrunk, on white; for 16 bits also as numbers of 4 bytes and their products.
 _STRIP_PIXEL_BYTES = 32
+_CONVERTED_PIXEL_BYTES = 13  # without alpha, in sRGB, alpha alone, and both together
 _ROW_PIXEL_BYTES = (
     16 * 4 * 4
 )  # 16 rows of 4 components in up to 4 stages: what codecs hold of a row of blocks, and resampling's weights
@@ -29,8 +30,10 @@ class PixelCost:
     has_alpha: bool
 
 
-def fitting_bytes(size: tuple[int, int], cut: Box, geometries: Iterable[Geometry], factor: int, cost: PixelCost) -> int:
-    """Peak bytes from the decoded picture of `size` on: the picture, its copies and the geometries."""
+def fitting_bytes(
+    size: tuple[int, int], cut: Box, geometries: Iterable[Geometry], factor: int, cost: PixelCost, *, converts: bool
+) -> int:
+    """Peak bytes from the decoded picture of `size` on: the picture, its copies and the geometries; does it change colours?"""
     width, height = size
     cut_width, cut_height = cut[2] - cut[0], cut[3] - cut[1]
     area = cut_width * cut_height
@@ -41,6 +44,7 @@ def fitting_bytes(size: tuple[int, int], cut: Box, geometries: Iterable[Geometry
     else:
         is_whole = area == width * height
         peak += area * (cost.decoded * (not is_whole) + cost.plain * (cost.is_converted + cost.has_alpha))
+        peak += area * _CONVERTED_PIXEL_BYTES * converts
     rows, results = [0], 0
     for geometry in geometries:
         _, top, _, bottom = source_box(geometry, cut_width, cut_height)

@@ -3,11 +3,12 @@
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
 from miradouro.core import pillow
+from miradouro.core.colour.coding import profile_of_numbers
 from miradouro.core.errors import BadPhoto
 from miradouro.core.jpeg_file import END, JpegFile, check_scans, missing_scans, read_jpeg
 from miradouro.core.orientation import read_orientation
@@ -15,7 +16,7 @@ from miradouro.core.photo_cost import PixelCost
 from miradouro.core.photo_limits import DecodeLimits, check_size
 from miradouro.core.pillow import read_by_pillow
 from miradouro.core.png_file import read_png
-from miradouro.core.sniff import Format, avif_sample_bytes, sniff, webp_exif, webp_size
+from miradouro.core.sniff import Format, avif_colour_numbers, avif_sample_bytes, sniff, webp_exif, webp_profile, webp_size
 
 _ACCEPTED = "JPEG, PNG, WebP or AVIF"
 _ROWS = 8  # of a block of coefficients
@@ -31,7 +32,8 @@ class PhotoFile:
     """A photo within the limits, its pixels not yet decoded; sizes in pixels as stored.
 
     `pixels(scale)` decodes it, `scale` (1, 2, 4 or 8) times smaller where `is_scalable`. `decoding_bytes(scale)` is the memory
-    that this takes. `held_pixels(scale)` is how many pixels, or their coefficients, are held.
+    that this takes. `held_pixels(scale)` is how many pixels, or their coefficients, are held. `profiles` are the colours of the
+    photo as ICC profiles, the most trusted first (see core.colour), for pixels of `channels`: L, RGB or CMYK.
     """
 
     found: Format
@@ -43,6 +45,8 @@ class PhotoFile:
     decoding_bytes: Callable[[int], int]
     held_pixels: Callable[[int], int]
     pixels: Callable[[int], Image.Image]
+    profiles: tuple[bytes, ...] = ()
+    channels: str = "RGB"
 
 
 def open_photo(data: bytes, limits: DecodeLimits) -> PhotoFile:
@@ -85,7 +89,9 @@ def _jpeg(data: bytes, limits: DecodeLimits) -> PhotoFile:
     # A photo whose coefficients are all held takes their memory whatever the scale.
     held_pixels = (lambda _: width * height) if file.is_buffered else canvas
     orientation = read_orientation(file.exif)
-    return PhotoFile(Format.JPEG, width, height, orientation, True, cost, decoding_bytes, held_pixels, pixels)
+    profiles = (file.profile,) if file.profile else ()
+    channels = {1: "L", 4: "CMYK"}.get(components, "RGB")
+    return PhotoFile(Format.JPEG, width, height, orientation, True, cost, decoding_bytes, held_pixels, pixels, profiles, channels)
 
 
 def _jpeg_pixels(file: JpegFile, data: bytes, scale: int) -> Image.Image:
@@ -132,7 +138,8 @@ def _png(data: bytes, limits: DecodeLimits) -> PhotoFile:
         return read_by_pillow(Format.PNG, lambda: pillow.loaded(pillow.open_png(file.data)), encoded=encoded)
 
     cost = PixelCost(decoded, plain, is_converted, has_alpha)
-    return _unscaled(Format.PNG, (file.width, file.height), read_orientation(file.exif), cost, decoded, pixels)
+    photo = _unscaled(Format.PNG, (file.width, file.height), read_orientation(file.exif), cost, decoded, pixels)
+    return replace(photo, profiles=file.profiles, channels="L" if file.colour_type in {0, 4} else "RGB")
 
 
 def _webp(data: bytes, limits: DecodeLimits) -> PhotoFile:
@@ -146,12 +153,14 @@ def _webp(data: bytes, limits: DecodeLimits) -> PhotoFile:
         return read_by_pillow(Format.WEBP, lambda: pillow.decode_webp(data), encoded=encoded)
 
     cost = PixelCost(4, 4, False, True)
-    return _unscaled(Format.WEBP, size, read_orientation(webp_exif(data)), cost, _WEBP_PIXEL_BYTES, pixels, len(data))
+    photo = _unscaled(Format.WEBP, size, read_orientation(webp_exif(data)), cost, _WEBP_PIXEL_BYTES, pixels, len(data))
+    profile = webp_profile(data)
+    return replace(photo, profiles=(profile,) if profile else ())
 
 
 def _avif(data: bytes, limits: DecodeLimits) -> PhotoFile:
     encoded = f"{len(data):,} bytes"
-    size, mode, orientation = read_by_pillow(Format.AVIF, lambda: pillow.read_avif_header(data), encoded=encoded)
+    size, mode, orientation, profile = read_by_pillow(Format.AVIF, lambda: pillow.read_avif_header(data), encoded=encoded)
     check_size(size[0], size[1], Format.AVIF, limits)
     channels = len(mode)
     # Planes and what the codec keeps beside them; the decoder's colours; the same as they are returned.
@@ -160,9 +169,10 @@ def _avif(data: bytes, limits: DecodeLimits) -> PhotoFile:
     def pixels(_scale: int) -> Image.Image:
         return read_by_pillow(Format.AVIF, lambda: pillow.decode_avif(data), encoded=encoded)
 
-    return _unscaled(
+    photo = _unscaled(
         Format.AVIF, size, orientation, PixelCost(4, 4, False, mode == "RGBA"), pixel_bytes, pixels, len(data) + 8 * 2**20
     )
+    return replace(photo, profiles=_profiles_of_boxes(profile, avif_colour_numbers(data)))
 
 
 def _heif(data: bytes, limits: DecodeLimits) -> PhotoFile:
@@ -172,8 +182,9 @@ def _heif(data: bytes, limits: DecodeLimits) -> PhotoFile:
     check_size(width, height, Format.HEIF, limits)
     samples = {420: 1.5, 422: 2}.get(int(image.info.get("chroma", 444)), 3) + (image.mode in {"RGBA", "LA"})
     planes = samples * (2 if image.info.get("bit_depth", 8) > 8 else 1) * 1.5
+    numbers = image.info.get("nclx_profile") or {}
     # The reader turns the photo upright and says so in its EXIF.
-    return _unscaled(
+    photo = _unscaled(
         Format.HEIF,
         (width, height),
         1,
@@ -182,6 +193,14 @@ def _heif(data: bytes, limits: DecodeLimits) -> PhotoFile:
         lambda _scale: read_by_pillow(Format.HEIF, lambda: pillow.loaded(image), encoded=encoded),
         len(data) + _HEIF_FIXED_BYTES,
     )
+    told = (numbers["color_primaries"], numbers["transfer_characteristics"]) if numbers else None
+    return replace(photo, profiles=_profiles_of_boxes(image.info.get("icc_profile") or b"", told))
+
+
+def _profiles_of_boxes(profile: bytes, numbers: tuple[int, int] | None) -> tuple[bytes, ...]:
+    """The colours of a HEIF or AVIF photo: an ICC profile goes before H.273's numbers (ISO/IEC 23000-22, 7.3.6.4)."""
+    by_numbers = profile_of_numbers(*numbers) if numbers else None
+    return tuple(one for one in (profile or None, by_numbers) if one is not None)
 
 
 def _unscaled(

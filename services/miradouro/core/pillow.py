@@ -94,10 +94,13 @@ def decode_webp(data: bytes) -> Image.Image:
     return Image.frombytes("RGB" if raw_mode == "RGBX" else raw_mode, size, frame[0], "raw", raw_mode)
 
 
-def read_avif_header(data: bytes) -> tuple[tuple[int, int], str, int]:
-    """Size, mode (RGB or RGBA) and orientation of an AVIF, whose own boxes say how it is turned, whatever its EXIF says."""
-    size, _, mode, _, _, orientation, _ = _avif_decoder(data).get_info()
-    return size, mode, orientation
+def read_avif_header(data: bytes) -> tuple[tuple[int, int], str, int, bytes]:
+    """Size, mode (RGB or RGBA), orientation and ICC profile of an AVIF.
+
+    Its own boxes say how it is turned, whatever its EXIF says. The profile is empty where there is none.
+    """
+    size, _, mode, profile, _, orientation, _ = _avif_decoder(data).get_info()
+    return size, mode, orientation, profile or b""
 
 
 def decode_avif(data: bytes) -> Image.Image:

@@ -4,6 +4,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from miradouro.core.colour.png_chunks import COLOUR_CHUNKS, profiles_of_chunks
 from miradouro.core.errors import BadPhoto
 
 MAX_CHUNKS = 100_000  # a file of 32 MiB in IDAT chunks of 336 bytes
@@ -19,6 +20,7 @@ class PngFile:
 
     `is_transparent`: a chunk names transparent colours. `data` holds header, palette, transparency and pixels: a decoder could
     stumble over the other chunks, and browsers pass over those that are damaged. `is_cut`: the pixels' last chunk is not whole.
+    `profiles` are the colours that the chunks name, the most trusted first.
     """
 
     width: int
@@ -28,6 +30,7 @@ class PngFile:
     is_transparent: bool
     is_cut: bool
     exif: bytes
+    profiles: tuple[bytes, ...]
     data: bytes
 
 
@@ -38,6 +41,7 @@ def read_png(data: bytes) -> PngFile:
         raise BadPhoto("truncated", _TRUNCATED.format(f"{len(data):,} bytes without a whole IHDR"))
     width, height, bits, colour_type = struct.unpack_from(">IIBB", header, 8)
     palette = transparency = exif = b""
+    colours: dict[bytes, bytes] = {}
     pixels: list[memoryview] = []
     view = memoryview(data)
     is_cut = False
@@ -53,6 +57,8 @@ def read_png(data: bytes) -> PngFile:
             transparency = data[at:end]
         elif kind == b"eXIf" and not exif and _is_whole(data, at, end):
             exif = data[at + 8 : end - 4]
+        elif kind in COLOUR_CHUNKS and kind not in colours and not pixels and _is_whole(data, at, end):
+            colours[kind] = data[at + 8 : end - 4]
         at = end
         if kind == b"IEND" or not kind.isalpha() or at >= len(data):
             break
@@ -63,7 +69,8 @@ def read_png(data: bytes) -> PngFile:
         checksum = zlib.crc32(part, checksum)
     length = struct.pack(">I", size)
     picture = b"".join((_SIGNATURE, header, palette, transparency, length, b"IDAT", *pixels, struct.pack(">I", checksum), _END))
-    return PngFile(width, height, bits, colour_type, bool(transparency), is_cut or not size, exif, picture)
+    profiles = profiles_of_chunks(colours)
+    return PngFile(width, height, bits, colour_type, bool(transparency), is_cut or not size, exif, profiles, picture)
 
 
 def _is_whole(data: bytes, at: int, end: int) -> bool:

@@ -4,6 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+# How photos become pixels: core.decode, core.fit, core.colour. It grows with every change there that changes a vector.
+# 1: colours as they are stored. 2: sRGB.
+DECODE_RECIPE = 2
+
 
 def provenance(
     *,
@@ -13,9 +17,11 @@ def provenance(
     ranges: Mapping[str, tuple[float, float]],
     layer: str,
     pooling: str,
+    decode_recipe: int = DECODE_RECIPE,
 ) -> str:
     """64 hexadecimal digits. `ranges` are the activation ranges of static int8, empty for other precisions.
 
+    `layer` is empty for the model file, which is the same whichever `decode_recipe` made the pixels.
     Two spaces with the same provenance hold comparable vectors, whichever machine or execution provider made them.
     """
     facts = {
@@ -26,4 +32,6 @@ def provenance(
         "layer": layer,
         "pooling": pooling,
     }
+    if layer:
+        facts["decode"] = decode_recipe
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -23,7 +23,7 @@ class Format(Enum):
 SNIFF_BYTES = 32  # how many first bytes `sniff` looks at
 MAX_CHUNKS = 100_000  # of a WebP or boxes of an AVIF that are looked at
 
-_WEBP_HAS_EXIF = 0x08
+_WEBP_HAS_EXIF, _WEBP_HAS_PROFILE = 0x08, 0x20
 _AVIF_HEADER_BYTES = 2**20  # where an AVIF's description of its pixels stands, before them
 
 _PREFIXES = (
@@ -87,12 +87,21 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
 
 def webp_exif(data: bytes) -> bytes:
     """The first EXIF chunk of a WebP (RFC 9649, section 2.7), empty where there is none among MAX_CHUNKS chunks."""
+    return _webp_chunk(data, b"EXIF", _WEBP_HAS_EXIF)
+
+
+def webp_profile(data: bytes) -> bytes:
+    """The ICC profile of a WebP, in the same way."""
+    return _webp_chunk(data, b"ICCP", _WEBP_HAS_PROFILE)
+
+
+def _webp_chunk(data: bytes, kind: bytes, flag: int) -> bytes:
     at = 12
-    if data[12:16] != b"VP8X" or len(data) < 21 or not data[20] & _WEBP_HAS_EXIF:
+    if data[12:16] != b"VP8X" or len(data) < 21 or not data[20] & flag:
         return b""
     for _ in range(MAX_CHUNKS):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
-        if data[at : at + 4] == b"EXIF":
+        if data[at : at + 4] == kind:
             return data[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
         if at >= len(data):
@@ -111,3 +120,11 @@ def avif_sample_bytes(data: bytes, *, has_alpha: bool) -> int:
         colours = 0 if flags & 0x10 else 2 / ((2 if flags & 0x08 else 1) * (2 if flags & 0x04 else 1))
         most = max(most, (1 + colours + has_alpha) * (2 if flags & 0x40 else 1))
     return math.ceil(most or 3 + has_alpha)
+
+
+def avif_colour_numbers(data: bytes) -> tuple[int, int] | None:
+    """Colour primaries and transfer characteristics (H.273) of the first `colr` box of type nclx in an AVIF; None for none."""
+    at = data.find(b"colrnclx", 0, _AVIF_HEADER_BYTES)
+    if at < 0 or at + 12 > len(data):
+        return None
+    return int.from_bytes(data[at + 8 : at + 10], "big"), int.from_bytes(data[at + 10 : at + 12], "big")

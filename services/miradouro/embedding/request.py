@@ -7,7 +7,8 @@ import numpy as np
 
 from miradouro.core.embedding import Tensor
 from miradouro.core.error_text import shown
-from miradouro.core.errors import InvalidArgument
+from miradouro.core.errors import InvalidArgument, Unavailable
+from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.core.spaces import BundleDescription, Geometry, Space, resolve_space
 
 MAX_PHOTOS = 64
@@ -62,6 +63,15 @@ def check_count(photos: int) -> None:
     """Raises InvalidArgument unless a request of that many photos is allowed."""
     if not 1 <= photos <= MAX_PHOTOS:
         raise InvalidArgument("photos", f"{photos} photos in the request; allowed: 1 to {MAX_PHOTOS}")
+
+
+def check_decode_recipe(version: int, *, field: str) -> None:
+    """Raises Unavailable for tensors of another decode recipe: the caller or this replica is about to be updated."""
+    if version not in (0, DECODE_RECIPE):
+        raise Unavailable(
+            f"{field}: decoded by version {version} of the decode recipe, this embedding service has {DECODE_RECIPE}; "
+            "update the older of the two"
+        )
 
 
 def check_tensors(

@@ -13,7 +13,7 @@ from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.embedding.request import Plan, check_count, check_tensors, plan
+from miradouro.embedding.request import Plan, check_count, check_decode_recipe, check_tensors, plan
 from miradouro.embedding.wire import bundle_to_wire, embedding_to_wire, priority_from_wire, tensors_from_wire
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
@@ -102,6 +102,7 @@ class EmbeddingService:
         for position, photo in enumerate(inputs):
             match photo.WhichOneof("input"):
                 case "tensors":
+                    check_decode_recipe(photo.tensors.decode_recipe, field=f"photos[{position}].tensors")
                     tensors = tensors_from_wire(photo.tensors.tensors, loaded, field=f"photos[{position}]")
                     check_tensors([tensors], asked, loaded=loaded, first=position)
                     sent[position] = _Photo(tensors)

@@ -133,10 +133,12 @@ class PhotoInput(_message.Message):
     def __init__(self, encoded: _Optional[bytes] = ..., tensors: _Optional[_Union[Tensors, _Mapping]] = ...) -> None: ...
 
 class Tensors(_message.Message):
-    __slots__ = ("tensors",)
+    __slots__ = ("tensors", "decode_recipe")
     TENSORS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_RECIPE_FIELD_NUMBER: _ClassVar[int]
     tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
-    def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
+    decode_recipe: int
+    def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., decode_recipe: _Optional[int] = ...) -> None: ...
 
 class Tensor(_message.Message):
     __slots__ = ("geometry", "pixels")
