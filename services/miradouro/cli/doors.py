@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Protocol
 
-from miradouro.adapters.sqlite_index import read_holder
+from miradouro.adapters.sqlite_index import holds_index, read_holder
 from miradouro.standalone.settings import StandaloneSettings
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
@@ -50,6 +50,14 @@ class IngestDoor(Protocol):
         ...
 
 
+class PlanDoor(Protocol):
+    """Answers dry runs."""
+
+    def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
+        """The plan, and last the report. Raises MiradouroError."""
+        ...
+
+
 @contextmanager
 def open_search(
     settings: StandaloneSettings, *, server: str | None = None, space: str = "", region: bool = False
@@ -89,6 +97,20 @@ def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterato
         from miradouro.cli.remote import ingest_at
 
         with ingest_at(target, timeout_s=settings.call_timeout_s, folder=settings.data_folder) as door:
+            yield door
+
+
+@contextmanager
+def open_plan(settings: StandaloneSettings) -> Iterator[PlanDoor]:
+    """What answers dry runs, and makes no index: the folder's server, else this process."""
+    target = _server_of(settings.data_folder)
+    if target is not None or holds_index(settings.data_folder):
+        with open_ingest(settings, writer=False) as door:
+            yield door
+    else:
+        from miradouro.cli.here import plan_here
+
+        with plan_here(settings) as door:
             yield door
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from miradouro.core.ports import PhotoReader
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
 from miradouro.standalone.configuration import Configuration
@@ -38,6 +40,40 @@ def ingest_here(settings: StandaloneSettings, *, writer: bool) -> Iterator["_Loc
 
     with open_ingest(Configuration(standalone=settings), writer=writer) as handlers:
         yield _LocalIngest(handlers)
+
+
+@contextmanager
+def plan_here(settings: StandaloneSettings) -> Iterator["_LocalPlan"]:
+    """What answers dry runs where there is no index yet."""
+    from miradouro.adapters.photo_reader.reading import open_reading
+
+    with open_reading(Configuration(standalone=settings).reading) as reading:
+        yield _LocalPlan(settings.data_folder, reading.reader)
+
+
+class _LocalPlan:
+    def __init__(self, data_folder: Path, reader: PhotoReader) -> None:
+        self._data_folder, self._reader = data_folder, reader
+
+    def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
+        from miradouro.adapters.folder.ignore_rules import rules_of_run
+        from miradouro.adapters.folder.source import FolderSource
+        from miradouro.adapters.photo_store import file_uri
+        from miradouro.core.event import DEFAULT_COLLECTION, check_collection
+        from miradouro.ingest import wire
+        from miradouro.ingest.folder_plan import plan_folder
+        from miradouro.ingest.folder_sync import real_root
+
+        source = FolderSource(
+            real_root(request.path),
+            collection=check_collection(request.collection or DEFAULT_COLLECTION),
+            known=lambda: iter(()),
+            file_uri=file_uri,
+            reader=self._reader,
+            excluded=[self._data_folder],
+            rules=rules_of_run(request.ignore),
+        )
+        yield from map(wire.folder_response, plan_folder(source))
 
 
 class _LocalSearch:

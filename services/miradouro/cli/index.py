@@ -5,7 +5,16 @@ from pathlib import Path
 
 import click
 
-from miradouro.cli.options import collection_option, data_option, json_option, named_folder, offline_option, settings_of, utf8
+from miradouro.cli.options import (
+    collection_option,
+    data_option,
+    ignore_option,
+    json_option,
+    named_folder,
+    offline_option,
+    settings_of,
+    utf8,
+)
 
 INTERRUPTED = "interrupted; what was indexed so far is kept: run the same command again to go on"
 
@@ -13,11 +22,23 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 @click.command()
 @click.argument("folder", metavar="DIR", callback=named_folder)
 @click.option("--prune", is_flag=True, help="Permit deleting when the folder is missing or more than half of its photos are.")
+@ignore_option
+@click.option("--dry-run", is_flag=True, help="List every file, what would be done with it and why; change nothing.")
 @collection_option
 @data_option
 @offline_option
 @json_option
-def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offline: bool, as_json: bool) -> None:
+def index(
+    *,
+    folder: Path,
+    prune: bool,
+    ignore: tuple[str, ...],
+    dry_run: bool,
+    collection: str,
+    data: Path | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
     """Bring a collection in line with the photos below DIR: new, changed and vanished ones. May be interrupted and repeated.
 
     A photo's id is its path relative to DIR. Files beside it describe it: STEM.json (caption, title, tags, owner, attributes,
@@ -25,8 +46,9 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
     reported under `sidecars`. Exits with 3 when some photos could not be indexed; all others are then.
     """
     from miradouro.adapters.sqlite_index import holds_index
-    from miradouro.cli.doors import open_ingest
+    from miradouro.cli.doors import open_ingest, open_plan
     from miradouro.cli.exit_status import end_when_any_failed
+    from miradouro.cli.folder_plan import write_plan
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
     from miradouro.core.errors import InvalidArgument
@@ -38,7 +60,17 @@ def index(*, folder: Path, prune: bool, collection: str, data: Path | None, offl
         raise InvalidArgument("path", f"{path} is a file; name the folder that it lies in")
     if not os.path.isdir(path) and not holds_index(settings.data_folder):  # an index may keep what was in a folder that went
         raise InvalidArgument("path", f"there is no folder {path}")
-    request = IndexFolderRequest(path=path, collection=utf8(collection, "collection"), prune=prune)
+    request = IndexFolderRequest(
+        path=path,
+        collection=utf8(collection, "collection"),
+        prune=prune,
+        ignore=[utf8(pattern, "ignore") for pattern in ignore],
+        dry_run=dry_run,
+    )
+    if dry_run:
+        with open_plan(settings) as door:
+            write_plan(door.IndexFolder(request), as_json=as_json)
+        return
     report = FolderReport()
     more: list[FolderFailures] = []
     try:

@@ -72,6 +72,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")(command)
 
 
+def ignore_option(command: Command) -> Command:
+    """--ignore PATTERN, repeatable."""
+    return click.option(
+        "--ignore",
+        multiple=True,
+        metavar="PATTERN",
+        help="Ignore what matches, in the syntax of .gitignore, relative to DIR. May be given again. "
+        "It is not remembered: a file .miradouroignore is.",
+    )(command)
+
+
 def offline_option(command: Command) -> Command:
     """--offline."""
     return click.option("--offline", is_flag=True, help="Never pull model files; missing ones are an error.")(command)

@@ -146,6 +146,8 @@ def report_json(report: FolderReport) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "deleted": report.deleted,
         "ignored": report.ignored,
+        "ignored_by": dict(sorted(report.ignored_by.items())),
+        "ignored_folders": report.ignored_folders,
         "failed": [{"path": one.path, "code": one.code, "reason": one.reason} for one in report.failed],
         "sidecars": [{"path": one.path, "reason": one.reason} for one in report.sidecars],
     }
@@ -162,6 +164,10 @@ def report_lines(report: FolderReport) -> Iterator[str]:
         f"{report.ignored:,} ignored, {len(report.failed):,} failed"
         f"{f', {len(report.sidecars):,} sidecars not read in full' if report.sidecars else ''}"
     )
+    if report.ignored or report.ignored_folders:
+        by_code = [f"{count:,} {code}" for code, count in sorted(report.ignored_by.items())]
+        folders = f"{report.ignored_folders:,} whole folder{'' if report.ignored_folders == 1 else 's'}"
+        yield f"ignored: {', '.join(by_code + [folders] * bool(report.ignored_folders))}"
 
 
 def _size(size_bytes: int) -> str:

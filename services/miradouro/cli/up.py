@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from miradouro.cli.options import data_option, no_token_option, offline_option, settings_of, utf8
+from miradouro.cli.options import data_option, ignore_option, no_token_option, offline_option, settings_of, utf8
 from miradouro.core.event import COLLECTION, DEFAULT_COLLECTION
 
 SERVICES = ("miradouro.v1.EmbeddingService", "miradouro.v1.IngestService", "miradouro.v1.SearchService")
@@ -22,10 +22,18 @@ SERVICES = ("miradouro.v1.EmbeddingService", "miradouro.v1.IngestService", "mira
     metavar="[NAME=]DIR",
     help="Index the photos below DIR into collection NAME (default: photos), and watch it for changes. May be given again.",
 )
+@ignore_option
 @offline_option
 @no_token_option
 def up(
-    *, data: Path | None, listen: str | None, http: str | None, photos: tuple[str, ...], offline: bool, no_token: bool
+    *,
+    data: Path | None,
+    listen: str | None,
+    http: str | None,
+    photos: tuple[str, ...],
+    ignore: tuple[str, ...],
+    offline: bool,
+    no_token: bool,
 ) -> None:
     """Run all services in one process until SIGTERM or Ctrl-C. Other commands on the same data folder talk to it.
 
@@ -81,6 +89,7 @@ def up(
             folders,
             excluded=[configuration.standalone.data_folder],
             shown=shown_watch,
+            ignore=[utf8(pattern, "ignore") for pattern in ignore],
         ) as watched,
     ):
 

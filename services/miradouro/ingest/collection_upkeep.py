@@ -8,7 +8,7 @@ from typing import Protocol
 from miradouro.adapters.described import Describe
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, FailedPrecondition, NotFound, TooManyCollections
-from miradouro.core.ports import MAX_COLLECTIONS, IndexAdmin, PhotoIndex
+from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, IndexAdmin, PhotoIndex
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.runtime.call import Call
 
@@ -69,7 +69,12 @@ class CollectionUpkeep:
 
     def root_of(self, collection: str) -> str:
         """The folder that the collection mirrors; "" for none, or without such a collection."""
-        return next((stats.root for stats in self._index.stats() if stats.name == collection), "")
+        known = self.known(collection)
+        return known.root if known else ""
+
+    def known(self, collection: str) -> CollectionStats | None:
+        """What the collection holds, None where there is none."""
+        return next((stats for stats in self._index.stats() if stats.name == collection), None)
 
     @contextmanager
     def exclusive(self, collection: str, *, waits_for: Call | None = None) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """Brings a collection in line with a folder, and counts what was done."""
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from miradouro.adapters.folder.source import FolderSource
@@ -46,12 +47,17 @@ class MoreFailed:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """Counts, and the first MAX_REPORTED files that could not be indexed, and sidecars that were not read in full."""
+    """Counts, and the first MAX_REPORTED files that could not be indexed, and sidecars that were not read in full.
+
+    `ignored_by` are the ignored files by `IgnoreCode`; what lies in ignored folders is not counted.
+    """
 
     indexed: int = 0
     unchanged: int = 0
     deleted: int = 0
     ignored: int = 0
+    ignored_by: Mapping[str, int] = field(default_factory=dict)
+    ignored_folders: int = 0
     failed: tuple[FailedFile, ...] = ()
     failed_total: int = 0
     sidecars: tuple[SidecarFault, ...] = ()
@@ -106,6 +112,7 @@ class _Tally:
     def __init__(self) -> None:
         self.done = 0
         self._counts = FolderReport()
+        self._ignored_by: Counter[str] = Counter()
         self._failed: _Entries[FailedFile] = _Entries()
         self._sidecars: _Entries[SidecarFault] = _Entries()
         self._seen: set[str] = set()  # paths of sidecars: some serve several photos
@@ -119,10 +126,11 @@ class _Tally:
             self._add_sidecars(item.beside.faults)
         if outcome.status is Status.FAILED:
             self._failed.add(FailedFile(path_of_item(item), outcome.reason, outcome.message))
-        elif is_folder:
-            pass  # what lies in it is not counted either
-        elif outcome.status is Status.IGNORED:
+        elif isinstance(item, Ignored) and item.is_folder:
+            self._counts = replace(counts, ignored_folders=counts.ignored_folders + 1)
+        elif isinstance(item, Ignored):
             self._counts = replace(counts, ignored=counts.ignored + 1)
+            self._ignored_by[item.reason.code] += 1
         elif outcome.status is not Status.STORED:
             self._counts = replace(counts, unchanged=counts.unchanged + 1)
         elif is_deletion:
@@ -142,6 +150,7 @@ class _Tally:
     def report(self) -> FolderReport:
         return replace(
             self._counts,
+            ignored_by=dict(self._ignored_by),
             failed=tuple(self._failed.first),
             failed_total=self._failed.total,
             sidecars=tuple(self._sidecars.first),

@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from miradouro.adapters.folder.ignore_rules import IgnoreRules
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import check_collection
 from miradouro.core.ports import DeadLetters, PhotoIndex
+from miradouro.core.storable import other_root
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
+from miradouro.ingest.folder_plan import FolderPlan, plan_folder
 from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_without_photo, index_folder
 from miradouro.ingest.run_factory import RunFactory
 from miradouro.ingest.runner import Runner
@@ -55,11 +58,7 @@ class FolderSync:
         collection's root already.
         """
         root = real_root(path)
-        for kept in self._excluded:
-            if Path(root).is_relative_to(os.path.realpath(kept)):
-                raise InvalidArgument(
-                    "path", f"{shown(root)} is the data folder {str(kept)!r} or lies in it; name the photos' own folder"
-                )
+        self._check_is_not_excluded(root)
         check_collection(collection)
         if not os.path.isdir(root) and self._collections.root_of(collection) != root:
             raise InvalidArgument("path", f"there is no folder {root}")
@@ -67,7 +66,15 @@ class FolderSync:
         return root
 
     def follow(
-        self, root: str, collection: str, call: Call, *, prune: bool = False, within: str = "", waits: bool = False
+        self,
+        root: str,
+        collection: str,
+        call: Call,
+        *,
+        prune: bool = False,
+        within: str = "",
+        rules: IgnoreRules | None = None,
+        waits: bool = False,
     ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
         """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
 
@@ -87,11 +94,42 @@ class FolderSync:
                 excluded=self._excluded,
                 prune=prune,
                 within=within,
+                rules=rules,
             )
             for message in index_folder(source, runner=self._runner, run=self._runs.folder_run(root, call)):
                 if isinstance(message, FolderReport) and not call.cancelled.is_set():
                     forget_failures_without_photo(source, collection, within=within, index=self._index, letters=self._letters)
                 yield message
+
+    def plan(
+        self, root: str, collection: str, *, prune: bool = False, rules: IgnoreRules | None = None
+    ) -> Iterator[FolderPlan | FolderReport]:
+        """What `follow` would do; nothing changes, and the collection need not be there.
+
+        Raises InvalidArgument (path), FailedPrecondition (another root), and what `FolderSource.events` raises.
+        """
+        self._check_is_not_excluded(root)
+        stored = self._collections.known(collection)
+        if stored is not None and stored.root != root:
+            raise other_root(collection, stored.root, root)
+        source = FolderSource(
+            root,
+            collection=collection,
+            known=lambda: self._index.origins(collection) if stored else iter(()),
+            file_uri=file_uri,
+            reader=self._runs.reader,
+            excluded=self._excluded,
+            prune=prune,
+            rules=rules,
+        )
+        yield from plan_folder(source)
+
+    def _check_is_not_excluded(self, root: str) -> None:
+        for kept in self._excluded:
+            if Path(root).is_relative_to(os.path.realpath(kept)):
+                raise InvalidArgument(
+                    "path", f"{shown(root)} is the data folder {str(kept)!r} or lies in it; name the photos' own folder"
+                )
 
 
 def real_root(path: str) -> str:

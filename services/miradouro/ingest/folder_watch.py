@@ -3,13 +3,14 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from miradouro.adapters.folder.ignore_rules import IgnoreRules, rules_of_run
 from miradouro.adapters.folder.watch import EVERYTHING, touched
 from miradouro.core.errors import MiradouroError
 from miradouro.ingest.folder_run import FolderProgress, FolderReport
@@ -36,15 +37,23 @@ class Watched:
 
 @contextmanager
 def watching(
-    sync: FolderSync, folders: Mapping[str, Path], *, excluded: list[Path], shown: Shown, pace: Pace = PACE
+    sync: FolderSync,
+    folders: Mapping[str, Path],
+    *,
+    excluded: list[Path],
+    shown: Shown,
+    ignore: Sequence[str] = (),
+    pace: Pace = PACE,
 ) -> Iterator[Watched]:
     """Watches `folders` (collection → folder), each on a thread of its own, from `start` on until the block ends.
 
-    Raises at once what `FolderSync.claim` raises: a folder that isn't there, or that isn't the collection's.
+    `ignore` are patterns as gitignore has them, for all of them. Raises at once InvalidArgument for a wrong one, and what
+    `FolderSync.claim` raises: a folder that isn't there, or that isn't the collection's.
     """
+    rules = rules_of_run(ignore)
     roots = {collection: sync.claim(os.path.abspath(folder), collection) for collection, folder in folders.items()}
     stop = threading.Event()
-    watches = [_Watch(sync, collection, root, pace, excluded, shown, stop) for collection, root in roots.items()]
+    watches = [_Watch(sync, collection, root, pace, excluded, rules, shown, stop) for collection, root in roots.items()]
     threads = [threading.Thread(target=watch.run, name=f"watch-{watch.collection}") for watch in watches]
 
     def start() -> None:
@@ -68,12 +77,13 @@ class _Watch:
         root: str,
         pace: Pace,
         excluded: list[Path],
+        rules: IgnoreRules,
         shown: Shown,
         stop: threading.Event,
     ) -> None:
         self.collection = collection
         self._sync, self._root, self._pace, self._shown, self._stop = sync, root, pace, shown, stop
-        self._excluded = excluded
+        self._excluded, self._rules = excluded, rules
         self._waiting: str | None = None  # the folder that is to be compared
         self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
         self._pause_s = FIRST_PAUSE_S
@@ -118,7 +128,7 @@ class _Watch:
         report = FolderReport()
         with self._shown(self.collection) as show:
             call = Call(cancelled=self._stop)
-            for message in self._sync.follow(self._root, self.collection, call, within=within, waits=True):
+            for message in self._sync.follow(self._root, self.collection, call, within=within, rules=self._rules, waits=True):
                 if isinstance(message, FolderProgress):
                     show(message)
                 elif isinstance(message, FolderReport):

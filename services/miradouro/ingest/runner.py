@@ -297,13 +297,13 @@ class _Group:
     ) -> Outcome:
         result = next(written) if isinstance(result, Document) else result
         if isinstance(result, MiradouroError):
-            return Outcome(item, Status.FAILED, _code_of(result), result.message, result.retriable)
+            return Outcome(item, Status.FAILED, code_of(result), result.message, result.retriable)
         if result is not None:
             return Outcome(item, Status.STORED if result is WriteStatus.STORED else Status.STALE)
         return Outcome(item, Status.IGNORED if isinstance(item, Ignored) else Status.UNCHANGED)
 
 
-def _code_of(error: MiradouroError) -> str:
+def code_of(error: MiradouroError) -> str:
     """The short reason of a failure, for programs."""
     if isinstance(error, BadPhoto | BadEvent):
         return error.reason

@@ -7,6 +7,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.described import cached_describe
+from miradouro.adapters.folder.ignore_rules import rules_of_run
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.errors import InvalidArgument
@@ -124,9 +125,14 @@ class IngestService:
         """
         collection = check_collection(request.collection or DEFAULT_COLLECTION)
         root = real_root(request.path)
+        rules = rules_of_run(request.ignore)
+        if request.dry_run:
+            self.folders.check_may_index(root, call)
+            yield from map(wire.folder_response, self.folders.plan(root, collection, prune=request.prune, rules=rules))
+            return
         with audited("index folder", call, path=root, collection=collection, prune=request.prune):
             self.folders.check_may_index(root, call)
-            for message in self.folders.follow(root, collection, call, prune=request.prune):
+            for message in self.folders.follow(root, collection, call, prune=request.prune, rules=rules):
                 yield wire.folder_response(message)
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from miradouro.core.document import Failure
 from miradouro.core.redaction import public_uri
 from miradouro.core.sidecars.beside import SidecarFault
+from miradouro.ingest.folder_plan import FolderPlan, PlannedAction, PlannedFile
 from miradouro.ingest.folder_run import FailedFile, FolderProgress, FolderReport, MoreFailed
 from miradouro.ingest.retry_run import Retried, RetryStatus
 from miradouro.ingest.runner import Outcome, Status
@@ -36,7 +37,19 @@ def result_of(outcome: Outcome, event_id: str) -> ingest_service_pb2.EventResult
     )
 
 
-def folder_response(message: FolderProgress | MoreFailed | FolderReport) -> ingest_service_pb2.IndexFolderResponse:
+_PLANNED_ACTIONS = {
+    PlannedAction.NEW: ingest_service_pb2.PLANNED_ACTION_NEW,
+    PlannedAction.CHANGED: ingest_service_pb2.PLANNED_ACTION_CHANGED,
+    PlannedAction.UNCHANGED: ingest_service_pb2.PLANNED_ACTION_UNCHANGED,
+    PlannedAction.DELETED: ingest_service_pb2.PLANNED_ACTION_DELETED,
+    PlannedAction.IGNORED: ingest_service_pb2.PLANNED_ACTION_IGNORED,
+    PlannedAction.FAILED: ingest_service_pb2.PLANNED_ACTION_FAILED,
+}
+
+
+def folder_response(
+    message: FolderProgress | MoreFailed | FolderPlan | FolderReport,
+) -> ingest_service_pb2.IndexFolderResponse:
     """One message of the stream; the report is the last one."""
     match message:
         case FolderProgress():
@@ -45,18 +58,29 @@ def folder_response(message: FolderProgress | MoreFailed | FolderReport) -> inge
         case MoreFailed():
             more = ingest_service_pb2.FolderFailures(failed=_failed(message.failed), sidecars=_sidecars(message.sidecars))
             return ingest_service_pb2.IndexFolderResponse(more_failed=more)
+        case FolderPlan():
+            plan = ingest_service_pb2.FolderPlan(files=map(_planned, message.files))
+            return ingest_service_pb2.IndexFolderResponse(plan=plan)
         case FolderReport():
             report = ingest_service_pb2.FolderReport(
                 indexed=message.indexed,
                 unchanged=message.unchanged,
                 deleted=message.deleted,
                 ignored=message.ignored,
+                ignored_by=message.ignored_by,
+                ignored_folders=message.ignored_folders,
                 failed=_failed(message.failed),
                 failed_total=message.failed_total,
                 sidecars=_sidecars(message.sidecars),
                 sidecars_total=message.sidecars_total,
             )
             return ingest_service_pb2.IndexFolderResponse(report=report)
+
+
+def _planned(file: PlannedFile) -> ingest_service_pb2.PlannedFile:
+    return ingest_service_pb2.PlannedFile(
+        path=file.path, action=_PLANNED_ACTIONS[file.action], code=file.code, reason=file.reason
+    )
 
 
 def retry_response(told: Retried) -> ingest_service_pb2.RetryFailuresResponse:

@@ -18,6 +18,16 @@ class EventStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_STATUS_STALE: _ClassVar[EventStatus]
     EVENT_STATUS_FAILED: _ClassVar[EventStatus]
 
+class PlannedAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLANNED_ACTION_UNSPECIFIED: _ClassVar[PlannedAction]
+    PLANNED_ACTION_NEW: _ClassVar[PlannedAction]
+    PLANNED_ACTION_CHANGED: _ClassVar[PlannedAction]
+    PLANNED_ACTION_UNCHANGED: _ClassVar[PlannedAction]
+    PLANNED_ACTION_DELETED: _ClassVar[PlannedAction]
+    PLANNED_ACTION_IGNORED: _ClassVar[PlannedAction]
+    PLANNED_ACTION_FAILED: _ClassVar[PlannedAction]
+
 class RetryStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RETRY_STATUS_UNSPECIFIED: _ClassVar[RetryStatus]
@@ -29,6 +39,13 @@ EVENT_STATUS_UNSPECIFIED: EventStatus
 EVENT_STATUS_STORED: EventStatus
 EVENT_STATUS_STALE: EventStatus
 EVENT_STATUS_FAILED: EventStatus
+PLANNED_ACTION_UNSPECIFIED: PlannedAction
+PLANNED_ACTION_NEW: PlannedAction
+PLANNED_ACTION_CHANGED: PlannedAction
+PLANNED_ACTION_UNCHANGED: PlannedAction
+PLANNED_ACTION_DELETED: PlannedAction
+PLANNED_ACTION_IGNORED: PlannedAction
+PLANNED_ACTION_FAILED: PlannedAction
 RETRY_STATUS_UNSPECIFIED: RetryStatus
 RETRY_STATUS_STORED: RetryStatus
 RETRY_STATUS_SETTLED: RetryStatus
@@ -62,24 +79,30 @@ class EventResult(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[EventStatus, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retriable: _Optional[bool] = ...) -> None: ...
 
 class IndexFolderRequest(_message.Message):
-    __slots__ = ("path", "collection", "prune")
+    __slots__ = ("path", "collection", "prune", "ignore", "dry_run")
     PATH_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     PRUNE_FIELD_NUMBER: _ClassVar[int]
+    IGNORE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     path: str
     collection: str
     prune: bool
-    def __init__(self, path: _Optional[str] = ..., collection: _Optional[str] = ..., prune: _Optional[bool] = ...) -> None: ...
+    ignore: _containers.RepeatedScalarFieldContainer[str]
+    dry_run: bool
+    def __init__(self, path: _Optional[str] = ..., collection: _Optional[str] = ..., prune: _Optional[bool] = ..., ignore: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class IndexFolderResponse(_message.Message):
-    __slots__ = ("progress", "report", "more_failed")
+    __slots__ = ("progress", "report", "more_failed", "plan")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     MORE_FAILED_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
     progress: FolderProgress
     report: FolderReport
     more_failed: FolderFailures
-    def __init__(self, progress: _Optional[_Union[FolderProgress, _Mapping]] = ..., report: _Optional[_Union[FolderReport, _Mapping]] = ..., more_failed: _Optional[_Union[FolderFailures, _Mapping]] = ...) -> None: ...
+    plan: FolderPlan
+    def __init__(self, progress: _Optional[_Union[FolderProgress, _Mapping]] = ..., report: _Optional[_Union[FolderReport, _Mapping]] = ..., more_failed: _Optional[_Union[FolderFailures, _Mapping]] = ..., plan: _Optional[_Union[FolderPlan, _Mapping]] = ...) -> None: ...
 
 class FolderProgress(_message.Message):
     __slots__ = ("done", "total", "path")
@@ -92,7 +115,14 @@ class FolderProgress(_message.Message):
     def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ..., path: _Optional[str] = ...) -> None: ...
 
 class FolderReport(_message.Message):
-    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total", "sidecars", "sidecars_total")
+    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total", "sidecars", "sidecars_total", "ignored_by", "ignored_folders")
+    class IgnoredByEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     INDEXED_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +131,8 @@ class FolderReport(_message.Message):
     FAILED_TOTAL_FIELD_NUMBER: _ClassVar[int]
     SIDECARS_FIELD_NUMBER: _ClassVar[int]
     SIDECARS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_BY_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_FOLDERS_FIELD_NUMBER: _ClassVar[int]
     indexed: int
     unchanged: int
     deleted: int
@@ -109,7 +141,27 @@ class FolderReport(_message.Message):
     failed_total: int
     sidecars: _containers.RepeatedCompositeFieldContainer[FolderSidecar]
     sidecars_total: int
-    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ..., sidecars: _Optional[_Iterable[_Union[FolderSidecar, _Mapping]]] = ..., sidecars_total: _Optional[int] = ...) -> None: ...
+    ignored_by: _containers.ScalarMap[str, int]
+    ignored_folders: int
+    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ..., sidecars: _Optional[_Iterable[_Union[FolderSidecar, _Mapping]]] = ..., sidecars_total: _Optional[int] = ..., ignored_by: _Optional[_Mapping[str, int]] = ..., ignored_folders: _Optional[int] = ...) -> None: ...
+
+class FolderPlan(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[PlannedFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[PlannedFile, _Mapping]]] = ...) -> None: ...
+
+class PlannedFile(_message.Message):
+    __slots__ = ("path", "action", "code", "reason")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    action: PlannedAction
+    code: str
+    reason: str
+    def __init__(self, path: _Optional[str] = ..., action: _Optional[_Union[PlannedAction, str]] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class FolderFailures(_message.Message):
     __slots__ = ("failed", "sidecars")
