@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,18 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(text + [f"{row['name']}: {row['cause']}" for row in rows if row["cause"]])
 
 
+def markdown(rows: list[dict[str, Any]], taken_on: str) -> str:
+    """The rows as a table of docs/performance.md, below the day and the machine."""
+    lines = [
+        f"Taken on {datetime.now(UTC):%Y-%m-%d}: {taken_on}",
+        "",
+        "| " + " | ".join(FIELDS) + " |",
+        "|---" * len(FIELDS) + "|",
+    ]
+    lines += ["| " + " | ".join(number(row[field]).replace("|", "\\|") for field in FIELDS) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
 def surroundings() -> str:
     """What the figures were taken on: one line."""
     revision = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=FOLDER, capture_output=True, text=True, check=False)
@@ -66,7 +79,7 @@ def surroundings() -> str:
 
 
 def cpu_lines() -> list[str]:
-    """What Linux tells about the processor; nothing elsewhere."""
+    """The lines in which Linux describes the processors; none elsewhere."""
     info = Path("/proc/cpuinfo")
     return info.read_text().splitlines() if info.exists() else []
 
@@ -76,10 +89,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--only", default="", help="run only the bench modules whose name holds this")
     options = parser.parse_args()
-    print(surroundings())
+    taken_on = surroundings()
+    print(taken_on)
     rows = list(collect(options.only))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(rows, indent=2) + "\n")
+    options.out.with_suffix(".md").write_text(markdown(rows, taken_on))
     print(table(rows))
     print(f"{sum(row['holds'] for row in rows)} of {len(rows)} goals hold; written to {options.out}")
 

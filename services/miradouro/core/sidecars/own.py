@@ -60,7 +60,7 @@ def read_own(fields: Mapping[str, object]) -> tuple[OwnSidecar, tuple[str, ...]]
         if len(values) > most:
             faults.append(f"{name}: {len(values):,}; allowed: 0 to {most}, the others are left out")
         found = [
-            valid(f"{name}.{cut(key, _MAX_NAME_BYTES)}", value, lambda value, key=key: read(key, value))  # type: ignore[misc]
+            valid(f"{name}.{cut(key, _MAX_NAME_BYTES)}", value, lambda value, key=key: read(key, value))  # type: ignore[misc]  # mypy infers no lambda with a default
             for key, value in list(values.items())[:most]
         ]
         return [one for one in found if one is not None]
