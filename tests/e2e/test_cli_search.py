@@ -119,6 +119,13 @@ def test_a_photo_saved_again_finds_its_original_in_the_default_space(indexed, tm
     assert (_ids(answer), answer["hits"][0]["space"]) == ([PHOTOS[3]], "efficientnet-lite0/look")
 
 
+def test_more_names_what_was_mixed_in(indexed):
+    plain, more = (_search(indexed, "--like", "one.jpg", *words) for words in ((), ("--more",)))
+    assert more["mixed_in"] == _ids(plain)[1:4]
+    line = run("search", "--like", "one.jpg", "--more", "--data", indexed.data).out.splitlines()[-2]
+    assert line == f"more of this kind: mixed with {', '.join(more['mixed_in'])}"
+
+
 def test_limit_max_distance_and_a_layer_without_pooling_are_obeyed(indexed):
     everything = _search(indexed, "--like", "one.jpg", "--space", "vgg16-conv/pool5", "--exact")
     assert {hit["space"] for hit in everything["hits"]} == {"vgg16-conv/pool5/rmac"}

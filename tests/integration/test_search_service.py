@@ -31,6 +31,7 @@ from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.grpc_server import Service, running
 from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.v1 import search_service_pb2 as pb
+from miradouro.v1.photo_event_pb2 import Region
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from prometheus_client import CollectorRegistry
 
@@ -42,6 +43,7 @@ PHOTOS = {f"trip/{name}.jpg": jpeg(64, 48, seed=seed, quality=95) for seed, name
 IDS = sorted(PHOTOS)
 KEY = b"k" * 32
 DEFAULT = "tiny/deep"
+QUARTER = Region(x=0, y=0, width=0.5, height=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +192,31 @@ def test_max_distance_bounds_the_hits_and_the_total(search):
     assert (near.total, near.truncated) == (3, False)
 
 
+@pytest.mark.parametrize("limit", [8, 2])
+def test_more_mixes_the_first_hits_into_the_example(search, index, limit):
+    plain = search.Search(pb.SearchRequest(like=pb.LikeQuery(photo_id=IDS[0]), space="tiny/deep"), Call())
+    nearest = _ids(plain)[1:4]  # the photo itself is the first
+    request = pb.SearchRequest(like=pb.LikeQuery(photo_id=IDS[0]), space="tiny/deep", more=True, limit=limit)
+    pages = [search.Search(request, Call())]
+    while pages[-1].next_page_token:
+        request.page_token = pages[-1].next_page_token
+        pages.append(search.Search(request, Call()))
+    assert {tuple(page.mixed_in) for page in pages} == {tuple(nearest)}
+    vectors = {photo_id: index.vector("photos", photo_id, "tiny/deep")[0] for photo_id in IDS}
+    example = vectors[IDS[0]]
+    mixture = example + sum(max(example @ vectors[one], 0) ** 3 * vectors[one] for one in nearest)
+    distances = {one: np.linalg.norm(mixture / np.linalg.norm(mixture) - vectors[one]) for one in IDS}
+    hits = [hit for page in pages for hit in page.hits]
+    assert [hit.photo_id for hit in hits] == sorted(IDS, key=distances.__getitem__)
+    assert [hit.distance for hit in hits] == pytest.approx(sorted(distances.values()), abs=2e-3)
+
+
+def test_more_of_one_photo_alone_is_that_photo(search):
+    request = _example(IDS[1], space="tiny/deep", more=True, filters=[pb.Filter(file_name_prefix="b.jpg")])
+    answer = search.Search(request, Call())
+    assert (_ids(answer), list(answer.mixed_in)) == ([IDS[1]], [IDS[1]])
+
+
 def test_filters_narrow_every_kind_of_question(search):
     anas = [pb.Filter(owner="Ana")]
     for request in (
@@ -239,6 +266,13 @@ def test_a_page_token_is_refused_when_altered_or_with_another_question(search):
     ("change", "error", "message"),
     [
         ({"space": "tiny/pool9"}, InvalidArgument, "space: 'tiny/pool9' is not a known space; allowed: tiny/shallow/avg,"),
+        ({"space": "tiny/deep/regions", "more": True}, InvalidArgument, "more: tiny/deep/regions compares parts of photos"),
+        (
+            {"photo": pb.ExampleQuery(data=PHOTOS[IDS[0]], region=QUARTER), "more": True},
+            InvalidArgument,
+            "more: it is set, and so is a",
+        ),
+        ({"keyword": pb.KeywordQuery(words=["dog"]), "photo": None, "more": True}, InvalidArgument, "more: it is set, but words"),
         ({"max_distance": math.nan}, InvalidArgument, "max_distance: nan; allowed: 0 to 2"),
         ({"limit": 0}, InvalidArgument, "limit: 0; allowed: 1 to 1,000"),
         ({"limit": 10**9}, InvalidArgument, "limit: 1,000,000,000; allowed: 1 to 1,000"),

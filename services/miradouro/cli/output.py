@@ -43,6 +43,7 @@ def search_json(answer: SearchResponse, *, with_times: bool = False) -> dict[str
         "truncated": answer.truncated,
         "exact": answer.exact,
         "took_ms": answer.took_ms,
+        **({"mixed_in": list(answer.mixed_in)} if answer.mixed_in else {}),
         **({"facets": facets} if facets else {}),
     }
 
@@ -99,6 +100,8 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
     if not answer.total and answer.total_is_exact:
         yield f"no such photos, {answer.took_ms:.1f} ms"
         return
+    if answer.mixed_in:
+        yield printable(f"more of this kind: mixed with {', '.join(answer.mixed_in)}")
     yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
 
 

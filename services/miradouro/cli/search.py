@@ -59,6 +59,7 @@ FACETS = ("tag", "owner", "year", "camera")
 @click.option("--limit", type=int, metavar="N", help="Hits to print, 1 to 1,000. Default: 10.")
 @click.option("--all", "every", is_flag=True, help="Print every hit that pages reach, instead of --limit.")
 @click.option("--max-distance", type=float, metavar="D", help="Largest distance, 0 to 2, for --photo and --like.")
+@click.option("--more", is_flag=True, help="More of this kind: mix the first three hits into --photo or --like and ask again.")
 @click.option("--exact", is_flag=True, help="Use no approximate structure.")
 @server_option
 @collection_option
@@ -80,6 +81,7 @@ def search(
     limit: int | None,
     every: bool,
     max_distance: float | None,
+    more: bool,
     exact: bool,
     server: str | None,
     collection: str,
@@ -112,7 +114,7 @@ def search(
     from miradouro.v1 import search_service_pb2 as pb
 
     settings = settings_of(data=data, offline=offline)
-    request = pb.SearchRequest(collection=utf8(collection, "collection"), space=utf8(space, "space"), exact=exact)
+    request = pb.SearchRequest(collection=utf8(collection, "collection"), space=utf8(space, "space"), exact=exact, more=more)
     if limit is not None:
         if not 0 <= limit <= MAX_UINT32:
             raise InvalidArgument("limit", f"{limit:,}; allowed: 1 to 1,000")

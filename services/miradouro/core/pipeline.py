@@ -8,16 +8,18 @@ the processors in their order (`miradouro pipeline show`); each is in the file o
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
-from miradouro.core.document import Document, Tag
+from miradouro.core.document import Document, Float32, Tag
 from miradouro.core.embedding import Embedding, Priority, check_replicas
-from miradouro.core.errors import MiradouroError
+from miradouro.core.errors import InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.more_of_kind import MIXED_IN, mixed
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
+from miradouro.core.query import Order
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Space
 
@@ -139,11 +141,35 @@ def answer(
             limits=limits,
             remaining_s=remaining_s,
         )
+    mixed_in: tuple[str, ...] = ()
+    if question.more and look is not None:
+        with stage("search"):
+            look, mixed_in = _more_of_kind(question, look, index=index, canonical=canonical)
     with stage("plan"):
         query = plan(question, look, canonical=canonical)
     with stage("search"):
         matches, next_page = page_of(question, query, index.search(query))
-    return Answer(matches, space=look.space if look else "", next_page=next_page)
+    return Answer(matches, space=look.space if look else "", next_page=next_page, mixed_in=mixed_in)
+
+
+def _more_of_kind(
+    question: Question, look: Look, *, index: PhotoIndex, canonical: Callable[[str], str]
+) -> tuple[Look, tuple[str, ...]]:
+    """The example mixed with its first hits, and their ids; asked anew for every page, from the first.
+
+    Raises InvalidArgument for a space of regions: a hit there is a part of a photo, of which the stored row 0 is not the vector.
+    """
+    if any(space.regions for space in index.spaces(question.collection) if space.name == look.space):
+        raise InvalidArgument("more", f"{look.space} compares parts of photos; name another space, or leave it out")
+    itself = question.sought.photo_id if isinstance(question.sought, Like) else None
+    first = replace(question, page=0, limit=MIXED_IN + 1, order=Order.RELEVANCE, facets=())
+    query = replace(plan(first, look, canonical=canonical), with_documents=False)
+    found: dict[str, Float32] = {}
+    for match in index.search(query).matches:
+        if match.photo_id != itself and len(found) < MIXED_IN:
+            with suppress(NotFound):  # it was deleted meanwhile
+                found[match.photo_id] = index.vector(question.collection, match.photo_id, look.space)[0]
+    return replace(look, vector=mixed(look.vector, list(found.values()))), tuple(found)
 
 
 def _look(

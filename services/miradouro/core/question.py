@@ -64,7 +64,10 @@ class Like:
 
 @dataclass(frozen=True)
 class Question:
-    """A checked question. `space` is as typed, empty for the default; `max_distance` and `exact` matter for vectors alone."""
+    """A checked question. `space` is as typed, empty for the default; `max_distance` and `exact` matter for vectors alone.
+
+    With `more` the first hits are mixed into the example: see core.more_of_kind.
+    """
 
     collection: str
     sought: Keywords | Text | Everything | Example | Like
@@ -76,6 +79,7 @@ class Question:
     exact: bool = False
     order: Order = Order.RELEVANCE
     facets: tuple[Facet, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Answer:
-    """`space` is the one compared, empty for words; `next_page` is None on the last one."""
+    """`space` is the one compared, empty for words; `next_page` is None on the last one.
+
+    `mixed_in` are the ids of the photos that were mixed into the example, nearest first.
+    """
 
     matches: Matches
     space: str
     next_page: Page | None
+    mixed_in: tuple[str, ...] = ()
 
 
 def plan(question: Question, look: Look | None, *, canonical: Callable[[str], str]) -> IndexQuery:

@@ -67,7 +67,7 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
     max_distance = request.max_distance if request.HasField("max_distance") else None
     order = _order(request.sort)
     if isinstance(sought, Keywords | Text | Everything):
-        for name, is_set in (("max_distance", max_distance is not None), ("space", bool(request.space))):
+        for name, is_set in (("max_distance", max_distance is not None), ("space", bool(request.space)), ("more", request.more)):
             if is_set:
                 raise InvalidArgument(name, f"it is set, but words have no {name}; leave it out, or ask by photo or like")
     elif max_distance is not None and not 0 <= max_distance <= MAX_DISTANCE:
@@ -76,6 +76,8 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
         raise InvalidArgument(
             "sort", "every photo has some distance, so all would be listed; set max_distance too, or ask without an example"
         )
+    if request.more and isinstance(sought, Example | Like) and sought.region:
+        raise InvalidArgument("more", "it is set, and so is a region; ask for more of the kind of whole photos")
     page = read_page(request.page_token)
     if offset_of(page) >= MAX_RANKED:
         raise InvalidArgument("page_token", f"answers can be paged up to hit {MAX_RANKED:,}; narrow the question with filters")
@@ -90,6 +92,7 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
         exact=request.exact,
         order=order,
         facets=_facets(request.facets),
+        more=request.more,
     )
 
 
@@ -188,6 +191,7 @@ def response_of(answer: Answer, *, took_ms: float, next_page_token: str) -> sear
         took_ms=took_ms,
         next_page_token=next_page_token,
         facets=map(_facet_counts, matches.facets),
+        mixed_in=answer.mixed_in,
     )
 
 

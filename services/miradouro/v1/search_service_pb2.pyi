@@ -45,7 +45,7 @@ TAG_KIND_PARENT: TagKind
 TAG_KIND_USER: TagKind
 
 class SearchRequest(_message.Message):
-    __slots__ = ("collection", "keyword", "text", "photo", "like", "everything", "filters", "space", "limit", "page_token", "max_distance", "exact", "sort", "facets")
+    __slots__ = ("collection", "keyword", "text", "photo", "like", "everything", "filters", "space", "limit", "page_token", "max_distance", "exact", "sort", "facets", "more")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     KEYWORD_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class SearchRequest(_message.Message):
     EXACT_FIELD_NUMBER: _ClassVar[int]
     SORT_FIELD_NUMBER: _ClassVar[int]
     FACETS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     collection: str
     keyword: KeywordQuery
     text: TextQuery
@@ -74,7 +75,8 @@ class SearchRequest(_message.Message):
     exact: bool
     sort: SortOrder
     facets: _containers.RepeatedCompositeFieldContainer[Facet]
-    def __init__(self, collection: _Optional[str] = ..., keyword: _Optional[_Union[KeywordQuery, _Mapping]] = ..., text: _Optional[_Union[TextQuery, _Mapping]] = ..., photo: _Optional[_Union[ExampleQuery, _Mapping]] = ..., like: _Optional[_Union[LikeQuery, _Mapping]] = ..., everything: _Optional[_Union[EverythingQuery, _Mapping]] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., space: _Optional[str] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., max_distance: _Optional[float] = ..., exact: _Optional[bool] = ..., sort: _Optional[_Union[SortOrder, str]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ...) -> None: ...
+    more: bool
+    def __init__(self, collection: _Optional[str] = ..., keyword: _Optional[_Union[KeywordQuery, _Mapping]] = ..., text: _Optional[_Union[TextQuery, _Mapping]] = ..., photo: _Optional[_Union[ExampleQuery, _Mapping]] = ..., like: _Optional[_Union[LikeQuery, _Mapping]] = ..., everything: _Optional[_Union[EverythingQuery, _Mapping]] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ..., space: _Optional[str] = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ..., max_distance: _Optional[float] = ..., exact: _Optional[bool] = ..., sort: _Optional[_Union[SortOrder, str]] = ..., facets: _Optional[_Iterable[_Union[Facet, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
 
 class Facet(_message.Message):
     __slots__ = ("field", "size")
@@ -177,7 +179,7 @@ class NotFilter(_message.Message):
     def __init__(self, filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets")
+    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets", "mixed_in")
     HITS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     TOTAL_IS_EXACT_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +188,7 @@ class SearchResponse(_message.Message):
     TOOK_MS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FACETS_FIELD_NUMBER: _ClassVar[int]
+    MIXED_IN_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     total: int
     total_is_exact: bool
@@ -194,7 +197,8 @@ class SearchResponse(_message.Message):
     took_ms: float
     next_page_token: str
     facets: _containers.RepeatedCompositeFieldContainer[FacetCounts]
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ...) -> None: ...
+    mixed_in: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ..., mixed_in: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FacetCounts(_message.Message):
     __slots__ = ("field", "counts", "values")
