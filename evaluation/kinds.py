@@ -15,7 +15,7 @@ MORE_GOAL = 0.01
 
 
 def kinds(stub: SearchServiceStub, photos: Sequence[Photo]) -> Iterator[Check]:
-    """Each photo asks for the others, which are ranked among themselves; once more in the default space with its hits mixed in."""
+    """Each photo asks for the others, ranked among themselves; and again in the default space with its hits mixed in."""
     asked = [photo for photo in photos if photo.photo_id.startswith("objects/")]
     found = {}
     for space, goal in GOALS.items():
