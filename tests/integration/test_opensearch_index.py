@@ -4,7 +4,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -26,7 +26,6 @@ from miradouro.core.query import (
     TextClause,
     VectorClause,
 )
-from miradouro.ingest.audit import documents as audited
 
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, label, photo, tombstone, unit
 
@@ -219,12 +218,12 @@ def test_vectors_keep_thirty_two_bits(settings: OpenSearchSettings) -> None:
             np.testing.assert_array_equal(index.vector(COLLECTION, "a.jpg", space.name), document.vectors[space.name])
 
 
-def test_vectors_can_be_read_after_the_audit_went_through_the_documents(settings: OpenSearchSettings) -> None:
-    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index, closing(connect(settings)) as client:
+def test_vectors_can_be_read_after_an_audit(settings: OpenSearchSettings) -> None:
+    with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index, index.audited() as audited:
         index.ensure_collection(COLLECTION, spaces=(WHOLE,))
         names = [f"{i}.jpg" for i in range(20)]
         for start in range(0, 20, 5):
             index.write([photo(name, spaces=(WHOLE,)) for name in names[start : start + 5]])
-        [alias] = audited.live_aliases(client, settings.opensearch_prefix).values()
-        assert sorted(found.photo[1] for found in audited.documents(client, alias)) == sorted(names)
+        assert list(audited.collections()) == [COLLECTION]
+        assert sorted(found.photo_id for found in audited.documents(COLLECTION)) == sorted(names)
         assert all(WHOLE.name in index.get_whole(COLLECTION, name).vectors for name in names)

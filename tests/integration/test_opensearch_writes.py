@@ -25,7 +25,6 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, TagIs, TextClause, VectorClause
 from miradouro.development.engines import OpenSearch
-from miradouro.ingest.audit import documents as audited
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
 from miradouro.ingest.retry_policy import RetryPolicy
@@ -312,9 +311,9 @@ def test_a_shard_that_does_not_answer_is_a_passing_fault_and_not_a_smaller_colle
             *(partial(index.search, IndexQuery(COLLECTION, one, facets=(Facet(FacetField.OWNER),))) for one in clauses),
             lambda: list(index.origins(COLLECTION)),
             index.stats,
-            lambda: list(audited.documents(client, alias)),
+            lambda: list(audited.documents(COLLECTION)),
         ]
-        with lost_shard(client, f"{alias}.000001", tmp_path):
+        with index.audited() as audited, lost_shard(client, f"{alias}.000001", tmp_path):
             for ask in questions:
                 with pytest.raises(Unavailable):
                     ask()

@@ -1,13 +1,12 @@
-"""What the audit concludes where Kafka has compacted records away, or forgotten them."""
+"""The findings of an audit of topics from which Kafka removed records."""
 
-import hashlib
-
+from miradouro.core.ports import DocumentKey, RawDocument
 from miradouro.ingest.audit.ledger import Ledger
 
 
 def _document(ledger: Ledger, photo_id: str, version: int, *, deleted: bool = False) -> None:
-    document_id = hashlib.sha256(f"c/{photo_id}".encode()).hexdigest()
-    ledger.add_document("c", photo_id, version, deleted=deleted, physical="i", document_id=document_id)
+    key = DocumentKey("i", photo_id)
+    ledger.add_document(RawDocument(key, photo_id, "c", photo_id, version, deleted, engine_version=version))
 
 
 def _event(ledger: Ledger, photo_id: str, version: int, *, offset: int) -> None:

@@ -1,8 +1,7 @@
-"""`miradouro audit`: proofs for whoever runs the services."""
+"""`miradouro audit`: proves that the services did their work."""
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,36 +12,34 @@ if TYPE_CHECKING:
     from miradouro.ingest.audit.findings import Report, Violation
 
 MAX_SEED = 2**31 - 1
-_ANSWER_WITHIN_S = 120.0  # of a page of documents: a proof is in no hurry, and begins anew when one fails
 
 
 @click.group()
 def audit() -> None:
-    """Prove that what is stored is what was told."""
+    """Prove that the index holds exactly the published photos."""
 
 
 @audit.command()
 @click.option(
     "--sample", type=click.IntRange(0), default=20, show_default=True, help="Photos whose vectors are made anew; 0: none."
 )
-@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Which photos those are. Default: others each time.")
-@click.option("--settled", is_flag=True, help="Nothing waits any more: what is not committed counts as lost too.")
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Chooses those photos. Default: others each time.")
+@click.option("--settled", is_flag=True, help="No record may wait: one that is not committed counts as lost too.")
 @json_option
 def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> None:
     """Read every event and dead letter again, compare them with every document, and exit with 1 when an invariant is broken.
 
-    I1: every committed event is in the index, known to be stale, or a dead letter. I2: one document for each photo, at its
-    newest version; of deleted ones a tombstone alone. I3: nothing is committed that is not done. I4: every record that is no
-    event has its dead letter. I5: vectors are what the embedding service makes of the originals. Changes nothing; may run
-    beside the services. Takes temporary disk for every record, about 150 bytes; memory does not grow.
+    I1: every committed event is in the index, known to be stale, or a dead letter. I2: each photo has one document, at its
+    newest version; a deleted photo has a tombstone. I3: no offset is committed before everything before it is settled. I4: every
+    record that is not an event has a dead letter. I5: the embedding service makes the stored vectors from the originals. Changes
+    nothing, and may run beside the services. Takes about 150 bytes of temporary disk for every record; memory does not grow.
     """
     import secrets
 
     from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
     from miradouro.adapters.grpc_embedder import GrpcEmbedder
     from miradouro.adapters.kafka import KafkaSettings
-    from miradouro.adapters.opensearch import OpenSearchSettings
-    from miradouro.adapters.opensearch.client import connect
+    from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
     from miradouro.adapters.photo_reader.reading import open_reading
     from miradouro.adapters.photo_reader.settings import ReadingSettings
     from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
@@ -54,17 +51,16 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
     from miradouro.runtime.settings import LogSettings, load
 
     logs.configure(load(LogSettings))
-    kafka, opensearch = load(KafkaSettings), load(OpenSearchSettings)
     with (
-        closing(connect(opensearch, timeout_s=_ANSWER_WITHIN_S)) as client,
+        OpenSearchIndex.open(load(OpenSearchSettings)) as index,
+        index.audited() as audited_index,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         open_reading(load(ReadingSettings)) as reading,
         shown_steps() as show,
     ):
         audited = Audited(
-            kafka=kafka,
-            prefix=opensearch.opensearch_prefix,
-            client=client,
+            kafka=load(KafkaSettings),
+            index=audited_index,
             embedder=embedder,
             photo_store=PhotoStores(load(PhotoStoreSettings)),
             reading=reading,
@@ -104,7 +100,7 @@ def _json(report: "Report") -> dict[str, Any]:
         "refused": report.refused,
         "waiting": report.waiting,
         "compacted": report.compacted,
-        "dead_letters": report.letters,
+        "dead_letters": report.dead_letters,
         "repeated_dead_letters": report.repeated,
         "photos": report.photos,
         "tombstones": report.tombstones,
@@ -117,7 +113,7 @@ def _json(report: "Report") -> dict[str, Any]:
 
 
 def _lines(report: "Report") -> Iterator[str]:
-    """The report for a person: what is wrong, what could not be checked, and the counts."""
+    """The report for a person: violations, checks that were impossible, and counts."""
     from miradouro.core.printable import printable
     from miradouro.ingest.audit.findings import NAMES
 
@@ -133,8 +129,8 @@ def _lines(report: "Report") -> Iterator[str]:
     if (more := report.unproven_count - len(report.unproven)) > 0:
         yield f"not checked: {more:,} more"
     yield (
-        f"{report.records:,} records: {report.events:,} events, {report.refused:,} refused; {report.letters:,} dead letters, "
-        f"{report.repeated:,} of them again; {report.compacted:,} compacted away"
+        f"{report.records:,} records: {report.events:,} events, {report.refused:,} refused; {report.dead_letters:,} dead "
+        f"letters, {report.repeated:,} of them again; {report.compacted:,} compacted away"
     )
     yield f"{report.photos:,} photos, {report.tombstones:,} tombstones; {report.waiting:,} records wait for the consumers"
     least = "" if report.least_cosine is None else f", least cosine {report.least_cosine:.6f}"

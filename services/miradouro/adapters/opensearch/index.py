@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, Self, TypeVar
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
 
+from miradouro.adapters.opensearch.audit import OpenSearchAudit, open_audit
 from miradouro.adapters.opensearch.client import JSON, connect, is_closed_file, reason_of, translated
 from miradouro.adapters.opensearch.creation import create
 from miradouro.adapters.opensearch.documents import (
@@ -24,7 +26,7 @@ from miradouro.adapters.opensearch.documents import (
 from miradouro.adapters.opensearch.generation import Generation
 from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
-from miradouro.adapters.opensearch.searches import count, search
+from miradouro.adapters.opensearch.searches import collection_names, count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
@@ -84,6 +86,10 @@ class OpenSearchIndex:
         """Returns when the cluster answers; raises as every call does otherwise."""
         with translated():
             self._client.info()
+
+    def audited(self) -> AbstractContextManager[OpenSearchAudit]:
+        """The index as the cluster holds it, over connections of its own; see `AuditedIndex`."""
+        return open_audit(self._settings)
 
     def write(self, documents: Sequence[Document]) -> list[Written]:
         """See `PhotoIndex.write`; what is written goes to the generation that the alias names at that moment."""
@@ -228,7 +234,7 @@ class OpenSearchIndex:
             generation = self._generation(collection, is_fresh=True)
         except NotFound:
             with self._making:
-                if len(self._names()) >= at_most:
+                if len(collection_names(self._client, self._settings.opensearch_prefix)) >= at_most:
                     raise more_than(at_most, collection) from None
                 create(self._client, self._settings, self._tuning, collection=collection, spaces=spaces, root=root)
             generation = self._generation(collection, is_fresh=True)  # perhaps another process made it
@@ -243,7 +249,7 @@ class OpenSearchIndex:
     def stats(self) -> Sequence[CollectionStats]:
         """See `IndexAdmin.stats`; `failed` is 0, since failures are kept elsewhere."""
         found = []
-        for name in self._names():
+        for name in collection_names(self._client, self._settings.opensearch_prefix):
             generation = self._generation(name, is_fresh=True)
             counts = {
                 "size": 0,
@@ -275,13 +281,6 @@ class OpenSearchIndex:
                 )
             )
         return found
-
-    def _names(self) -> list[str]:
-        """The collections, sorted."""
-        prefix = alias_of(self._settings.opensearch_prefix, "")
-        with translated():
-            aliases = self._client.indices.get_alias(index=f"{prefix}*")
-        return sorted(name.removeprefix(prefix) for told in aliases.values() for name in told["aliases"])
 
     def size_bytes(self) -> int:
         """See `IndexAdmin.size_bytes`: every copy of every shard of our indices."""

@@ -1,10 +1,11 @@
-"""Every search and count: answered by all shards, or not at all."""
+"""Searches and counts: answered by all shards, or not at all."""
 
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from miradouro.adapters.opensearch.client import translated
+from miradouro.adapters.opensearch.mapping import alias_of
 from miradouro.core.errors import Unavailable
 
 _WHOLE = {"allow_partial_search_results": "false"}  # a shard that does not answer is no shard without photos
@@ -24,6 +25,14 @@ def count(client: OpenSearch, index: str) -> int:
         answer = client.count(index=index)
     _check_whole(answer)
     return int(answer["count"])
+
+
+def collection_names(client: OpenSearch, prefix: str) -> list[str]:
+    """The collections that have an alias, sorted."""
+    first = alias_of(prefix, "")
+    with translated():
+        found = client.indices.get_alias(index=f"{first}*")
+    return sorted(name.removeprefix(first) for index in found.values() for name in index["aliases"])
 
 
 def _check_whole(answer: dict[str, Any]) -> None:

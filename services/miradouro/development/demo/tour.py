@@ -15,6 +15,7 @@ from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
 from miradouro.adapters.kafka.replay import Replay, committed_offsets
 from miradouro.adapters.kafka.topics import translated
 from miradouro.adapters.opensearch import OpenSearchSettings
+from miradouro.adapters.opensearch.audit import open_audit
 from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
@@ -99,10 +100,10 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
         embedder = stack.enter_context(GrpcEmbedder(services[0].address, security=security))
         _lead_through(story, topics, services, tell)
         photo_store = PhotoStores(PhotoStoreSettings(photo_roots=str(photos.resolve())))
-        with closing(connect(indices)) as client:
-            audited = Audited(topics, name, client, embedder, photo_store, reading, sample=_SAMPLE, seed=1, settled=True)
+        with open_audit(indices) as index:
+            audited = Audited(topics, index, embedder, photo_store, reading, sample=_SAMPLE, seed=1, settled=True)
             report = audit(audited, progress=lambda _step, _done, _total: None)
-        tell(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.letters} dead letters")
+        tell(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.dead_letters} dead letters")
         channel = stack.enter_context(open_channel(services[2].address, security=security))
         tell("the same events go into an embedded index …")
         with _embedded(photos, folder / "embedded", [*story.start, *story.way], embedder, reading) as embedded:

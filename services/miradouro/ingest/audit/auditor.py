@@ -9,19 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from opensearchpy import OpenSearch
-
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets, retention_ms
 from miradouro.adapters.photo_reader.reading import Reading
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.ports import Embedder, PhotoStore
+from miradouro.core.ports import AuditedIndex, Embedder, PhotoStore
 from miradouro.core.source_record import SourceRecord
-from miradouro.ingest.audit.documents import count, documents, live_aliases, patiently, tombstones
 from miradouro.ingest.audit.findings import Report, Violation
 from miradouro.ingest.audit.ledger import Ledger
+from miradouro.ingest.audit.patience import patiently
 from miradouro.ingest.audit.vectors import VectorAudit
 from miradouro.ingest.cloud_event import item_of
 
@@ -31,15 +29,14 @@ Progress = Callable[[str, int, int], None]  # the step, how much of it is done, 
 
 @dataclass(frozen=True)
 class Audited:
-    """What is audited, and how.
+    """The systems that are audited, and the options of the audit.
 
-    `settled`: nothing may wait any more, committed or not. `sample`: photos whose vectors are made anew, chosen by `seed`;
-    `embedder` and `photo_store` are asked for those alone.
+    `settled`: no record may wait, committed or not. `sample`: number of photos whose vectors are made anew, chosen by `seed`;
+    only those need `embedder` and `photo_store`.
     """
 
     kafka: KafkaSettings
-    prefix: str
-    client: OpenSearch
+    index: AuditedIndex
     embedder: Embedder
     photo_store: PhotoStore
     reading: Reading
@@ -50,10 +47,13 @@ class Audited:
 
 @dataclass
 class _Log:
-    """What is known of the log while it is read. `due`: by partition, the offset before which everything must be done."""
+    """The state of reading the log. `due`: by partition, the offset before which everything must be settled.
+
+    Records before `dead_letters_since_ms` may have had a dead letter that Kafka no longer holds.
+    """
 
     due: Mapping[int, int]
-    letters_since_ms: float
+    dead_letters_since_ms: float
     next_offset: dict[int, int] = field(default_factory=dict)
     first_gap: dict[int, int] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
     report = Report(seed=audited.seed)
     kafka = audited.kafka
     with Ledger() as ledger, Replay(kafka, kafka.kafka_topic) as topic, Replay(kafka, kafka.kafka_dead_topic) as dead:
-        committed = committed_offsets(kafka)
+        committed = patiently(lambda: committed_offsets(kafka))
         ends = topic.ends()
         if not committed and any(ends.values()) and not audited.settled:
             raise FailedPrecondition(
@@ -75,8 +75,8 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
             )
         due = ends if audited.settled else {number: committed.get(number, 0) for number in ends}
         report.waiting = sum(max(0, ends[number] - committed.get(number, 0)) for number in ends)
-        log = _Log(due, _letters_since_ms(kafka))
-        _read_letters(dead, kafka.kafka_topic, ledger, report, progress)
+        log = _Log(due, _dead_letters_since_ms(kafka))
+        _read_dead_letters(dead, kafka.kafka_topic, ledger, report, progress)
         _read_log(
             _counted(topic.read({}, ends), "the log", sum(ends.values()), progress),
             log,
@@ -84,15 +84,15 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
             report,
             strict=kafka.kafka_strict_events,
         )
-        report.take_index(patiently(lambda: _read_documents(audited.client, audited.prefix, ledger, progress)))
+        report.take_index(patiently(lambda: _read_documents(audited.index, ledger, progress)))
         tail = topic.ends()
         _read_log(topic.read(ends, tail), log, ledger, report, strict=kafka.kafka_strict_events)
         ledger.add_partitions(committed, log.first_gap)
-        report.repeated = ledger.repeated_letters()
+        report.repeated = ledger.repeated_dead_letters()
         report.found_all(ledger.violations(tail))
         if audited.sample and report.photos:
             vectors = VectorAudit(
-                client=audited.client,
+                index=audited.index,
                 topic=topic,
                 embedder=audited.embedder,
                 photo_store=audited.photo_store,
@@ -105,28 +105,28 @@ def audit(audited: Audited, *, progress: Progress) -> Report:
     return report
 
 
-def _letters_since_ms(kafka: KafkaSettings) -> float:
-    """Records older than this may have had a dead letter that is forgotten by now."""
+def _dead_letters_since_ms(kafka: KafkaSettings) -> float:
+    """The time before which Kafka keeps no dead letters, in milliseconds since 1970."""
     kept = retention_ms(kafka, kafka.kafka_dead_topic)
     return float("-inf") if kept is None else time.time() * 1_000 - kept
 
 
-def _read_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, progress: Progress) -> None:
+def _read_dead_letters(dead: Replay, topic: str, ledger: Ledger, report: Report, progress: Progress) -> None:
     ends = dead.ends()
     for one in _counted(dead.read({}, ends), "dead letters", sum(ends.values()), progress):
         headers = {name: (value or b"").decode("utf-8", "replace") for name, value in one.record.headers}
         if headers.get("miradouro-topic") != topic:
-            continue  # of a call, or a note that older letters are settled
-        report.letters += 1
+            continue  # of a call, or a note that older dead letters are settled
+        report.dead_letters += 1
         digest = headers.get("miradouro-value-sha256") or hashlib.sha256(one.record.value or b"").hexdigest()
-        place = [headers.get("miradouro-partition", ""), headers.get("miradouro-offset", "")]
-        if not all(number.isdecimal() and len(number) <= _MAX_DIGITS for number in place):
-            letter = f"the letter at offset {one.record.offset} of partition {one.record.partition}"
-            message = f"{letter} names partition {shown(place[0])}, offset {shown(place[1])}: no record can have these"
+        position = [headers.get("miradouro-partition", ""), headers.get("miradouro-offset", "")]
+        if not all(number.isdecimal() and len(number) <= _MAX_DIGITS for number in position):
+            letter = f"the dead letter at offset {one.record.offset} of partition {one.record.partition}"
+            message = f"{letter} names partition {shown(position[0])}, offset {shown(position[1])}: no record can have these"
             report.found(Violation("dead_letter_unfounded", message))
             continue
-        partition, offset = map(int, place)
-        ledger.add_letter(partition, offset, headers.get("miradouro-reason", ""), digest)
+        partition, offset = map(int, position)
+        ledger.add_dead_letter(partition, offset, headers.get("miradouro-reason", ""), digest)
 
 
 def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: Report, *, strict: bool) -> None:
@@ -138,8 +138,8 @@ def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: R
             report.compacted += record.offset - expected
         log.next_offset[record.partition] = record.offset + 1
         report.records += 1
-        is_lettered = _check_letter(record, ledger, report)
-        is_due = record.offset < log.due.get(record.partition, 0) and not is_lettered
+        has_dead_letter = _check_dead_letter(record, ledger, report)
+        is_due = record.offset < log.due.get(record.partition, 0) and not has_dead_letter
         item = item_of(record, strict=strict)
         if isinstance(item, PhotoEvent):
             report.events += 1
@@ -155,7 +155,7 @@ def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: R
             )
             continue
         report.refused += 1
-        if is_due and one.timestamp_ms < log.letters_since_ms:
+        if is_due and one.timestamp_ms < log.dead_letters_since_ms:
             report.could_not_check(f"partition {record.partition}, offset {record.offset}: no event; its dead letter is too old")
         elif is_due:
             message = f"key {shown(record.key, most=200)} should have one"
@@ -163,11 +163,11 @@ def _read_log(records: Iterable[LogRecord], log: _Log, ledger: Ledger, report: R
             ledger.add_lost_record(record.partition, record.offset)
 
 
-def _check_letter(record: SourceRecord, ledger: Ledger, report: Report) -> bool:
-    """Whether the record has a dead letter, which must be its own."""
-    if not report.letters:
+def _check_dead_letter(record: SourceRecord, ledger: Ledger, report: Report) -> bool:
+    """Whether the record has a dead letter; reports one that holds another value."""
+    if not report.dead_letters:
         return False
-    letter = ledger.letter_of(record.partition, record.offset)
+    letter = ledger.dead_letter_of(record.partition, record.offset)
     if letter is None:
         return False
     digest = hashlib.sha256(record.value or b"").hexdigest()
@@ -177,26 +177,27 @@ def _check_letter(record: SourceRecord, ledger: Ledger, report: Report) -> bool:
     return True
 
 
-def _read_documents(client: OpenSearch, prefix: str, ledger: Ledger, progress: Progress) -> Report:
-    """Puts every document into the ledger, in place of those that are there; gives what it counted and found on the way."""
+def _read_documents(index: AuditedIndex, ledger: Ledger, progress: Progress) -> Report:
+    """Replaces the documents of the ledger with those of the index; returns what it counted and found."""
     report = Report()
     ledger.clear_documents()
-    aliases = live_aliases(client, prefix)
-    total = sum(count(client, alias) for alias in aliases.values())
-    for collection, alias in aliases.items():
-        for raw in documents(client, alias):
-            deleted = bool(raw.source.get("deleted"))
-            ledger.add_document(*raw.photo, deleted=deleted, physical=raw.physical, document_id=raw.document_id)
-            if raw.photo[0] != collection:
-                report.found(Violation("document_misplaced", f"it stands in collection {collection}", *raw.photo))
-            if raw.engine_version != raw.photo[2]:
-                report.found(Violation("document_version", f"the engine has {raw.engine_version}", *raw.photo))
-            report.tombstones += deleted
-            report.photos += not deleted
+    collections = index.collections()
+    total = sum(index.count(collection) for collection in collections)
+    for collection in collections:
+        for raw in index.documents(collection):
+            photo = (raw.collection, raw.photo_id, raw.version)
+            ledger.add_document(raw)
+            if raw.collection != collection:
+                report.found(Violation("document_misplaced", f"it stands in collection {collection}", *photo))
+            if raw.engine_version != raw.version:
+                report.found(Violation("document_version", f"the engine has {raw.engine_version}", *photo))
+            report.tombstones += raw.deleted
+            report.photos += not raw.deleted
             progress("the index", report.photos + report.tombstones, total)
-        for raw in tombstones(client, alias):
+        for raw in index.tombstones(collection):
             if raw.surplus:
-                report.found(Violation("tombstone_full", ", ".join(raw.surplus), *raw.photo))
+                photo = (raw.collection, raw.photo_id, raw.version)
+                report.found(Violation("tombstone_full", ", ".join(raw.surplus), *photo))
     return report
 
 

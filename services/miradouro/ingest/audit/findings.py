@@ -12,7 +12,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "document_doubled": ("I2", "a photo has more than one document"),
     "document_outdated": ("I2", "a photo's document is older than its newest event"),
     "document_unknown": ("I2", "a document is of a photo, or a version of it, without an event"),
-    "document_misplaced": ("I2", "a document has another id or collection than its photo: writes miss it"),
+    "document_misplaced": ("I2", "a document has another id or collection than its photo: writes do not find it"),
     "document_version": ("I2", "the engine compares another version than the document holds: newer events may be refused"),
     "deletion_undone": ("I2", "a photo is there at the version at which it was deleted"),
     "deletion_unasked": ("I2", "a photo is deleted at a version at which it was not"),
@@ -29,7 +29,7 @@ NAMES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong. `partition` and `offset`, where a record is meant, are 0 or more."""
+    """One violation. `partition` and `offset` name the record, and are -1 without one."""
 
     name: str
     message: str
@@ -47,10 +47,11 @@ class Violation:
 
 @dataclass
 class Report:
-    """Counts and findings of an audit. `violations` holds at most SHOWN of each name, `counts` has the number of all.
+    """Counts and findings of an audit. `violations` holds at most SHOWN of each name, `counts` the number of all by name.
 
     `waiting`: records that the consumers have not committed yet. `compacted`: records that Kafka no longer holds. `repeated`:
-    doubled dead letters, as after a crash. `unproven`: what could not be checked, and why, up to SHOWN of `unproven_count`.
+    doubled dead letters, as after a crash. `unproven`: the checks that were impossible, and why, at most SHOWN of
+    `unproven_count`.
     """
 
     records: int = 0
@@ -58,7 +59,7 @@ class Report:
     refused: int = 0
     waiting: int = 0
     compacted: int = 0
-    letters: int = 0
+    dead_letters: int = 0
     repeated: int = 0
     photos: int = 0
     tombstones: int = 0
@@ -93,7 +94,7 @@ class Report:
             self.found(violation)
 
     def take_index(self, other: "Report") -> None:
-        """Adds what was counted and found in the index."""
+        """Adds the counts and findings of the index."""
         self.photos, self.tombstones = other.photos, other.tombstones
         self.violations += other.violations
         self.counts += other.counts

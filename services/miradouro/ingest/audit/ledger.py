@@ -1,10 +1,8 @@
-"""What the log and the index hold, side by side in a temporary SQLite file, and the questions that bring faults to light.
+"""The events, dead letters and documents of an audit in a temporary SQLite file, and the queries that compare them.
 
-A row for every event, dead letter and document: disk grows with them (about 150 bytes each), memory does not. A question costs
-the number of events, times the logarithm of it.
+Each has one row: disk grows with them, by about 150 bytes each, memory does not. A query of n events takes O(n log n).
 """
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Self
 
 import apsw
 
+from miradouro.core.ports import DocumentKey, RawDocument
 from miradouro.ingest.audit.findings import Violation
 
 _TABLES = """
@@ -23,29 +22,30 @@ PRAGMA cache_size = -65536;
 CREATE TABLE events (
     collection TEXT, photo_id TEXT, version INTEGER, partition INTEGER, offset INTEGER,
     deleted INTEGER,
-    due INTEGER,  -- has to be in the index: its offset is committed, and it is no dead letter
+    due INTEGER,  -- must be in the index: its offset is committed, and it has no dead letter
     PRIMARY KEY (collection, photo_id, version, partition, offset)
 ) WITHOUT ROWID;
-CREATE TABLE letters (
+CREATE TABLE dead_letters (
     partition INTEGER, offset INTEGER, reason TEXT, sha256 TEXT, copies INTEGER, found INTEGER, PRIMARY KEY (partition, offset)
 ) WITHOUT ROWID;
-CREATE TABLE lost_records (partition INTEGER, offset INTEGER);  -- no event, and no dead letter either
+CREATE TABLE lost_records (partition INTEGER, offset INTEGER);  -- not an event, and without a dead letter
 CREATE TABLE documents (
-    id INTEGER PRIMARY KEY, collection TEXT, photo_id TEXT, version INTEGER, deleted INTEGER, physical TEXT, document_id TEXT
+    id INTEGER PRIMARY KEY, collection TEXT, photo_id TEXT, version INTEGER, deleted INTEGER,
+    generation TEXT, document_id TEXT, expected_id TEXT
 );
 CREATE INDEX documents_of_photos ON documents (collection, photo_id, version);
 CREATE TABLE partitions (partition INTEGER PRIMARY KEY, committed INTEGER, first_gap INTEGER);
 BEGIN;
 """
-# What events, documents and letters have in common in the questions below.
+# Parts of the queries below.
 _STORED = "(SELECT max(version) FROM documents AS d WHERE d.collection = e.collection AND d.photo_id = e.photo_id)"
-_SCATTER, _SCATTERED = 2_654_435_761, 4_294_967_291  # primes: neighbours go far apart
+_SCATTER, _SCATTERED = 2_654_435_761, 4_294_967_291  # primes that scatter neighbours
 _SAME = "e.collection = d.collection AND e.photo_id = d.photo_id"
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A dead letter: why, and the SHA-256 of the record's value."""
+class DeadLetter:
+    """A dead letter: its reason, and the SHA-256 of its record's value."""
 
     reason: str
     sha256: str
@@ -53,13 +53,12 @@ class Letter:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A live document and the position of its event; None where Kafka no longer holds that."""
+    """A live document, and the position of its event in the topic; None if Kafka no longer holds the event."""
 
     collection: str
     photo_id: str
     version: int
-    physical: str
-    document_id: str
+    key: DocumentKey
     partition: int | None
     offset: int | None
 
@@ -79,77 +78,79 @@ class Ledger:
         self._db.close()
         self._folder.cleanup()
 
-    def add_letter(self, partition: int, offset: int, reason: str, sha256: str) -> None:
-        """A dead letter of a record; the same again counts as a copy."""
+    def add_dead_letter(self, partition: int, offset: int, reason: str, sha256: str) -> None:
+        """Adds the dead letter of a record; a second one counts as a copy."""
         self._db.execute(
-            """INSERT INTO letters VALUES (?, ?, ?, ?, 1, 0) ON CONFLICT DO UPDATE SET copies = copies + 1,
+            """INSERT INTO dead_letters VALUES (?, ?, ?, ?, 1, 0) ON CONFLICT DO UPDATE SET copies = copies + 1,
             sha256 = iif(sha256 = excluded.sha256, sha256, 'differs among its copies')""",
             (partition, offset, reason, sha256),
         )
 
-    def letter_of(self, partition: int, offset: int) -> Letter | None:
-        """The dead letter of a record, which is thereby accounted for."""
+    def dead_letter_of(self, partition: int, offset: int) -> DeadLetter | None:
+        """The dead letter of a record, which counts as found from now on."""
         row = self._db.execute(
-            "UPDATE letters SET found = 1 WHERE partition = ? AND offset = ? RETURNING reason, sha256", (partition, offset)
+            "UPDATE dead_letters SET found = 1 WHERE partition = ? AND offset = ? RETURNING reason, sha256", (partition, offset)
         ).fetchone()
-        return None if row is None else Letter(str(row[0]), str(row[1]))
+        return None if row is None else DeadLetter(str(row[0]), str(row[1]))
 
     def add_event(
         self, collection: str, photo_id: str, version: int, *, partition: int, offset: int, deleted: bool, due: bool
     ) -> None:
-        """An event."""
+        """Adds an event."""
         self._db.execute(
             "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
             (collection, photo_id, version, partition, offset, deleted, due),
         )
 
     def add_lost_record(self, partition: int, offset: int) -> None:
-        """A record that is no event, and has no dead letter though it should."""
+        """Adds a record that is not an event and lacks its dead letter."""
         self._db.execute("INSERT INTO lost_records VALUES (?, ?)", (partition, offset))
 
-    def add_document(
-        self, collection: str, photo_id: str, version: int, *, deleted: bool, physical: str, document_id: str
-    ) -> None:
-        """A document of the index `physical`."""
+    def add_document(self, document: RawDocument) -> None:
+        """Adds a document or tombstone."""
         self._db.execute(
-            "INSERT INTO documents (collection, photo_id, version, deleted, physical, document_id) VALUES (?, ?, ?, ?, ?, ?)",
-            (collection, photo_id, version, deleted, physical, document_id),
+            """INSERT INTO documents (collection, photo_id, version, deleted, generation, document_id, expected_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (
+                *(document.collection, document.photo_id, document.version, document.deleted),
+                *(document.key.generation, document.key.document_id, document.expected_id),
+            ),
         )
 
     def clear_documents(self) -> None:
-        """Forgets every document."""
+        """Removes every document."""
         self._db.execute("DELETE FROM documents")
 
     def add_partitions(self, committed: Mapping[int, int], first_gaps: Mapping[int, int]) -> None:
-        """How far each partition is committed, and the first offset at which Kafka holds no record any more."""
+        """Adds the committed offset of each partition, and the first offset at which compaction removed a record."""
         self._db.executemany(
             "INSERT INTO partitions VALUES (?, ?, ?)",
             [(number, committed.get(number, 0), first_gaps.get(number)) for number in committed.keys() | first_gaps.keys()],
         )
 
-    def repeated_letters(self) -> int:
-        """Copies beyond the first."""
-        return self._count("SELECT coalesce(sum(copies - 1), 0) FROM letters")
+    def repeated_dead_letters(self) -> int:
+        """The number of copies beyond the first."""
+        return self._count("SELECT coalesce(sum(copies - 1), 0) FROM dead_letters")
 
     def sample(self, size: int, seed: int) -> Iterator[Sampled]:
-        """Up to `size` live documents, scattered by `seed`, each with its event."""
+        """Up to `size` live documents, each with its event; `seed` decides which."""
         rows = self._db.execute(
-            f"""SELECT collection, photo_id, version, physical, document_id, partition, offset FROM (
+            f"""SELECT collection, photo_id, version, generation, document_id, partition, offset FROM (
                 SELECT * FROM documents WHERE NOT deleted ORDER BY ((id + ?) * {_SCATTER}) % {_SCATTERED} LIMIT ?
             ) AS d LEFT JOIN events AS e USING (collection, photo_id, version)
             WHERE e.deleted IS NOT TRUE GROUP BY d.id""",
             (seed, size),
         )
-        for row in rows:
-            yield Sampled(*row)
+        for collection, photo_id, version, generation, document_id, partition, offset in rows:
+            yield Sampled(collection, photo_id, version, DocumentKey(generation, document_id), partition, offset)
 
     def violations(self, ends: Mapping[int, int]) -> Iterator[Violation]:
-        """Everything that does not fit together. `ends`: by partition, where the log ends."""
+        """All violations that a comparison finds. `ends`: by partition, the offset after the last record."""
         yield from self._lost()
         yield from self._documents_of_photos()
         yield from self._deletions()
         yield from self._committed(ends)
-        for partition, offset in self._db.execute("SELECT partition, offset FROM letters WHERE NOT found"):
+        for partition, offset in self._db.execute("SELECT partition, offset FROM dead_letters WHERE NOT found"):
             if offset >= ends.get(partition, 0):
                 yield Violation(
                     "dead_letter_unfounded",
@@ -172,27 +173,25 @@ class Ledger:
             GROUP BY collection, photo_id HAVING count(*) > 1"""
         ):
             yield Violation("document_doubled", f"{count} documents: {ids}", collection, photo_id, version)
-        for collection, photo_id, version, document_id, physical in self._db.execute(
-            """SELECT collection, photo_id, version, document_id, physical FROM documents GROUP BY collection, photo_id
-            HAVING count(*) = 1"""
+        for collection, photo_id, version, document_id, generation, expected in self._db.execute(
+            """SELECT collection, photo_id, version, document_id, generation, expected_id FROM documents
+            GROUP BY collection, photo_id HAVING count(*) = 1 AND document_id != expected_id"""
         ):
-            expected = hashlib.sha256(f"{collection}/{photo_id}".encode()).hexdigest()
-            if document_id != expected:
-                message = f"its id is {document_id} in {physical}; expected: {expected}"
-                yield Violation("document_misplaced", message, collection, photo_id, version)
+            message = f"its id is {document_id} in {generation}; expected: {expected}"
+            yield Violation("document_misplaced", message, collection, photo_id, version)
         for collection, photo_id, version, partition, offset, stored in self._db.execute(
             f"""SELECT collection, photo_id, max(version), partition, offset, {_STORED} FROM events AS e
             WHERE due AND version > {_STORED} GROUP BY collection, photo_id"""
         ):
             message = f"the document has version {stored}"
             yield Violation("document_outdated", message, collection, photo_id, version, partition, offset)
-        # Of a null value Kafka itself forgets the record after a time: a tombstone may stand alone.
+        # Kafka removes a record without value after a time: a tombstone may be without its event.
         for photo in self._db.execute(
             f"""SELECT collection, photo_id, version FROM documents AS d
             WHERE NOT deleted AND NOT EXISTS (SELECT 1 FROM events AS e WHERE {_SAME})"""
         ):
             yield Violation("document_unknown", "no event names the photo: an index made from the log would lack it", *photo)
-        # A compacted partition no longer shows which versions there were.
+        # Compaction removes versions: skip the partitions where it removed a record before the event.
         for photo in self._db.execute(
             f"""SELECT collection, photo_id, version FROM documents AS d
             WHERE EXISTS (SELECT 1 FROM events AS e WHERE {_SAME})
@@ -226,6 +225,6 @@ class Ledger:
                 message = f"offset {committed} is committed, the log ends at {ends.get(partition, 0)}: is it another topic now?"
                 yield Violation("committed_too_far", message, partition=partition, offset=committed)
 
-    def _count(self, question: str) -> int:
-        [(count,)] = self._db.execute(question)
+    def _count(self, query: str) -> int:
+        [(count,)] = self._db.execute(query)
         return int(count)
