@@ -22,6 +22,7 @@ from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from structlog.testing import capture_logs
 
 from tests.ingest_house import House, open_house
+from tests.metadata_blocks import packet
 from tests.photo_folder import write
 from tests.pictures import jpeg
 from tests.reading import READER
@@ -81,6 +82,10 @@ def test_what_is_there_is_indexed_and_then_every_kind_of_change_followed(house, 
         until(lambda: house.index.get("photos", "trip/c.jpg").width == 99)
         write(folder / "trip/c.json", {"caption": "At sea"})
         until(lambda: house.index.get("photos", "trip/c.jpg").caption == "At sea")
+        sidecar = write(folder / "trip/c.xmp", packet("<dc:title>Waves</dc:title>"))
+        until(lambda: house.index.get("photos", "trip/c.jpg").title == "Waves")
+        sidecar.unlink()
+        until(lambda: house.index.get("photos", "trip/c.jpg").title == "")
         (folder / "trip/c.jpg").unlink()
         until(lambda: "trip/c.jpg" not in photos(house))
         (folder / "a.jpg").rename(folder / "trip/renamed.jpg")

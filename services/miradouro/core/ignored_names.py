@@ -20,6 +20,7 @@ class IgnoreCode(StrEnum):
     CATALOGUE = "catalogue"
     SYSTEM = "system"
     RAW_FILE = "raw_file"
+    SIDECAR = "sidecar"
     NOT_A_PHOTO = "not_a_photo"
     NO_MEDIA = "no_media"
     IGNORE_FILE = "ignore_file"

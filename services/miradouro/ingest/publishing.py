@@ -101,9 +101,13 @@ def _event_id(collection: str, photo_id: str, version: int) -> str:
     return hashlib.sha256(f"{collection}/{photo_id}/{version}".encode()).hexdigest()
 
 
+def _paths_of(file: File) -> list[str]:
+    return [file.path, *(os.path.join(os.path.dirname(file.path), one.name) for one in file.sidecars)]
+
+
 def _changed_at_ms(file: File) -> int:
     """A file that is put in the place of another may bring an older time along; when that happened it can't."""
-    status = [os.stat(path) for path in (file.path, *(one.path for one in file.sidecars))]
+    status = [os.stat(path) for path in _paths_of(file)]
     return max(1, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in status) // _NS_PER_MS)
 
 

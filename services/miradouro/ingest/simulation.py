@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from miradouro.adapters.folder.pairing import SidecarFile
 from miradouro.adapters.folder.photo_id import photo_id_of
 from miradouro.adapters.folder.sidecars import read_contents
 from miradouro.adapters.folder.walk import files_of
@@ -19,7 +18,7 @@ from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.pipeline import ingest
 from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.core.sidecars.beside import SidecarFault, event_of_photo, read_beside
-from miradouro.core.sidecars.pairing import role_of
+from miradouro.core.sidecars.pairing import SidecarName, role_of
 from miradouro.ingest.collection_upkeep import spaces_for_new
 from miradouro.processors.guarded_step import StepRun
 from miradouro.processors.pipeline_file import Pipeline
@@ -89,9 +88,8 @@ def _event(path: Path, sidecar: Path | None, collection: str, reader: PhotoReade
     def read_xmp(data: bytes) -> PhotoMetadata:
         return reader.xmp_sidecar(data)
 
-    [file] = files_of(os.path.abspath(path.parent), [photo_id_of(path.name)])
-    sidecars = (SidecarFile(str(sidecar), role_of(sidecar.name)),) if sidecar else file.sidecars
-    beside = read_beside(read_contents(sidecars, ""), photo_name=path.name, read_xmp=read_xmp)
+    sidecars = [SidecarName(sidecar.name, role_of(sidecar.name))] if sidecar else _beside(path)
+    beside = read_beside(read_contents(str(sidecar or path), sidecars, prefix=""), photo_name=path.name, read_xmp=read_xmp)
     return event_of_photo(
         beside,
         event_id="simulated",
@@ -100,3 +98,8 @@ def _event(path: Path, sidecar: Path | None, collection: str, reader: PhotoReade
         version=beside.own.version or 1,
         uri=file_uri(os.path.abspath(path)),
     )
+
+
+def _beside(path: Path) -> Sequence[SidecarName]:
+    [file] = files_of(os.path.abspath(path.parent), [photo_id_of(path.name)])
+    return file.sidecars

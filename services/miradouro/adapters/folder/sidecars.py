@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from miradouro.adapters.folder.pairing import SidecarFile
 from miradouro.adapters.folder.photo_id import photo_id_of
 from miradouro.core.sidecars.beside import READ_BYTES, SidecarContent
+from miradouro.core.sidecars.pairing import SidecarName
 from miradouro.runtime.regular_file import read_regular
 
 
@@ -19,27 +19,31 @@ class SidecarState:
     newest_ns: int
 
 
-def state_of(sidecars: Sequence[SidecarFile]) -> SidecarState:
-    """The state of these files now; one that cannot be looked at has a state, too."""
+_NONE = SidecarState("", 0)
+
+
+def state_of(photo: str, sidecars: Sequence[SidecarName]) -> SidecarState:
+    """The state of the sidecars beside the photo at the path `photo` now; one that cannot be looked at has a state, too."""
     if not sidecars:
-        return SidecarState("", 0)
-    newest_ns = 0
-    parts: list[tuple[int, ...]] = []
+        return _NONE
+    folder, newest_ns = os.path.dirname(photo), 0
+    parts: list[tuple[object, ...]] = []
     for one in sidecars:
         try:
-            status = os.stat(one.path)
+            status = os.stat(os.path.join(folder, one.name))
         except OSError as exc:
-            parts.append((exc.errno or 0,))
+            parts.append((one.name, exc.errno))
         else:
             newest_ns = max(newest_ns, status.st_mtime_ns)
-            parts.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino))
-    names = [os.path.basename(one.path) for one in sidecars]
-    return SidecarState(hashlib.sha256(repr(list(zip(names, parts, strict=True))).encode()).hexdigest(), newest_ns)
+            state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
+            parts.append((one.name, *state))
+    return SidecarState(hashlib.sha256(repr(parts).encode()).hexdigest(), newest_ns)
 
 
-def read_contents(sidecars: Sequence[SidecarFile], folder: str) -> tuple[SidecarContent, ...]:
-    """The bytes of these files; `folder` is what the ids of its photos begin with."""
-    return tuple(_content(one, folder + photo_id_of(os.path.basename(one.path))) for one in sidecars)
+def read_contents(photo: str, sidecars: Sequence[SidecarName], *, prefix: str) -> tuple[SidecarContent, ...]:
+    """The bytes of the sidecars beside the photo at the path `photo`; `prefix`: how the ids of its folder begin."""
+    folder = os.path.dirname(photo)
+    return tuple(_content(folder, one, prefix) for one in sidecars)
 
 
 def sha256_of_contents(contents: Sequence[SidecarContent]) -> str:
@@ -48,13 +52,15 @@ def sha256_of_contents(contents: Sequence[SidecarContent]) -> str:
         return ""
     digest = hashlib.sha256()
     for one in contents:
-        digest.update(f"{one.role}\0{os.path.basename(one.path)}\0{one.error}\0{len(one.data)}\0".encode())
+        name = one.path.rpartition("/")[2]
+        digest.update(f"{one.role}\0{name}\0{one.error}\0{len(one.data)}\0".encode())
         digest.update(one.data)
     return digest.hexdigest()
 
 
-def _content(one: SidecarFile, path: str) -> SidecarContent:
+def _content(folder: str, one: SidecarName, prefix: str) -> SidecarContent:
+    path = prefix + photo_id_of(one.name)
     try:
-        return SidecarContent(path, one.role, read_regular(one.path, READ_BYTES))
+        return SidecarContent(path, one.role, read_regular(os.path.join(folder, one.name), READ_BYTES))
     except OSError as exc:
         return SidecarContent(path, one.role, b"", f"it can't be read: {exc.strerror or exc}")

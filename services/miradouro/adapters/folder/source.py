@@ -21,6 +21,7 @@ from miradouro.core.ignored_names import IgnoreCode, IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.ports import Ignored, OriginState, PhotoReader, Refused, SourceItem, Unchanged
 from miradouro.core.sidecars.beside import Beside, event_of_photo, read_beside
+from miradouro.core.sidecars.pairing import is_sidecar_name
 
 # A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
 # remembered with the time 0, so that the next run compares its contents instead of trusting its time.
@@ -30,6 +31,7 @@ _REASONS = {
     FileKind.RAW: IgnoreReason(IgnoreCode.RAW_FILE, "it is a raw file of a camera"),
     FileKind.OTHER: IgnoreReason(IgnoreCode.NOT_A_PHOTO, "neither its name nor its first bytes are those of a picture"),
 }
+_ORPHAN = IgnoreReason(IgnoreCode.SIDECAR, "no photo that it could describe lies beside it")
 _NAMESPACE = uuid.UUID("6f3c9f0e-6b1e-4c58-9a53-0d3f4c6a7a11")
 
 
@@ -231,13 +233,13 @@ class FolderSource:
         try:
             now = time.time_ns()  # before anything is read: a change from here on shows the next time
             status = _regular(os.stat(file.path), file.path)
-            beside = state_of(file.sidecars)
+            beside = state_of(file.path, file.sidecars)
             remembered_sha256 = remembered.sidecars_sha256 if remembered else ""
             origin = Origin(status.st_size, status.st_mtime_ns, beside.fingerprint, remembered_sha256)
             if remembered == origin:
                 return Unchanged(self._collection, file.photo_id, None)
-            folder = file.photo_id[: file.photo_id.rfind("/") + 1]
-            contents = read_contents(file.sidecars, folder)
+            prefix = file.photo_id[: file.photo_id.rfind("/") + 1]
+            contents = read_contents(file.path, file.sidecars, prefix=prefix)
             origin = Origin(
                 status.st_size,
                 _trusted(status.st_mtime_ns, now),
@@ -246,7 +248,7 @@ class FolderSource:
             )
             if state and not state.deleted and self._has_same_content(file, state, origin):
                 return Unchanged(self._collection, file.photo_id, origin)
-            described = read_beside(contents, photo_name=file.photo_id[len(folder) :], read_xmp=self._read_xmp)
+            described = read_beside(contents, photo_name=file.photo_id.removeprefix(prefix), read_xmp=self._read_xmp)
             version = _version(described, state, following=state.version + 1 if state else self._first_version(file))
             if state and version <= state.version:
                 return Unchanged(self._collection, file.photo_id, None)
@@ -314,7 +316,8 @@ def _regular(status: os.stat_result, path: str) -> os.stat_result:
 
 
 def _ignored_by_bytes(path: str) -> IgnoreReason | None:
-    return _REASONS.get(file_kind(path))
+    kind = file_kind(path)
+    return _ORPHAN if kind is FileKind.OTHER and is_sidecar_name(os.path.basename(path)) else _REASONS.get(kind)
 
 
 def _unusable(folder: Closed) -> InvalidArgument:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from miradouro.adapters.folder.ignore_rules import IGNORE_FILE, IgnoreRules
-from miradouro.adapters.folder.pairing import SidecarFile, owned_by_photos, sidecars_of
+from miradouro.adapters.folder.pairing import owned_by_photos
 from miradouro.adapters.folder.photo_id import path_of, photo_id_of
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.ignored_names import HIDDEN, IgnoreCode, IgnoreReason, ignored_by_name
-from miradouro.core.sidecars.pairing import SidecarNames, is_sidecar_name
+from miradouro.core.sidecars.pairing import SidecarName, SidecarNames, is_sidecar_name
 from miradouro.runtime.regular_file import open_regular
 
 NO_MEDIA_FILE = ".nomedia"  # Android's mark of a folder that no gallery shows
@@ -26,7 +26,7 @@ class File:
 
     photo_id: str
     path: str
-    sidecars: tuple[SidecarFile, ...] = ()
+    sidecars: tuple[SidecarName, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Entry:
     photo_id: str
     path: str
     is_folder: bool
-    sidecars: tuple[SidecarFile, ...]
+    sidecars: tuple[SidecarName, ...]
     rules: IgnoreRules  # those of the folder that it lies in
 
 
@@ -81,7 +81,7 @@ def files_of(root: str, photo_ids: Iterable[str], *, rules: IgnoreRules | None =
         sidecars = SidecarNames(name for name in names if left_out(root, folder + photo_id_of(name), rules=rules) is None)
         for photo_id in ids:
             name = path_of(photo_id.removeprefix(folder))
-            yield File(photo_id, os.path.join(path, name), sidecars_of(name, sidecars, path))
+            yield File(photo_id, os.path.join(path, name), sidecars.of(name))
 
 
 def walk(root: str, *, excluded: frozenset[Inode], within: str = "", rules: IgnoreRules | None = None) -> Iterator[Found]:
@@ -202,9 +202,13 @@ def _listing(path: str, prefix: str, inodes: list[Inode], rules: IgnoreRules) ->
         else:
             taken[name] = photo_id
     sidecars = SidecarNames(filter(is_sidecar_name, taken))
-    files = [_Entry(taken[name], os.path.join(path, name), False, sidecars_of(name, sidecars, path), own) for name in taken]
-    owned = owned_by_photos((file.path, file.sidecars) for file in files)
-    entries += [file for file in files if file.path not in owned]
+    found = {name: sidecars.of(name) for name in taken}
+    owned = owned_by_photos(path, found.items())
+    entries += [
+        _Entry(photo_id, os.path.join(path, name), is_folder=False, sidecars=found[name], rules=own)
+        for name, photo_id in taken.items()
+        if name not in owned
+    ]
     entries.sort(key=lambda entry: entry.photo_id.encode())
     yield from entries
 

@@ -3,7 +3,8 @@
     {"caption", "title", "tags", "owner", "attributes", "place": {"lat", "lon"}, "taken_at", "version"}
 
 Every key may be left out or null; other keys are left alone, for other programs may keep theirs there too. Each field stands
-alone: one that is not valid is left out and reported.
+alone: one that is not valid is left out and reported. A `version` beside none of our keys but some of another program is that
+program's, and would hold later changes back: it is reported too.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ from miradouro.core.event import (
 from miradouro.core.sidecars.values import NotValidError, list_of, object_of, place_of, text_of
 
 _MAX_NAME_BYTES = 200  # of an attribute's name within a fault
+_DESCRIBING = frozenset({"caption", "title", "tags", "owner", "attributes", "place", "taken_at"})
 T = TypeVar("T")
 
 
@@ -75,7 +77,7 @@ def read_own(fields: Mapping[str, object]) -> tuple[OwnSidecar, tuple[str, ...]]
         attributes=dict(each("attributes", attributes, MAX_ATTRIBUTES, _attribute)),
         place=valid("place", fields.get("place"), lambda value: place_of(value, ("lat", "lon"))),
         taken_at=valid("taken_at", fields.get("taken_at"), _taken_at),
-        version=valid("version", fields.get("version"), _version),
+        version=valid("version", fields.get("version"), lambda value: _version(value, is_ours=_counts_photo(fields))),
     )
     return sidecar, tuple(faults)
 
@@ -112,7 +114,13 @@ def _taken_at(value: object) -> TakenAt:
     return TakenAt(instant, minutes)
 
 
-def _version(value: object) -> int:
+def _counts_photo(fields: Mapping[str, object]) -> bool:
+    return len(fields) == 1 or bool(_DESCRIBING & fields.keys())
+
+
+def _version(value: object, *, is_ours: bool) -> int:
+    if not is_ours:
+        raise NotValidError(f"{shown(value)} stands beside no other field of ours, but beside those of another program")
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_VERSION:
         raise NotValidError(f"{shown(value)} is not a whole number within 1 to 2^63 - 1")
     return value

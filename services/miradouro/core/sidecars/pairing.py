@@ -14,8 +14,8 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 _JSON, _XMP = ".json", ".xmp"
 # Google Takeout cuts a JSON file's name, without `.json`, to 46 characters; other exports have been seen with 51.
@@ -48,8 +48,7 @@ class Role(StrEnum):
     TAKEOUT = "takeout"
 
 
-@dataclass(frozen=True)
-class SidecarName:
+class SidecarName(NamedTuple):
     """The name of a file, and what it is to the photo."""
 
     name: str
@@ -70,10 +69,11 @@ class SidecarNames:
     """The sidecars of one folder; `names` are those of its files, of which `is_sidecar_name` holds."""
 
     def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
         self._files: dict[str, list[str]] = {}  # name in NFC, its extension in lower case → names as they are
         self._takeout: dict[tuple[str, str], str] = {}  # photo, counter → name
         self._cut: dict[tuple[str, str], str] = {}  # beginning of a photo's name, counter → name
-        for name in sorted(names):
+        for name in sorted(self._names):
             body, extension = os.path.splitext(_nfc(name))
             self._files.setdefault(body + extension.lower(), []).append(name)
             if extension.lower() == _JSON:
@@ -81,7 +81,7 @@ class SidecarNames:
 
     def of(self, photo: str) -> tuple[SidecarName, ...]:
         """The sidecars of the photo whose file has the name `photo`, the most trusted first."""
-        if not self._files or is_sidecar_name(photo):
+        if not self._files or photo in self._names:
             return ()
         stem = os.path.splitext(photo)[0]
         roles: dict[str, Role] = {}
@@ -95,18 +95,20 @@ class SidecarNames:
     def _exact(self, body: str, extension: str) -> str | None:
         """The file of this name; of several the one in the same Unicode form, then the one with its extension in lower case."""
         names = self._files.get(_nfc(body) + extension, ())
+        if len(names) == 1:
+            return names[0]
         return min(names, key=lambda name: (not name.startswith(body), not name.endswith(extension)), default=None)
 
     def _add_takeout(self, body: str, name: str) -> None:
-        for photo, counter in {(body, ""), _counted(body)}:
+        plain, counter = _counted(body)
+        for photo, number in ((body, ""), (plain, counter)) if counter else ((body, ""),):
             if len(photo) >= _SHORTEST_CUT:
-                self._cut.setdefault((photo, counter), name)
-            head, dot, tail = photo.rpartition(".")
-            if head and dot and _SUPPLEMENT.startswith(tail):
-                self._takeout.setdefault((head, counter), name)
-        for photo, counter in {(body, ""), _counted(body)}:  # the plain name comes before one with a supplement
-            if _is_whole(photo):
-                self._takeout[photo, counter] = name
+                self._cut.setdefault((photo, number), name)
+            head, _, tail = photo.rpartition(".")
+            if head and _SUPPLEMENT.startswith(tail):
+                self._takeout.setdefault((head, number), name)
+            if head:  # the plain name comes before one with a supplement
+                self._takeout[photo, number] = name
 
     def _takeout_of(self, photo: str) -> str | None:
         if not self._takeout and not self._cut:
@@ -114,7 +116,7 @@ class SidecarNames:
         stem, extension = os.path.splitext(photo)
         plain, counter = _counted(stem)
         candidates = [(photo, "")] + ([(plain + extension, counter)] if counter else [])
-        for suffix in _EDITED:
+        for suffix in _EDITED if plain.endswith(_EDITED) else ():
             if plain.endswith(suffix):
                 original = plain.removesuffix(suffix)
                 candidates += [(f"{original}{counter}{extension}", "")] if counter else []
@@ -128,13 +130,9 @@ class SidecarNames:
         return next((name for length in lengths if (name := self._cut.get((photo[:length], counter)))), None)
 
 
-def _is_whole(photo: str) -> bool:
-    return "." in photo
-
-
 def _counted(body: str) -> tuple[str, str]:
     """`a(1)` as `a` and `(1)`."""
-    found = _COUNTED.fullmatch(body)
+    found = _COUNTED.fullmatch(body) if body.endswith(")") else None
     return (found[1], found[2]) if found else (body, "")
 
 
