@@ -167,24 +167,3 @@ def test_what_is_near_is_listed_by_time_within_a_distance_alone(ask, index):
     assert [hit.distance for hit in answer.hits] == pytest.approx([0, 0], abs=1e-3)
     assert ids(ask(pb.SearchRequest(**like, max_distance=0.1, page_token=answer.next_page_token))) == ["near0.jpg"]
     assert refused(ask, pb.SearchRequest(**like)).startswith("sort: every photo has some distance, so all would be listed;")
-
-
-@pytest.mark.parametrize(
-    ("request_", "message"),
-    [
-        (pb.SearchRequest(), "query: it is missing; allowed: one of keyword, text, photo, like, everything"),
-        (pb.SearchRequest(everything=EVERYTHING, space="a/b"), "space: it is set, but words have no space"),
-        (pb.SearchRequest(everything=EVERYTHING, max_distance=1), "max_distance: it is set, but words have no max_distance"),
-        (pb.SearchRequest(everything=EVERYTHING, sort=7), "sort: 7 is no order of this version"),
-        (
-            pb.SearchRequest(everything=EVERYTHING, facets=[pb.Facet()]),
-            "facets[0].field: 0 is no field to count; allowed: tag, owner",
-        ),
-        (pb.SearchRequest(everything=EVERYTHING, facets=[pb.Facet(field=9)]), "facets[0].field: 9 is no field"),
-        (pb.SearchRequest(everything=EVERYTHING, facets=[pb.Facet(field=1, size=0)]), "facets[0].size: 0; allowed: 1 to 1,000"),
-        (pb.SearchRequest(everything=EVERYTHING, facets=[pb.Facet(field=1, size=1_001)]), "facets[0].size: 1,001; allowed"),
-        (pb.SearchRequest(everything=EVERYTHING, facets=[pb.Facet(field=1)] * 2), "facets[1].field: tag is asked twice"),
-    ],
-)
-def test_what_is_wrong_is_named(ask, request_, message):
-    assert message in refused(ask, request_)

@@ -27,7 +27,9 @@ from miradouro.query.wire import question_bytes, question_from
 from miradouro.v1.search_service_pb2 import (
     AttributeFilter,
     BoxFilter,
+    EverythingQuery,
     ExampleQuery,
+    Facet,
     Filter,
     KeywordQuery,
     LikeQuery,
@@ -100,6 +102,14 @@ def _like(**options):
         (_like(max_distance=math.inf), "max_distance: inf; allowed: 0 to 2"),
         (SearchRequest(keyword=DOG, max_distance=1.0), "max_distance: it is set, but words have no max_distance"),
         (SearchRequest(text=TextQuery(text="dog"), space="a/b"), "space: it is set, but words have no space"),
+        (SearchRequest(everything=EverythingQuery(), space="a/b"), "space: it is set, but words have no space"),
+        (SearchRequest(everything=EverythingQuery(), max_distance=1), "max_distance: it is set, but words have no max_distance"),
+        (SearchRequest(keyword=DOG, sort=7), "sort: 7 is no order of this version"),
+        (SearchRequest(keyword=DOG, facets=[Facet()]), "facets[0].field: 0 is no field to count; allowed: tag, owner"),
+        (SearchRequest(keyword=DOG, facets=[Facet(field=9)]), "facets[0].field: 9 is no field"),
+        (SearchRequest(keyword=DOG, facets=[Facet(field=1, size=0)]), "facets[0].size: 0; allowed: 1 to 1,000"),
+        (SearchRequest(keyword=DOG, facets=[Facet(field=1, size=1_001)]), "facets[0].size: 1,001; allowed"),
+        (SearchRequest(keyword=DOG, facets=[Facet(field=1)] * 2), "facets[1].field: tag is asked twice"),
     ],
 )
 def test_a_wrong_request_is_refused_with_the_field_its_value_and_what_is_allowed(request_, message):

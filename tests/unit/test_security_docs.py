@@ -24,14 +24,6 @@ def test_every_row_of_the_limits_is_compared() -> None:
     assert len(LIMITS) == sum(line.startswith("| ") for line in section.splitlines()) - 1 > 25
 
 
-@pytest.mark.parametrize("file", ["docs/security.md", "SECURITY.md", "README.md"])
-def test_every_link_between_the_documents_leads_somewhere(file: str) -> None:
-    text = (ROOT / file).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith(("http", "#"))]
-    assert [link for link in links if not (ROOT / file).parent.joinpath(link.split("#")[0]).exists()] == []
-    assert "SECURITY.md" in text or "docs/security.md" in text, "the three name each other"
-
-
 def value_of(module: str, path: str) -> Any:
     """The constant, attribute, or default of a setting."""
     value: Any = importlib.import_module(module)
