@@ -75,7 +75,7 @@ class FolderFeed:
         self._source = FolderSource(
             str(self._root),
             collection="photos",
-            known=lambda: self._index.origins("photos"),
+            index=self._index,
             file_uri=file_uri,
             reader=READER,
             prune=True,

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from miradouro.core.document import Document, Origin, Place, TakenAt
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
-from miradouro.core.ports import WriteStatus
+from miradouro.core.ports import MAX_SAME_BYTES, WriteStatus
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
 
 from tests.conformance.engines import Index
@@ -285,6 +285,8 @@ def test_unknown_names_are_told_with_those_that_are_known(index: Index) -> None:
         lambda: index.get("nowhere", "a.jpg"),
         lambda: index.spaces("nowhere"),
         lambda: list(index.origins("nowhere")),
+        lambda: index.states("nowhere", ["a.jpg"]),
+        lambda: index.same_bytes("nowhere", "0" * 64),
         lambda: index.refresh_origins("nowhere", {}),
         lambda: index.vector("nowhere", "a.jpg", WHOLE.name),
     ):
@@ -296,6 +298,27 @@ def test_a_space_may_be_called_by_its_layer_alone_where_the_pooling_is_the_defau
     index.write([FULL])
     assert index.vector(COLLECTION, FULL.photo_id, "small/pool1").shape == (1, 8)
     assert tuple(index.spaces(COLLECTION)) == SPACES
+
+
+def test_states_are_those_written_last(index: Index) -> None:
+    index.write([photo("a.jpg", sha256="a" * 64), photo("b.jpg", sha256="b" * 64)])
+    index.write([tombstone("a.jpg", 2), photo("b.jpg", 3, sha256="c" * 64)])
+    states = {
+        state.photo_id: (state.version, state.deleted, state.sha256)
+        for state in index.states(COLLECTION, ["b.jpg", "x", "a.jpg"])
+    }
+    assert states == {"a.jpg": (2, True, ""), "b.jpg": (3, False, "c" * 64)}
+    assert index.states(COLLECTION, []) == []
+
+
+def test_photos_of_the_same_bytes_are_found(index: Index) -> None:
+    copies = [photo(f"{number:02}.jpg", sha256="a" * 64) for number in range(MAX_SAME_BYTES + 2)]
+    index.write([*copies[:3], photo("other.jpg", sha256="b" * 64)])
+    index.write([tombstone("01.jpg", 2)])
+    assert {state.photo_id for state in index.same_bytes(COLLECTION, "a" * 64)} == {"00.jpg", "02.jpg"}
+    assert index.same_bytes(COLLECTION, "c" * 64) == []
+    index.write(copies[3:])
+    assert len(index.same_bytes(COLLECTION, "a" * 64)) == MAX_SAME_BYTES
 
 
 def test_origins_come_in_the_order_of_utf8_bytes_while_writes_go_on(index: Index) -> None:

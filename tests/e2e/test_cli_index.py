@@ -30,7 +30,7 @@ COUNTS = ("indexed", "unchanged", "deleted", "ignored")
 def _index(photos: Path, data: Path, *words: object) -> tuple[int, ...]:
     """indexed, unchanged, deleted, ignored and failed."""
     report = run("index", photos, "--data", data, "--json", *words).json
-    assert set(report) >= {*COUNTS, "failed"}
+    assert set(report) >= {*COUNTS, "failed", "moved", "withheld"}
     return (*(report[name] for name in COUNTS), len(report["failed"]))
 
 
@@ -109,8 +109,8 @@ def test_most_of_a_folder_vanishing_needs_prune(tmp_path):
     assert "--prune" in done.err
     make_photos(photos, ["a.jpg"])
     done = run("index", photos, "--data", data)
-    assert done.code == 1
-    assert "2 of the 3 photos" in done.err
+    assert done.code == 3
+    assert "withheld: 2 of the 3 photos" in done.err
     assert "--prune" in done.err
     assert len(_found(data, "--like", "a.jpg")) == 3
     assert _index(photos, data, "--prune") == (0, 1, 2, 0, 0)

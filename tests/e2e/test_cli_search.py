@@ -50,7 +50,8 @@ def _check_shape(answer: dict) -> None:
 
 
 def test_indexing_reports_what_it_did_with_every_file(indexed):
-    assert indexed.report | {"failed": None} == {"indexed": 6, "unchanged": 0, "deleted": 0, "ignored": 1, "failed": None}
+    nothing = dict.fromkeys(("unchanged", "moved", "deleted", "withheld"), 0)
+    assert indexed.report | {"failed": []} == nothing | {"indexed": 6, "ignored": 1, "failed": [], "sidecars": []}
     [failed] = indexed.report["failed"]
     assert (set(failed), failed["path"], failed["code"]) == ({"path", "code", "reason"}, "broken.jpg", "not_a_photo")
     assert "no picture format" in failed["reason"]

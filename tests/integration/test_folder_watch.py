@@ -1,6 +1,5 @@
 """A watched folder: what happens in it is in the index soon, and what happens to it harms nothing."""
 
-import functools
 import os
 import threading
 import time
@@ -141,7 +140,7 @@ def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_whe
         away = folder.rename(folder.with_name("away"))
         until(lambda: any("is missing" in str(entry.get("error")) for entry in logs))
         folder.mkdir()  # as an unmounted disk leaves it
-        until(lambda: any("4 of the 4" in str(entry.get("error")) for entry in logs))
+        until(lambda: any("4 of the 4" in str(entry.get("reason")) for entry in logs))
         assert len(photos(house)) == 4
         folder.rmdir()
         write(away / "new.jpg", jpeg(seed=9))
@@ -248,8 +247,7 @@ def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(house, folder):
         write(folder / f"{name}.jpg", jpeg(seed=ord(name)))
     house.index_folder(folder)
     (folder / "e.jpg").unlink()
-    known = functools.partial(house.index.origins, "photos")
-    source = FolderSource(str(folder), collection="photos", known=known, file_uri=file_uri, reader=READER)
+    source = FolderSource(str(folder), collection="photos", index=house.index, file_uri=file_uri, reader=READER)
     items = source.events()
     seen = [next(items)]
     folder.rename(folder.with_name("away"))

@@ -21,7 +21,7 @@ special = pytest.mark.parametrize("kind", sorted(SPECIAL))
 
 
 def events_of(folder: Path) -> FolderSource:
-    return FolderSource(str(folder), collection="photos", known=lambda: iter(()), file_uri=file_uri, reader=READER)
+    return FolderSource(str(folder), collection="photos", index=None, file_uri=file_uri, reader=READER)
 
 
 @special

@@ -7,6 +7,13 @@ import click
 EXIT_FAILED, EXIT_USAGE, EXIT_PARTLY, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
+def end_when_withheld(reason: str) -> None:
+    """Ends the command with 3 when deletions were withheld, after the reason; empty: none was."""
+    if reason:
+        click.echo(f"deletions withheld: {reason}", err=True)
+        sys.exit(EXIT_PARTLY)
+
+
 def end_when_any_failed(failed: int, *, done: int, what: str) -> None:
     """Ends the command with 3 when something failed, and with 1 when nothing was done then: "none of the 3 `what`"."""
     if failed and not done:

@@ -40,6 +40,8 @@ def write_plan(responses: Iterable[IndexFolderResponse], *, as_json: bool) -> No
         return
     for line in report_lines(report):
         click.echo(line)
+    if report.withheld_reason:
+        click.echo(printable(f"deletions would be withheld: {report.withheld_reason}"))
     click.echo("nothing was changed: this was a dry run")
 
 

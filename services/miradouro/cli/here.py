@@ -67,7 +67,7 @@ class _LocalPlan:
         source = FolderSource(
             real_root(request.path),
             collection=check_collection(request.collection or DEFAULT_COLLECTION),
-            known=lambda: iter(()),
+            index=None,
             file_uri=file_uri,
             reader=self._reader,
             excluded=[self._data_folder],

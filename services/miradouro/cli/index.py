@@ -21,7 +21,7 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 
 @click.command()
 @click.argument("folder", metavar="DIR", callback=named_folder)
-@click.option("--prune", is_flag=True, help="Permit deleting when the folder is missing or more than half of its photos are.")
+@click.option("--prune", is_flag=True, help="Delete photos even if the folder is missing, or more than half of them are gone.")
 @ignore_option
 @click.option("--dry-run", is_flag=True, help="List every file, what would be done with it and why; change nothing.")
 @collection_option
@@ -43,15 +43,17 @@ def index(
 
     A photo's id is its path relative to DIR. Files beside it describe it: STEM.json (caption, title, tags, owner, attributes,
     place, taken_at, version), XMP sidecars and the JSON of Google Takeout. None of them fails its photo: what cannot be read is
-    reported under `sidecars`. Exits with 3 when some photos could not be indexed; all others are then.
+    reported under `sidecars`. Exits with 3 when some photos could not be indexed, or their deletion was withheld; all else is
+    done.
     """
     from miradouro.adapters.sqlite_index import holds_index
     from miradouro.cli.doors import open_ingest, open_plan
-    from miradouro.cli.exit_status import end_when_any_failed
+    from miradouro.cli.exit_status import end_when_any_failed, end_when_withheld
     from miradouro.cli.folder_plan import write_plan
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
     from miradouro.core.errors import InvalidArgument
+    from miradouro.core.printable import printable
     from miradouro.v1.ingest_service_pb2 import FolderFailures, FolderReport, IndexFolderRequest
 
     path = utf8(os.path.abspath(folder), "path")
@@ -92,5 +94,6 @@ def index(
     else:
         for line in report_lines(report):
             click.echo(line)
-    done = report.indexed + report.unchanged + report.deleted
-    end_when_any_failed(len(report.failed), done=done, what=f"photos in {path} could be indexed")
+    done = report.indexed + report.moved + report.unchanged + report.deleted
+    end_when_any_failed(len(report.failed), done=done + report.withheld, what=f"photos in {path} could be indexed")
+    end_when_withheld(printable(report.withheld_reason))

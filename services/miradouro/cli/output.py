@@ -147,7 +147,9 @@ def report_json(report: FolderReport) -> dict[str, Any]:
     return {
         "indexed": report.indexed,
         "unchanged": report.unchanged,
+        "moved": report.moved,
         "deleted": report.deleted,
+        "withheld": report.withheld,
         "ignored": report.ignored,
         "ignored_by": dict(sorted(report.ignored_by.items())),
         "ignored_folders": report.ignored_folders,
@@ -162,8 +164,9 @@ def report_lines(report: FolderReport) -> Iterator[str]:
         yield printable(f"sidecar: {sidecar.path}: {sidecar.reason}")
     for one in report.failed:
         yield printable(f"failed: {one.path}: {one.code}: {one.reason}")
+    moved = f"{report.moved:,} moved, " if report.moved else ""
     yield (
-        f"{report.indexed:,} indexed, {report.unchanged:,} unchanged, {report.deleted:,} deleted, "
+        f"{report.indexed:,} indexed, {moved}{report.unchanged:,} unchanged, {report.deleted:,} deleted, "
         f"{report.ignored:,} ignored, {len(report.failed):,} failed"
         f"{f', {len(report.sidecars):,} sidecars not read in full' if report.sidecars else ''}"
     )

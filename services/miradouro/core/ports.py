@@ -30,6 +30,9 @@ class WriteStatus(StrEnum):
     STALE = "stale"
 
 
+# Of photos with the same bytes, an index names at most so many: a folder may hold any number of copies.
+MAX_SAME_BYTES = 16
+
 # The result of one document of a write: InvalidArgument, if the engine refuses it; Overloaded, if it has no room for it now.
 Written = WriteStatus | InvalidArgument | Overloaded
 
@@ -193,6 +196,20 @@ class PhotoIndex(Protocol):
         """What is remembered of every photo, tombstones too, ordered by photo id (UTF-8 bytes); memory does not grow with it.
 
         `within`: of those alone whose photo id begins so. Raises NotFound (collection).
+        """
+        ...
+
+    def states(self, collection: str, photo_ids: Sequence[str]) -> Sequence[OriginState]:
+        """The same of these photos alone, in any order, as they were written last; an unknown id is left out.
+
+        Raises NotFound (collection).
+        """
+        ...
+
+    def same_bytes(self, collection: str, sha256: str) -> Sequence[OriginState]:
+        """The live photos with this SHA-256 (64 hexadecimal digits), in any order, at most MAX_SAME_BYTES of them.
+
+        A write may show after the engine's refresh interval alone. Raises NotFound (collection).
         """
         ...
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.ports import Ignored, Refused, SourceItem
+from miradouro.core.ports import Ignored, NothingYet, Refused, SourceItem
 from miradouro.ingest.folder_run import FolderReport, path_of_item
 from miradouro.ingest.runner import code_of
 
@@ -48,7 +48,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """At most MAX_PLANNED files, in the order of their paths."""
+    """At most MAX_PLANNED files in the order of their paths, photos that would be deleted behind all others."""
 
     files: tuple[PlannedFile, ...]
 
@@ -56,12 +56,13 @@ class FolderPlan:
 def plan_folder(source: FolderSource) -> Iterator[FolderPlan | FolderReport]:
     """Every file of a folder and every photo that would be deleted, and last a report as a run would give it.
 
-    Files are compared but not decoded: a damaged photo is listed as new. Raises what `FolderSource.events` raises.
+    Files are compared but not decoded: a damaged photo is listed as new, and one that moved as new and as deleted. Raises what
+    `FolderSource.events` raises.
     """
     counts: Counter[PlannedAction] = Counter()
     codes: Counter[str] = Counter()
     folders = 0
-    items = source.events()
+    items = (item for item in source.events() if not isinstance(item, NothingYet))
     while part := list(islice(items, MAX_PLANNED)):
         files = tuple(_planned(item) for item in part)
         for item, file in zip(part, files, strict=True):
@@ -75,6 +76,8 @@ def plan_folder(source: FolderSource) -> Iterator[FolderPlan | FolderReport]:
         indexed=counts[PlannedAction.NEW] + counts[PlannedAction.CHANGED],
         unchanged=counts[PlannedAction.UNCHANGED],
         deleted=counts[PlannedAction.DELETED],
+        withheld=source.withheld,
+        withheld_reason=source.withheld_reason,
         ignored=counts[PlannedAction.IGNORED],
         ignored_by={code: number for code, number in codes.items() if number},
         ignored_folders=folders,

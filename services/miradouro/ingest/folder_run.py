@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from miradouro.adapters.folder.source import FolderSource
@@ -12,6 +13,7 @@ from miradouro.core.pipeline import tombstone
 from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged
 from miradouro.core.query import MAX_LIMIT
 from miradouro.core.sidecars.beside import SidecarFault
+from miradouro.ingest.moves import Moves
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
 
 MAX_REPORTED = 1_000  # failures, and sidecars, in one message
@@ -50,11 +52,16 @@ class FolderReport:
     """Counts, and the first MAX_REPORTED files that could not be indexed, and sidecars that were not read in full.
 
     `ignored_by` are the ignored files by `IgnoreCode`; what lies in ignored folders is not counted.
+    `moved` photos keep what is stored of them under a new id. `withheld` photos are gone or ignored now and stay in the index,
+    for the `withheld_reason`.
     """
 
     indexed: int = 0
+    moved: int = 0
     unchanged: int = 0
     deleted: int = 0
+    withheld: int = 0
+    withheld_reason: str = ""
     ignored: int = 0
     ignored_by: Mapping[str, int] = field(default_factory=dict)
     ignored_folders: int = 0
@@ -64,29 +71,35 @@ class FolderReport:
     sidecars_total: int = 0
 
 
-def index_folder(source: FolderSource, *, runner: Runner, run: Run) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
+def index_folder(
+    source: FolderSource, *, moves: Moves, runner: Runner, run: Run
+) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
     """Progress, at most every 0.1 s, and last the report; a cancelled run reports what it got done.
 
     Raises what `FolderSource.events` and `Runner.run` raise.
     """
     yield FolderProgress(0, 0, "")
-    total = source.count().files
+    items = source.events()
+    first = list(islice(items, 1))  # the folder is listed now
+    total = source.files
     yield FolderProgress(0, total, "")
+    if source.gone:
+        run = replace(run, moved_from=moves.moved_from)
     tally = _Tally()
-    told_at = time.monotonic()
-    for outcome in runner.run(source.events(), run):
+    reported_at = time.monotonic()
+    for outcome in runner.run(chain(first, items), run):
         source.acknowledge(outcome.item)
         tally.add(outcome)
         if tally.is_full() and (more := tally.more_failed()):
             yield more
-        if time.monotonic() - told_at >= _PROGRESS_INTERVAL_S:
-            told_at = time.monotonic()
+        if time.monotonic() - reported_at >= _PROGRESS_INTERVAL_S:
+            reported_at = time.monotonic()
             yield FolderProgress(min(tally.done, total), total, path_of_item(outcome.item))
     if not run.cancelled.is_set():
         yield FolderProgress(total, total, "")
     if more := tally.more_failed():
         yield more
-    yield tally.report()
+    yield replace(tally.report(), withheld=source.withheld, withheld_reason=source.withheld_reason)
 
 
 def forget_failures_without_photo(
@@ -135,6 +148,8 @@ class _Tally:
             self._counts = replace(counts, unchanged=counts.unchanged + 1)
         elif is_deletion:
             self._counts = replace(counts, deleted=counts.deleted + 1)
+        elif outcome.moved:
+            self._counts = replace(counts, moved=counts.moved + 1)
         else:
             self._counts = replace(counts, indexed=counts.indexed + 1)
 

@@ -15,6 +15,7 @@ from miradouro.core.storable import other_root
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
 from miradouro.ingest.folder_plan import FolderPlan, plan_folder
 from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_without_photo, index_folder
+from miradouro.ingest.moves import Moves
 from miradouro.ingest.run_factory import RunFactory
 from miradouro.ingest.runner import Runner
 from miradouro.runtime.call import Call
@@ -88,7 +89,7 @@ class FolderSync:
             source = FolderSource(
                 root,
                 collection=collection,
-                known=lambda: self._index.origins(collection, within=within),
+                index=self._index,
                 file_uri=file_uri,
                 reader=self._runs.reader,
                 excluded=self._excluded,
@@ -96,7 +97,8 @@ class FolderSync:
                 within=within,
                 rules=rules,
             )
-            for message in index_folder(source, runner=self._runner, run=self._runs.folder_run(root, call)):
+            run = self._runs.folder_run(root, call)
+            for message in index_folder(source, moves=Moves(root, self._index), runner=self._runner, run=run):
                 if isinstance(message, FolderReport) and not call.cancelled.is_set():
                     forget_failures_without_photo(source, collection, within=within, index=self._index, letters=self._letters)
                 yield message
@@ -115,7 +117,7 @@ class FolderSync:
         source = FolderSource(
             root,
             collection=collection,
-            known=lambda: self._index.origins(collection) if stored else iter(()),
+            index=self._index if stored else None,
             file_uri=file_uri,
             reader=self._runs.reader,
             excluded=self._excluded,

@@ -88,6 +88,7 @@ class _Watch:
         self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
         self._pause_s = FIRST_PAUSE_S
         self._told = ""  # the error that was logged last, and is not repeated
+        self._withheld = 0  # of the last comparison of everything; each number is logged once
         self._failed = -1  # of the last comparison of everything; the first one is always told
 
     def run(self) -> None:
@@ -121,6 +122,8 @@ class _Watch:
             self._later(within, exc)
         else:
             self._tell(within, report)
+            if report.withheld and within != EVERYTHING:
+                self._waiting = EVERYTHING  # more than half of a part may be few of the whole
             self._pause_s, self._told = FIRST_PAUSE_S, ""
             self._not_before = time.monotonic() + min(LONGEST_REST_S, REST * (time.monotonic() - began))
 
@@ -147,8 +150,12 @@ class _Watch:
             _log.warning("a folder can't be compared now, it is tried again", collection=self.collection, error=self._told)
 
     def _tell(self, within: str, report: FolderReport) -> None:
+        if within == EVERYTHING:
+            if report.withheld not in {0, self._withheld}:
+                _log.warning("deletions withheld", collection=self.collection, reason=report.withheld_reason)
+            self._withheld = report.withheld
         failed_before = self._failed if within == EVERYTHING else 0
-        is_news = report.indexed or report.deleted or report.failed_total != failed_before or self._told
+        is_news = report.indexed or report.moved or report.deleted or report.failed_total != failed_before or self._told
         if within == EVERYTHING:
             self._failed = report.failed_total
         if is_news and not self._stop.is_set():
@@ -157,6 +164,7 @@ class _Watch:
                 collection=self.collection,
                 folder=os.path.join(self._root, within),
                 indexed=report.indexed,
+                moved=report.moved,
                 unchanged=report.unchanged,
                 deleted=report.deleted,
                 failed=report.failed_total,

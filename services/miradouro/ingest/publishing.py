@@ -43,7 +43,7 @@ def events_of_folder(
     source = FolderSource(
         os.path.realpath(folder),
         collection=check_collection(collection),
-        known=lambda: iter(()),
+        index=None,
         file_uri=file_uri,
         reader=reader,
         first_version=_changed_at_ms,

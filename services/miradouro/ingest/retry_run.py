@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 from miradouro.adapters.folder.photo_id import photo_id_of
@@ -12,7 +11,7 @@ from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.document import Failure
 from miradouro.core.errors import BadEvent, InvalidArgument
-from miradouro.core.ports import DeadLetters, OriginState, PhotoIndex, PhotoReader, SourceItem
+from miradouro.core.ports import DeadLetters, NothingYet, PhotoIndex, PhotoReader, SourceItem
 from miradouro.ingest.event_wire import item_from_failure
 from miradouro.ingest.folder_run import path_of_item
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
@@ -69,18 +68,12 @@ class Retry:
                 self._impossible(photo_id, f"the folder {self.root} is missing; mount it, then retry") for photo_id in files
             )
         elif files:
-            source = FolderSource(
-                self.root,
-                collection=self.collection,
-                known=lambda: self._states(files),
-                file_uri=file_uri,
-                reader=self.reader,
-            )
+            source = FolderSource(self.root, collection=self.collection, index=self.index, file_uri=file_uri, reader=self.reader)
             yield from self._tried(source.again(files), self.folder_run())
         if events:
             yield from self._tried(map(item_from_failure, events), self.event_run())
 
-    def _tried(self, items: Iterable[SourceItem], run: Run) -> Iterator[Retried]:
+    def _tried(self, items: Iterable[SourceItem | NothingYet], run: Run) -> Iterator[Retried]:
         for outcome in self.runner.run(items, run):
             told = self._told(outcome)
             if told.status is RetryStatus.SETTLED:
@@ -105,11 +98,6 @@ class Retry:
         # The URI may come from an event: one that climbs out of the folder is none of its files.
         is_below = os.path.normpath(path) == path and path.partition("/")[0] != ".."
         return is_below and photo_id_of(path) == failure.photo_id
-
-    def _states(self, photo_ids: Iterable[str]) -> Iterator[OriginState]:
-        for photo_id in photo_ids:
-            first = islice(self.index.origins(self.collection, within=photo_id), 1)
-            yield from (state for state in first if state.photo_id == photo_id)
 
 
 def _why_not(failure: Failure) -> str:

@@ -12,6 +12,7 @@ from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
 from miradouro.ingest.retry_policy import RetryPolicy
 from miradouro.ingest.runner import Run
+from miradouro.ingest.stored_copy import StoredCopies
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
 from miradouro.runtime.call import Call
@@ -65,7 +66,7 @@ class RunFactory:
             limits=self._limits,
             embed_timeout_s=self._pace.embed_timeout_s,
             thumbnails=self._thumbnails,
-            stored=self._index.get_whole,
+            stored=StoredCopies(self._index).find,
         )
         retry = RetryPolicy(call.cancelled, retry_s, original_retry_s=self._pace.retry_s, metrics=self._metrics)
         return Run(

@@ -69,13 +69,17 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of an item. A failure has a `reason` for programs; it is a dead letter unless it is `retriable`."""
+    """The result of an item. A failure has a `reason` for programs; it is a dead letter unless it is `retriable`.
+
+    `moved` photos were stored under a new id in place of their old one.
+    """
 
     item: SourceItem
     status: Status
     reason: str = ""
     message: str = ""
     retriable: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,15 @@ class Run:
 
     `spaces` returns those of a collection, which it makes if there is none. `retriable_stops`: a retriable error that outlasts
     `retry` is raised, since the other photos would meet it too; otherwise it is the outcome of its photo. A host of photos that
-    does not answer never stops a run: the photo fails as `unreachable`.
+    does not answer never stops a run: the photo fails as `unreachable`. `moved_from` returns the tombstone of the id from which a
+    stored photo moved, None for a photo that did not move; None itself: no photo can have moved.
     """
 
     processors: Sequence[Processor]
     spaces: Callable[[str], Sequence[Space]]
     retry: RetryPolicy
     retriable_stops: bool
+    moved_from: Callable[[Document], Document | None] | None = None
 
     @property
     def cancelled(self) -> threading.Event:
@@ -215,6 +221,7 @@ class _Group:
         documents = [result for _, result in finished if isinstance(result, Document)]
         written = iter(self._write(documents))
         outcomes = [self._outcome(item, result, written) for item, result in finished]
+        outcomes = self._moved(outcomes, [result for _, result in finished])
         for outcome, since in zip(outcomes, began, strict=True):
             if outcome.status is Status.STORED:
                 self._metrics.photo_seconds.observe(time.monotonic() - since)
@@ -226,6 +233,20 @@ class _Group:
             # The file is as it is stored, but may have been broken in between.
             self._run.retry("dead_letter", functools.partial(self._letters.forget, collection, list(origins)))
         return outcomes
+
+    def _moved(self, outcomes: list[Outcome], results: Sequence[object]) -> list[Outcome]:
+        """Deletes the old ids of photos that moved; the new ones are stored already."""
+        moved_from = self._run.moved_from
+        if moved_from is None:
+            return outcomes
+        tombstones: dict[int, Document] = {}
+        for i, (outcome, result) in enumerate(zip(outcomes, results, strict=True)):
+            if outcome.status is Status.STORED and isinstance(result, Document) and not result.deleted:
+                old = self._run.retry("write", functools.partial(moved_from, result))
+                if old is not None:
+                    tombstones[i] = old
+        statuses = dict(zip(tombstones, self._write(list(tombstones.values())), strict=True))
+        return [replace(one, moved=statuses.get(i) is WriteStatus.STORED) for i, one in enumerate(outcomes)]
 
     def save(self) -> None:
         """Tries once to store the finished items when the run ends early; the others come again.

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from miradouro.core.decode import Decoded, DecodeLimits
 from miradouro.core.embedding import Embedding, Tensor, check_replicas
-from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
+from miradouro.core.errors import Internal, InvalidArgument, Overloaded, Unavailable
 from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.spaces import BundleDescription, Geometry, needed_geometries
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -89,13 +89,12 @@ class Embed:
             return None
         event = photo.event
         try:
-            stored = self._context.stored(event.collection, event.photo_id)
-        except (NotFound, Unavailable, Overloaded) as exc:
-            if exc.retriable:  # the write needs the same index, and waits for it
-                _log.info("stored vectors can't be read now; embedding again", photo_id=event.photo_id, error=exc.message)
+            stored = self._context.stored(event, photo.sha256)
+        except (Unavailable, Overloaded) as exc:  # the write needs the same index, and waits for it
+            _log.info("stored vectors can't be read now; embedding again", photo_id=event.photo_id, error=exc.message)
             return None
         wanted = {space.name: offered.get(space.name, "") for space in photo.spaces}
-        if stored.sha256 != photo.sha256 or not has_vectors_of(stored, wanted):
+        if stored is None or stored.sha256 != photo.sha256 or not has_vectors_of(stored, wanted):
             return None
         if self._options.tags and not keeps_tags(stored, event.tags, photo.spaces, bundles, self._context.labels):
             return None

@@ -22,6 +22,7 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
+from miradouro.core.event import PhotoEvent
 from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space
@@ -43,8 +44,8 @@ class Context:
     in another process: pass it the photo's `key`. `limits` are those of the process, for options that a pipeline file leaves
     open. `embed_timeout_s` bounds the embedding of one photo, in seconds, waiting in the queue included. `thumbnails` is the
     folder in which the page looks for thumbnails; None: there is none. In a rehearsal (`is_rehearsal`) a processor changes
-    nothing but the photo in progress. `stored` returns the live document of a collection and a photo id with its vectors, or
-    raises NotFound; None: there is no index.
+    nothing but the photo in progress. `stored` returns the live document of the same bytes, with its vectors, for an event and
+    a SHA-256; None: no such document. Without an index it is None itself.
     """
 
     embedder: Embedder
@@ -57,7 +58,7 @@ class Context:
     embed_timeout_s: float = 60.0
     thumbnails: Path | None = None
     is_rehearsal: bool = False
-    stored: Callable[[str, str], Document] | None = None
+    stored: Callable[[PhotoEvent, str], Document | None] | None = None
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
         """The loaded bundles that make these spaces, and with `tags` those that make labels. Raises Unavailable."""

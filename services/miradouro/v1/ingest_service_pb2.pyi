@@ -115,7 +115,7 @@ class FolderProgress(_message.Message):
     def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ..., path: _Optional[str] = ...) -> None: ...
 
 class FolderReport(_message.Message):
-    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total", "sidecars", "sidecars_total", "ignored_by", "ignored_folders")
+    __slots__ = ("indexed", "unchanged", "deleted", "ignored", "failed", "failed_total", "sidecars", "sidecars_total", "ignored_by", "ignored_folders", "moved", "withheld", "withheld_reason")
     class IgnoredByEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,9 @@ class FolderReport(_message.Message):
     SIDECARS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     IGNORED_BY_FIELD_NUMBER: _ClassVar[int]
     IGNORED_FOLDERS_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_REASON_FIELD_NUMBER: _ClassVar[int]
     indexed: int
     unchanged: int
     deleted: int
@@ -143,7 +146,10 @@ class FolderReport(_message.Message):
     sidecars_total: int
     ignored_by: _containers.ScalarMap[str, int]
     ignored_folders: int
-    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ..., sidecars: _Optional[_Iterable[_Union[FolderSidecar, _Mapping]]] = ..., sidecars_total: _Optional[int] = ..., ignored_by: _Optional[_Mapping[str, int]] = ..., ignored_folders: _Optional[int] = ...) -> None: ...
+    moved: int
+    withheld: int
+    withheld_reason: str
+    def __init__(self, indexed: _Optional[int] = ..., unchanged: _Optional[int] = ..., deleted: _Optional[int] = ..., ignored: _Optional[int] = ..., failed: _Optional[_Iterable[_Union[FolderFailure, _Mapping]]] = ..., failed_total: _Optional[int] = ..., sidecars: _Optional[_Iterable[_Union[FolderSidecar, _Mapping]]] = ..., sidecars_total: _Optional[int] = ..., ignored_by: _Optional[_Mapping[str, int]] = ..., ignored_folders: _Optional[int] = ..., moved: _Optional[int] = ..., withheld: _Optional[int] = ..., withheld_reason: _Optional[str] = ...) -> None: ...
 
 class FolderPlan(_message.Message):
     __slots__ = ("files",)

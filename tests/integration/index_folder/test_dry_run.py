@@ -30,7 +30,7 @@ def test_a_dry_run_lists_every_file_and_changes_nothing(house, folder):
     write(folder / "a.jpg", jpeg(seed=9), seconds_ago=5)
     (folder / "gone.jpg").unlink()
     (folder / "link.jpg").symlink_to(folder / "nowhere")
-    write(folder / "new.jpg", jpeg())
+    write(folder / "new.jpg", jpeg(seed=99))
     write(folder / "raw.nef", b"II*\0")
     write(folder / "@eaDir/a.jpg", jpeg())
     files, report = plan(house, folder, ignore=["b.jpg"])

@@ -5,21 +5,22 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from miradouro.adapters.folder.deletions import Candidate, Deletions, is_live
 from miradouro.adapters.folder.file_kind import FileKind, file_kind
 from miradouro.adapters.folder.ignore_rules import IgnoreRules
 from miradouro.adapters.folder.photo_id import path_of, photo_id_of
 from miradouro.adapters.folder.sidecars import SidecarState, read_contents, sha256_of_contents, state_of
-from miradouro.adapters.folder.walk import Closed, File, Inode, LeftOut, files_of, inode, left_out, sha256_of, walk
+from miradouro.adapters.folder.spool import Spool
+from miradouro.adapters.folder.walk import Closed, File, Found, Inode, LeftOut, files_of, inode, left_out, sha256_of, walk
 from miradouro.core.document import Origin
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ignored_names import IgnoreCode, IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
-from miradouro.core.ports import Ignored, OriginState, PhotoReader, Refused, SourceItem, Unchanged
+from miradouro.core.ports import Ignored, NothingYet, OriginState, PhotoIndex, PhotoReader, Refused, SourceItem, Unchanged
 from miradouro.core.sidecars.beside import Beside, event_of_photo, read_beside
 from miradouro.core.sidecars.pairing import is_sidecar_name
 
@@ -35,32 +36,22 @@ _ORPHAN = IgnoreReason(IgnoreCode.SIDECAR, "no photo that it could describe lies
 _NAMESPACE = uuid.UUID("6f3c9f0e-6b1e-4c58-9a53-0d3f4c6a7a11")
 
 
-@dataclass(frozen=True)
-class FolderCount:
-    """Files to look at, and photos that the index holds: all, those whose files are gone, those that rules ignore now.
-
-    `rule` is one of those rules, empty where `ignored` is 0.
-    """
-
-    files: int
-    known: int
-    gone: int
-    ignored: int
-    rule: str
+_Beside = tuple[Found, OriginState | None]
 
 
 class FolderSource:
     """Brings a collection in line with the folder `root`, an absolute path.
 
-    `known` returns the photos of the index, ordered by photo id; `file_uri` makes a URI of a path; `reader` reads XMP sidecars.
-    `excluded` folders are left out, and so are the files that `rules` and ignore files name. Without `prune` nothing is deleted
-    when the root is missing or more than half of the photos are gone or ignored. The photos of the index and the files are read
-    in one pass, side by side, so memory doesn't grow with either.
+    `index` remembers the collection's photos; None: nothing is remembered. `file_uri` makes a URI of a path; `reader` reads XMP
+    sidecars. `excluded` folders are left out, and so are the files that `rules` and ignore files name. A walk compares files and
+    remembered photos side by side and keeps the differences on disk, so memory does not grow with either.
 
-    A file that can't be read, and the photos of a folder that can't be listed, are not gone: they stay in the index.
+    Photos whose files are gone or ignored now are deleted last, when every new file is stored: one that moved is no longer
+    remembered by then. Without `prune` nothing is deleted when the root is missing, and of more than half of the photos only
+    those are deleted whose bytes the collection holds under another name. A file that can't be read, and the photos of a folder
+    that can't be listed, are not gone: they stay in the index.
 
-    `within` looks below one of the folders alone (see `walk`), and `known` gives what is remembered of that one; more than half
-    of its photos gone is as much a reason to stop, for then the whole folder is to be asked.
+    `within` compares one of the folders alone (see `walk`); more than half of its photos gone withholds their deletion too.
 
     `first_version` is that of a photo of which nothing is remembered and whose sidecar doesn't count; it may raise OSError.
     """
@@ -70,7 +61,7 @@ class FolderSource:
         root: str,
         *,
         collection: str,
-        known: Callable[[], Iterator[OriginState]],
+        index: PhotoIndex | None,
         file_uri: Callable[[str], str],
         reader: PhotoReader,
         excluded: Sequence[Path] = (),
@@ -79,68 +70,72 @@ class FolderSource:
         rules: IgnoreRules | None = None,
         first_version: Callable[[File], int] = lambda _: 1,
     ) -> None:
-        self._root, self._collection, self._known, self._file_uri, self._prune = root, collection, known, file_uri, prune
+        self._root, self._collection, self._index, self._file_uri, self._prune = root, collection, index, file_uri, prune
         self._excluded, self._within, self._first_version = frozenset(_inodes(excluded)), within, first_version
         self._rules, self._reader = rules or IgnoreRules(), reader
+        self.files = self.gone = self.withheld = 0
+        self.withheld_reason = ""
 
-    def count(self) -> FolderCount:
-        """Looks through the folder's names without opening a file.
+    def events(self) -> Iterator[SourceItem | NothingYet]:
+        """Walks through the folder, then gives its items: new, changed, unchanged, ignored and refused files in the order of
+        photo ids, NothingYet, and the deletions of photos whose files are gone or ignored.
+
+        With the first item `files` is the number of files to look at and `gone` that of remembered photos without a file; at the
+        end `withheld` is the number of photos that stay in the index although their files are gone or ignored, for the
+        `withheld_reason`.
 
         Raises InvalidArgument when there is no such folder and nothing is known of it, and FailedPrecondition when it can't be
-        listed, or when pruning is needed and not permitted.
+        listed, is missing, or vanishes under way.
         """
-        files = known = gone = ignored = 0
-        rule = ""
-        for found, state in self._beside():
-            if state is not None and _is_live(state):
-                known += 1
-                gone += found is None
-                if isinstance(found, LeftOut):
-                    ignored += 1
-                    rule = rule or found.reason.text
-            if isinstance(found, File) or (isinstance(found, LeftOut) and not found.is_folder):
-                files += 1
-        count = FolderCount(files, known, gone, ignored, rule)
-        self._check(count)
-        return count
-
-    def events(self) -> Iterator[SourceItem]:
-        """Events for new, changed and vanished photos, in the order of photo ids; and what was unchanged, ignored, refused.
-
-        Raises FailedPrecondition when more photos vanish under way than may be deleted, or the root itself does.
-        """
+        self.files = self.gone = self.withheld = 0
         root = inode(self._root)
-        count = self.count()
-        gone = ignored = 0
-        for found, state in self._beside():
-            if found is None or isinstance(found, LeftOut):
-                if state is not None and _is_live(state):
-                    gone += found is None
-                    ignored += found is not None
-                    self._check(replace(count, gone=gone, ignored=ignored))
-                    self._check_is_still(root)
-                    yield self._deleted(state)
-                if isinstance(found, LeftOut) and not (found.is_folder and state is not None):
-                    yield Ignored(found.photo_id, found.reason, found.is_folder)
-            elif isinstance(found, Closed):
-                yield self._refused(found.photo_id, 0, found.path, _unusable(found))
-            elif reason := _ignored_by_bytes(found.path):
-                if state is not None and _is_live(state):
-                    yield self._deleted(state)
-                yield Ignored(found.photo_id, reason)
-            else:
-                yield self._compared(found, state)
+        with Spool[_Beside]() as found, Spool[Candidate]() as candidates:
+            known = self._list(found, candidates)
+            for file, state in found:
+                yield from self._items(file, state)
+            if not candidates or self._index is None:
+                return
+            yield NothingYet()
+            deletions = Deletions(self._root, self._collection, self._index, known=known, takes=self.takes, prune=self._prune)
+            for state in deletions.of(candidates):
+                self._check_is_still(root)
+                yield self._deleted(state)
+            self.withheld, self.withheld_reason = deletions.withheld, deletions.reason
+
+    def _list(self, found: Spool[_Beside], candidates: Spool[Candidate]) -> int:
+        """Fills both; returns the number of remembered photos."""
+        known = 0
+        for file, state in self._beside():
+            if state is not None and is_live(state):
+                known += 1
+                if file is None or isinstance(file, LeftOut):
+                    candidates.append(Candidate(state.photo_id, file.reason.text if file else ""))
+                    self.gone += file is None
+            if file is not None and not (isinstance(file, LeftOut) and file.is_folder and state is not None):
+                found.append((file, state))
+                self.files += isinstance(file, File) or (isinstance(file, LeftOut) and not file.is_folder)
+        return known
+
+    def _items(self, file: Found, state: OriginState | None) -> Iterator[SourceItem]:
+        if isinstance(file, Closed):
+            yield self._refused(file.photo_id, 0, file.path, _unusable(file))
+        elif isinstance(file, LeftOut):
+            yield Ignored(file.photo_id, file.reason, file.is_folder)
+        elif reason := _ignored_by_bytes(file.path):
+            if state is not None and is_live(state):
+                yield self._deleted(state)
+            yield Ignored(file.photo_id, reason)
+        else:
+            yield self._compared(file, state)
 
     def acknowledge(self, item: SourceItem) -> None:
         """See `EventSource.acknowledge`. Does nothing: the next run compares the files with the stored documents."""
 
     def again(self, photo_ids: Iterable[str]) -> Iterator[SourceItem]:
-        """The files of these photos alone, compared as `events` does; the files that are gone are refused as vanished.
-
-        Here `known` need give no more than what is remembered of these photos.
-        """
+        """The files of these photos alone, compared as `events` does; the files that are gone are refused as vanished."""
         wanted = sorted(set(photo_ids), key=str.encode)
-        states = {state.photo_id: state for state in self._known()}
+        remembered = self._index.states(self._collection, wanted) if self._index else ()
+        states = {state.photo_id: state for state in remembered}
         for file in files_of(self._root, wanted, rules=self._rules):
             is_there = os.path.lexists(file.path)
             if is_there and (reason := self._ignored(file)):
@@ -188,6 +183,9 @@ class FolderSource:
             yield None, state
             state = next(states, None)
 
+    def _known(self) -> Iterator[OriginState]:
+        return self._index.origins(self._collection, within=self._within) if self._index else iter(())
+
     def _walk(self) -> Iterator[File | LeftOut | Closed]:
         for found in walk(self._root, excluded=self._excluded, within=self._within, rules=self._rules):
             if isinstance(found, Closed) and not found.photo_id and found.path != self._root:
@@ -197,28 +195,13 @@ class FolderSource:
                     return
                 if not isinstance(found.error, FileNotFoundError):
                     raise FailedPrecondition(f"{self._root} can't be listed: {found.error.strerror}") from found.error
-                if not any(_is_live(state) for state in self._known()):
+                if not any(is_live(state) for state in self._known()):
                     raise InvalidArgument("path", f"there is no folder {self._root}") from found.error
                 raise FailedPrecondition(
                     f"{self._root} is missing, and collection {self._collection!r} mirrors it; is its disk mounted? "
                     "Pass --prune to delete its photos from the index"
                 ) from found.error
             yield found
-
-    def _check(self, count: FolderCount) -> None:
-        if self._prune or (count.gone + count.ignored) * 2 <= count.known:
-            return
-        photos = f"the {count.known:,} photos of collection {self._collection!r}"
-        if not count.ignored:
-            raise FailedPrecondition(
-                f"{count.gone:,} of {photos} are no longer in {self._root}; "
-                "is its disk mounted? Pass --prune to delete them from the index"
-            )
-        gone = f", and {count.gone:,} are no longer in {self._root}" if count.gone else ""
-        raise FailedPrecondition(
-            f"{count.ignored:,} of {photos} are ignored now ({count.rule}){gone}; "
-            "correct the rule, or pass --prune to delete them from the index"
-        )
 
     def _check_is_still(self, root: Inode | None) -> None:
         if inode(self._root) != root:
@@ -294,11 +277,6 @@ def _version(beside: Beside, state: OriginState | None, *, following: int) -> in
     if beside.own.version is None:
         return following
     return max(beside.own.version, following) if state and state.deleted else beside.own.version
-
-
-def _is_live(state: OriginState) -> bool:
-    """Whether the folder answers for the photo: it isn't deleted, and it didn't come by event."""
-    return not state.deleted and state.origin is not None
 
 
 def _trusted(mtime_ns: int, now_ns: int) -> int:

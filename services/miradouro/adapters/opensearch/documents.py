@@ -11,6 +11,7 @@ from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKi
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Unavailable
 from miradouro.core.microseconds import from_microseconds, local_microseconds, microseconds
+from miradouro.core.ports import OriginState
 from miradouro.core.query import CAMERA_ATTRIBUTE
 from miradouro.core.spaces import Space
 from miradouro.core.text import fold_tag, words
@@ -113,6 +114,11 @@ def origin_of(source: dict[str, Any]) -> Origin | None:
         told["sidecars_state"],
         told["sidecars_sha256"],
     )
+
+
+def state_of(source: dict[str, Any]) -> OriginState:
+    """What is remembered of a photo of a folder, or of a tombstone."""
+    return OriginState(source["photo_id"], source["version"], source["deleted"], source.get("sha256", ""), origin_of(source))
 
 
 def document_of(source: dict[str, Any]) -> Document:

@@ -18,9 +18,9 @@ from miradouro.adapters.opensearch.documents import (
     check_is_whole,
     document_of,
     id_of,
-    origin_of,
     origin_source,
     source_of,
+    state_of,
     vectors_of,
 )
 from miradouro.adapters.opensearch.generation import Generation
@@ -41,13 +41,14 @@ from miradouro.core.errors import (
     Unavailable,
 )
 from miradouro.core.event import check_collection
-from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, SpaceStats, WriteStatus, Written
+from miradouro.core.ports import MAX_COLLECTIONS, MAX_SAME_BYTES, CollectionStats, OriginState, SpaceStats, WriteStatus, Written
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, more_than, other_root
 
 _KNOWN_FOR_S = 5.0  # an alias that moves to another generation is noticed after that
 _PAGE = 1_000
+_STATE = ["photo_id", "version", "deleted", "sha256", "origin"]  # the fields that `state_of` reads
 _UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
 T = TypeVar("T")
 
@@ -159,16 +160,40 @@ class OpenSearchIndex:
             "query": {"prefix": {"photo_id": within}} if within else {"match_all": {}},
             "size": _PAGE,
             "sort": [{"photo_id": "asc"}],
-            "_source": ["photo_id", "version", "deleted", "sha256", "origin"],
+            "_source": _STATE,
         }
         while True:
             hits = search(self._client, generation.index, body)["hits"]["hits"]
-            for hit in hits:
-                told = hit["_source"]
-                yield OriginState(told["photo_id"], told["version"], told["deleted"], told.get("sha256", ""), origin_of(told))
+            yield from (state_of(hit["_source"]) for hit in hits)
             if len(hits) < _PAGE:
                 return
             body["search_after"] = hits[-1]["sort"]
+
+    def states(self, collection: str, photo_ids: Sequence[str]) -> Sequence[OriginState]:
+        """See `PhotoIndex.states`; reads what was written last, refreshed or not."""
+        generation = self._generation(collection)
+        found = []
+        for start in range(0, len(photo_ids), _PAGE):
+            part = photo_ids[start : start + _PAGE]
+            body = {"ids": [id_of(collection, photo_id) for photo_id in part]}
+            with translated():
+                answer = self._client.mget(index=generation.index, body=body, params={"_source_includes": ",".join(_STATE)})
+            for photo_id, one in zip(part, answer["docs"], strict=True):
+                if "error" in one:
+                    raise Unavailable(f"OpenSearch can't read {photo_id!r} of {shown(collection)} now: {reason_of(one['error'])}")
+                if one["found"]:
+                    found.append(state_of(one["_source"]))
+        return found
+
+    def same_bytes(self, collection: str, sha256: str) -> Sequence[OriginState]:
+        """See `PhotoIndex.same_bytes`."""
+        body = {
+            "query": {"bool": {"filter": [{"term": {"sha256": sha256}}, {"term": {"deleted": False}}]}},
+            "size": MAX_SAME_BYTES,
+            "_source": _STATE,
+        }
+        hits = search(self._client, self._generation(collection).index, body)["hits"]["hits"]
+        return [state_of(hit["_source"]) for hit in hits]
 
     def search(self, query: IndexQuery) -> Matches:
         """See `PhotoIndex.search`; one request, or two for facets of very many values on several shards."""

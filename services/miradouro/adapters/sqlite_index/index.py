@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index import facets, failures, writes
+from miradouro.adapters.sqlite_index import facets, failures, states, writes
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
 from miradouro.adapters.sqlite_index.connections import Connections, Reader
 from miradouro.adapters.sqlite_index.data_folder import make_data_folder
@@ -19,7 +19,7 @@ from miradouro.adapters.sqlite_index.maintenance import Maintenance
 from miradouro.adapters.sqlite_index.moment import Moments
 from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
-from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of
+from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of
 from miradouro.adapters.sqlite_index.schema import check_format, create_tables, holds_index, write_format
 from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.segments import SegmentViews
@@ -43,8 +43,6 @@ from miradouro.core.query import (
     VectorClause,
 )
 from miradouro.core.spaces import Space
-
-_ORIGINS_AT_ONCE = 1_000
 
 
 class SqliteIndex:
@@ -155,8 +153,18 @@ class SqliteIndex:
     def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
         """See `PhotoIndex.origins`: read by pages, so that no long transaction holds the log back while writes go on."""
         with self._connections.reading() as connection:
-            collection_id = self._catalogue.find(connection, collection).collection_id
-        return self._origins(collection_id, within)
+            found = self._catalogue.find(connection, collection)
+        return states.of_collection(self._connections, found, within)
+
+    def states(self, collection: str, photo_ids: Sequence[str]) -> Sequence[OriginState]:
+        """See `PhotoIndex.states`."""
+        with self._connections.reading() as connection:
+            return states.of_photos(connection, self._catalogue.find(connection, collection), photo_ids)
+
+    def same_bytes(self, collection: str, sha256: str) -> Sequence[OriginState]:
+        """See `PhotoIndex.same_bytes`."""
+        with self._connections.reading() as connection:
+            return states.of_bytes(connection, self._catalogue.find(connection, collection), sha256)
 
     def search(self, query: IndexQuery) -> Matches:
         """See `PhotoIndex.search`."""
@@ -297,23 +305,6 @@ class SqliteIndex:
         check_schema(self._connections.writer)
         write_format(self._folder)
         self._maintenance.start()
-
-    def _origins(self, collection_id: int, within: str) -> Iterator[OriginState]:
-        last, comparison = within, ">="
-        while True:
-            with self._connections.reading() as connection:
-                rows: builtins.list[Any] = connection.execute(
-                    "SELECT photo_id, version, deleted, sha256, origin FROM documents "
-                    f"WHERE collection_id = ? AND photo_id {comparison} ? ORDER BY photo_id LIMIT ?",
-                    (collection_id, last, _ORIGINS_AT_ONCE),
-                ).fetchall()
-            for photo_id, version, deleted, sha256, origin in rows:
-                if not photo_id.startswith(within):
-                    return
-                yield OriginState(photo_id, version, bool(deleted), sha256, origin_of(origin))
-            if len(rows) < _ORIGINS_AT_ONCE:
-                return
-            last, comparison = rows[-1][0], ">"
 
     def _rank(self, connection: Reader, query: IndexQuery) -> Ranking:
         """Begins the one transaction that answers the query; whoever lent the connection ends it."""

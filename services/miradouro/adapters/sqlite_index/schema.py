@@ -69,6 +69,7 @@ CREATE TABLE documents(
 CREATE UNIQUE INDEX documents_by_change ON documents(collection_id, change);
 CREATE INDEX documents_by_owner ON documents(collection_id, owner) WHERE deleted = 0;
 CREATE INDEX documents_by_file_name ON documents(collection_id, file_name) WHERE deleted = 0;
+CREATE INDEX documents_by_bytes ON documents(collection_id, sha256) WHERE deleted = 0;
 CREATE INDEX documents_by_taken ON documents(collection_id, taken_us) WHERE deleted = 0;
 CREATE INDEX documents_by_local_time ON documents(collection_id, taken_local_us) WHERE deleted = 0;
 
