@@ -171,7 +171,7 @@ def filtered(size: int, ask: Callable[..., object], asked: "np.ndarray") -> Iter
 
 def regions() -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as parent:
-        with SqliteIndex.open(Path(parent) / "data", writer=True, tuning=Tuning(tail_vectors=14 * REGION_PHOTOS)) as index:
+        with SqliteIndex.open(Path(parent) / "data", writer=True, tuning=Tuning(growing_vectors=14 * REGION_PHOTOS)) as index:
             fill(index, PARTS, REGION_PHOTOS)
 
             def ask(vector: "np.ndarray", *, exact: bool = False) -> object:

@@ -38,7 +38,7 @@ class SettledIndex(SqliteIndex):
 
 
 def sqlite_with_graphs(folder: Path) -> SqliteIndex:
-    return SettledIndex.open(folder / "data", writer=True, tuning=Tuning(exact_vectors=50, tail_vectors=50))
+    return SettledIndex.open(folder / "data", writer=True, tuning=Tuning(exact_vectors=50, growing_vectors=50))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombs
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
-TUNING = Tuning(exact_vectors=50, tail_vectors=50)
+TUNING = Tuning(exact_vectors=50, growing_vectors=50)
 LONGEST_GAP_S = 0.25
 # Writes, replaces and deletes without end; every few commits it tells how far it is.
 GROWER = """
@@ -217,7 +217,7 @@ def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_pat
         rows = unit(start, count, 512)
         return [photo(f"{start + i}.jpg", spaces=(space,), vectors={space.name: rows[i : i + 1]}) for i in range(count)]
 
-    with SqliteIndex.open(tmp_path / "data", writer=True, tuning=Tuning(exact_vectors=400, tail_vectors=400)) as index:
+    with SqliteIndex.open(tmp_path / "data", writer=True, tuning=Tuning(exact_vectors=400, growing_vectors=400)) as index:
         index.ensure_collection(COLLECTION, spaces=[space])
         index.write(documents(0, 32))
 

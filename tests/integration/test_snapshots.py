@@ -14,7 +14,7 @@ from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorCl
 
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo
 
-TUNING = Tuning(exact_vectors=50, tail_vectors=50)
+TUNING = Tuning(exact_vectors=50, growing_vectors=50)
 
 
 def miradouro(*arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -4,8 +4,6 @@ import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from weakref import ReferenceType
 
 import apsw
 
@@ -21,11 +19,11 @@ _MAX_IDLE_READERS = 16
 
 
 class Reader(apsw.Connection):
-    """A connection that reads. `remembered`: what was found out on it, with the database's version at that time."""
+    """A connection that reads. `remembered`: results that hold on this connection while the database has their version."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path, flags=apsw.SQLITE_OPEN_READONLY)
-        self.remembered: dict[Hashable, tuple[int, ReferenceType[Any]]] = {}
+        self.remembered: dict[Hashable, object] = {}
 
 
 class Connections:

@@ -14,17 +14,15 @@ from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
 from miradouro.adapters.sqlite_index.connections import Connections, Reader
 from miradouro.adapters.sqlite_index.data_folder import make_data_folder
 from miradouro.adapters.sqlite_index.driver_errors import translated
+from miradouro.adapters.sqlite_index.filter_cache import FilterCache
 from miradouro.adapters.sqlite_index.listing import everything
 from miradouro.adapters.sqlite_index.maintenance import Maintenance
-from miradouro.adapters.sqlite_index.moment import Moments
-from miradouro.adapters.sqlite_index.passing import Passing
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of
 from miradouro.adapters.sqlite_index.schema import check_format, create_tables, holds_index, write_format
 from miradouro.adapters.sqlite_index.schema_check import check_schema
-from miradouro.adapters.sqlite_index.segments import SegmentViews
-from miradouro.adapters.sqlite_index.tails import Tails
 from miradouro.adapters.sqlite_index.vector_search import by_vector
+from miradouro.adapters.sqlite_index.vector_spaces import VectorSpaces
 from miradouro.adapters.sqlite_index.vectors.tuning import DEFAULT_TUNING, Tuning
 from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
 from miradouro.adapters.sqlite_index.writer_lock import WriterLock
@@ -59,11 +57,9 @@ class SqliteIndex:
         self._connections = connections
         self._lock = lock
         self._catalogue = Catalogue()
-        self._views = SegmentViews(folder, self._catalogue)
-        self._moments = Moments(self._catalogue, self._views)
-        self._passing = Passing(tuning.passing_bytes)
-        self._tails = Tails(folder, connections, self._catalogue) if lock else None
-        self._maintenance = Maintenance(folder, connections, self._catalogue, self._tails, tuning) if self._tails else None
+        self._spaces = VectorSpaces(folder, connections, self._catalogue, tuning)
+        self._filters = FilterCache(tuning.filter_cache_bytes)
+        self._maintenance = Maintenance(self._spaces) if lock else None
 
     @classmethod
     def open(
@@ -112,8 +108,7 @@ class SqliteIndex:
         """Closes files and connections and gives the writer's lock back. Safe to call twice."""
         if self._maintenance is not None:
             self._maintenance.close()
-        self._moments.close()
-        self._views.close()
+        self._spaces.close()
         self._connections.close()
         if self._lock is not None:
             self._lock.release()
@@ -133,8 +128,8 @@ class SqliteIndex:
         """See `PhotoIndex.write`: one durable commit for all of them."""
         with self._connections.writing() as connection:
             statuses = writes.write(connection, self._catalogue, documents)
-        if self._tails is not None and self._maintenance is not None:
-            are_usable = [self._tails.catch_up(name) for name in sorted({document.collection for document in documents})]
+        if self._maintenance is not None:
+            are_usable = [self._spaces.add(name) for name in sorted({document.collection for document in documents})]
             self._maintenance.note(len(documents), at_once=not all(are_usable))
         return statuses
 
@@ -310,8 +305,8 @@ class SqliteIndex:
         """Begins the one transaction that answers the query; whoever lent the connection ends it."""
         clause = query.clause
         if isinstance(clause, VectorClause):
-            moment = self._moments.begin(connection, query.collection, clause.space)
-            return by_vector(connection, moment, query, clause, self._tuning, self._passing)
+            opened = self._spaces.begin(connection, query.collection, clause.space)
+            return by_vector(connection, opened, query, clause, self._tuning, self._filters)
         connection.execute("BEGIN")
         collection = self._catalogue.find(connection, query.collection)
         match clause:

@@ -1,7 +1,7 @@
-"""Files in memory that need no open descriptor.
+"""Memory-mapped files without an open descriptor.
 
-Python's `mmap` keeps a copy of the descriptor for as long as the map lives, until 3.13 without a choice. An index maps two or
-three files for every space of every collection: a process may have a thousand descriptors, but 65,530 maps.
+Python's `mmap` keeps a copy of the descriptor as long as the map exists; before 3.13 there is no option against it. An index maps
+two or three files for every space of every collection, and a process may have 1,000 descriptors, but 65,530 maps.
 """
 
 import ctypes
@@ -22,19 +22,18 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 class _Map:
-    """Owns a map; every array over it refers to this object, and the last one to go unmaps it."""
+    """Owns a map. Every array over it refers to this object; the last array to be freed unmaps it."""
 
     def __init__(self, address: int, size: int) -> None:
         self.__array_interface__ = {"version": 3, "shape": (size,), "typestr": "|u1", "data": (address, True)}
         unmapping = weakref.finalize(self, _libc.munmap, address, size)
-        unmapping.atexit = False  # a thread that still reads at the end of the process keeps its map
+        unmapping.atexit = False  # another thread may still read while the process ends
 
 
 def map_file(file: int, size: int) -> Bytes:
-    """The first `size` bytes, 1 or more, of the open file, read-only. `file` may be closed at once.
+    """Maps the first `size` bytes, at least 1, of the open file, read-only: uint8 [size]. `file` may be closed at once.
 
-    Every array that is made of it keeps the map. To read it beyond the end of a file that was cut ends the process. Raises
-    OSError.
+    Arrays made from the result keep the map. A read beyond the end of a file that was cut ends the process. Raises OSError.
     """
     address = _libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file, 0)
     if address == _FAILED:

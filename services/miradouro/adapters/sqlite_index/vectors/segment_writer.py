@@ -1,4 +1,4 @@
-"""Writing a segment's files: appended photo by photo, and at last, perhaps, sealed with a graph."""
+"""Writing a segment's files: photos are appended, and a sealed segment gets a graph at the end."""
 
 import contextlib
 import os
@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from miradouro.adapters.sqlite_index.vectors.arrays import Int64
-from miradouro.adapters.sqlite_index.vectors.hnsw import EXPANSIONS
 from miradouro.adapters.sqlite_index.vectors.segment_file import (
     HEADER_BYTES,
     KEY,
     KEY_BYTES,
     Identity,
-    SegmentReader,
+    SegmentFiles,
     State,
     Unusable,
     checksum_of,
@@ -28,20 +25,20 @@ from miradouro.adapters.sqlite_index.vectors.segment_file import (
 
 
 class SegmentWriter:
-    """Appends to a segment, whose files are open only meanwhile: an index has hundreds of tails.
+    """Appends to a segment. Opens its files for each append only: an index has hundreds of growing segments.
 
-    One writer, the one that holds the store's lock; not thread-safe.
+    For one process, the one that holds the writer's lock. Not thread-safe.
     """
 
     def __init__(self, folder: Path, segment_id: int | str, identity: Identity, state: State) -> None:
-        """Use `create` or `resume`: the files are there."""
+        """Use `create` or `resume`: the files exist."""
         self._identity, self._state = identity, state
         self._folder, self._name = folder, segment_id
-        self._there = [path.stat() for path in paths(folder, segment_id)[:2]]
+        self._stats = [path.stat() for path in paths(folder, segment_id)[:2]]
 
     @classmethod
     def create(cls, folder: Path, segment_id: int | str, identity: Identity, *, after_change: int) -> "SegmentWriter":
-        """An empty segment that covers changes after `after_change`; replaces files of that name."""
+        """An empty segment for changes after `after_change`. Replaces files of that name."""
         state = State(after_change=after_change, through_change=after_change)
         for path in paths(folder, segment_id)[:2]:
             os.close(open_file(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
@@ -52,9 +49,8 @@ class SegmentWriter:
 
     @classmethod
     def resume(cls, folder: Path, segment_id: int, identity: Identity) -> "SegmentWriter":
-        """Goes on with the files that are there; raises Unusable when they can't be gone on with."""
-        reader = SegmentReader(folder, segment_id, identity)
-        reader.view()  # checks everything that is there
+        """Continues existing files, which it verifies. Raises Unusable."""
+        SegmentFiles(folder, segment_id, identity).mapped()
         keys = open_file(paths(folder, segment_id)[0], os.O_RDONLY)
         try:
             _, state = read_state(keys, identity)
@@ -64,78 +60,80 @@ class SegmentWriter:
 
     @property
     def after_change(self) -> int:
-        """Changes up to this one are none of this segment's."""
+        """The segment begins after this change."""
         return self._state.after_change
 
     @property
     def through_change(self) -> int:
-        """Every change from `after_change` up to this one is covered."""
+        """The segment covers every change from `after_change` up to this one."""
         return self._state.through_change
 
     @property
     def photos(self) -> int:
-        """How many there are, replaced ones too."""
+        """The number of photos, replaced ones included."""
         return self._state.photos
 
     def is_intact(self) -> bool:
-        """Whether the files in the folder are still those that this writer writes, and no shorter than they were."""
-        for path, known, size in zip(
-            paths(self._folder, self._name), self._there, self._state.sizes(self._identity), strict=False
-        ):
+        """Whether the folder still holds this writer's files, at their full length."""
+        files, sizes = paths(self._folder, self._name), self._state.sizes(self._identity)
+        for path, known, size in zip(files, self._stats, sizes, strict=False):
             try:
-                there = path.stat()
+                stat = path.stat()
             except OSError:
                 return False
-            if not os.path.samestat(there, known) or there.st_size < size:
+            if not os.path.samestat(stat, known) or stat.st_size < size:
                 return False
         return True
 
-    def append(self, changes: Int64, row_ids: Int64, vectors: bytes, *, through_change: int) -> None:
-        """Adds photos, changes growing, `vectors` their blobs one after the other; the header counts them last.
+    def append(self, keys: Int64, vectors: bytes, *, through_change: int) -> None:
+        """Appends photos: keys int64 [n, (change, row id)], changes ascending; `vectors` their blobs, one after the other.
 
-        Raises Unusable when the files are not there any more, OSError.
+        The header is written last: until then the photos do not count. Raises Unusable when the files are gone, OSError.
         """
         state = self._state
-        keys = np.stack([changes, row_ids], axis=1).astype(KEY).tobytes()
+        key_bytes = keys.astype(KEY).tobytes()
         with self._opened() as (key_file, vector_file):
-            _write(key_file, keys, HEADER_BYTES + state.photos * KEY_BYTES)
+            _write(key_file, key_bytes, HEADER_BYTES + state.photos * KEY_BYTES)
             _write(vector_file, vectors, state.photos * self._identity.photo_bytes)
             self._state = replace(
                 state,
                 through_change=through_change,
-                photos=state.photos + len(changes),
-                keys_crc=zlib.crc32(keys, state.keys_crc),
+                photos=state.photos + len(keys),
+                keys_crc=zlib.crc32(key_bytes, state.keys_crc),
                 vectors_crc=zlib.crc32(vectors, state.vectors_crc),
             )
             self._write_header(key_file)
 
-    def set_graph(self, strays: Int64 | None, expansion: int = EXPANSIONS[-1]) -> None:
-        """Takes the graph that stands beside the files, which leads to all photos but `strays`, positions int64 [n], while it
-        keeps `expansion` candidates; or, with None, leaves it out again. Nothing may be appended after it."""
-        with self._opened() as (keys, _):
-            self._set_graph(keys, strays, expansion)
-            self._write_header(keys)
+    def set_graph(self, unreachable: Int64, expansion: int) -> None:
+        """Adds the graph file beside the others to the segment. Append nothing after it.
 
-    def _set_graph(self, keys: int, strays: Int64 | None, expansion: int) -> None:
-        if strays is None:
-            self._state = replace(self._state, strays=0, strays_crc=0, graph_bytes=0, graph_crc=0)
-        else:
-            graph = open_file(paths(self._folder, self._name)[2], os.O_RDONLY)
-            try:
-                size = os.fstat(graph).st_size
-                checksum = checksum_of(graph, 0, size)
-            finally:
-                os.close(graph)
-            positions = strays.astype(KEY).tobytes()
+        `unreachable`: the positions int64 [n] of photos that searches which keep `expansion` candidates do not reach.
+        """
+        graph = open_file(paths(self._folder, self._name)[2], os.O_RDONLY)
+        try:
+            size = os.fstat(graph).st_size
+            checksum = checksum_of(graph, 0, size)
+        finally:
+            os.close(graph)
+        positions = unreachable.astype(KEY).tobytes()
+        with self._opened() as (keys, _):
             _write(keys, positions, HEADER_BYTES + self._state.photos * KEY_BYTES)
             self._state = replace(
                 self._state,
-                strays=len(strays),
-                strays_crc=zlib.crc32(positions),
+                unreachable=len(unreachable),
+                unreachable_crc=zlib.crc32(positions),
                 graph_bytes=size,
                 graph_crc=checksum,
                 expansion=expansion,
             )
+            self._write_header(keys)
+
+    def drop_graph(self) -> None:
+        """Takes the graph out of the segment, and removes its file."""
+        self._state = replace(self._state, unreachable=0, unreachable_crc=0, graph_bytes=0, graph_crc=0)
+        with self._opened() as (keys, _):
+            self._write_header(keys)
+        paths(self._folder, self._name)[2].unlink()
 
     def rename(self, segment_id: int) -> None:
         """Gives the files the name of a segment."""
@@ -146,11 +144,11 @@ class SegmentWriter:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[int, int]]:
-        """Keys and vectors, open for reading and writing. Raises Unusable when they are others than this writer's."""
+        """Keys and vectors, open for reading and writing. Raises Unusable when they are not this writer's files."""
         keys, vectors, _ = paths(self._folder, self._name)
         with contextlib.ExitStack() as closing:
             files = []
-            for path, known in zip((keys, vectors), self._there, strict=True):
+            for path, known in zip((keys, vectors), self._stats, strict=True):
                 files.append(file := open_file(path, os.O_RDWR))
                 closing.callback(os.close, file)
                 if not os.path.samestat(os.fstat(file), known):
@@ -162,7 +160,7 @@ class SegmentWriter:
 
 
 def remove_segment(folder: Path, segment_id: int | str) -> None:
-    """Removes the files; who has mapped them keeps them."""
+    """Removes the files. Processes that have mapped them can still read them."""
     for path in paths(folder, segment_id):
         path.unlink(missing_ok=True)
 

@@ -1,40 +1,46 @@
-"""The sizes at which the index changes its ways: one place, with the reasons."""
+"""The sizes of segments and searches."""
 
 from dataclasses import dataclass
 
-_LEAST_TAIL_VECTORS = 1_000
+_LEAST_GROWING_VECTORS = 1_000
+_SUPERSEDED_SHARE = 4  # a segment is written anew once more than one photo in so many was replaced or deleted
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Sizes of segments and searches, all in vectors or bytes; the defaults are for photo collections of any size.
+    """Sizes in vectors or bytes. The defaults suit photo collections of any size.
 
-    `exact_vectors`: up to so many candidate vectors are compared one by one, without a graph: some milliseconds.
-    `tail_vectors`: a tail of so many is sealed. It is scanned with every question until then.
-    `segment_bytes`: float16 vectors in a sealed segment at most. A graph is built in memory, of about 1.4 times as much;
-    while its codes, half as much, are written, no question is answered: a tenth of a second, some on a busy machine.
-    `passing_bytes`: row numbers of photos that passed the latest conditions, kept for the next question with the same ones.
+    `exact_vectors`: up to so many candidate vectors are searched exactly, without a graph: some milliseconds.
+    `growing_vectors`: a growing segment of so many is sealed. Every query scans it until then.
+    `segment_bytes`: the most float16 vectors in a sealed segment. A graph is built in memory, of about 1.4 times as much; no
+    query is answered while its codes, half as much, are written: .1 s, a few tenths on a busy machine.
+    `filter_cache_bytes`: row ids of photos that passed the latest filters.
     """
 
     exact_vectors: int = 20_000
-    tail_vectors: int = 20_000
+    growing_vectors: int = 20_000
     segment_bytes: int = 256 << 20
-    passing_bytes: int = 32 << 20
+    filter_cache_bytes: int = 32 << 20
 
     @classmethod
     def with_exact(cls, exact_vectors: int) -> "Tuning":
-        """Sizes that keep the promise of `exact_vectors`: a tail, which has no graph, grows no larger without need."""
-        return cls(exact_vectors=exact_vectors, tail_vectors=min(cls.tail_vectors, max(exact_vectors, _LEAST_TAIL_VECTORS)))
+        """Sizes for a given `exact_vectors`: a growing segment has no graph, so it stays below that size too."""
+        growing_vectors = min(cls.growing_vectors, max(exact_vectors, _LEAST_GROWING_VECTORS))
+        return cls(exact_vectors=exact_vectors, growing_vectors=growing_vectors)
 
     @property
     def graph_vectors(self) -> int:
-        """A sealed segment of fewer vectors gets no graph: a scan of them takes no longer."""
-        return min(self.tail_vectors, 1_000)
+        """A sealed segment of fewer vectors gets no graph: a scan takes no longer."""
+        return min(self.growing_vectors, 1_000)
 
     @property
-    def masked_photos(self) -> int:
-        """A segment with fewer deleted or replaced photos is not written anew for their sake."""
-        return min(self.tail_vectors, 1_000)
+    def superseded_photos(self) -> int:
+        """A segment with fewer superseded changes is not written anew because of them."""
+        return min(self.growing_vectors, 1_000)
+
+    def most_superseded(self, photos: int) -> int:
+        """A segment of `photos` is written anew when it holds more superseded changes."""
+        return max(self.superseded_photos, photos // _SUPERSEDED_SHARE)
 
 
 DEFAULT_TUNING = Tuning()
