@@ -1,4 +1,4 @@
-"""The embedded index over SQLite and memory-mapped vector segments."""
+"""The embedded index: documents in SQLite, and a vector engine beside it."""
 
 from miradouro.adapters.sqlite_index.index import SqliteIndex
 from miradouro.adapters.sqlite_index.schema import holds_index

@@ -18,7 +18,7 @@ from miradouro.core.storable import check_same_spaces, more_than, other_root
 
 @dataclass(frozen=True)
 class StoredSpace:
-    """A space and the number that its tables and segments go by."""
+    """A space, and the id that names its table and its segments."""
 
     space_id: int
     space: Space
@@ -26,7 +26,7 @@ class StoredSpace:
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection as a transaction sees it; `last_change` is the number of its newest write."""
+    """A collection as a transaction sees it; `last_change` is the number of its latest write."""
 
     collection_id: int
     name: str
@@ -37,20 +37,20 @@ class Collection:
 
 
 class Catalogue:
-    """Reads and makes collections. Spaces never change once made, and ids are never reused: so they are kept in memory."""
+    """Reads and makes collections. Keeps spaces in memory: they never change, and their ids are never reused."""
 
     def __init__(self) -> None:
         self._spaces: dict[int, tuple[StoredSpace, ...]] = {}
         self._store = ""
 
     def store(self, connection: apsw.Connection) -> str:
-        """The database's own name."""
+        """The identity of the database."""
         if not self._store:
             self._store = str(connection.execute("SELECT identity FROM store").get)
         return self._store
 
     def find(self, connection: apsw.Connection, name: str) -> Collection:
-        """The collection; raises NotFound."""
+        """The collection. Raises NotFound."""
         row: Any = connection.execute(
             "SELECT collection_id, name, root, last_change, photos, deleted FROM collections WHERE name = ?", (name,)
         ).get
@@ -60,7 +60,7 @@ class Catalogue:
         return Collection(*row)
 
     def spaces(self, connection: apsw.Connection, collection: Collection) -> tuple[StoredSpace, ...]:
-        """The spaces of a collection, in the order in which they were given."""
+        """The spaces of a collection, in the order of `ensure`."""
         found = self._spaces.get(collection.collection_id)
         if found is None:
             rows = connection.execute(
@@ -71,13 +71,13 @@ class Catalogue:
         return found
 
     def space(self, connection: apsw.Connection, collection: Collection, name: str) -> StoredSpace:
-        """The space called `name`; raises InvalidArgument naming those that the collection holds."""
+        """The space named `name`. Raises InvalidArgument, which names the spaces of the collection."""
         stored = self.spaces(connection, collection)
         wanted = resolve_space(name, [one.space for one in stored])
         return next(one for one in stored if one.space == wanted)
 
     def ensure(self, connection: apsw.Connection, name: str, spaces: Sequence[Space], root: str, *, at_most: int) -> None:
-        """Makes the collection, or checks that it is the same one; see `IndexAdmin.ensure_collection`."""
+        """Makes the collection, or checks that the existing one is the same; see `IndexAdmin.ensure_collection`."""
         check_collection(name)
         try:
             collection = self.find(connection, name)

@@ -25,7 +25,7 @@ Bindings = list[int | float | str]
 
 
 def where(collection_id: int, conditions: Sequence[Condition]) -> tuple[str, Bindings]:
-    """SQL that holds for the live documents of the collection which fulfil every condition, and its bindings."""
+    """SQL that is true for the live documents of the collection that pass every condition, and its bindings."""
     clauses, bindings = ["d.collection_id = ?", "d.deleted = 0"], Bindings([collection_id])
     for condition in conditions:
         sql, more = _sql(collection_id, condition)
@@ -35,11 +35,11 @@ def where(collection_id: int, conditions: Sequence[Condition]) -> tuple[str, Bin
 
 
 def row_ids_where(collection_id: int, conditions: Sequence[Condition]) -> tuple[str, Bindings]:
-    """SQL for the row ids of those documents, each once, and its bindings; by an index alone where one knows them all."""
+    """SQL for the row ids of these documents, each once, and its bindings; from one index alone where that suffices."""
     match conditions:
-        case [TagIs(label)]:  # what lists tags and attributes lists those of live documents
+        case [TagIs(label)]:  # the tables of tags and attributes hold live documents only
             return "SELECT row_id FROM tags WHERE collection_id = ? AND label = ?", [collection_id, label]
-        case [AttributeIn(name, values)]:  # a document has one value of a name
+        case [AttributeIn(name, values)]:  # a document has one value for each name
             marks = ", ".join("?" * len(values))
             return (
                 f"SELECT row_id FROM attributes WHERE collection_id = ? AND name = ? AND value IN ({marks})",
@@ -83,7 +83,7 @@ def _sql(collection_id: int, condition: Condition) -> tuple[str, Bindings]:
             return ("d.file_name >= ?", [prefix]) if after is None else ("d.file_name >= ? AND d.file_name < ?", [prefix, after])
         case NoneOf(conditions):
             parts = [_sql(collection_id, one) for one in conditions]
-            # IS NOT TRUE: a photo without a time or a place is none that was taken then or there.
+            # IS NOT TRUE: a photo without a time or a place passes, where the comparison is NULL.
             return (
                 "(" + " OR ".join(f"({sql})" for sql, _ in parts) + ") IS NOT TRUE",
                 [binding for _, bindings in parts for binding in bindings],
@@ -98,7 +98,7 @@ def _time(bound: datetime) -> tuple[str, int]:
 
 
 def _near(near: Near) -> tuple[str, Bindings]:
-    """Haversine formula (Sinnott, "Virtues of the haversine", 1984), after a box in the R-tree that holds the circle."""
+    """Haversine formula (Sinnott, "Virtues of the haversine", 1984), after the R-tree preselects a box around the circle."""
     latitude, longitude = near.center.latitude, near.center.longitude
     angle = near.radius_m / EARTH_RADIUS_M * (1 + 1e-9) + 1e-12
     south, north = latitude - math.degrees(angle), latitude + math.degrees(angle)
@@ -133,7 +133,7 @@ def _preselected(south: float, north: float, spans: list[tuple[float, float]]) -
 
 
 def _after(prefix: str) -> str | None:
-    """The smallest text after every one that begins with `prefix`, by code points; None when there is none."""
+    """The smallest text, by code points, after all texts that begin with `prefix`; None where no text follows."""
     kept = prefix.rstrip(chr(_LAST_CHARACTER))
     if not kept:
         return None

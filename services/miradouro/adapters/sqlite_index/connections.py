@@ -1,4 +1,4 @@
-"""The database's connections: one that writes, and any number that read, each lent to one thread at a time."""
+"""Connections to the database: one writes, any number read, and each is lent to one thread at a time."""
 
 import threading
 from collections.abc import Hashable, Iterator
@@ -13,7 +13,7 @@ from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
 from miradouro.core.errors import FailedPrecondition, Unavailable
 
 _BUSY_TIMEOUT_MS = 10_000
-_CACHE_KIB = 4_096  # a connection; the files themselves are in the page cache
+_CACHE_KIB = 4_096  # per connection; the operating system caches the file
 _CHECKPOINT_BYTES = 16 << 20
 _MAX_IDLE_READERS = 16
 
@@ -27,7 +27,7 @@ class Reader(apsw.Connection):
 
 
 class Connections:
-    """Opens, lends and closes connections. Thread-safe; `writing` is given to one thread after the other."""
+    """Opens, lends and closes connections. Thread-safe: `writing` lets one thread in at a time."""
 
     def __init__(self, folder: Path, *, writer: bool, max_bytes: int | None = None) -> None:
         self._folder = folder
@@ -40,7 +40,10 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """A read-only connection, outside of a transaction: every statement sees what is committed when it starts."""
+        """A read-only connection, outside a transaction: each statement sees what is committed when it starts.
+
+        Ends a transaction that the caller began.
+        """
         with translated(self._folder):
             connection = self._borrow()
             try:
@@ -52,7 +55,7 @@ class Connections:
 
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
-        """The writer's connection in a transaction: committed durably at the end, rolled back on any error."""
+        """The writer's connection in a transaction, which ends in a durable commit or, on any error, in a rollback."""
         with translated(self._folder), self._write_lock:
             connection = self.writer
             connection.execute("BEGIN IMMEDIATE")
@@ -60,13 +63,13 @@ class Connections:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                if connection.in_transaction:  # SQLite rolls some failed commits back itself
+                if connection.in_transaction:  # SQLite itself rolls back some failed commits
                     connection.execute("ROLLBACK")
                 raise
 
     @property
     def writer(self) -> apsw.Connection:
-        """The writer's connection; raises FailedPrecondition where the store was opened for reading."""
+        """The writer's connection. Raises FailedPrecondition for a folder opened for reading, Unavailable after `close`."""
         if self._closed:
             raise Unavailable(f"data folder {self._folder} was closed by this process; open it again")
         if self._writer is None:
@@ -74,7 +77,7 @@ class Connections:
         return self._writer
 
     def close(self) -> None:
-        """Closes every connection that is not lent; those that are, when they come back. Safe to call twice."""
+        """Closes every connection; one that is lent is closed when it is returned. Safe to call twice."""
         with self._write_lock, self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -115,7 +118,7 @@ class Connections:
 
 
 def harden(connection: apsw.Connection) -> None:
-    """Lets nothing in the database's file run or be overwritten: no trigger, no view, no function that its schema calls."""
+    """Makes SQLite distrust the file: no triggers, no views, no functions in its schema, no writes to internal tables."""
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)

@@ -1,4 +1,4 @@
-"""The data folder as a place: for its owner alone."""
+"""The data folder: private to its owner."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ from miradouro.runtime.private_folder import make_private
 
 
 def make_data_folder(folder: Path) -> None:
-    """Makes the data folder, or closes one that is there to other users. Raises as `make_private` does."""
+    """Makes the data folder, or makes an existing one private. Raises as `make_private` does."""
     make_private(folder, known={DATABASE_FILE, FORMAT_FILE, LOCK_FILE})

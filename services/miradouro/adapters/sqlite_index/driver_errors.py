@@ -1,4 +1,4 @@
-"""What SQLite and the file system raise, told in the program's own errors: the one table."""
+"""The one table that translates errors of SQLite and the file system into the program's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +17,8 @@ _TABLE: tuple[tuple[type[apsw.Error], type[Unavailable | Corrupt], str], ...] = 
     (apsw.BusyError, Unavailable, "another process holds the database; try again"),
     (apsw.LockedError, Unavailable, "another process holds the database; try again"),
     (apsw.ProtocolError, Unavailable, "another process holds the database; try again"),
-    (apsw.IOError, Unavailable, "the disk does not answer as it should; check it, and the space left on it, and try again"),
-    (apsw.NoMemError, Unavailable, "memory is short; free some and try again"),
+    (apsw.IOError, Unavailable, "the disk failed; check it and its free space, and try again"),
+    (apsw.NoMemError, Unavailable, "out of memory; free some and try again"),
     (apsw.CorruptError, Corrupt, "the database is damaged; restore the data folder from a copy, or index into a new one"),
     (apsw.NotADBError, Corrupt, "the file is no SQLite database; restore the data folder from a copy, or index into a new one"),
 )
@@ -26,13 +26,13 @@ _TABLE: tuple[tuple[type[apsw.Error], type[Unavailable | Corrupt], str], ...] = 
 
 @contextmanager
 def translated(folder: Path) -> Iterator[None]:
-    """Raises Unavailable, Corrupt or InvalidArgument in place of the driver's errors; others pass as they are."""
+    """Raises Unavailable, Corrupt or InvalidArgument instead of the driver's errors; other errors pass unchanged."""
     try:
         yield
     except apsw.Error as exc:
-        for driver_error, ours, advice in _TABLE:
+        for driver_error, error, advice in _TABLE:
             if isinstance(exc, driver_error):
-                raise ours(f"data folder {folder}: {exc}: {advice}") from exc
+                raise error(f"data folder {folder}: {exc}: {advice}") from exc
         raise
     except UnicodeEncodeError as exc:
         raise InvalidArgument("text", f"{shown(exc.object)} is no valid Unicode: {exc.reason}") from exc

@@ -1,4 +1,4 @@
-"""How many of the photos that satisfy a question have which tag, owner, year or camera."""
+"""Facets: counts of tags, owners, years and cameras over the photos of a ranking."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from miradouro.adapters.sqlite_index.conditions import Bindings
 from miradouro.adapters.sqlite_index.ranking import Members
 from miradouro.core.query import CAMERA_ATTRIBUTE, Facet, FacetCount, FacetCounts, FacetField
 
-# Whole seconds, rounded down before 1970 as well: there the remainder is negative.
+# Whole seconds, rounded down: the remainder is negative before 1970.
 _YEAR = "strftime('%Y', (taken_local_us - (taken_local_us % 1000000 + 1000000) % 1000000) / 1000000, 'unixepoch')"
-# Field → its value, the table that holds it for live photos, and which of its rows.
+# Field → its value, the table with the live photos, and the rows to count there.
 _SOURCES = {
     FacetField.TAG: ("label", "tags", "collection_id = ?"),
     FacetField.OWNER: ("owner", "documents", "collection_id = ? AND deleted = 0 AND owner <> ''"),
@@ -24,7 +24,7 @@ _SOURCES = {
 def count(
     connection: apsw.Connection, collection: Collection, members: Members | None, facets: Sequence[Facet]
 ) -> tuple[FacetCounts, ...]:
-    """The counts over `members`, over every live photo of the collection where they are None."""
+    """The counts over `members`; over every live photo of the collection where `members` is None."""
     return tuple(_count(connection, collection, members, facet) for facet in facets)
 
 

@@ -24,7 +24,7 @@ WHERE excluded.version >= version
 
 
 def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
-    """Records failures; one that a stored version has overtaken, or a newer failure, changes nothing."""
+    """Records failures. Skips those that are older than the stored version or the recorded failure of their photo."""
     connection.executemany(
         _PUT,
         [
@@ -58,7 +58,7 @@ def page(connection: apsw.Connection, collection: str, limit: int, after: str) -
 
 
 def forget(connection: apsw.Connection, collection: str, photo_ids: Sequence[str]) -> None:
-    """Removes failures; see `DeadLetters.forget`."""
+    """Removes failures: see `DeadLetters.forget`."""
     connection.executemany(
         "DELETE FROM failures WHERE collection = ? AND photo_id = ?", [(collection, photo_id) for photo_id in photo_ids]
     )

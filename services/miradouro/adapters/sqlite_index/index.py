@@ -1,4 +1,4 @@
-"""The embedded index: a data folder with one database that is the truth, and derived segments beside it."""
+"""The embedded index: a data folder with one database, the truth, and vector segments derived from it."""
 
 import builtins
 from collections.abc import Iterator, Sequence
@@ -46,8 +46,8 @@ from miradouro.core.spaces import Space
 class SqliteIndex:
     """PhotoIndex, IndexAdmin and DeadLetters over one data folder. Thread-safe.
 
-    One process writes, any number read; every commit is durable and seen by all of them at once. Close it, or use it as a
-    context manager.
+    One process writes, any number read. A commit is durable, and visible to all of them at once. Close it, or use it as a context
+    manager.
     """
 
     def __init__(self, folder: Path, connections: Connections, lock: WriterLock | None, tuning: Tuning) -> None:
@@ -71,10 +71,10 @@ class SqliteIndex:
         tuning: Tuning = DEFAULT_TUNING,
         will_serve: bool = False,
     ) -> Self:
-        """Opens the data folder; a writer makes it when it is not there, for its owner alone.
+        """Opens the data folder. A writer makes a missing one, private to its owner.
 
-        `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. One that
-        `will_serve` calls `set_address` soon: others wait for it. Raises StoreLocked (a second writer), FailedPrecondition
+        `max_bytes` bounds the database, without segments and log; writes beyond it raise Unavailable. With `will_serve` other
+        processes wait for `set_address`. Raises StoreLocked (a second writer), FailedPrecondition
         (another format; another user's folder), NotFound (nothing to read), Corrupt, Unavailable.
         """
         with translated(folder):
@@ -105,7 +105,7 @@ class SqliteIndex:
         self.close()
 
     def close(self) -> None:
-        """Closes files and connections and gives the writer's lock back. Safe to call twice."""
+        """Closes files and connections, and releases the writer's lock. Safe to call twice."""
         if self._maintenance is not None:
             self._maintenance.close()
         self._spaces.close()
@@ -116,16 +116,16 @@ class SqliteIndex:
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process is the one that writes to the data folder."""
+        """Whether this object may write to the data folder."""
         return self._lock is not None
 
     def set_address(self, address: str) -> None:
-        """Tells other processes, through the lock file, the host:port at which this writer answers."""
+        """Publishes this writer's host:port to other processes, in the lock file."""
         if self._lock is not None:
             self._lock.set_address(address)
 
     def write(self, documents: Sequence[Document]) -> builtins.list[WriteStatus]:
-        """See `PhotoIndex.write`: one durable commit for all of them."""
+        """See `PhotoIndex.write`: one durable commit for all documents."""
         with self._connections.writing() as connection:
             statuses = writes.write(connection, self._catalogue, documents)
         if self._maintenance is not None:
@@ -134,9 +134,9 @@ class SqliteIndex:
         return statuses
 
     def settle(self, timeout_s: float | None = None) -> bool:
-        """Waits until the background work that is due is done: sealing, merging, mending. False when the time is over first.
+        """Waits until the background work that is due is done: sealing, merging, rebuilding. Returns False on timeout.
 
-        Nobody needs to: answers are right at any moment. A reader has nothing to wait for.
+        For tests and measurements: answers are right without it. A reader returns at once.
         """
         return self._maintenance is None or self._maintenance.settle(timeout_s)
 
@@ -185,7 +185,7 @@ class SqliteIndex:
         """See `PhotoIndex.get_whole`."""
         vectors, provenances = {}, {}
         with self._connections.reading() as connection:
-            connection.execute("BEGIN")  # all of it of the same moment; whoever lent the connection ends it
+            connection.execute("BEGIN")  # one state for all parts; `reading` ends it
             found = self._catalogue.find(connection, collection)
             row = self._row(connection, found, photo_id)
             for stored in self._catalogue.spaces(connection, found):
@@ -265,7 +265,7 @@ class SqliteIndex:
             try:
                 total += path.stat().st_size if path.is_file() else 0
             except FileNotFoundError:
-                continue  # a derived file that went while we counted
+                continue  # a derived file that was removed meanwhile
         return total
 
     def put(self, failures_: Sequence[Failure]) -> None:
@@ -284,15 +284,15 @@ class SqliteIndex:
             failures.forget(connection, collection, photo_ids)
 
     def _start(self) -> None:
-        """Checks formats, makes the tables, and brings segments up to date; a reader only checks."""
+        """Checks the formats, makes the tables and starts the maintenance; a reader only checks."""
         if self._maintenance is None:
             with self._connections.reading() as connection:
                 check_format(self._folder, connection)
                 found = connection.pragma("user_version")
-            if not found:  # its first writer is about to make the tables, or ended before
+            if not found:  # its first writer has not made the tables yet
                 raise NotFound(f"{self._folder} holds no index yet; index some photos into it first")
             with self._connections.reading() as connection:
-                connection.execute("BEGIN")  # the tables of a new collection come with its row; the lender ends it
+                connection.execute("BEGIN")  # a new collection's tables and row become visible together
                 check_schema(connection)
             return
         check_format(self._folder, self._connections.writer)
@@ -302,7 +302,7 @@ class SqliteIndex:
         self._maintenance.start()
 
     def _rank(self, connection: Reader, query: IndexQuery) -> Ranking:
-        """Begins the one transaction that answers the query; whoever lent the connection ends it."""
+        """Begins the one transaction that answers the query; `reading` ends it."""
         clause = query.clause
         if isinstance(clause, VectorClause):
             opened = self._spaces.begin(connection, query.collection, clause.space)

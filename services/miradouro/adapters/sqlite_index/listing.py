@@ -1,4 +1,4 @@
-"""Questions without anything to look for: every photo that passes the conditions."""
+"""Queries without a clause: every photo that passes the conditions."""
 
 from typing import Any
 

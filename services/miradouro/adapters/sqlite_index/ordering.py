@@ -1,4 +1,4 @@
-"""The order of an answer, and where a page of it begins, as SQL over `documents d` and a `score`."""
+"""The order of a ranking, and the start of a page, as SQL over `documents d` and a `score`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from miradouro.core.query import IndexQuery, Order
 
 @dataclass(frozen=True)
 class Ordering:
-    """`begins` holds for the rows behind the query's `after`, with its `bindings`; `by` is what follows ORDER BY."""
+    """`begins`, with `bindings`, is true for the rows after the query's `after`; `by` follows ORDER BY."""
 
     begins: str
     bindings: Bindings
@@ -17,10 +17,10 @@ class Ordering:
 
 
 def ordering(query: IndexQuery, score: str = "0") -> Ordering:
-    """The order that the query asks for; `score` is the SQL of a photo's score, a constant where all are equal."""
+    """The query's order; `score` is the SQL of a photo's score, a constant where all are equal."""
     after = query.after
     if query.order is Order.TAKEN:
-        by = "d.taken_us DESC, d.photo_id"  # to SQLite nothing is less than any number: without a time, last
+        by = "d.taken_us DESC, d.photo_id"  # NULL sorts below every number: photos without a time come last
         if after is None:
             return Ordering("TRUE", [], by)
         if after.taken_at is None:

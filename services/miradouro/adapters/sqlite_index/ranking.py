@@ -1,4 +1,4 @@
-"""What a search finds, before documents are fetched."""
+"""The result of a search before its documents are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True)
 class Members:
-    """Every photo of a ranking, inside and outside of the window: SQL that gives their row ids, and its bindings."""
+    """Every photo of a ranking, not only those of the window: SQL for their row ids, and its bindings."""
 
     sql: str
     bindings: Sequence[Any]
@@ -33,7 +33,7 @@ class Members:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The asked window of a ranking, and what holds for the whole of it; `members` is None for every photo there is."""
+    """The requested window of a ranking, and facts about the whole; `members` is None where all photos belong to it."""
 
     window: Sequence[Ranked]
     total: int
@@ -48,7 +48,7 @@ NOTHING = Ranking((), 0, members=Members("SELECT NULL WHERE FALSE", ()))
 def matches(
     connection: apsw.Connection, collection: str, ranking: Ranking, *, facets: tuple[FacetCounts, ...], with_documents: bool
 ) -> Matches:
-    """The port's answer; documents come by one statement."""
+    """The port's result, with documents, which one statement reads."""
     documents: dict[int, Document] = {}
     if with_documents and ranking.window:
         row_ids = np.array([ranked.row_id for ranked in ranking.window], np.int64)

@@ -1,4 +1,4 @@
-"""A data folder made from a snapshot, of which nothing is believed: it may come from anybody."""
+"""Makes a data folder from a snapshot. The snapshot is untrusted: every part of it is checked."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _FOREIGN = "SELECT type, substr(CAST(name AS TEXT), 1, 100) FROM sqlite_schema W
 
 @dataclass(frozen=True)
 class Unconfirmed:
-    """A collection whose folder, as the snapshot names it, nobody confirmed."""
+    """A collection whose folder, as the snapshot names it, was not confirmed."""
 
     collection: str
     root: str
@@ -34,10 +34,10 @@ class Unconfirmed:
 def restore_snapshot(
     snapshot: Path, folder: Path, *, progress: Progress, roots: Mapping[str, str] | None = None
 ) -> list[Unconfirmed]:
-    """Makes the data folder `folder`, which must be empty or not there, from a snapshot; every row of it is looked at.
+    """Makes the data folder `folder`, which must be empty or missing, from a snapshot, and checks every row.
 
-    A collection keeps its folder where `roots`, collection → folder, names the same one: originals are read below it. Those
-    that were not confirmed are returned.
+    A collection keeps its folder, below which originals are read, only where `roots`, collection → folder, confirms it. Returns
+    the collections that were not confirmed.
     Raises NotFound (no such file), InvalidArgument (no snapshot of Miradouro; a root that is not in it), StoreLocked,
     FailedPrecondition (the folder is not empty; another format), Corrupt (damaged, or not as this program makes it),
     Unavailable (disk full, no rights).
@@ -46,7 +46,7 @@ def restore_snapshot(
         raise NotFound(f"{snapshot} is no file; name a snapshot that `miradouro snapshot` made")
     with translated(folder):
         make_data_folder(folder)
-        lock = WriterLock(folder)  # a folder in use is told as such
+        lock = WriterLock(folder)  # raises StoreLocked where the folder is in use
         try:
             there = sorted(path.name for path in folder.iterdir() if path.name != LOCK_FILE)
             if there:
@@ -56,7 +56,7 @@ def restore_snapshot(
             try:
                 with translated(snapshot):
                     return _restored(snapshot, folder, progress, roots or {})
-            except (apsw.Error, UnicodeDecodeError) as exc:  # no shortage, no damage that SQLite knows: what it never writes
+            except (apsw.Error, UnicodeDecodeError) as exc:  # neither a lack of resources nor damage that SQLite recognises
                 raise Corrupt(f"{snapshot} is not as this program makes it ({exc}); restore one that you trust") from exc
         finally:
             lock.release()
@@ -68,7 +68,7 @@ def _restored(snapshot: Path, folder: Path, progress: Progress, roots: Mapping[s
         harden(source)
         _check_format(snapshot, source)
         with copied(source, folder / DATABASE_FILE, progress) as copy:
-            return _believed(copy, roots)
+            return _checked(copy, roots)
     finally:
         source.close()
 
@@ -86,11 +86,13 @@ def _check_format(snapshot: Path, source: apsw.Connection) -> None:
     check_number(found, f"snapshot {snapshot}")
 
 
-def _believed(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirmed]:
-    """Checks the copy, which nobody else has open, and makes it a store of its own."""
-    register_tokenizer(copy)  # the checks look into full-text tables
+def _checked(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirmed]:
+    """Checks the copy, which no other process has open, and gives it an identity of its own."""
+    register_tokenizer(copy)  # the checks read full-text tables
     if foreign := copy.execute(_FOREIGN).get:
-        raise Corrupt(f"the snapshot holds the {shown(foreign[0])} {shown(foreign[1])}, and this program makes none; use another")
+        raise Corrupt(
+            f"the snapshot holds the {shown(foreign[0])} {shown(foreign[1])}, which this program never makes; use another"
+        )
     check_schema(copy)
     found = copy.execute("PRAGMA integrity_check(1)").get
     if found != "ok":
@@ -98,7 +100,7 @@ def _believed(copy: apsw.Connection, roots: Mapping[str, str]) -> list[Unconfirm
     check_values(copy)
     copy.execute("BEGIN IMMEDIATE")
     copy.execute("UPDATE store SET identity = lower(hex(randomblob(16)))")
-    # Segments come back from the vectors: nothing that the snapshot says of them is needed.
+    # Segments are rebuilt from the vectors: drop the list of the snapshot.
     copy.execute("DELETE FROM segments")
     copy.execute("DELETE FROM replaced")
     copy.execute("INSERT INTO segments(space_id) SELECT space_id FROM spaces ORDER BY space_id")

@@ -30,13 +30,13 @@ CREATE TABLE spaces(
     photos INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- This database's own name, drawn when it is made: segments of another one, or of another copy of it, are not believed.
+-- The identity of this database, random: segments of another database, or of another copy, are not used.
 CREATE TABLE store(identity TEXT NOT NULL) STRICT;
 INSERT INTO store VALUES (lower(hex(randomblob(16))));
 
--- Derived files in segments/, by id; a changed segment gets a new id in the commit that makes it true. It covers the changes
--- after the one to the other, and holds none that was replaced up to made_at. The one that covers all later ones is the tail.
--- `stamp` tells files that were checked when they were written or since; they need not be read through again.
+-- The list of segments: derived files in segments/, by id. A segment that is written anew gets a new id, in the commit that puts
+-- it in use. It covers the changes in (after_change, through_change], and holds none that was superseded up to made_at. The
+-- growing segment has no through_change. Files with this `stamp` were verified and need not be read again.
 CREATE TABLE segments(
     segment_id INTEGER PRIMARY KEY AUTOINCREMENT,
     space_id INTEGER NOT NULL REFERENCES spaces,
@@ -73,7 +73,7 @@ CREATE INDEX documents_by_bytes ON documents(collection_id, sha256) WHERE delete
 CREATE INDEX documents_by_taken ON documents(collection_id, taken_us) WHERE deleted = 0;
 CREATE INDEX documents_by_local_time ON documents(collection_id, taken_local_us) WHERE deleted = 0;
 
--- What no condition reads, apart so that the rows above stay small.
+-- The fields that no condition reads. Apart from documents: its rows stay small.
 CREATE TABLE bodies(row_id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 
 CREATE TABLE tags(
@@ -94,10 +94,10 @@ CREATE TABLE attributes(
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attributes_by_row ON attributes(row_id);
 
--- float32, rounded outwards: a preselection, decided by the exact columns of documents.
+-- float32, rounded outwards: a preselection. The exact columns of documents decide.
 CREATE VIRTUAL TABLE places USING rtree(row_id, min_latitude, max_latitude, min_longitude, max_longitude);
 
--- Changes that stand in segments and are no longer true: replaced or deleted since, by the later change.
+-- Superseded changes that segments may hold: the photo was replaced or deleted by a later change.
 CREATE TABLE replaced(
     collection_id INTEGER NOT NULL,
     change INTEGER NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE replaced(
     PRIMARY KEY(collection_id, change)
 ) STRICT, WITHOUT ROWID;
 
--- By name: a photo can fail in a collection that was never made.
+-- By the name of the collection: a photo can fail in one that was never made.
 CREATE TABLE failures(
     collection TEXT NOT NULL,
     photo_id TEXT NOT NULL,
@@ -136,7 +136,7 @@ def create_tables(connection: apsw.Connection) -> None:
 
 
 def create_text_table(connection: apsw.Connection, collection_id: int) -> None:
-    """The full-text index of a collection: one each, so that word frequencies are its own. Keeps no copy of the text."""
+    """The full-text index of a collection, without a copy of the text. One each: word frequencies are per collection."""
     connection.execute(
         f"CREATE VIRTUAL TABLE text_{collection_id:d} USING fts5("
         "title, caption, tags, content='', contentless_delete=1, tokenize='porter miradouro')"
@@ -176,19 +176,19 @@ def check_number(found: int, what: str) -> None:
 
 
 def holds_index(folder: Path) -> bool:
-    """Whether an index was made in the data folder."""
+    """Whether the data folder has a database."""
     return (folder / DATABASE_FILE).is_file()
 
 
 def write_format(folder: Path) -> None:
-    """Names the format in the data folder; never half a file."""
+    """Writes the format's number into the data folder, atomically."""
     path = folder / FORMAT_FILE
-    told = json.dumps({"format": FORMAT}) + "\n"
-    if path.exists() and path.read_text() == told:
+    text = json.dumps({"format": FORMAT}) + "\n"
+    if path.exists() and path.read_text() == text:
         return
     draft = folder / f".{FORMAT_FILE}.{os.getpid()}"
     with draft.open("w") as file:
-        file.write(told)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

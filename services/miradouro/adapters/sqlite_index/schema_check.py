@@ -1,4 +1,4 @@
-"""Whether a database has this version's schema and nothing else: triggers, views and expressions in tables are programs."""
+"""Checks that a database has exactly this version's schema: triggers, views and expressions would run as programs."""
 
 import functools
 import re
@@ -10,10 +10,10 @@ from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt
 
-_LONGEST_SQL = 4_096  # characters; ours have a fifth of it
-_MOST_CHARACTERS = 64 << 20  # of a schema: some thousand collections have a hundredth of it
+_LONGEST_SQL = 4_096  # characters; the schema of this program has a fifth of it
+_MOST_CHARACTERS = 64 << 20  # of a schema: 1,000 collections have a hundredth of it
 _MOST_COLLECTIONS, _MOST_SPACES = 10_000, 100_000
-# Tables that FTS5 and R-tree make for themselves: how they are written differs between versions of SQLite. Columns alone.
+# Tables that FTS5 and R-tree make: their SQL differs between versions of SQLite, so only its form is checked.
 _OF_AN_EXTENSION = re.compile(r"(places|text_\d+)_[a-z]+")
 _COLUMNS = re.compile(r"CREATE TABLE ['\"]?([a-z0-9_]+)['\"]?\([A-Za-z_, ]*(\([A-Za-z_, ]*\))?\)( WITHOUT ROWID)?")
 _EXPRESSIONS = re.compile(r"\b(AS|CHECK|COLLATE|DEFAULT|GENERATED|REFERENCES)\b", re.IGNORECASE)
@@ -22,15 +22,15 @@ _Key = tuple[str, str, str]  # type, name, table
 
 
 def check_schema(connection: apsw.Connection) -> None:
-    """Raises Corrupt, naming what is missing, foreign or other than this version makes it.
+    """Raises Corrupt, which names what is missing, foreign or different.
 
-    The connection is in a transaction, or nobody writes to its database; its database has this version's format.
+    The connection is in a transaction, or the database has no writer; the database has this version's format.
     """
     try:
         found = _rows(connection)
     except UnicodeDecodeError as exc:
         raise _corrupt("a name in it is no text") from exc
-    fixed, of_collection, of_space = _ours()
+    fixed, of_collection, of_space = _expected()
     _compare({key: sql for key, sql in found.items() if key in fixed}, fixed)
     expected = dict(fixed)
     for column, table, most, rows in (
@@ -67,22 +67,22 @@ def _compare(found: dict[_Key, str], expected: dict[_Key, str]) -> None:
     for kind, name, _ in sorted(expected.keys() - found.keys()):
         raise _corrupt(f"the {kind} {name} is missing")
     for kind, name, _ in sorted(found.keys() - expected.keys()):
-        raise _corrupt(f"the {kind} {shown(name)} is none of this program's")
+        raise _corrupt(f"the {kind} {shown(name)} does not belong to this program")
     for (kind, name, _), sql in found.items():
         wanted = expected[kind, name, _]
         if sql != wanted and not (_OF_AN_EXTENSION.fullmatch(name) and _is_plain(name, sql)):
-            raise _corrupt(f"the {kind} {name} is made in another way than by this program: {shown(sql)}")
+            raise _corrupt(f"the {kind} {name} differs from this program's: {shown(sql)}")
 
 
 def _is_plain(name: str, sql: str) -> bool:
-    """Whether it makes a table of columns and keys, without an expression."""
+    """Whether the SQL makes a table of columns and keys, without an expression."""
     matched = _COLUMNS.fullmatch(sql)
     return matched is not None and matched[1] == name and not _EXPRESSIONS.search(sql)
 
 
 @functools.cache
-def _ours() -> tuple[dict[_Key, str], dict[_Key, str], dict[_Key, str]]:
-    """The rows of the schema of an index without a collection, and those of a collection and of a space of number 0."""
+def _expected() -> tuple[dict[_Key, str], dict[_Key, str], dict[_Key, str]]:
+    """The rows of an empty index's schema, and those that a collection and a space, both with the id 0, add."""
     connection = apsw.Connection(":memory:")
     try:
         register_tokenizer(connection)

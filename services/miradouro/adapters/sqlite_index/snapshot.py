@@ -1,6 +1,6 @@
-"""Copies of a data folder's database, taken while it is in use.
+"""Backups of a data folder's database, taken while it is in use.
 
-A copy is the database alone, one file: segments come back from it by themselves.
+A backup is the database alone, one file: segments are rebuilt from it.
 """
 
 import os
@@ -17,16 +17,16 @@ from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
 from miradouro.core.errors import Corrupt, InvalidArgument, NotFound
 
 SUFFIX = ".db"
-_PAGES_AT_ONCE = 512  # 4 MiB, and then a word of progress
+_PAGES_AT_ONCE = 512  # 4 MiB between two reports of progress
 
 Progress = Callable[[int, int], None]
 
 
 def take_snapshot(folder: Path, target: Path, *, progress: Progress) -> None:
-    """Copies the data folder's database, as it is at this moment, into the new file `target`; writers go on.
+    """Copies the present state of the data folder's database into the new file `target`; writes go on meanwhile.
 
-    `progress` is told pages done and pages in all. Raises NotFound (nothing to copy), InvalidArgument (the target exists or
-    its folder does not), FailedPrecondition (a newer format), Unavailable (disk full, no rights), Corrupt.
+    Calls `progress` with the pages that are done and all pages. Raises NotFound (nothing to copy), InvalidArgument (the target
+    exists or its folder does not), FailedPrecondition (a newer format), Unavailable (disk full, no rights), Corrupt.
     """
     database = folder / DATABASE_FILE
     if not database.is_file():
@@ -41,7 +41,7 @@ def take_snapshot(folder: Path, target: Path, *, progress: Progress) -> None:
             harden(source)
             check_format(folder, source)
             with copied(source, target, progress) as copy:
-                register_tokenizer(copy)  # the check looks into full-text tables
+                register_tokenizer(copy)  # the check reads full-text tables
                 found = copy.pragma("quick_check")
                 if found != "ok":
                     raise Corrupt(f"the copy of {source.filename} is damaged ({found}); restore from an older snapshot")
@@ -51,9 +51,9 @@ def take_snapshot(folder: Path, target: Path, *, progress: Progress) -> None:
 
 @contextmanager
 def copied(source: apsw.Connection, target: Path, progress: Progress) -> Iterator[apsw.Connection]:
-    """SQLite's online backup of one moment of `source`: a connection to the copy, which gets its name after the block.
+    """SQLite's online backup of one state of `source`: yields a connection to the copy, which is named `target` after the block.
 
-    It is checked by the block, and on the disk before it is called `target`; an error leaves nothing.
+    The block checks it. It is flushed to the disk before it gets its name; an error leaves no file.
     """
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
@@ -61,7 +61,7 @@ def copied(source: apsw.Connection, target: Path, progress: Progress) -> Iterato
         copy = apsw.Connection(str(draft))
         try:
             harden(copy)
-            # A transaction holds the moment: commits of others would make the backup begin again and again.
+            # Without a transaction each commit of another process would restart the backup.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             with copy.backup("main", source, "main") as backup:
@@ -69,7 +69,7 @@ def copied(source: apsw.Connection, target: Path, progress: Progress) -> Iterato
                     backup.step(_PAGES_AT_ONCE)
                     progress(backup.page_count - backup.remaining, backup.page_count)
             source.execute("ROLLBACK")
-            copy.pragma("journal_mode", "delete")  # one file, without a log beside it
+            copy.pragma("journal_mode", "delete")  # one file, without a log
             yield copy
         finally:
             copy.close()

@@ -1,6 +1,6 @@
-"""Whether every value of a database is one that this program writes: read once, row by row, in bounded memory.
+"""Checks that every value of a database is one that this program writes: reads it once, row by row, in bounded memory.
 
-Types and what may not be NULL are SQLite's own check (`PRAGMA integrity_check` over STRICT tables), which comes before.
+SQLite checks types and NOT NULL before (`PRAGMA integrity_check` over STRICT tables).
 """
 
 import re
@@ -33,9 +33,9 @@ from miradouro.core.microseconds import from_microseconds, local_microseconds
 from miradouro.core.spaces import Region, Space
 from miradouro.core.storable import check_vectors
 
-_MOST_ROW_ID = 2**48  # row ids are multiplied in graphs; a number of its own for each write leaves that many
+_MOST_ROW_ID = 2**48  # graphs multiply row ids by 16
 _MOST_ROOT_BYTES = 4_096
-_MOST_JSON_BYTES = 4 << 20  # a body of the longest texts, names and tags
+_MOST_JSON_BYTES = 4 << 20  # a body with the longest texts, names and tags
 _MOST_EVENT_BYTES, _MOST_FAILURE_BYTES = 4 << 20, 1 << 20
 _REASON = re.compile(r"[a-z0-9_]{1,100}", re.ASCII)
 _MOST_DIMENSION = 65_536
@@ -43,12 +43,12 @@ _MOST_REGIONS = 16
 _VECTORS_AT_ONCE_BYTES = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HASH16 = re.compile(r"([0-9a-f]{16})?", re.ASCII)
-_FOLDING = 4  # a character becomes so many at most when words are folded
+_FOLDING = 4  # folding turns a character into at most so many
 
-# Rows that no table of ours has, and what is said of them. Counts first: what follows reads the tables one by one.
+# Message → SQL for rows that this program never writes. Counts first: the other checks read whole tables.
 _NEVER = {
-    "a number of a row is beyond what is ever given": f"SELECT seq FROM sqlite_sequence WHERE seq > {_MOST_ROW_ID} OR seq < 0",
-    "a photo has a number that was not given to it": "SELECT row_id FROM documents WHERE row_id < 1 OR row_id > "
+    "the number of a row is out of range": f"SELECT seq FROM sqlite_sequence WHERE seq > {_MOST_ROW_ID} OR seq < 0",
+    "a photo has a row number that was never assigned": "SELECT row_id FROM documents WHERE row_id < 1 OR row_id > "
     "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'documents'), 0)",
     "a photo belongs to no collection": "SELECT row_id FROM documents LEFT JOIN collections c USING (collection_id) "
     "WHERE c.name IS NULL",
@@ -73,8 +73,8 @@ _NEVER = {
 
 
 def check_values(connection: apsw.Connection) -> None:
-    """Raises Corrupt, naming the first value that this program never writes."""
-    with _telling("a text"):  # one that is no UTF-8 is met when its row is read
+    """Raises Corrupt, which names the first value that this program never writes."""
+    with _corrupt_at("a text"):  # invalid UTF-8 shows when its row is read
         _need(connection.execute("SELECT count(*) FROM store").get == 1, "the database has not one name")
         for what, sql in _NEVER.items():
             if (row := connection.execute(f"{sql} LIMIT 1").fetchone()) is not None:
@@ -93,8 +93,8 @@ class _Wrong(Exception):
 
 
 @contextmanager
-def _telling(where: str) -> Iterator[None]:
-    """Raises Corrupt in place of what reading a wrong value raises."""
+def _corrupt_at(where: str) -> Iterator[None]:
+    """Raises Corrupt, which names `where`, instead of the errors that a wrong value causes."""
     try:
         yield
     except Corrupt:
@@ -119,7 +119,7 @@ def _check_collections(connection: apsw.Connection) -> dict[int, str]:
         "SELECT collection_id, substr(name, 1, 100), substr(root, 1, 5000), last_change, photos, deleted FROM collections"
     )
     for collection_id, name, root, last_change, photos, deleted in rows:
-        with _telling(f"collection {shown(name)}"):
+        with _corrupt_at(f"collection {shown(name)}"):
             check_collection(name)
             _need(not root or (root.startswith("/") and "\0" not in root), f"its folder {shown(root)} is no absolute path")
             _need(len(root.encode()) <= _MOST_ROOT_BYTES, "its folder's path is too long")
@@ -130,12 +130,12 @@ def _check_collections(connection: apsw.Connection) -> dict[int, str]:
 
 
 def _spaces(connection: apsw.Connection) -> Iterator[tuple[StoredSpace, int, int]]:
-    """Each space, the photos it counts, and its collection."""
+    """Each space, its count of photos, and the id of its collection."""
     rows: list[Any] = connection.execute(
         f"SELECT space_id, collection_id, substr(definition, 1, {_MOST_JSON_BYTES}), photos FROM spaces ORDER BY space_id"
     ).fetchall()
     for space_id, collection_id, definition, photos in rows:
-        with _telling(f"space {space_id}"):
+        with _corrupt_at(f"space {space_id}"):
             space = space_of(definition)
             _check_space(space)
             _need(1 <= space_id <= _MOST_ROW_ID, "its number is not in range")
@@ -158,10 +158,10 @@ def _check_region(box: Region) -> None:
 
 
 def _check_vectors(connection: apsw.Connection, stored: StoredSpace, photos: int, collection_id: int) -> None:
-    """Every vector has the space's shape, is of length 1, and belongs to a live photo of the collection."""
+    """Every vector has the space's shape and length 1, and belongs to a live photo of the collection."""
     space, table = stored.space, f"vectors_{stored.space_id:d}"
     size = 2 * space.vectors_per_photo * space.dimension
-    with _telling(f"space {shown(space.name)}"):
+    with _corrupt_at(f"space {shown(space.name)}"):
         wrong = connection.execute(
             f"SELECT v.row_id FROM {table} v LEFT JOIN documents d USING (row_id) "
             "WHERE d.collection_id IS NOT ? OR d.deleted <> 0 OR length(vectors) <> ? LIMIT 1",
@@ -183,7 +183,7 @@ def _check_documents(connection: apsw.Connection, collections: dict[int, str]) -
         "FROM documents ORDER BY row_id"
     )
     for collection_id, photo_id, version, deleted, size, row_id in rows:
-        with _telling(f"photo {shown(photo_id)}"):
+        with _corrupt_at(f"photo {shown(photo_id)}"):
             _need(1 <= len(photo_id.encode()) <= MAX_PHOTO_ID_BYTES, f"its id, of row {row_id}, has a wrong length")
             _need(1 <= version <= MAX_VERSION and deleted in (0, 1), "its version is not in range")
             _need(size <= 16_384, "its texts are too long")
@@ -199,7 +199,7 @@ def _check_document(connection: apsw.Connection, collection: str, row_id: int) -
     ).fetchone()
     *columns, file_name, taken_local_us = row
     document = document_of(collection, columns)
-    # None: a pipeline without the step that takes it.
+    # Empty: the pipeline had no step `fingerprint`.
     _need(not document.sha256 or _SHA256.fullmatch(document.sha256) is not None, f"its SHA-256 is {shown(document.sha256)}")
     _need(file_name == document.photo_id.rpartition("/")[2], f"its file name is {shown(file_name)}")
     _check_body(document)
@@ -250,7 +250,7 @@ def _check_body(document: Document) -> None:
 def _check_text(what: str, text: object, most_chars: int) -> None:
     if not isinstance(text, str) or len(text) > most_chars:
         raise _Wrong(f"{what} is {shown(text)}; allowed: {most_chars:,} characters")
-    text.encode()  # JSON may hold surrogates alone
+    text.encode()  # raises on a lone surrogate, which JSON may hold
 
 
 def _check_origin(origin: Origin) -> None:
@@ -261,14 +261,14 @@ def _check_origin(origin: Origin) -> None:
 
 
 def _check_failures(connection: apsw.Connection) -> None:
-    """Those of events too that were refused for their names: any text, of a bounded length."""
+    """Failures hold any text of a bounded length: an event may be refused because of its names."""
     rows: Iterator[Any] = connection.execute(
         "SELECT octet_length(collection) + octet_length(photo_id) + octet_length(message) + octet_length(uri), "
         f"octet_length(event), version, substr(reason, 1, 101), failed_at_us, substr(photo_id, 1, {_MOST_FAILURE_BYTES}), "
         f"substr(collection || message || uri, 1, {_MOST_FAILURE_BYTES}) FROM failures"
     )
     for text_bytes, event_bytes, version, reason, failed_at_us, photo_id, _ in rows:
-        with _telling(f"failure of {shown(photo_id)}"):
+        with _corrupt_at(f"failure of {shown(photo_id)}"):
             _need(text_bytes <= _MOST_FAILURE_BYTES and event_bytes <= _MOST_EVENT_BYTES, "it is too long")
             _need(0 <= version <= MAX_VERSION, f"its version is {version}")
             _need(_REASON.fullmatch(reason) is not None, f"its reason is {shown(reason)}")

@@ -1,4 +1,4 @@
-"""The text analysis as an FTS5 tokenizer called `miradouro`; FTS5's own `porter` stems what it gives."""
+"""The text analysis as the FTS5 tokenizer `miradouro`; FTS5's `porter` stems its words."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import apsw
 
 from miradouro.core.text import words
 
-# Stands between two tags of a document, as a word that nobody asks for, so that no phrase reaches from one into the next.
+# Separates two tags of a document, as a word that no query contains: no phrase matches across them.
 TAG_BREAK = "\x1f"
 
 
 def register_tokenizer(connection: apsw.Connection) -> None:
-    """Teaches the connection the tokenizer; needed before any full-text table is touched."""
+    """Registers the tokenizer on the connection. Call it before any use of a full-text table."""
     connection.register_fts5_tokenizer("miradouro", _make)
 
 

@@ -57,7 +57,7 @@ class VectorSpaces:
         self._lock = threading.Lock()
 
     def begin(self, connection: Reader, name: str, space_name: str) -> OpenSpace:
-        """Begins the one transaction that answers a query, and opens the space in it; who lent the connection ends it.
+        """Begins the one transaction that answers a query, and opens the space in it; `Connections.reading` ends it.
 
         Raises NotFound (collection), InvalidArgument (space).
         """

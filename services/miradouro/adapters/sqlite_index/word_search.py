@@ -1,4 +1,4 @@
-"""Keyword and text questions, in SQL."""
+"""Keyword and text queries, in SQL."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from miradouro.core.query import IndexQuery, KeywordClause, TextClause
 
 
 def by_keyword(connection: apsw.Connection, collection: Collection, query: IndexQuery, clause: KeywordClause) -> Ranking:
-    """Photos that carry any of the tags, by the sum of their probabilities."""
+    """Photos with any of the tags, by the sum of their probabilities."""
     words = list(dict.fromkeys(clause.words))
     if not words:
         return NOTHING
@@ -31,15 +31,15 @@ def by_keyword(connection: apsw.Connection, collection: Collection, query: Index
 def by_text(connection: apsw.Connection, collection: Collection, query: IndexQuery, clause: TextClause) -> Ranking:
     """Photos by BM25 as FTS5 computes it, columns weighted alike (Robertson and Zaragoza, 2009; k1 = 1.2, b = 0.75)."""
     should, must, must_not = (_phrases(part) for part in (clause.should, clause.must, clause.must_not))
-    if not should and not must:  # nothing but stop words, or nothing that may be found
+    if not should and not must:  # only stop words, or only excluded phrases
         return NOTHING
     table = f"text_{collection.collection_id:d}"
-    # The expression ranks; whether a photo is a hit at all is decided apart where must and must_not have a say, so that a
-    # phrase that may occur still counts, once.
+    # This expression ranks. `must` and `must_not` decide apart whether a photo matches at all: so an optional phrase still adds
+    # to the score, once.
     found, bindings = f"{table} MATCH ?", Bindings([" OR ".join([*must, *should])])
     for phrases, operator, negation in ((must, " AND ", ""), (must_not, " OR ", "NOT ")):
         if phrases:
-            # The plus keeps FTS5 from answering the ranked expression once for every row of the list.
+            # The plus keeps FTS5 from evaluating the ranked expression once for every row of the list.
             found += f" AND +{table}.rowid {negation}IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)"
             bindings.append(operator.join(phrases))
     return _ranking(connection, collection, query, _Words(table, f"{table}.rowid", f"-bm25({table})", "", "*", found, bindings))
@@ -47,8 +47,8 @@ def by_text(connection: apsw.Connection, collection: Collection, query: IndexQue
 
 @dataclass(frozen=True)
 class _Words:
-    """A question in words, as parts of SQL: where rows come from, which is the photo's, its score, how rows are grouped and
-    counted, which are found, and the bindings of that."""
+    """Parts of the SQL of a query in words: the table, the photo's row id, its score, how rows are grouped and counted, which
+    rows match, and the bindings of that."""
 
     table: str
     row_id: str
@@ -70,11 +70,11 @@ def _ranking(connection: apsw.Connection, collection: Collection, query: IndexQu
         (*bindings, *order.bindings, query.limit, query.offset),
     ).fetchall()
     reaches_end = 0 < len(rows) < query.limit or (not rows and not query.offset)
-    if reaches_end and query.after is None:  # then the window tells the total
+    if reaches_end and query.after is None:  # then the window ends at the total
         total = query.offset + len(rows)
     elif query.conditions:
         total = int(connection.execute(f"SELECT count({words.counted}) {joined}", bindings).get)
-    else:  # these tables hold live photos of this collection alone: no need to ask documents
+    else:  # these tables hold only live photos of this collection: no join is needed
         total = int(
             connection.execute(f"SELECT count({words.counted}) FROM {words.table} WHERE {words.found}", words.bindings).get
         )

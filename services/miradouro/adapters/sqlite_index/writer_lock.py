@@ -1,4 +1,4 @@
-"""One writer per data folder: a lock that ends with its process, and in it who holds it."""
+"""One writer per data folder: a file lock that ends with its process, and names the holder."""
 
 import fcntl
 import json
@@ -11,14 +11,14 @@ from miradouro.core.errors import FailedPrecondition, StoreLocked
 from miradouro.runtime.private_folder import FILE_MODE
 
 LOCK_FILE = "writer.lock"
-# Someone who asks for the holder has the lock, shared, for some microseconds: a writer tries again for this long.
+# `read_holder` takes the lock, shared, for some microseconds: a writer retries for this long.
 _PATIENCE_S = 0.3
-_SIZE = 512  # written whole in one call, so that a reader never sees half of it
+_SIZE = 512  # written in one call: a reader never sees half of it
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that writes; `address` is its gRPC server's host:port, or empty; one that `will_serve` has it soon."""
+    """The process that writes. `address`: the host:port of its gRPC server, or empty; with `will_serve` it follows soon."""
 
     pid: int
     address: str
@@ -29,7 +29,7 @@ class WriterLock:
     """The lock, held until `release` or the end of the process."""
 
     def __init__(self, folder: Path, *, will_serve: bool = False) -> None:
-        """Takes the lock; raises StoreLocked naming the holder's pid and address."""
+        """Takes the lock. Raises StoreLocked, which names the holder's pid and address."""
         self._will_serve = will_serve
         self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         give_up = time.monotonic() + _PATIENCE_S
@@ -50,20 +50,20 @@ class WriterLock:
         self.set_address("")
 
     def set_address(self, address: str) -> None:
-        """Tells everyone where the writer's gRPC server listens, as host:port."""
-        told = json.dumps({"pid": os.getpid(), "address": address, "will_serve": self._will_serve}).encode()
-        os.pwrite(self._file, told.ljust(_SIZE), 0)
+        """Publishes the host:port of the writer's gRPC server."""
+        record = json.dumps({"pid": os.getpid(), "address": address, "will_serve": self._will_serve}).encode()
+        os.pwrite(self._file, record.ljust(_SIZE), 0)
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Releases the lock."""
         os.pwrite(self._file, b" " * _SIZE, 0)
         os.close(self._file)
 
 
 def read_holder(folder: Path) -> Holder | None:
-    """Who writes to the data folder; None when nobody does. Takes no lock.
+    """The process that writes to the data folder; None without one. Keeps no lock.
 
-    Raises FailedPrecondition when the folder is closed to this user.
+    Raises FailedPrecondition when this user may not read the folder.
     """
     try:
         file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
@@ -71,7 +71,7 @@ def read_holder(folder: Path) -> Holder | None:
         return None
     except PermissionError as exc:
         raise FailedPrecondition(
-            f"data folder {folder} is for its owner alone, and user {os.geteuid()} is not; "
+            f"data folder {folder} is private to its owner, and user {os.geteuid()} is another; "
             "run the command as its owner, or name a folder of your own (--data)"
         ) from exc
     try:
@@ -86,7 +86,7 @@ def read_holder(folder: Path) -> Holder | None:
 
 def _read(file: int) -> Holder:
     text = os.pread(file, _SIZE, 0).strip()
-    if not text:  # the writer has the lock and is about to write its name
+    if not text:  # the writer has the lock, and writes its record next
         return Holder(0, "", will_serve=True)
-    told = json.loads(text)
-    return Holder(int(told["pid"]), str(told["address"]), bool(told.get("will_serve")))
+    record = json.loads(text)
+    return Holder(int(record["pid"]), str(record["address"]), bool(record.get("will_serve")))

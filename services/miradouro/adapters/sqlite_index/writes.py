@@ -23,7 +23,7 @@ def write(connection: apsw.Connection, catalogue: Catalogue, documents: Sequence
         if document.collection not in batches:
             collection = catalogue.find(connection, document.collection)
             batches[document.collection] = _Batch(connection, collection, catalogue.spaces(connection, collection))
-    # Everything is checked before anything is stored: the caller's whole batch is refused or taken.
+    # Check everything before anything is stored: the batch is refused or stored as a whole.
     blobs = [batches[document.collection].checked(document) for document in documents]
     statuses = [batches[document.collection].store(document, vectors) for document, vectors in zip(documents, blobs, strict=True)]
     for batch in batches.values():
@@ -32,7 +32,7 @@ def write(connection: apsw.Connection, catalogue: Catalogue, documents: Sequence
 
 
 def refresh_origins(connection: apsw.Connection, catalogue: Catalogue, collection: str, origins: Mapping[str, Origin]) -> None:
-    """New file states of live photos; those of unknown or deleted photos are ignored."""
+    """Stores new file states of live photos; ignores unknown and deleted photos."""
     collection_id = catalogue.find(connection, collection).collection_id
     connection.executemany(
         "UPDATE documents SET origin = ? WHERE collection_id = ? AND photo_id = ? AND deleted = 0",
@@ -53,7 +53,7 @@ class _Batch:
         self._photos_by_space = dict.fromkeys((space.space_id for space in spaces), 0)
 
     def checked(self, document: Document) -> dict[int, bytes]:
-        """Blobs by space id; raises InvalidArgument or ProvenanceMismatch."""
+        """The vectors as blobs, by space id. Raises InvalidArgument, ProvenanceMismatch."""
         check_storable(document, {name: stored.space for name, stored in self._spaces.items()})
         if document.deleted:
             return {}
@@ -98,7 +98,7 @@ class _Batch:
         return WriteStatus.STORED
 
     def finish(self) -> None:
-        """Counts."""
+        """Stores the counts of the collection and its spaces."""
         if self._change == self._collection.last_change:
             return
         self._db.execute(
@@ -111,7 +111,7 @@ class _Batch:
         )
 
     def _columns(self, document: Document) -> dict[str, Any]:
-        if document.deleted:  # nothing of the photo stays but its id and version
+        if document.deleted:  # a tombstone keeps the id and the version only
             document = Document(document.collection, document.photo_id, document.version, deleted=True)
         place, taken = document.place, document.taken_at
         return {
@@ -129,7 +129,7 @@ class _Batch:
         }
 
     def _clear(self, row_id: int, replaced: int) -> None:
-        """Takes a live document out of every table but documents."""
+        """Removes a live document from every table except documents; its change is superseded from now on."""
         self._photos -= 1
         self._db.execute(
             "INSERT INTO replaced(collection_id, change, by_change) VALUES (?, ?, ?)", (self._id, replaced, self._change)
