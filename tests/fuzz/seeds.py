@@ -45,6 +45,14 @@ _SIDECAR = {
     "taken_at": "2024-05-01T08:30:00+01:00",
     "version": 3,
 }
+_TAKEOUT = {
+    "title": "a.jpg",
+    "description": "Waves &#39;",
+    "photoTakenTime": {"timestamp": "1714557600"},
+    "geoData": {"latitude": 38.7, "longitude": -9.4},
+    "people": [{"name": "Ana"}],
+    "favorited": True,
+}
 _TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -223,7 +231,7 @@ def _child_answer() -> list[bytes]:
 
 def _sidecar() -> list[bytes]:
     broken = ({"taken_at": "x" * 5_000}, {"place": {"lat": 1e400, "lon": 0}}, {"tags": None}, [], {"version": 0})
-    return [*_json(_SIDECAR, *broken), b"\xef\xbb\xbf{}", b'{"caption": "\\ud800"}']
+    return [*_json(_SIDECAR, _TAKEOUT, *broken), xmp({"x-default": "tram"}), b"\xef\xbb\xbf{}", b'{"caption": "\\ud800"}']
 
 
 def _weights() -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Takeout keeps the instant of a photo alone; the photo's own time adds where the clock stood."""
+"""Of a photo's time one source may hold the instant, one the clock, one both."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +30,21 @@ def test_takeout_gives_the_instant_and_the_photo_its_clock(embedded: TakenAt, ex
     takeout = PhotoMetadata(taken_at=TakenAt(NEW_YEAR, 0), taken_from="takeout")
     event = completed(EVENT, [takeout, PhotoMetadata(taken_at=embedded, taken_from="exif")])
     assert (event.taken_at, event.attributes["taken_from"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "expected"),
+    [
+        (TakenAt(NEW_YEAR + timedelta(hours=9), None), (540, "exif")),
+        (TakenAt(NEW_YEAR + timedelta(hours=10), None), (None, "xmp-sidecar")),
+        (TakenAt(NEW_YEAR, 0), (0, "xmp-sidecar")),
+    ],
+)
+def test_an_xmp_clock_takes_the_offset_of_the_photo(sidecar: TakenAt, expected: tuple[int | None, str]) -> None:
+    embedded = PhotoMetadata(taken_at=TakenAt(NEW_YEAR, 540), taken_from="exif")
+    event = completed(EVENT, [PhotoMetadata(taken_at=sidecar, taken_from="xmp-sidecar"), embedded])
+    assert event.taken_at is not None
+    assert (event.taken_at.utc_offset_minutes, event.attributes["taken_from"]) == expected
 
 
 def test_people_are_added_to_the_keywords_of_the_photo() -> None:

@@ -1,6 +1,8 @@
 """Which files are the sidecars of which photo, by name."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from miradouro.core.sidecars.pairing import SidecarNames, is_sidecar_name
 
 LONG = "Screenshot_20240102-101112_Some Application with a long name"  # Takeout cuts it: the photo at 51 characters, JSON at 46
@@ -64,3 +66,14 @@ def test_the_same_unicode_form_comes_first() -> None:
 def test_hidden_files_and_sidecars_have_none() -> None:
     assert not is_sidecar_name("._a.xmp")
     assert SidecarNames(["a.json", "a.json.xmp"]).of("a.json") == ()
+
+
+NAMES = st.text(st.sampled_from("a().-éj\u0301\udcffsupplemental"), max_size=60)
+
+
+@given(st.lists(st.builds(str.__add__, NAMES, st.sampled_from([".json", ".xmp", ".JSON", "(1).json"])), max_size=8), NAMES)
+def test_any_names_pair_once_each(sidecars: list[str], photo: str) -> None:
+    given_names = set(filter(is_sidecar_name, sidecars))
+    found = [one.name for one in SidecarNames(given_names).of(f"{photo}.jpg")]
+    assert len(found) == len(set(found)) <= 4
+    assert set(found) <= given_names

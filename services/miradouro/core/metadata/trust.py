@@ -52,27 +52,37 @@ def _place(sources: Iterable[PhotoMetadata]) -> Place | None:
 
 
 def _time(sources: Iterable[PhotoMetadata]) -> tuple[TakenAt | None, str]:
-    """The first time and its source. Takeout keeps the instant alone: a later source may add the local time."""
+    """The first time and its source; a later source counts if it is the same moment and holds more of it.
+
+    Takeout keeps the instant alone, XMP sidecars often the clock alone, where the photo's file has both.
+    """
     times = [(one.taken_at, one.taken_from) for one in sources if one.taken_at is not None]
     if not times:
         return None, ""
     first, source = times[0]
-    if source == TAKEOUT:
-        for other, other_source in times[1:]:
-            local = _same_moment(first, other)
-            if local is not None:
-                return local, other_source
+    for other, other_source in times[1:]:
+        whole = _at_clock_of(other, first) if source == TAKEOUT else _with_offset_of(other, first)
+        if whole is not None and other_source != TAKEOUT:
+            return whole, other_source
     return first, source
 
 
-def _same_moment(instant: TakenAt, other: TakenAt) -> TakenAt | None:
-    """`other`, if it is the same moment as `instant`: where its offset is unknown, by the offset that would make it so."""
-    ahead = other.instant.replace(microsecond=0) - instant.instant
+def _at_clock_of(other: TakenAt, first: TakenAt) -> TakenAt | None:
+    """`other`, if it is the instant of `first`; if its offset is unknown, with the offset that makes it so."""
+    ahead = other.instant.replace(microsecond=0) - first.instant
     if not ahead:
         return other
     if other.utc_offset_minutes is None and abs(ahead) <= _MOST_OFFSET and not ahead % _OFFSET_STEP:
         return TakenAt(other.instant - ahead, ahead // timedelta(minutes=1))
     return None
+
+
+def _with_offset_of(other: TakenAt, first: TakenAt) -> TakenAt | None:
+    """`other`, if it has an offset, `first` has none, and both show the same second on the clock."""
+    if first.utc_offset_minutes is not None or other.utc_offset_minutes is None:
+        return None
+    clock = other.instant + timedelta(minutes=other.utc_offset_minutes)
+    return other if clock.replace(microsecond=0) == first.instant.replace(microsecond=0) else None
 
 
 def _with_attributes(event: PhotoEvent, added: dict[str, str]) -> PhotoEvent:
