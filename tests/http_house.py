@@ -19,7 +19,8 @@ from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.browser_sessions import BrowserSessions
 from miradouro.runtime.http_server import RunningHttp
 from miradouro.runtime.security import OPEN_TO_ALL, ServerSecurity
-from miradouro.runtime.settings import HttpSettings, ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
+from miradouro.runtime.settings import HttpSettings
 from prometheus_client import CollectorRegistry
 
 from tests.http_client import TIMEOUT_S, Answer, request
@@ -60,7 +61,7 @@ def open_door(
     folder: Path,
     *,
     http_settings: HttpSettings | None = None,
-    server: ServerSettings | None = None,
+    limits: ServerLimits | None = None,
     security: ServerSecurity = OPEN_TO_ALL,
     sessions: BrowserSessions | None = None,
     roots: tuple[Path, ...] = (),
@@ -90,7 +91,7 @@ def open_door(
             listen="127.0.0.1:0",
             setting="--http",
             registry=registry,
-            server=server,
+            limits=limits,
             http=http_settings,
             security=security,
             sessions=sessions,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from miradouro.runtime.server_limits import ServerLimits
 
 from tests.deploy.rendering import (
     COMPONENTS,
@@ -161,8 +162,7 @@ def test_a_drain_of_a_node_or_a_rollout_never_takes_every_pod(rendered: list[Res
 def test_pods_get_the_time_that_they_need_to_drain(rendered: list[Resource]) -> None:
     for name, container in main_containers(rendered).items():
         pause = container.spec["lifecycle"]["preStop"]["sleep"]["seconds"]
-        drain = float(container.environment["MIRADOURO_SHUTDOWN_GRACE_S"])
-        assert container.pod_spec["terminationGracePeriodSeconds"] >= pause + drain + 5, name
+        assert container.pod_spec["terminationGracePeriodSeconds"] >= pause + ServerLimits().shutdown_grace_s + 5, name
 
 
 def test_production_has_three_of_everything_and_gpus() -> None:

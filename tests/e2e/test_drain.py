@@ -23,7 +23,6 @@ def test_a_request_that_is_under_way_is_answered_and_no_new_one_is_taken() -> No
     server = start(
         *("serve", "query", "--no-token", "--listen", "127.0.0.1:0"),
         MIRADOURO_OPENSEARCH_URL="http://127.0.0.1:1",
-        MIRADOURO_SHUTDOWN_GRACE_S="60",
     )
     assert server.stdout is not None
     assert server.stderr is not None

@@ -9,7 +9,7 @@ from miradouro.embedding.composition import run_embedding
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 from prometheus_client import CollectorRegistry
 
 from tests.reading import READING
@@ -22,6 +22,6 @@ def tiny_embedding(folder: Path) -> Iterator[str]:
     networks = OnnxEmbedder(tiny_bundles(folder), threads=1)
     with (
         run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts,
-        running([parts.service], security=OPEN_TO_ALL, listen="127.0.0.1:0", settings=ServerSettings()) as server,
+        running([parts.service], security=OPEN_TO_ALL, listen="127.0.0.1:0", limits=ServerLimits()) as server,
     ):
         yield server.target

@@ -17,7 +17,8 @@ from miradouro.runtime.call import Call, Caller
 from miradouro.runtime.event_loop import event_loop
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import server_security
-from miradouro.runtime.settings import LogSettings, ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
+from miradouro.runtime.settings import LogSettings
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest, PutEventsRequest, RetryFailuresRequest
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_DELETED, PhotoEvent
 
@@ -79,7 +80,7 @@ def test_calls_beyond_the_limit_are_logged(lines, tmp_path, secret):
         running(
             [service(echo)],
             security=server_security(settings(tokens=tmp_path / "token")),
-            settings=ServerSettings(max_concurrent_calls=1),
+            limits=ServerLimits(max_concurrent_calls=1),
         ) as server,
         grpc.insecure_channel(server.target) as channel,
     ):

@@ -15,7 +15,7 @@ from miradouro.runtime.health import MAX_CONNECTIONS as MAX_PROBE_CONNECTIONS
 from miradouro.runtime.health import MAX_PROBES, health_endpoint
 from miradouro.runtime.request_size import MAX_PLAIN_BYTES
 from miradouro.runtime.security import OPEN_TO_ALL, server_security
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 from prometheus_client import CollectorRegistry
 
 from tests.certificates import settings, token, write_secret
@@ -143,14 +143,14 @@ def secrets(tmp_path: Path) -> tuple[str, str]:
     return pair
 
 
-LIMITS = ServerSettings(max_calls_per_token=4, max_calls_per_peer=6, max_concurrent_calls=6, handler_threads=4)
+LIMITS = ServerLimits(max_calls_per_token=4, max_calls_per_peer=6, max_concurrent_calls=6, handler_threads=4)
 
 
 def test_calls_whose_request_never_comes_hold_nobody_up(tmp_path, secrets):
     """Neither those of other tokens, nor those of their own."""
     hostile, honest = secrets
     with (
-        running([service(Echo())], settings=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
+        running([service(Echo())], limits=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
         grpc.insecure_channel(server.target) as channel,
         silence(channel, "Shout", hostile) as silent,
     ):
@@ -165,7 +165,7 @@ def test_calls_whose_request_never_comes_hold_nobody_up(tmp_path, secrets):
 def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets, caplog):
     echo = Echo()
     with (
-        running([service(echo)], settings=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
+        running([service(echo)], limits=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         first, second = [(("authorization", f"Bearer {secret}"),) for secret in secrets]
@@ -203,10 +203,10 @@ def test_a_request_without_a_photo_is_at_most_a_mebibyte(method):
 
 def test_requests_in_memory_are_bounded_in_all():
     echo, registry = Echo(), CollectorRegistry()
-    limits = ServerSettings(max_message_bytes=MAX_PLAIN_BYTES, max_pending_bytes=MAX_PLAIN_BYTES)
+    limits = ServerLimits(max_message_bytes=MAX_PLAIN_BYTES, max_pending_bytes=MAX_PLAIN_BYTES)
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     with (
-        running([service(echo)], security=OPEN_TO_ALL, settings=limits, registry=registry) as server,
+        running([service(echo)], security=OPEN_TO_ALL, limits=limits, registry=registry) as server,
         grpc.insecure_channel(server.target, options=options) as channel,
     ):
         count = channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)

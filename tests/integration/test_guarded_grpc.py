@@ -13,7 +13,7 @@ from miradouro.runtime.call import Caller
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL, ClientSecurity, client_security, server_security
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 from prometheus_client import CollectorRegistry
 
 from tests.certificates import Pair, self_signed, settings, signed, swap, token, write_secret
@@ -192,7 +192,7 @@ def test_every_address_of_a_name_takes_its_share():
 def test_clients_are_asked_to_connect_anew_now_and_then_and_notice_nothing():
     echo = Echo()
     with (
-        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_connection_age_s=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_connection_age_s=1)) as server,
         open_channel(server.target) as channel,
     ):
         states: list[grpc.ChannelConnectivity] = []

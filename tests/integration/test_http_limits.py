@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -14,7 +15,7 @@ from miradouro.runtime import http_server
 from miradouro.runtime.http_guard import Guard, own_hosts
 from miradouro.runtime.http_server import KEEP_ALIVE_S, running_http
 from miradouro.runtime.security import OPEN_TO_ALL
-from miradouro.runtime.settings import HttpSettings, ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 from starlette.responses import PlainTextResponse
 
 from tests.http_house import Answer, Door, open_door
@@ -23,10 +24,7 @@ from tests.pictures import jpeg
 MIB = 1024 * 1024
 PHOTO = jpeg(64, 48, seed=1)
 KEYWORD = {"keyword": {"words": ["cat"]}}
-LIMITS = ServerSettings(
-    max_message_bytes=MIB, handler_threads=2, max_concurrent_calls=2, max_pending_bytes=MIB, shutdown_grace_s=20
-)
-TIMES = HttpSettings(http_receive_timeout_s=0.5, http_call_timeout_s=30)
+LIMITS = ServerLimits(max_message_bytes=MIB, handler_threads=2, max_concurrent_calls=2, max_pending_bytes=MIB)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,7 +36,7 @@ def short_wait_for_heads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with open_door(tmp_path_factory.mktemp("house"), server=LIMITS, http_settings=TIMES) as opened:
+    with open_door(tmp_path_factory.mktemp("house"), limits=replace(LIMITS, http_receive_s=0.5)) as opened:
         photos = tmp_path_factory.mktemp("photos")
         (photos / "a.jpg").write_bytes(PHOTO)
         opened.house.index_folder(photos)
@@ -201,7 +199,7 @@ def test_bodies_that_fill_the_memory_set_aside_are_told_to_come_again(door):
 
 
 def test_a_call_that_takes_too_long_is_answered_in_time(tmp_path):
-    with open_door(tmp_path, http_settings=HttpSettings(http_call_timeout_s=0.3)) as door:
+    with open_door(tmp_path, limits=ServerLimits(http_answer_s=0.3)) as door:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
         door.house.index_folder(tmp_path / "photos")
@@ -211,7 +209,7 @@ def test_a_call_that_takes_too_long_is_answered_in_time(tmp_path):
 
 
 def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
-    with open_door(tmp_path, server=LIMITS) as door, ThreadPoolExecutor(1) as pool:
+    with open_door(tmp_path, limits=LIMITS) as door, ThreadPoolExecutor(1) as pool:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
         door.house.index_folder(tmp_path / "photos")
@@ -232,8 +230,7 @@ def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
 
 
 def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path):
-    settings = LIMITS.model_copy(update={"shutdown_grace_s": 1.0})
-    with open_door(tmp_path, server=settings, http_settings=HttpSettings(http_receive_timeout_s=600)) as door:
+    with open_door(tmp_path, limits=replace(LIMITS, shutdown_grace_s=1.0, http_receive_s=600)) as door:
         peer = socket.create_connection((door.http.address.host, door.http.address.port))
         peer.sendall(head(door, "Content-Length: 1000"))
         ended = threading.Thread(target=door.http.stop, args=(1.0,))
@@ -302,8 +299,8 @@ def test_page_tokens_made_to_cost_are_refused(door, token):
 
 
 def test_requests_beyond_those_of_a_peer_are_refused_at_once(tmp_path):
-    limits = ServerSettings(max_calls_per_peer=2, handler_threads=4)
-    with open_door(tmp_path, server=limits) as door, ThreadPoolExecutor(2) as pool:
+    limits = ServerLimits(max_calls_per_peer=2, handler_threads=4)
+    with open_door(tmp_path, limits=limits) as door, ThreadPoolExecutor(2) as pool:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
         door.house.index_folder(tmp_path / "photos")

@@ -13,7 +13,7 @@ from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import typed_error
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 from prometheus_client import CollectorRegistry
 
 from tests.echo_service import ECHO, SECOND, Echo, ask, service, stream
@@ -145,7 +145,7 @@ def test_a_stream_that_nobody_reads_is_closed(channel, echo):
 
 def test_a_call_that_expires_before_a_thread_is_free_never_starts(echo):
     with (
-        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(handler_threads=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(handler_threads=1)) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
@@ -200,7 +200,7 @@ def test_any_iterator_with_a_close_method_is_closed():
 
 def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(echo):
     with (
-        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_concurrent_calls=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_concurrent_calls=1)) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
@@ -220,7 +220,7 @@ def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(ech
 
 def test_work_of_a_caller_that_hung_up_counts_until_it_ends(echo):
     with (
-        running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_concurrent_calls=1)) as server,
+        running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_concurrent_calls=1)) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
         with pytest.raises(grpc.RpcError):
@@ -300,7 +300,7 @@ def test_reflection_lists_the_services(channel):
 
 
 def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
-    with running([service(echo)], security=OPEN_TO_ALL, settings=ServerSettings(max_message_bytes=100_000)) as server:
+    with running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_message_bytes=100_000)) as server:
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         with grpc.insecure_channel(server.target, options=options) as channel:
             assert len(ask(channel, "Shout", "x" * 99_000)) == 99_000

@@ -13,7 +13,7 @@ from miradouro.runtime import health_calls
 from miradouro.runtime.grpc_server import HEALTH_CALLS, MAX_CHECKS, MAX_WATCHERS, RunningServer, running
 from miradouro.runtime.health import LIVENESS, health_endpoint
 from miradouro.runtime.security import OPEN_TO_ALL, server_security
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 
 from tests.certificates import settings, token, write_secret
 from tests.e2e.many_machines import eventually
@@ -31,8 +31,8 @@ def secret(tmp_path: Path) -> str:
 
 @pytest.fixture
 def server(tmp_path: Path, secret: str) -> Iterator[RunningServer]:  # noqa: ARG001 # it is in the file
-    limits, security = ServerSettings(max_concurrent_calls=CALLS), server_security(settings(tokens=tmp_path / "token"))
-    with running([service(Echo())], settings=limits, security=security) as running_server:
+    limits, security = ServerLimits(max_concurrent_calls=CALLS), server_security(settings(tokens=tmp_path / "token"))
+    with running([service(Echo())], limits=limits, security=security) as running_server:
         yield running_server
 
 

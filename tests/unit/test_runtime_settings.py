@@ -14,10 +14,10 @@ from miradouro.runtime.settings import LogSettings, ServerSettings, load, table
 
 
 def test_settings_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv("MIRADOURO_HANDLER_THREADS", "3")
+    monkeypatch.setenv("MIRADOURO_MAX_CALLS_PER_TOKEN", "3")
     monkeypatch.setenv("MIRADOURO_BUNDLES", "a, b,c")
     monkeypatch.setenv("MIRADOURO_PRECISION", "")
-    assert load(ServerSettings).handler_threads == 3
+    assert load(ServerSettings).max_calls_per_token == 3
     assert load(EmbeddingSettings).bundles == ("a", "b", "c")
     assert load(EmbeddingSettings).precision == "int8"  # empty means the default
 
@@ -25,8 +25,8 @@ def test_settings_come_from_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "settings"),
     [
-        ("MIRADOURO_HANDLER_THREADS", "many", ServerSettings),
-        ("MIRADOURO_HANDLER_THREADS", "0", ServerSettings),
+        ("MIRADOURO_MAX_CALLS_PER_TOKEN", "many", ServerSettings),
+        ("MIRADOURO_MAX_CALLS_PER_TOKEN", "0", ServerSettings),
         ("MIRADOURO_LOG_FORMAT", "xml", LogSettings),
         ("MIRADOURO_QUEUE_TENSORS", "1", EmbeddingSettings),
         ("MIRADOURO_BUNDLES", " , ", EmbeddingSettings),

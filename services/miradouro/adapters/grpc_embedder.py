@@ -12,8 +12,9 @@ from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tens
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
-from miradouro.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel, typed_error
+from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.security import ClientSecurity
+from miradouro.runtime.server_limits import MAX_MESSAGE_BYTES
 from miradouro.v1 import embedding_service_pb2 as pb
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 

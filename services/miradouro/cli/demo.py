@@ -53,7 +53,9 @@ def demo(
     tour, owner = _tour(place, photos, data), make_owner_token(data)
     with (
         open_all(configuration, registry=process_registry()) as parts,
-        running(parts.services, security=ServerSecurity(owner=owner), listen=ANY_PORT, settings=load(ServerSettings)) as server,
+        running(
+            parts.services, security=ServerSecurity(owner=owner), listen=ANY_PORT, limits=load(ServerSettings).limits
+        ) as server,
     ):
         parts.index.set_address(server.target)
         _take(tour, server.target, owner, parts.reading.reader)

@@ -22,6 +22,7 @@ from miradouro.runtime.health import Health, Service, health_endpoint
 from miradouro.runtime.metrics import process_registry
 from miradouro.runtime.metrics_endpoint import metrics_endpoint
 from miradouro.runtime.security import ServerSecurity, server_security
+from miradouro.runtime.server_limits import ServerLimits
 from miradouro.runtime.settings import HttpSettings, LogSettings, MetricsSettings, ServerSettings, load
 
 
@@ -36,7 +37,7 @@ class _Process:
 
     listen: str
     setting: str
-    server: ServerSettings
+    limits: ServerLimits
     security: ServerSecurity
     registry: CollectorRegistry
     health: Health
@@ -49,7 +50,7 @@ class _Process:
             [service],
             listen=self.listen,
             setting=self.setting,
-            settings=self.server,
+            limits=self.limits,
             security=self.security,
             registry=self.registry,
             health=self.health,
@@ -61,19 +62,19 @@ class _Process:
 @contextmanager
 def _process(service: str, *, option: str | None, listen: str, setting: str, security: ServerSecurity) -> Iterator[_Process]:
     """The process of one service; metrics and health are served from now on. Raises ConfigurationError."""
-    server, told = load(ServerSettings), load(MetricsSettings)
+    limits, metrics = load(ServerSettings).limits, load(MetricsSettings)
     where, name = (listen, setting) if option is None else (option, "--listen")
     security.address(where, setting=name)  # refused before anything is loaded
     registry = process_registry()
     with (
-        metrics_endpoint(registry, told.metrics_listen) as scraped,
-        health_endpoint(told.health_listen, [f"miradouro.v1.{service}"]) as health,
+        metrics_endpoint(registry, metrics.metrics_listen) as scraped,
+        health_endpoint(metrics.health_listen, [f"miradouro.v1.{service}"]) as health,
     ):
         if scraped:
             click.echo(f"metrics on http://{scraped}/metrics")
         if health.address:
             click.echo(f"health on {health.address}")
-        yield _Process(where, name, server, security, registry, health)
+        yield _Process(where, name, limits, security, registry, health)
 
 
 @serve.command()
@@ -162,7 +163,7 @@ def query(*, listen: str | None, http: str | None, no_token: bool) -> None:
             pictures=parts.pictures,
             listen=page,
             setting=page_setting,
-            server=process.server,
+            limits=process.limits,
             http=door_settings,
             security=process.security,
             registry=process.registry,

@@ -58,7 +58,7 @@ def up(
     from miradouro.standalone.owner_token import make_owner_token
 
     configuration = Configuration(standalone=settings_of(data=data, offline=offline))
-    server, metrics, door_settings = load(ServerSettings), load(MetricsSettings), load(HttpSettings)
+    limits, metrics, door_settings = load(ServerSettings).limits, load(MetricsSettings), load(HttpSettings)
     given = server_security(open_to_all=no_token)
     where, setting = (configuration.standalone.listen, "MIRADOURO_LISTEN") if listen is None else (listen, "--listen")
     page, page_setting = (door_settings.http_listen, "MIRADOURO_HTTP_LISTEN") if http is None else (http, "--http")
@@ -78,7 +78,7 @@ def up(
             pictures=parts.pictures,
             listen=page,
             setting=page_setting,
-            server=server,
+            limits=limits,
             http=door_settings,
             security=security,
             registry=registry,
@@ -109,7 +109,7 @@ def up(
             parts.services,
             listen=where,
             setting=setting,
-            settings=server,
+            limits=limits,
             security=security,
             registry=registry,
             health=health,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from miradouro.core.errors import BadPhoto
 from miradouro.core.sniff import Format
 
+MAX_PHOTO_BYTES = 32 * 2**20  # encoded; a JPEG of 100 megapixels takes some 30. Messages, readers and stores are sized for it
 _DEFAULT_PIXELS = 100_000_000
 # Only a JPEG can be scaled down while it is decoded. 40 megapixels of another format take up to 494 MiB (WebP, photo_cost.py).
 _UNSCALED_PIXELS = 40_000_000
@@ -17,7 +18,7 @@ _DECODE_BYTES = 512 * 2**20
 class DecodeLimits:
     """The accepted photos: encoded size in bytes, width x height of a JPEG in pixels, shortest and longest side in pixels."""
 
-    max_bytes: int = 32 * 2**20
+    max_bytes: int = MAX_PHOTO_BYTES
     max_pixels: int = _DEFAULT_PIXELS
     min_side: int = 2
     max_side: int = 65_535

@@ -43,7 +43,8 @@ from miradouro.runtime.metrics import HttpMetrics
 from miradouro.runtime.released_frames import release_frames
 from miradouro.runtime.request_size import MAX_PLAIN_BYTES
 from miradouro.runtime.security import ServerSecurity
-from miradouro.runtime.settings import OFF, HttpSettings, ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
+from miradouro.runtime.settings import OFF, HttpSettings
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse, PutEventsRequest, PutEventsResponse
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
@@ -83,12 +84,12 @@ def running_http_door(
     setting: str,
     registry: CollectorRegistry,
     security: ServerSecurity,
-    server: ServerSettings | None = None,
+    limits: ServerLimits | None = None,
     http: HttpSettings | None = None,
     sessions: BrowserSessions | None = None,
 ) -> Iterator[RunningHttp | None]:
     """Serves the door on `listen` while the block runs, None where that is off; on leaving, requests get the grace period of
-    `server` to end.
+    `limits` to end.
 
     `setting` is the name by which errors call `listen`; with `sessions`, links let browsers in.
     Raises ConfigurationError: the address is taken, or `security` does not allow to listen there.
@@ -96,17 +97,17 @@ def running_http_door(
     if listen in OFF:
         yield None
         return
-    server, http = server or ServerSettings(), http or HttpSettings()
+    limits, http = limits or ServerLimits(), http or HttpSettings()
     check_http_address(listen, setting=setting, http=http, security=security)
-    door = _Door(search, ingest, pictures, HttpMetrics(registry), server, http, security, sessions)
+    door = _Door(search, ingest, pictures, HttpMetrics(registry), limits, http, security, sessions)
     try:
         with running_http(
             door.application,
             listen=listen,
             setting=setting,
             security=security,
-            grace_s=server.shutdown_grace_s,
-            connections_per_peer=server.max_calls_per_peer + SPARE_CONNECTIONS,
+            grace_s=limits.shutdown_grace_s,
+            connections_per_peer=limits.max_calls_per_peer + SPARE_CONNECTIONS,
         ) as running:
             yield running
     finally:
@@ -147,24 +148,24 @@ class _Door:
         ingest: Ingest,
         pictures: Pictures,
         metrics: HttpMetrics,
-        server: ServerSettings,
+        limits: ServerLimits,
         http: HttpSettings,
         security: ServerSecurity,
         sessions: BrowserSessions | None,
     ) -> None:
         self._search, self._ingest, self._pictures = search, ingest, pictures
-        self._metrics, self._timeout_s = metrics, http.http_call_timeout_s
+        self._metrics, self._timeout_s = metrics, limits.http_answer_s
         self._names, self._security, self._sessions = http.host_names, security, sessions
         self._scheme = "https" if security.certificates else "http"
         self._questions = CallPool(
-            threads=server.handler_threads, max_calls=server.max_concurrent_calls, gauge=metrics.active.labels("questions")
+            threads=limits.handler_threads, max_calls=limits.max_concurrent_calls, gauge=metrics.active.labels("questions")
         )
         self._views = CallPool(threads=PICTURE_THREADS, max_calls=MAX_PICTURES, gauge=metrics.active.labels("pictures"))
         self._refused = RefusedCalls("http")
-        self._limits = CallLimits(per_token=server.max_calls_per_token, per_peer=server.max_calls_per_peer)
-        self._max_photo_bytes = server.max_message_bytes
-        budget = ByteBudget(max(server.max_pending_bytes, server.max_message_bytes), "requests")
-        self._bodies = BodyReader(timeout_s=http.http_receive_timeout_s, budget=budget)
+        self._limits = CallLimits(per_token=limits.max_calls_per_token, per_peer=limits.max_calls_per_peer)
+        self._max_photo_bytes = limits.max_message_bytes
+        budget = ByteBudget(max(limits.max_pending_bytes, limits.max_message_bytes), "requests")
+        self._bodies = BodyReader(timeout_s=limits.http_receive_s, budget=budget)
 
     def close(self) -> None:
         self._questions.close()

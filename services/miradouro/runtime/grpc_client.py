@@ -19,10 +19,9 @@ from miradouro.core.errors import (
 )
 from miradouro.runtime.grpc_guard import AUTHORIZATION
 from miradouro.runtime.security import ClientSecurity, client_security
+from miradouro.runtime.server_limits import MAX_MESSAGE_BYTES
 from miradouro.runtime.tokens import Tokens
 from miradouro.runtime.tracing import TRACEPARENT, current_trace
-
-MAX_MESSAGE_BYTES = 33 * 1024 * 1024
 
 _ERRORS: dict[grpc.StatusCode, type[MiradouroError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,

@@ -33,13 +33,14 @@ from miradouro.runtime.metrics import RpcMetrics
 from miradouro.runtime.reflection_calls import enable_reflection
 from miradouro.runtime.rpc import Dispatcher
 from miradouro.runtime.security import ServerSecurity
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 
 INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
 FLUSH_GRACE_S = 0.2  # after the last handler: its answer may still be on the way out
 NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled and let go of what they use
 _ENDLESS_S = 24 * 3_600.0
 MAX_CONNECTIONS = 256  # a client needs one; a process may have no more than 1,024 files open, and HTTP needs its share
+MIN_PING_INTERVAL_S = 300  # between a client's keepalive pings; ours send none, and faster ones are disconnected
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
 WAITING_CALLS = 1_024  # room for calls whose request has not come yet: each peer and token has few of them
 MAX_CHECKS, MAX_WATCHERS = HEALTH_CALLS // 2, HEALTH_CALLS // 4
@@ -111,7 +112,7 @@ def running(
     security: ServerSecurity,
     listen: str = "127.0.0.1:0",
     setting: str = "listen",
-    settings: ServerSettings | None = None,
+    limits: ServerLimits | None = None,
     registry: CollectorRegistry | None = None,
     health: Health | None = None,
 ) -> Iterator[RunningServer]:
@@ -122,13 +123,13 @@ def running(
     Raises ConfigurationError: the port is taken, or `security` does not allow to listen there.
     """
     address = security.address(listen, setting=setting)
-    settings = settings or ServerSettings()
+    limits = limits or ServerLimits()
     with event_loop() as loop:
         start = _start(
             services,
             address,
             setting=setting,
-            settings=settings,
+            limits=limits,
             security=security,
             registry=registry or CollectorRegistry(),
             health=health or Health(),
@@ -137,7 +138,7 @@ def running(
         try:
             yield server
         finally:
-            server.stop(settings.shutdown_grace_s)
+            server.stop(limits.shutdown_grace_s)
 
 
 def serve(
@@ -146,7 +147,7 @@ def serve(
     listen: str,
     setting: str,
     security: ServerSecurity,
-    settings: ServerSettings | None = None,
+    limits: ServerLimits | None = None,
     registry: CollectorRegistry | None = None,
     health: Health | None = None,
     on_ready: Callable[[Address], None] = lambda _: None,
@@ -158,14 +159,14 @@ def serve(
     and health says NOT_SERVING: what it uses of that, calls in progress use at the same time. Raises ConfigurationError as
     `running` does.
     """
-    settings = settings or ServerSettings()
+    limits = limits or ServerLimits()
     with (
         _stop_signal() as received,
         running(
             services,
             listen=listen,
             setting=setting,
-            settings=settings,
+            limits=limits,
             security=security,
             registry=registry,
             health=health,
@@ -173,7 +174,7 @@ def serve(
     ):
         on_ready(server.address)
         number = received()
-        grace_s = min(INTERRUPT_GRACE_S, settings.shutdown_grace_s) if number == signal.SIGINT else settings.shutdown_grace_s
+        grace_s = min(INTERRUPT_GRACE_S, limits.shutdown_grace_s) if number == signal.SIGINT else limits.shutdown_grace_s
         _log.info("draining", signal=signal.Signals(number).name, calls_grace_s=grace_s)
         until = time.monotonic() + grace_s
         server.drain()
@@ -213,19 +214,19 @@ async def _start(
     address: Address,
     *,
     setting: str,
-    settings: ServerSettings,
+    limits: ServerLimits,
     security: ServerSecurity,
     registry: CollectorRegistry,
     health: Health,
 ) -> RunningServer:
     metrics = RpcMetrics(registry)
     refused = RefusedCalls("grpc")
-    dispatcher = Dispatcher(settings=settings, metrics=metrics, security=security, refused=refused)
+    dispatcher = Dispatcher(limits=limits, metrics=metrics, security=security, refused=refused)
     names = [service.descriptor.full_name for service in services]
     server = grpc.aio.server(
-        options=_options(settings),
+        options=_options(limits),
         interceptors=[TokenInterceptor(security, metrics.refused, refused, own=names)],
-        maximum_concurrent_rpcs=settings.max_concurrent_calls + HEALTH_CALLS + WAITING_CALLS,
+        maximum_concurrent_rpcs=limits.max_concurrent_calls + HEALTH_CALLS + WAITING_CALLS,
     )
     for service in services:
         methods = {method.name: dispatcher.method_handler(method, service.handlers) for method in service.descriptor.methods}
@@ -244,13 +245,13 @@ async def _start(
     return RunningServer(bound, server=server, health=health, dispatcher=dispatcher, loop=asyncio.get_running_loop())
 
 
-def _options(settings: ServerSettings) -> list[tuple[str, int]]:
+def _options(limits: ServerLimits) -> list[tuple[str, int]]:
     return [
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", limits.max_message_bytes),
+        ("grpc.max_send_message_length", limits.max_message_bytes),
         *connection_options(MAX_CONNECTIONS),
-        ("grpc.http2.min_ping_interval_without_data_ms", settings.min_ping_interval_s * 1000),
-        ("grpc.max_connection_age_ms", settings.max_connection_age_s * 1000),
+        ("grpc.http2.min_ping_interval_without_data_ms", MIN_PING_INTERVAL_S * 1000),
+        ("grpc.max_connection_age_ms", limits.max_connection_age_s * 1000),
         ("grpc.http2.max_ping_strikes", 2),
         ("grpc.keepalive_permit_without_calls", 0),
     ]

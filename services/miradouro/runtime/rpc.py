@@ -32,7 +32,7 @@ from miradouro.runtime.released_frames import release_frames
 from miradouro.runtime.request_size import check_request_size
 from miradouro.runtime.rpc_request import RequestReader
 from miradouro.runtime.security import ServerSecurity
-from miradouro.runtime.settings import ServerSettings
+from miradouro.runtime.server_limits import ServerLimits
 from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 
 MAX_PARSED_ON_LOOP = 64 * 1024  # bytes of a request; that takes less than handing it to a thread
@@ -56,16 +56,16 @@ _END: Any = object()
 
 
 class Dispatcher:
-    """Runs the handlers of one server within the limits of `settings`, blocking ones in `handler_threads` threads.
+    """Runs the handlers of one server within `limits`, blocking ones in `handler_threads` threads.
 
     Calls that `security` refuses are UNAUTHENTICATED.
     """
 
-    def __init__(self, *, settings: ServerSettings, metrics: RpcMetrics, security: ServerSecurity, refused: RefusedCalls) -> None:
+    def __init__(self, *, limits: ServerLimits, metrics: RpcMetrics, security: ServerSecurity, refused: RefusedCalls) -> None:
         self._metrics, self._security, self._refused = metrics, security, refused
-        self._calls = CallPool(threads=settings.handler_threads, max_calls=settings.max_concurrent_calls, gauge=metrics.active)
-        self._limits = CallLimits(per_token=settings.max_calls_per_token, per_peer=settings.max_calls_per_peer)
-        self._requests = RequestReader(ByteBudget(max(settings.max_pending_bytes, settings.max_message_bytes), "requests"))
+        self._calls = CallPool(threads=limits.handler_threads, max_calls=limits.max_concurrent_calls, gauge=metrics.active)
+        self._limits = CallLimits(per_token=limits.max_calls_per_token, per_peer=limits.max_calls_per_peer)
+        self._requests = RequestReader(ByteBudget(max(limits.max_pending_bytes, limits.max_message_bytes), "requests"))
 
     @property
     def active(self) -> int:

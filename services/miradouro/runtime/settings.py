@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError
+from miradouro.runtime.server_limits import ServerLimits
 
 ENV_PREFIX = "MIRADOURO_"
 OFF = {"", "off"}  # an address that is none
@@ -23,49 +24,39 @@ class Settings(BaseSettings):
 
 
 class ServerSettings(Settings):
-    """What every gRPC server is built with."""
+    """The limits of every server that an operator sizes; `ServerLimits` holds the others."""
 
-    handler_threads: int = Field(16, ge=1, le=256, description="Threads that run blocking handlers of one server.")
-    max_concurrent_calls: int = Field(
-        128,
+    max_calls_per_token: int = Field(
+        ServerLimits.max_calls_per_token,
         ge=1,
         le=10_000,
-        description="Calls that one server works on at a time; more are answered RESOURCE_EXHAUSTED at once.",
-    )
-    max_calls_per_token: int = Field(
-        32, ge=1, le=10_000, description="Of these, calls with one token; raise it where many people or services share one."
+        description="Calls at a time with one token; raise it where many people or services share one.",
     )
     max_calls_per_peer: int = Field(
-        64, ge=1, le=10_000, description="Of these, calls from one IP address; raise it behind a proxy, which is one for all."
+        ServerLimits.max_calls_per_peer,
+        ge=1,
+        le=10_000,
+        description="Calls at a time from one IP address; raise it behind a proxy, which is one for all.",
     )
     max_pending_bytes: int = Field(
-        256 * 1024 * 1024,
-        ge=1024 * 1024,
+        ServerLimits.max_pending_bytes,
+        ge=ServerLimits.max_message_bytes,
         description="Bytes of requests that one server holds at a time, in all; more is RESOURCE_EXHAUSTED, over HTTP 503.",
     )
-    max_message_bytes: int = Field(
-        33 * 1024 * 1024,
-        ge=64 * 1024,
-        le=1024 * 1024 * 1024,
-        description="Largest gRPC message in bytes, in either direction; a photo of 32 MiB fits with its envelope.",
-    )
-    shutdown_grace_s: float = Field(
-        8.0, ge=0, le=600, description="Seconds that calls in progress get to end after SIGTERM; Ctrl-C gives one second."
-    )
-    max_connection_age_s: int = Field(
-        300,
-        ge=1,
-        le=86_400,
-        description="Seconds after which a client is asked to connect anew, so that it finds replicas that were added; "
-        "calls in progress go on.",
-    )
-    min_ping_interval_s: int = Field(
-        300, ge=1, le=86_400, description="Seconds between keepalive pings that a client must keep; faster ones are disconnected."
-    )
+
+    @property
+    def limits(self) -> ServerLimits:
+        """All limits; calls in all are at least as many as those of one caller."""
+        return ServerLimits(
+            max_calls_per_token=self.max_calls_per_token,
+            max_calls_per_peer=self.max_calls_per_peer,
+            max_concurrent_calls=max(ServerLimits.max_concurrent_calls, self.max_calls_per_token, self.max_calls_per_peer),
+            max_pending_bytes=self.max_pending_bytes,
+        )
 
 
 class HttpSettings(Settings):
-    """What every HTTP server is built with, beside the limits of ServerSettings."""
+    """Where the HTTP server listens, and under which names."""
 
     http_listen: str = Field(
         "127.0.0.1:7351",
@@ -75,12 +66,6 @@ class HttpSettings(Settings):
         "",
         description="Names, separated by commas, by which others reach that door, as photos.example.org or with a port; "
         "needed beyond this machine.",
-    )
-    http_receive_timeout_s: float = Field(
-        30.0, gt=0, le=3_600, description="Seconds within which the body of a request must arrive; its head has 5 s at most."
-    )
-    http_call_timeout_s: float = Field(
-        60.0, gt=0, le=3_600, description="Seconds that a request over HTTP may take to be answered."
     )
 
     @property
