@@ -180,7 +180,6 @@ def _service(bundle: OpenBundle, folder: Path, photos: Path) -> Iterator[Callabl
         "MIRADOURO_BUNDLES": name,
         "MIRADOURO_PRECISION": bundle.description.precision,
         "MIRADOURO_MODELS_DIR": str(folder),
-        "MIRADOURO_INFERENCE_THREADS": str(THREADS),
     }
     files = [path.read_bytes() for path in sorted(photos.iterdir())]
     with ExitStack() as stack:

@@ -86,7 +86,7 @@ class _Server:
 @contextmanager
 def _up(data: Path) -> Iterator[_Server]:
     words = ["-c", "from miradouro.cli.main import main; main()", "up", "--data", str(data), "--listen", "127.0.0.1:0"]
-    environment = os.environ | {"MIRADOURO_INFERENCE_THREADS": str(THREADS), "MIRADOURO_PRECISION": "int8"}
+    environment = os.environ | {"MIRADOURO_PRECISION": "int8"}
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.photo_store.addresses import connected, resolved
 from miradouro.adapters.photo_store.allowed import sources
-from miradouro.adapters.photo_store.http_store import HttpLimits, HttpStore
+from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
+from miradouro.adapters.photo_store.http_store import HttpStore
 
 from tests.web_photos import LOOPBACK, WebPhotos
 
@@ -36,24 +37,25 @@ class Internet:
         return connected("127.0.0.1", port, timeout_s)
 
 
-def fetcher(web: WebPhotos, internet: Internet, *allowed: str, limits: HttpLimits | None = None) -> HttpStore:
+def fetcher(web: WebPhotos, internet: Internet, *allowed: str, limits: FetchLimits = FETCH_LIMITS) -> HttpStore:
     """A store over the hosts that the internet names, and the allowed prefixes."""
     prefixes = " ".join([*(web.url("/", host=name) for name in internet.names), *allowed])
     return HttpStore(
         sources(prefixes),
         ca_file=web.ca_file,
-        limits=limits or HttpLimits(),
+        limits=limits,
         resolve=internet.resolve,
         connect=internet.connect,
     )
 
 
-def local(web: WebPhotos, **settings: object) -> PhotoStores:
+def local(web: WebPhotos, *, limits: FetchLimits = FETCH_LIMITS, **settings: object) -> PhotoStores:
     """A store that may read the server by its name."""
     return PhotoStores(
         PhotoStoreSettings(
             **{"photo_sources": web.url("/"), "photo_private_hosts": LOOPBACK, "photo_ca_file": web.ca_file, **settings}  # type: ignore[arg-type]  # checked by pydantic
-        )
+        ),
+        limits=limits,
     )
 
 

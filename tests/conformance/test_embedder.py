@@ -16,7 +16,6 @@ from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Overloaded,
 from miradouro.core.ports import Embedder
 from miradouro.core.spaces import Resample
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
@@ -40,9 +39,7 @@ def served(request, tmp_path) -> Iterator[Served]:
     bundles = [*tiny_bundles(tmp_path), duo_bundle(tmp_path)]
     networks = GatedNetworks(bundles)
     with ExitStack() as stack:
-        parts = stack.enter_context(
-            run_embedding(networks, EmbeddingSettings(queue_tensors=256), reading=READING, registry=CollectorRegistry())
-        )
+        parts = stack.enter_context(run_embedding(networks, queue_tensors=256, reading=READING, registry=CollectorRegistry()))
         if request.param == "in process":
             yield Served(parts.embedder, networks, stack)
         elif request.param == "on demand":

@@ -10,6 +10,7 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 from miradouro.adapters.photo_store import FileStore, PhotoStores, PhotoStoreSettings, file_uri
+from miradouro.adapters.photo_store.fetch_limits import FetchLimits
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.ports import PhotoStore
 
@@ -73,7 +74,7 @@ def files(folder: Path) -> Iterator[Shelf]:
 def web(folder: Path) -> Iterator[Shelf]:
     with web_photos(folder) as server:
         settings = PhotoStoreSettings(
-            photo_sources=server.url("/inside/"), photo_private_hosts=LOOPBACK, photo_ca_file=server.ca_file, fetch_timeout_s=5
+            photo_sources=server.url("/inside/"), photo_private_hosts=LOOPBACK, photo_ca_file=server.ca_file
         )
 
         def put(name: bytes, data: bytes) -> str:
@@ -89,7 +90,7 @@ def web(folder: Path) -> Iterator[Shelf]:
         server.put("/a.jpg", body(b"secret"))
         server.put("/inside/", body(b"", status=403))
         yield Shelf(
-            store=PhotoStores(settings),
+            store=PhotoStores(settings, limits=FetchLimits(total_s=5)),
             put=put,
             remove=remove,
             forbidden=(
@@ -127,14 +128,12 @@ def objects(folder: Path, cloud: Cloud) -> Iterator[Shelf]:  # noqa: ARG001 # ev
     settings = PhotoStoreSettings(
         photo_sources=f"{scheme}://photos/inside/",
         s3_endpoint=cloud.endpoint,
-        gs_endpoint=cloud.endpoint,
         inline_store=f"{scheme}://photos/inline",
-        fetch_timeout_s=5,
     )
     cloud.put("insider.jpg", b"secret")
     lost = {"s3": (b"\n", b"\t"), "gs": (b";", b",")}[scheme]  # these two servers end a key there
     yield Shelf(
-        store=PhotoStores(settings),
+        store=PhotoStores(settings, limits=FetchLimits(total_s=5)),
         put=lambda name, data: cloud.put("inside/" + name.replace(*lost).decode("utf-8", "replace"), data),
         remove=cloud.remove,
         forbidden=(
@@ -160,7 +159,8 @@ def s3(folder: Path) -> Iterator[Shelf]:
 
 @contextmanager
 def gs(folder: Path) -> Iterator[Shelf]:
-    with gs_service() as cloud, objects(folder, cloud) as shelf:
+    with gs_service() as cloud, pytest.MonkeyPatch.context() as patch, objects(folder, cloud) as shelf:
+        patch.setenv("STORAGE_EMULATOR_HOST", cloud.endpoint)  # read when the store is opened
         yield shelf
 
 

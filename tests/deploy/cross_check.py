@@ -35,10 +35,8 @@ def settings(resources: list[Resource], facts: Facts, _dockerfile: str) -> Itera
             if name not in facts.settings and name not in OTHERS:
                 yield f"{container}: no setting is called {name}"
     for service, container in main_containers(resources).items():
-        names = ("MIRADOURO_PHOTO_PROCESSES", *(["MIRADOURO_INFERENCE_THREADS"] if service == "embedding" else []))
-        for name in names:
-            if container.environment.get(name) != str(container.spec["resources"]["limits"]["cpu"]):
-                yield f"{name} is not the CPU limit of {service}"
+        if container.environment.get("MIRADOURO_PHOTO_PROCESSES") != str(container.spec["resources"]["limits"]["cpu"]):
+            yield f"MIRADOURO_PHOTO_PROCESSES is not the CPU limit of {service}"
 
 
 def ports(resources: list[Resource], facts: Facts, dockerfile: str) -> Iterator[str]:

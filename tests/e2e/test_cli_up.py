@@ -195,7 +195,7 @@ def test_missing_models_are_told_when_nothing_may_be_pulled(tmp_path, monkeypatc
 
 
 def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("MIRADOURO_CALL_TIMEOUT_S", "soon")
+    monkeypatch.setenv("MIRADOURO_EXACT_VECTORS", "many")
     done = run("stats", "--data", tmp_path)
     assert done.code == 1
-    assert done.err.startswith("error: MIRADOURO_CALL_TIMEOUT_S='soon': ")
+    assert done.err.startswith("error: MIRADOURO_EXACT_VECTORS='many': ")

@@ -46,7 +46,7 @@ def refused(*words: object, **environment: str) -> str:
 @pytest.mark.parametrize(
     ("words", "environment", "told"),
     [
-        (EMBEDDING, {"MIRADOURO_QUEUE_TENSOR": "512"}, "MIRADOURO_QUEUE_TENSOR is set, and there is no such setting: did"),
+        (EMBEDDING, {"MIRADOURO_BUNDLE": "x"}, "MIRADOURO_BUNDLE is set, and there is no such setting: did"),
         (EMBEDDING, {"MIRADOURO_TOKEN_FILE": "/nowhere"}, "MIRADOURO_TOKEN_FILE='/nowhere': No such file"),
         (EMBEDDING, {"MIRADOURO_TLS_CERT_FILE": "/nowhere"}, "MIRADOURO_TLS_CERT_FILE is set and MIRADOURO_TLS_KEY_FILE is not"),
         (INGEST, {"MIRADOURO_PIPELINE": "/nowhere"}, "MIRADOURO_PIPELINE=/nowhere"),
@@ -54,7 +54,6 @@ def refused(*words: object, **environment: str) -> str:
         (QUERY, {"MIRADOURO_OPENSEARCH_URL": "cluster:9200"}, "MIRADOURO_OPENSEARCH_URL='cluster:9200'"),
         (QUERY, {"MIRADOURO_OPENSEARCH_CA_FILE": "/nowhere"}, "MIRADOURO_OPENSEARCH_CA_FILE='/nowhere'"),
         (QUERY, {"MIRADOURO_OPENSEARCH_USERNAME": "ana"}, "MIRADOURO_OPENSEARCH_PASSWORD_FILE is not set"),
-        (QUERY, {"MIRADOURO_PAGE_KEY_FILE": "/nowhere"}, "MIRADOURO_PAGE_KEY_FILE='/nowhere'"),
         (QUERY, {"MIRADOURO_HTTP_LISTEN": "0.0.0.0:0"}, "MIRADOURO_HTTP_LISTEN='0.0.0.0:0' reaches beyond this machine"),
         ((*QUERY, "--http", "0.0.0.0:0"), {}, "--http='0.0.0.0:0' reaches beyond this machine"),
         (("serve", "query", "--http", "off", "--listen", "0.0.0.0:0"), {}, "MIRADOURO_TLS_KEY_FILE, MIRADOURO_TOKEN_FILE"),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.server_limits import ServerLimits
@@ -21,7 +20,7 @@ def tiny_embedding(folder: Path) -> Iterator[str]:
     """Its address; the networks are written into `folder`."""
     networks = OnnxEmbedder(tiny_bundles(folder), threads=1)
     with (
-        run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts,
+        run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL, listen="127.0.0.1:0", limits=ServerLimits()) as server,
     ):
         yield server.target

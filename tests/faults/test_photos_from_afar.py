@@ -55,7 +55,6 @@ def test_photos_from_afar_are_found_or_dead_letters(kafka: str, opensearch: str,
             "MIRADOURO_PHOTO_CA_FILE": web.ca_file,
             "MIRADOURO_S3_ENDPOINT": cloud.endpoint,
             "MIRADOURO_INLINE_STORE": "s3://photos/inline",
-            "MIRADOURO_FETCH_TIMEOUT_S": "5",
         }
         ingest, query = here.start("ingest"), here.start("query")
         eventually("both services are ready", lambda: ingest.is_ready() and query.is_ready())

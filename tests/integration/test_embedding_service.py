@@ -22,8 +22,11 @@ from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.errors import Overloaded, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.embedding.composition import run_embedding
+<<<<<<< HEAD
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.question_embedder import QuestionEmbedder
+=======
+>>>>>>> 07f5bd8 (Make the inner limits of reading, embedding and asking constants)
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
@@ -51,9 +54,7 @@ class Door:
 def door(tmp_path) -> Iterator[Door]:
     networks, registry = GatedNetworks(tiny_bundles(tmp_path)), CollectorRegistry()
     with (
-        run_embedding(
-            networks, EmbeddingSettings(), reading=reading(DecodeLimits(200_000, 1_000_000)), registry=registry
-        ) as parts,
+        run_embedding(networks, reading=reading(DecodeLimits(200_000, 1_000_000)), registry=registry) as parts,
         running([parts.service], security=OPEN_TO_ALL, registry=registry) as server,
         open_channel(server.target) as channel,
     ):
@@ -215,9 +216,7 @@ def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, r
 
 def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_path):
     with (
-        run_embedding(
-            GatedNetworks(tiny_bundles(tmp_path)), EmbeddingSettings(), reading=READING, registry=CollectorRegistry()
-        ) as parts,
+        run_embedding(GatedNetworks(tiny_bundles(tmp_path)), reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
         grpc.insecure_channel(server.target, options=[("grpc.max_send_message_length", -1)]) as channel,
     ):
@@ -234,9 +233,7 @@ def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_
 def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
     with (
-        run_embedding(
-            networks, EmbeddingSettings(decode_pending_bytes=32 * 2**20), reading=READING, registry=CollectorRegistry()
-        ) as parts,
+        run_embedding(networks, decode_pending_bytes=32 * 2**20, reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
         open_channel(server.target) as channel,
     ):
@@ -290,7 +287,7 @@ def test_health_and_reflection_answer(door):
 
 def test_questions_wait_for_a_service_that_restarts(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
-    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
         with running([parts.service], security=OPEN_TO_ALL) as server:
             address = server.target
         with GrpcEmbedder(address) as client:
@@ -323,7 +320,7 @@ def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
         "efficientnet-lite0", {geometry: tensor[np.newaxis]}, spaces=["efficientnet-lite0/features"], tags=True
     )
     with (
-        run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts,
+        run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
         open_channel(server.target) as channel,
         GrpcEmbedder(server.target) as client,

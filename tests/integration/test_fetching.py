@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from miradouro.adapters.photo_store import FileStore, PhotoStores, PhotoStoreSettings
-from miradouro.adapters.photo_store.http_store import HttpLimits
+from miradouro.adapters.photo_store.fetch_limits import FetchLimits
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, Unavailable
 
 from tests.cloud_storage import KEYS
@@ -89,19 +89,19 @@ def trickle(head: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
 )
 def test_whatever_trickles_or_hangs_ends_with_the_time_of_one_photo(web, answer):
     with pytest.raises(OriginalUnavailable, match=r"in time \(5 s to connect, 0.5 s in all\)"):
-        read(local(web, fetch_timeout_s=0.5), web.put("/a.jpg", answer))
+        read(local(web, limits=FetchLimits(total_s=0.5)), web.put("/a.jpg", answer))
 
 
 def test_a_host_that_accepts_and_says_nothing_ends_with_the_time_to_connect(web):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"https://localhost:{mute.getsockname()[1]}/a.jpg"
         with pytest.raises(OriginalUnavailable, match="in time"):
-            read(local(web, photo_sources=url, fetch_connect_s=0.2), url)
+            read(local(web, photo_sources=url, limits=FetchLimits(connect_s=0.2)), url)
 
 
 def test_a_look_up_that_hangs_ends_with_the_time_to_connect(web):
     internet = Internet({"photos.example": [[PUBLIC]]})
-    store = fetcher(web, internet, limits=HttpLimits(connect_s=0.2))
+    store = fetcher(web, internet, limits=FetchLimits(connect_s=0.2))
     store._resolve = lambda _host, _port: web.stopping.wait() and []
 
     with pytest.raises(OriginalUnavailable, match="in time"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.photo_store.allowed import private_networks, sources
+from miradouro.adapters.photo_store.fetch_limits import FetchLimits
 from miradouro.adapters.photo_store.http_store import HttpStore
 from miradouro.core.errors import BadPhoto, ConfigurationError, InvalidArgument
 from miradouro.runtime.settings import load
@@ -120,7 +121,7 @@ def test_redirects_are_followed_as_often_as_is_allowed(web):
     with pytest.raises(BadPhoto, match="more than 5 times") as caught:
         read(store, web.url("/1"))
     assert caught.value.reason == "unreadable"
-    assert read(local(web, fetch_redirects=7), web.url("/0")) == PHOTO
+    assert read(local(web, limits=FetchLimits(redirects=7)), web.url("/0")) == PHOTO
 
 
 def test_a_private_network_is_permitted_to_the_host_it_is_named_for_alone(web):

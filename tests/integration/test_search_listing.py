@@ -10,7 +10,6 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import TakenAt
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.service import SearchService
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import Service, running
@@ -52,7 +51,7 @@ def index(tmp_path: Path) -> Iterator[SqliteIndex]:
 @pytest.fixture
 def ask(index: SqliteIndex, tmp_path: Path) -> Iterator[Ask]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path / "bundles"), threads=1)
-    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
         service = SearchService(
             store=index, embedder=parts.embedder, reader=READER, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32
         )

@@ -18,7 +18,6 @@ from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
 from miradouro.core.spaces import Region, Space, needed_geometries
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
@@ -54,7 +53,7 @@ class Library:
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batcher]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path_factory.mktemp("bundles")), threads=1)
-    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
         yield parts.embedder
 
 

@@ -23,7 +23,6 @@ from miradouro.core.errors import (
 from miradouro.core.spaces import Space, needed_geometries
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_client import open_channel, typed_error
@@ -48,7 +47,7 @@ QUARTER = Region(x=0, y=0, width=0.5, height=0.5)
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batcher]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path_factory.mktemp("bundles")), threads=1)
-    with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+    with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
         yield parts.embedder
 
 

@@ -12,7 +12,6 @@ from miradouro.core.document import Float32
 from miradouro.core.query import IndexQuery, VectorClause
 from miradouro.core.spaces import Space
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
 from miradouro.v1.search_service_pb2 import LikeQuery, SearchRequest
@@ -81,9 +80,7 @@ def test_of_the_nearest_ten_hardly_any_is_missed_however_hard_the_vectors_are(gr
 
 def test_no_photo_is_on_two_pages_whatever_the_graph_finds_for_each(graphs: Graphs, tmp_path: Path) -> None:
     """The first page by few candidates, the next ones by more, the last ones by a scan."""
-    with run_embedding(
-        OnnxEmbedder(tiny_bundles(tmp_path), threads=1), EmbeddingSettings(), reading=READING, registry=CollectorRegistry()
-    ) as parts:
+    with run_embedding(OnnxEmbedder(tiny_bundles(tmp_path), threads=1), reading=READING, registry=CollectorRegistry()) as parts:
         service = SearchService(
             store=graphs.index,
             embedder=parts.embedder,

@@ -7,7 +7,6 @@ import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.core.errors import Unavailable
 from miradouro.embedding.composition import run_embedding
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.standalone.embedder_on_demand import EmbedderOnDemand
 from prometheus_client import CollectorRegistry
 
@@ -26,7 +25,7 @@ def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_c
     def run(bundles):
         told.append("started")
         networks = OnnxEmbedder(bundles, threads=1)
-        with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+        with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
             yield parts
         told.append("stopped")
 
@@ -49,7 +48,7 @@ def test_an_abandoned_embedder_ends_what_waits_and_starts_nothing_more(tmp_path)
 
     @contextmanager
     def run(_bundles):
-        with run_embedding(networks, EmbeddingSettings(), reading=READING, registry=CollectorRegistry()) as parts:
+        with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
             yield parts
 
     with (

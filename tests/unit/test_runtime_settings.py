@@ -28,7 +28,6 @@ def test_settings_come_from_the_environment(monkeypatch):
         ("MIRADOURO_MAX_CALLS_PER_TOKEN", "many", ServerSettings),
         ("MIRADOURO_MAX_CALLS_PER_TOKEN", "0", ServerSettings),
         ("MIRADOURO_LOG_FORMAT", "xml", LogSettings),
-        ("MIRADOURO_QUEUE_TENSORS", "1", EmbeddingSettings),
         ("MIRADOURO_BUNDLES", " , ", EmbeddingSettings),
     ],
 )

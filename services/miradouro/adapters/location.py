@@ -43,16 +43,15 @@ class Unlisted:
 class Location:
     """What lies at `uri`: a folder, or any URL that an installed fsspec implementation knows.
 
-    The endpoints are URLs, empty for the clouds' own. Raises ConfigurationError (no implementation) and InvalidArgument.
+    `s3_endpoint` is a URL, empty for AWS's own. Raises ConfigurationError (no implementation) and InvalidArgument.
     """
 
-    def __init__(self, uri: str, *, s3_endpoint: str = "", gs_endpoint: str = "") -> None:
+    def __init__(self, uri: str, *, s3_endpoint: str = "") -> None:
         self._uri = uri
         if uri.startswith("file:"):  # as URIs are written, which fsspec takes as they stand
             uri = url2pathname(urlsplit(uri).path)
         extra = _EXTRAS.get(uri.partition("://")[0], "")
-        endpoint = {"s3": s3_endpoint, "gs": gs_endpoint}.get(extra, "")
-        options: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}
+        options: dict[str, Any] = {"endpoint_url": s3_endpoint} if extra == "s3" and s3_endpoint else {}
         try:
             self._files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, skip_instance_cache=True, **options)
         except ImportError as exc:

@@ -59,7 +59,7 @@ def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) ->
     logs.configure(load(LogSettings))
     settings, stores = load(KafkaSettings), load(PhotoStoreSettings)
     check_collection(utf8(collection, "collection"))
-    location = Location(utf8(uri, "uri"), s3_endpoint=stores.s3_endpoint, gs_endpoint=stores.gs_endpoint)
+    location = Location(utf8(uri, "uri"), s3_endpoint=stores.s3_endpoint)
     job = Job(location.uri, collection, settings.kafka_bootstrap, settings.kafka_topic)
     checkpoints = CheckpointFile(state or platformdirs.user_state_path("miradouro") / "backfill" / job.file_name, job)
     if restart:

@@ -18,6 +18,7 @@ from miradouro.v1.ingest_service_pb2 import (
 )
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 
+ANSWER_WITHIN_S = 60.0  # of a question; indexing has no limit
 _PATIENCE_S = 30.0  # a server that starts loads its networks first
 _LOOKED_EVERY_S = 0.05
 
@@ -77,7 +78,7 @@ def open_search(
         from miradouro.cli.remote import search_at
 
         folder = None if server else settings.data_folder
-        with search_at(target, timeout_s=settings.call_timeout_s, folder=folder) as door:
+        with search_at(target, timeout_s=ANSWER_WITHIN_S, folder=folder) as door:
             yield door
 
 
@@ -96,7 +97,7 @@ def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterato
     else:
         from miradouro.cli.remote import ingest_at
 
-        with ingest_at(target, timeout_s=settings.call_timeout_s, folder=settings.data_folder) as door:
+        with ingest_at(target, timeout_s=ANSWER_WITHIN_S, folder=settings.data_folder) as door:
             yield door
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from miradouro.cli.doors import ANSWER_WITHIN_S
 from miradouro.core.ports import PhotoReader
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def search_here(settings: StandaloneSettings, *, space: str, region: bool = False) -> Iterator["_LocalSearch"]:
     """The search service over the data folder, for questions in `space`, or for a `region`."""
     with open_search(Configuration(standalone=settings), space=space, region=region) as handlers:
-        yield _LocalSearch(handlers, settings.call_timeout_s)
+        yield _LocalSearch(handlers, ANSWER_WITHIN_S)
 
 
 @contextmanager

@@ -199,11 +199,9 @@ def _region(text: str) -> "Region":
 
 def _read_photo(path: Path) -> bytes:
     """The file's bytes. Raises BadPhoto when there are none to be had, or more than any server takes."""
-    from miradouro.adapters.photo_reader.settings import ReadingSettings
-    from miradouro.runtime.settings import load
+    from miradouro.core.photo_limits import MAX_PHOTO_BYTES
 
-    most_bytes = load(ReadingSettings).max_photo_bytes
-    data = read_photo(path, most_bytes)
-    if len(data) > most_bytes:
-        raise BadPhoto("too_many_bytes", f"{path} has more than {most_bytes:,} bytes; scale it down")
+    data = read_photo(path, MAX_PHOTO_BYTES)
+    if len(data) > MAX_PHOTO_BYTES:
+        raise BadPhoto("too_many_bytes", f"{path} has more than {MAX_PHOTO_BYTES:,} bytes; scale it down")
     return data

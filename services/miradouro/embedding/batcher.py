@@ -22,6 +22,7 @@ from miradouro.embedding.request import Plan, check_count, check_tensors, plan
 from miradouro.embedding.work_queue import Job, Ticket, WorkQueue
 
 GPU_BATCH_PHOTOS = 32
+QUEUE_TENSORS = 512  # that may wait, one per photo and bundle; bulk requests fill at most half: seconds of a CPU's work
 
 _log = structlog.get_logger()
 
@@ -30,7 +31,7 @@ class Batcher:
     """Queues requests and runs them on a thread of its own."""
 
     def __init__(
-        self, networks: OnnxEmbedder, *, metrics: EmbeddingMetrics, queue_tensors: int = 512, max_batch_photos: int = 0
+        self, networks: OnnxEmbedder, *, metrics: EmbeddingMetrics, queue_tensors: int = QUEUE_TENSORS, max_batch_photos: int = 0
     ) -> None:
         """Runs every bundle once, so that the first call is fast; `max_batch_photos` 0 is 1 on the CPU, else GPU_BATCH_PHOTOS."""
         self._networks, self._metrics = networks, metrics

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.photo_reader.reading import Reading
 from miradouro.bundles.registry import open_bundle
-from miradouro.embedding.batcher import Batcher
+from miradouro.embedding.batcher import QUEUE_TENSORS, Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.embedding.service import EmbeddingService
+from miradouro.embedding.service import DECODE_PENDING_BYTES, EmbeddingService
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime.grpc_server import Service
 from miradouro.v1 import embedding_service_pb2
@@ -38,26 +38,33 @@ def open_embedding(
     networks = OnnxEmbedder(
         bundles,
         provider=settings.provider,
-        threads=settings.inference_threads,
         cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
     )
-    with run_embedding(networks, settings, reading=reading, registry=registry) as parts:
+    with run_embedding(networks, reading=reading, registry=registry) as parts:
         yield parts
 
 
 @contextmanager
 def run_embedding(
-    networks: OnnxEmbedder, settings: EmbeddingSettings, *, reading: Reading, registry: CollectorRegistry
+    networks: OnnxEmbedder,
+    *,
+    reading: Reading,
+    registry: CollectorRegistry,
+    queue_tensors: int = QUEUE_TENSORS,
+    decode_pending_bytes: int = DECODE_PENDING_BYTES,
 ) -> Iterator[EmbeddingParts]:
-    """Runs loaded networks while the block runs; on leaving, what waits is run first."""
+    """Runs loaded networks while the block runs; on leaving, what waits is run first.
+
+    `queue_tensors`: tensors (one per photo and bundle) that may wait; `decode_pending_bytes`: bytes of encoded photos that may.
+    """
     metrics = EmbeddingMetrics(registry)
-    batcher = Batcher(networks, metrics=metrics, queue_tensors=settings.queue_tensors, max_batch_photos=settings.max_batch_photos)
+    batcher = Batcher(networks, metrics=metrics, queue_tensors=queue_tensors)
     handlers = EmbeddingService(
         batcher,
         reader=reading.reader,
         metrics=metrics,
         limits=reading.limits,
-        decode_pending_bytes=settings.decode_pending_bytes,
+        decode_pending_bytes=decode_pending_bytes,
     )
     descriptor = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
     try:

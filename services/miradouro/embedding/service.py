@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from miradouro.core.decode import DecodeLimits
 from miradouro.core.embedding import Priority, Tensor
 from miradouro.core.errors import BadPhoto, InvalidArgument
+from miradouro.core.photo_limits import MAX_PHOTO_BYTES
 from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.batcher import Batcher
@@ -32,6 +33,9 @@ class _Photo:
     height: int = 0
 
 
+DECODE_PENDING_BYTES = 8 * MAX_PHOTO_BYTES  # of encoded photos that may wait to be decoded; more is RESOURCE_EXHAUSTED
+
+
 class EmbeddingService:
     """Handlers of miradouro.v1.EmbeddingService over a batcher. Encoded photos are decoded by `reader`, off the event loop."""
 
@@ -42,7 +46,7 @@ class EmbeddingService:
         reader: PhotoReader,
         metrics: EmbeddingMetrics,
         limits: DecodeLimits,
-        decode_pending_bytes: int = 256 * 2**20,
+        decode_pending_bytes: int = DECODE_PENDING_BYTES,
     ) -> None:
         self._batcher, self._reader, self._metrics, self._limits = batcher, reader, metrics, limits
         self._pool = ThreadPoolExecutor(_DECODE_THREADS, thread_name_prefix="decode")

@@ -17,7 +17,7 @@ from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
-from miradouro.core.errors import ConfigurationError, FailedPrecondition
+from miradouro.core.errors import FailedPrecondition
 from miradouro.query.http_door import Ingest
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
@@ -66,7 +66,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
 
     It is ready while OpenSearch answers: without the embedding service, questions in words are still answered.
     """
-    page_key = page_key_of(settings.page_key_file, security.tokens)
+    page_key = page_key_of(security.tokens)
     photo_store = PhotoStores(load(PhotoStoreSettings))
     photo_store.open()
     with (
@@ -103,19 +103,8 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
         )
 
 
-def page_key_of(path: str, tokens: Tokens | None) -> bytes:
-    """The key in a file; without one it is made of the first token, which replicas share; else it is of this process's own.
-
-    Raises ConfigurationError.
-    """
-    if not path and tokens is None:
+def page_key_of(tokens: Tokens | None) -> bytes:
+    """The key that signs page tokens: made of the first token, which replicas share; without tokens it is the process's own."""
+    if tokens is None:
         return os.urandom(PAGE_KEY_BYTES)
-    if not path and tokens is not None:
-        return hmac.new(tokens.first.encode(), b"miradouro page tokens", hashlib.sha256).digest()
-    try:
-        key = Path(path).read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(f"MIRADOURO_PAGE_KEY_FILE={path!r}: {exc.strerror}; name a file of secret bytes") from exc
-    if len(key) < PAGE_KEY_BYTES:
-        raise ConfigurationError(f"MIRADOURO_PAGE_KEY_FILE={path!r}: {len(key)} bytes; wanted: {PAGE_KEY_BYTES} or more")
-    return key
+    return hmac.new(tokens.first.encode(), b"miradouro page tokens", hashlib.sha256).digest()

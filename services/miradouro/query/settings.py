@@ -12,11 +12,6 @@ class QuerySettings(Settings):
         "efficientnet-lite0/look", description="Space in which example photos are compared when a question names none."
     )
     query_listen: str = Field("127.0.0.1:7362", description="host:port of the query service; port 0 takes a free one.")
-    page_key_file: str = Field(
-        "",
-        description="File of 32 secret bytes or more that sign page tokens, so that replicas take each other's; "
-        "empty: made of the first token, or of its own.",
-    )
     thumbnail_dir: str = Field(
         "", description="Folder in which the query service keeps thumbnails, which may be deleted at any time; empty: keeps none."
     )

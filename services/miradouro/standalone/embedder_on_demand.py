@@ -130,10 +130,9 @@ def open_embedder(
         networks = OnnxEmbedder(
             opened,
             provider=settings.provider,
-            threads=settings.inference_threads,
             cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
         )
-        with run_embedding(networks, settings, reading=reading, registry=registry or CollectorRegistry()) as parts:
+        with run_embedding(networks, reading=reading, registry=registry or CollectorRegistry()) as parts:
             yield parts
 
     with EmbedderOnDemand(open_bundles=open_bundles, run=run) as embedder:

@@ -20,9 +20,6 @@ class StandaloneSettings(IndexSettings):
     )
     listen: str = Field("127.0.0.1:7350", description="host:port of `miradouro up`; port 0 takes a free one.")
     offline: bool = Field(False, description="Whether missing model files are an error instead of being pulled on first use.")
-    call_timeout_s: float = Field(
-        60.0, gt=0, le=3_600, description="Seconds that the command line waits for a server's answer; indexing has no limit."
-    )
 
     @property
     def tuning(self) -> "Tuning":

@@ -13,7 +13,6 @@ class ReadingSettings(Settings):
     photo_processes: int = Field(
         0, ge=0, le=64, description=f"Child processes that decode photos; 0 for one per CPU, at most {MOST_PROCESSES}."
     )
-    max_photo_bytes: int = Field(32 * 2**20, ge=1, le=32 * 2**20, description="Largest encoded photo in bytes.")
     max_photo_pixels: int = Field(
         100_000_000,
         ge=4,
@@ -25,4 +24,4 @@ class ReadingSettings(Settings):
     @property
     def limits(self) -> DecodeLimits:
         """What photos are taken."""
-        return DecodeLimits(max_bytes=self.max_photo_bytes, max_pixels=self.max_photo_pixels)
+        return DecodeLimits(max_pixels=self.max_photo_pixels)

@@ -18,21 +18,13 @@ import httpcore
 
 from miradouro.adapters.photo_store.addresses import Connect, Resolve, connected, open_checked, resolved
 from miradouro.adapters.photo_store.allowed import WEB, Network, Place, is_allowed, named, place_of, told
+from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.core.errors import BadPhoto, ConfigurationError, InvalidArgument, MiradouroError, OriginalUnavailable
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _GONE = {404, 410}
 _PASSING = {408, 421, 425, 429}  # and every 5xx
 _PASSING_ERRORS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
-
-
-@dataclass(frozen=True)
-class HttpLimits:
-    """How long one photo may take, in seconds, and how often it may be sent elsewhere."""
-
-    connect_s: float = 5.0
-    total_s: float = 30.0
-    redirects: int = 5
 
 
 class HttpStore:
@@ -47,7 +39,7 @@ class HttpStore:
         *,
         private: Mapping[str, Sequence[Network]] | None = None,
         ca_file: str = "",
-        limits: HttpLimits = HttpLimits(),  # frozen
+        limits: FetchLimits = FETCH_LIMITS,
         resolve: Resolve = resolved,
         connect: Connect = connected,
     ) -> None:
@@ -233,7 +225,7 @@ def _too_many(place: Place, limit_bytes: int) -> BadPhoto:
     return BadPhoto("too_many_bytes", f"{place} has more than {limit_bytes:,} bytes; scale the photo down")
 
 
-def _reason(exc: Exception, place: Place, limits: HttpLimits) -> str:
+def _reason(exc: Exception, place: Place, limits: FetchLimits) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"its certificate is not good: {exc.verify_message}; MIRADOURO_PHOTO_CA_FILE adds an authority"
     if isinstance(exc, TimeoutError):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import fsspec.asyn
 
 from miradouro.adapters.photo_store.allowed import Place, is_allowed, named, place_of, told
+from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.core.errors import (
     BadPhoto,
     ConfigurationError,
@@ -40,7 +41,8 @@ _CONNECTIONS = 64
 class ObjectStore:
     """PhotoStore over the buckets of one `scheme`, s3 or gs, for what lies below `sources`.
 
-    Inline photos are kept below `kept_in`, which is one of the sources then. `endpoint` is a URL, empty for the cloud's own.
+    Inline photos are kept below `kept_in`, which is one of the sources then. `endpoint` is a URL, empty for the cloud's own;
+    that of gs is read from STORAGE_EMULATOR_HOST, as Google's own clients do.
     Keys come from the cloud's usual places (environment, profile, role). Raises ConfigurationError (a missing package).
     """
 
@@ -51,14 +53,13 @@ class ObjectStore:
         *,
         endpoint: str = "",
         kept_in: Place | None = None,
-        connect_s: float = 5.0,
-        total_s: float = 30.0,
+        limits: FetchLimits = FETCH_LIMITS,
     ) -> None:
-        self._scheme, self._total_s = scheme, total_s
+        self._scheme, self._total_s = scheme, limits.total_s
         self._kept_in = kept_in if kept_in and kept_in.scheme == scheme else None
         places = (*sources, *([kept_in] if kept_in else []))
         self._sources = [one for one in dict.fromkeys(places) if one.scheme == scheme]
-        self._files, self._errors = _opened(scheme, endpoint, connect_s, total_s)
+        self._files, self._errors = _opened(scheme, endpoint, limits)
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
         """The bytes of an object; see `core.ports.PhotoStore`."""
@@ -111,7 +112,7 @@ class ObjectStore:
         return done
 
 
-def _opened(scheme: str, endpoint: str, connect_s: float, total_s: float) -> tuple[Any, tuple[type[Exception], ...]]:
+def _opened(scheme: str, endpoint: str, limits: FetchLimits) -> tuple[Any, tuple[type[Exception], ...]]:
     """The file system, which remembers nothing that it saw, and every error that it raises of the network's or cloud's doing.
 
     The runner tries again, so that the client does hardly.
@@ -127,16 +128,14 @@ def _opened(scheme: str, endpoint: str, connect_s: float, total_s: float) -> tup
     aiohttp = importlib.import_module("aiohttp")
     if scheme == "gs":
         # Of the core: the package's own class asks first, with other keys and other clients, of which kind a bucket is.
-        files = importlib.import_module("gcsfs.core").GCSFileSystem(
-            endpoint_url=endpoint or None, skip_instance_cache=True, use_listings_cache=False
-        )
+        files = importlib.import_module("gcsfs.core").GCSFileSystem(skip_instance_cache=True, use_listings_cache=False)
         auth, retry = importlib.import_module("google.auth.exceptions"), importlib.import_module("gcsfs.retry")
         return files, (OSError, aiohttp.ClientError, auth.GoogleAuthError, retry.HttpError)
     files = importlib.import_module("s3fs").S3FileSystem(
         endpoint_url=endpoint or None,
         config_kwargs={
-            "connect_timeout": connect_s,
-            "read_timeout": total_s,
+            "connect_timeout": limits.connect_s,
+            "read_timeout": limits.total_s,
             "max_pool_connections": _CONNECTIONS,
             "retries": {"total_max_attempts": 2, "mode": "standard"},
         },

@@ -9,7 +9,7 @@ from miradouro.runtime.settings import Settings
 
 
 class PhotoStoreSettings(Settings):
-    """Where photos may be read from, how long that may take, and where those that come inside events are kept."""
+    """Where photos may be read from, and where those that come inside events are kept."""
 
     photo_roots: str = Field(
         "", description="Folders, separated by colons, below which events may name photos by file URI; empty: none."
@@ -25,14 +25,7 @@ class PhotoStoreSettings(Settings):
         "as photos.internal=10.20.0.0/16, separated by white space or commas; empty: none.",
     )
     photo_ca_file: str = Field("", description="PEM file of authorities that https sources are trusted by, beside the system's.")
-    fetch_connect_s: float = Field(5.0, gt=0, le=600, description="Seconds to find and reach the host of a photo.")
-    fetch_timeout_s: float = Field(30.0, gt=0, le=3_600, description="Seconds for the whole of one photo, redirects included.")
-    fetch_redirects: int = Field(5, ge=0, le=20, description="Redirects that are followed, each to an allowed place.")
-    fetch_max_bytes: int = Field(
-        32 * 2**20, ge=1, le=32 * 2**20, description="Largest photo that is read from the network, in bytes."
-    )
     s3_endpoint: str = Field("", description="URL of an S3 service other than AWS, as http://minio:9000; empty: AWS.")
-    gs_endpoint: str = Field("", description="URL of a Google Cloud Storage service other than Google's; empty: Google's.")
     inline_store: str = Field(
         "", description="Where photos that come inside events are kept: a folder, s3://bucket/folder or gs://…; empty: nowhere."
     )

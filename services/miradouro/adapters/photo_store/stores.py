@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from miradouro.adapters.photo_store.allowed import OBJECTS, SCHEMES, WEB, Place, named, private_networks, sources, told
+from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.adapters.photo_store.file_store import FileStore
 from miradouro.adapters.photo_store.settings import PhotoStoreSettings
 from miradouro.core.errors import InvalidArgument
@@ -17,9 +18,9 @@ class PhotoStores:
     A store is opened when the first photo of its scheme is read: most commands need none.
     """
 
-    def __init__(self, settings: PhotoStoreSettings) -> None:
+    def __init__(self, settings: PhotoStoreSettings, *, limits: FetchLimits = FETCH_LIMITS) -> None:
         kept_in = settings.inline_store
-        self._settings = settings
+        self._settings, self._limits = settings, limits
         self._files = FileStore(settings.photo_root_folders, kept_in=Path(kept_in) if kept_in.startswith("/") else None)
         self._keeper = sources(kept_in)[0] if kept_in and not kept_in.startswith("/") else None
         self._sources = (*sources(settings.photo_sources), *([self._keeper] if self._keeper else []))
@@ -42,7 +43,7 @@ class PhotoStores:
             return self._files.read(uri, limit_bytes=limit_bytes)
         if not any(source.scheme == scheme for source in self._sources):
             raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {told(self._sources)}")
-        return self._of(scheme).read(uri, limit_bytes=min(limit_bytes, self._settings.fetch_max_bytes))
+        return self._of(scheme).read(uri, limit_bytes=limit_bytes)
 
     def keep(self, data: bytes, *, sha256: str) -> str:
         """Keeps inline bytes where MIRADOURO_INLINE_STORE says; see `core.ports.PhotoStore`."""
@@ -54,9 +55,9 @@ class PhotoStores:
         with self._opening:
             if scheme not in self._opened:
                 if scheme in WEB:
-                    self._opened |= dict.fromkeys(WEB, _web(self._settings, self._sources))
+                    self._opened |= dict.fromkeys(WEB, _web(self._settings, self._sources, self._limits))
                 else:
-                    self._opened[scheme] = _objects(scheme, self._settings, self._sources, self._keeper)
+                    self._opened[scheme] = _objects(scheme, self._settings, self._sources, self._keeper, self._limits)
             return self._opened[scheme]
 
 
@@ -79,26 +80,27 @@ def scheme_of(uri: str) -> str:
     return uri.partition(":")[0].lower()
 
 
-def _web(settings: PhotoStoreSettings, allowed: Sequence[Place]) -> PhotoStore:
-    from miradouro.adapters.photo_store.http_store import HttpLimits, HttpStore  # here: not every process fetches
+def _web(settings: PhotoStoreSettings, allowed: Sequence[Place], limits: FetchLimits) -> PhotoStore:
+    from miradouro.adapters.photo_store.http_store import HttpStore  # here: not every process fetches
 
     return HttpStore(
         allowed,
         private=private_networks(settings.photo_private_hosts),
         ca_file=settings.photo_ca_file,
-        limits=HttpLimits(settings.fetch_connect_s, settings.fetch_timeout_s, settings.fetch_redirects),
+        limits=limits,
     )
 
 
-def _objects(scheme: str, settings: PhotoStoreSettings, allowed: Sequence[Place], keeper: Place | None) -> PhotoStore:
+def _objects(
+    scheme: str, settings: PhotoStoreSettings, allowed: Sequence[Place], keeper: Place | None, limits: FetchLimits
+) -> PhotoStore:
     from miradouro.adapters.photo_store.object_store import ObjectStore  # here: not every process fetches
 
     assert scheme in OBJECTS
     return ObjectStore(
         scheme,
         allowed,
-        endpoint=settings.s3_endpoint if scheme == "s3" else settings.gs_endpoint,
+        endpoint=settings.s3_endpoint if scheme == "s3" else "",
         kept_in=keeper,
-        connect_s=settings.fetch_connect_s,
-        total_s=settings.fetch_timeout_s,
+        limits=limits,
     )
