@@ -8,7 +8,7 @@ SERVE ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs compose test check lint protos protos-check engines bench accept fuzz test-long format lock clean
+.PHONY: help demo docs compose test check lint protos protos-check settings settings-check engines bench accept fuzz test-long format lock clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ test-long: $(DEV)  ## the tests of full size
 docs: $(DEV)  ## build the pages of docs/ into build/site; fails on a broken link
 	$(BIN)/mkdocs build --strict --quiet
 
-lint: protos-check docs
+lint: protos-check settings-check docs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -74,6 +74,20 @@ protos-check: $(DEV)
 	@for made in openapi.json:services/miradouro/query/openapi.json protos/http-api.md:docs/http-api.md protos/grpc-api.md:docs/grpc-api.md; do \
 	    diff "build/$${made%%:*}" "$${made#*:}" >/dev/null \
 	        || { echo "$${made#*:} is not what protos/ says: run make protos and commit it" >&2; exit 1; }; \
+	done
+
+# $(1): the folder of the page; $(2): that of the names
+list_settings = $(BIN)/python -m tools.settings_page docs/settings.md $(1)/settings.md $(2)/setting_names.py
+
+settings: $(DEV)  ## make the table of docs/settings.md and the list of known settings anew
+	$(call list_settings,docs,services/miradouro/runtime)
+
+settings-check: $(DEV)
+	@mkdir -p build/settings
+	$(call list_settings,build/settings,build/settings)
+	@for made in docs/settings.md services/miradouro/runtime/setting_names.py; do \
+	    diff "build/settings/$$(basename "$$made")" "$$made" >/dev/null \
+	        || { echo "$$made is not what the classes say: run make settings and commit it" >&2; exit 1; }; \
 	done
 
 engines: $(DEV)  ## run a real Kafka and OpenSearch here until Ctrl-C; prints the settings that use them

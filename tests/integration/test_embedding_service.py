@@ -22,11 +22,7 @@ from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.errors import Overloaded, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.embedding.composition import run_embedding
-<<<<<<< HEAD
-from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.query.question_embedder import QuestionEmbedder
-=======
->>>>>>> 07f5bd8 (Make the inner limits of reading, embedding and asking constants)
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
