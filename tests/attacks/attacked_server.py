@@ -89,7 +89,6 @@ def attacked_server(
         "MIRADOURO_TOKEN_FILE": str(tokens),
         "MIRADOURO_METRICS_LISTEN": metrics,
         "MIRADOURO_HEALTH_LISTEN": health,
-        "MIRADOURO_WATCH_RESCAN_S": "3600",
     }
     log = log or folder / "log"
     with log.open("w") as errors:

@@ -10,7 +10,6 @@ from miradouro.v1.search_service_pb2 import Filter, KeywordQuery, NotFilter, Sea
 
 from tests.attacks.attacker import Attacker
 from tests.attacks.photo_attacks import PUT_EVENTS
-from tests.pictures import jpeg
 
 _SEARCH = "/miradouro.v1.SearchService/Search"
 _FAILURES = "/miradouro.v1.IngestService/ListFailures"
@@ -57,12 +56,12 @@ def filter_floods(attacker: Attacker) -> None:
 
 
 def error_floods(attacker: Attacker) -> None:
-    """Sidecars with 1 MB of no time in a watched folder, and events that are wrong in their largest field."""
+    """Broken photos with 1 MB of no time in their sidecars, in a watched folder; events that are wrong in their largest field."""
     folder = Path(attacker.target.watched) / attacker.source
     folder.mkdir(exist_ok=True)
     for number in range(5):
         (folder / f"{number}.json").write_text(json.dumps({"taken_at": "x" * 1_000_000}))
-        (folder / f"{number}.jpg").write_bytes(jpeg(16, 16, seed=number))
+        (folder / f"{number}.jpg").write_bytes(b"no photo")
     wrong = _wrong_events()
     with attacker.channel() as channel:
         while attacker.goes_on():
