@@ -170,7 +170,7 @@ def test_a_bad_photo_and_a_lost_one_are_told(visit: Visit, album: Path):
     expect(photos(page).first.locator(".file")).to_have_text("02.jpg")
     expect(page.locator("#trouble")).to_be_hidden()
     page.reload()
-    expect(page.locator("#trouble")).to_contain_text("Drop it once more")
+    expect(page.locator("#trouble")).to_contain_text("Drop it again")
     visit.settle()
     visit.troubles.clear()
 

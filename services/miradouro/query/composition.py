@@ -1,4 +1,4 @@
-"""Puts the query service of many machines together: OpenSearch, the embedding service beside it, and the HTTP door in front."""
+"""Composes the query service of many machines: OpenSearch, the embedding service, and the HTTP door."""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ PAGE_KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class QueryParts:
-    """The service, and what its HTTP door needs beside it."""
+    """The service and the other parts of its HTTP door."""
 
     service: Service
     search: SearchService
@@ -62,9 +62,9 @@ class IngestElsewhere:
 
 @contextmanager
 def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: CollectorRegistry) -> Iterator[QueryParts]:
-    """The search service over the cluster; `security` is that of its doors. Raises ConfigurationError.
+    """Opens the search service over the cluster; `security` applies to its doors. Raises ConfigurationError.
 
-    It is ready while OpenSearch answers: without the embedding service, questions in words are still answered.
+    It is ready while OpenSearch answers: questions in words work without the embedding service.
     """
     page_key = page_key_of(security.tokens)
     photo_store = PhotoStores(load(PhotoStoreSettings))

@@ -1,4 +1,4 @@
-"""Filters of a request as conditions, each checked once."""
+"""Translates the filters of a request into checked conditions."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ class _HasFilters(Protocol):
 
 
 def conditions_from(message: _HasFilters) -> tuple[Condition, ...]:
-    """The conditions that the filters stand for, at most MAX_CONDITIONS at every depth together.
+    """Returns the conditions of the filters, at most MAX_CONDITIONS over all depths.
 
     Raises InvalidArgument naming the filter, as `filters[0].near.radius_m`.
     """
@@ -44,7 +44,7 @@ def conditions_from(message: _HasFilters) -> tuple[Condition, ...]:
 
 
 def _check_count(message: _HasFilters) -> None:
-    """Counts first, so that a request with too many conditions costs no more than that."""
+    """Counts before anything is built: a request with too many conditions stays cheap."""
     count = 0
     left: list[_HasFilters] = [message]
     while left:
@@ -68,7 +68,7 @@ def _conditions(message: _HasFilters, *, field: str, depth: int) -> tuple[Condit
 
 
 def filters_of(conditions: Iterable[Condition]) -> list[search_service_pb2.Filter]:
-    """The filters that stand for the conditions: the inverse of `conditions_from`."""
+    """Returns the filters of the conditions: the inverse of `conditions_from`."""
     return [_filter(condition) for condition in conditions]
 
 
@@ -115,7 +115,7 @@ def _condition(one: search_service_pb2.Filter, field: str, depth: int) -> Condit
             label = fold_tag(_sized(one.tag, f"{field}.tag", MAX_TAG_CHARS))
             return TagIs(_sized(label, f"{field}.tag", MAX_TAG_CHARS))
         case "owner":
-            return OwnerIs(_sized(one.owner, f"{field}.owner", MAX_OWNER_CHARS, least=0))  # empty: photos of nobody
+            return OwnerIs(_sized(one.owner, f"{field}.owner", MAX_OWNER_CHARS, least=0))  # empty: photos without an owner
         case "attribute":
             return _attribute(one.attribute, f"{field}.attribute")
         case "taken":
@@ -154,7 +154,7 @@ def _taken(one: search_service_pb2.TakenFilter, field: str) -> TakenBetween:
 
 
 def _bound(one: search_service_pb2.TakenFilter, name: str, field: str) -> datetime | None:
-    """A bound of the span: aware for an instant, naive for a local time, None where neither is set."""
+    """Returns a bound of the span: aware for an instant, naive for a local time, None when neither is set."""
     local = f"local_{name}"
     if not one.HasField(local):
         return _instant(getattr(one, name), f"{field}.{name}") if one.HasField(name) else None

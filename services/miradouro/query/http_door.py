@@ -1,4 +1,4 @@
-"""The HTTP door: JSON over the functions that the gRPC door calls, pictures, and the page; `_Door.routes` lists it all."""
+"""The HTTP door: JSON over the functions behind gRPC, pictures, and the page; `_Door.routes` lists all routes."""
 
 import asyncio
 import time
@@ -49,11 +49,11 @@ from miradouro.runtime.tracing import TRACEPARENT, new_trace, read_trace, traced
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse, PutEventsRequest, PutEventsResponse
 from miradouro.v1.search_service_pb2 import GetPhotoRequest, SearchRequest, StatsRequest
 
-PICTURE_THREADS = 2  # beside the threads of questions: a page of thumbnails never stands in their way
-SPARE_CONNECTIONS = 16  # of a peer beyond its calls: the answer that there are too many needs one
-MAX_PICTURES = 256  # that wait or are made
+PICTURE_THREADS = 2  # separate from the threads of questions: thumbnails never delay them
+SPARE_CONNECTIONS = 16  # of a peer beyond its calls: the refusal of a call needs one, too
+MAX_PICTURES = 256  # waiting or in progress
 _JSON = "application/json"
-_ANY_ROUTE = "any"  # of requests that are refused before their path is read
+_ANY_ROUTE = "any"  # the label of requests refused before routing
 _IN_THE_PATH = ("collection", "photo_id")
 
 Answer = Response | Refusal
@@ -88,11 +88,11 @@ def running_http_door(
     http: HttpSettings | None = None,
     sessions: BrowserSessions | None = None,
 ) -> Iterator[RunningHttp | None]:
-    """Serves the door on `listen` while the block runs, None where that is off; on leaving, requests get the grace period of
-    `limits` to end.
+    """Serves the door on `listen` while the block runs; None when it is off. At the end, requests get the grace period of
+    `limits`.
 
-    `setting` is the name by which errors call `listen`; with `sessions`, links let browsers in.
-    Raises ConfigurationError: the address is taken, or `security` does not allow to listen there.
+    `setting` names `listen` in errors; `sessions` enables sign-in links for browsers.
+    Raises ConfigurationError when the address is in use or `security` does not allow it.
     """
     if listen in OFF:
         yield None
@@ -115,7 +115,7 @@ def running_http_door(
 
 
 def check_http_address(listen: str, *, setting: str, http: HttpSettings, security: ServerSecurity) -> None:
-    """Raises ConfigurationError where `running_http_door` would for the address, before anything is loaded."""
+    """Raises the ConfigurationError of `running_http_door` for the address, before anything is loaded."""
     if listen in OFF:
         return
     address = security.address(listen, setting=setting)
@@ -127,7 +127,7 @@ def check_http_address(listen: str, *, setting: str, http: HttpSettings, securit
 
 
 class _PhotoId(Convertor[str]):
-    """The rest of a path, whatever it holds: the convertor `path` ends at a line feed."""
+    """The rest of a path with any characters: the convertor `path` stops at a line feed."""
 
     regex = r"(?s:.*)"
 
@@ -173,7 +173,7 @@ class _Door:
         self._refused.flush()
 
     def application(self, address: Address) -> ASGIApp:
-        """What answers at `address`."""
+        """Returns the application for `address`."""
         application = Starlette(routes=self.routes(), exception_handlers={HTTPException: _no_such_route})
         application.router.redirect_slashes = False
         hosts = own_hosts(address, self._names, scheme=self._scheme)
@@ -268,11 +268,11 @@ class _Door:
         return await self._call(request, self._views, lambda _: find())
 
     async def _call(self, request: Request, pool: CallPool, work: Callable[[Call], T]) -> T:
-        """What `work` gives, in a thread of `pool`, within the time that a request has."""
+        """Runs `work` in a thread of `pool`, within the time limit of a request."""
         call = Call(time.monotonic() + self._timeout_s, caller=request.scope["caller"])
 
         def in_time() -> T:
-            call.remaining_s()  # expired while it waited for a thread: not worth starting
+            call.remaining_s()  # already expired while waiting for a thread
             return work(call)
 
         try:
@@ -290,7 +290,7 @@ def _with_photo(question: SearchRequest, photo: bytes) -> SearchRequest:
 
 
 async def _answer(endpoint: Endpoint, request: Request) -> tuple[Answer, int]:
-    """What `endpoint` answers or the error that it raises, and its status code."""
+    """Returns the answer of `endpoint`, or its error as an answer, with the status code."""
     try:
         response = await endpoint(request)
     except MiradouroError as exc:
@@ -300,11 +300,11 @@ async def _answer(endpoint: Endpoint, request: Request) -> tuple[Answer, int]:
         if isinstance(exc, TooSlow):
             return Refusal(response_of(exc, code=408)), 408
         response = response_of(exc)
-    except Exception as exc:  # noqa: BLE001 # a handler's bug is the caller's INTERNAL, and never ends the server
+    except Exception as exc:  # noqa: BLE001 # a bug in a handler becomes INTERNAL and never ends the server
         mark = uuid.uuid4().hex[:12]
         _log.exception("handler failed", path=request.url.path, mark=mark)
         release_frames(exc)
-        response = error_response("INTERNAL", f"internal error; the server's log tells more under mark {mark}")
+        response = error_response("INTERNAL", f"internal error; see mark {mark} in the server's log")
     return response, response.status_code
 
 
@@ -327,7 +327,7 @@ def _no_such_route(request: Request, exc: Exception) -> Response:
         allowed = (exc.headers or {}).get("Allow", "")
         message = f"{request.method} is not answered here; allowed: {allowed}"
         return error_response("INVALID_ARGUMENT", message, code=405, headers={"Allow": allowed})
-    return error_response("NOT_FOUND", f"there is nothing at {request.url.path}; /openapi.json tells what there is")
+    return error_response("NOT_FOUND", f"there is nothing at {request.url.path}; /openapi.json lists what there is")
 
 
 def _size(request: Request) -> int:
@@ -341,7 +341,7 @@ def _size(request: Request) -> int:
 
 
 def _kept(mark: str) -> dict[str, str]:
-    """Headers of an answer that may be kept, but is asked for again with its mark."""
+    """Headers of a cacheable answer that is revalidated by its mark (ETag)."""
     return {"ETag": f'"{mark}"', "Cache-Control": "private, no-cache"}
 
 

@@ -1,4 +1,4 @@
-"""Messages over HTTP: the canonical JSON of protobuf, and query parameters for the fields that are no messages."""
+"""Messages over HTTP: the canonical JSON of protobuf, and query parameters for scalar fields."""
 
 import base64
 import functools
@@ -28,7 +28,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def from_json(kind: type[M], data: bytes) -> M:
-    """The message that a JSON document says, of at most MAX_JSON_PARTS values. Raises InvalidArgument."""
+    """Parses a JSON document of at most MAX_JSON_PARTS values into a message. Raises InvalidArgument."""
     if sum(map(data.count, _SEPARATORS)) > MAX_JSON_PARTS:  # 31 MB of [], took 10 s to parse
         raise InvalidArgument("body", f"more than {MAX_JSON_PARTS:,} values; ask with fewer")
     if data.lstrip()[:1] != b"{":  # the parser would take [], 0 and null for an empty message
@@ -40,15 +40,15 @@ def from_json(kind: type[M], data: bytes) -> M:
 
 
 def _brief(error: Exception) -> str:
-    """The parser's words, which may hold a whole value."""
+    """Shortens the parser's message, which may contain a whole value."""
     text = str(error)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def from_parameters(kind: type[M], parameters: Iterable[tuple[str, str]], *, but: Iterable[str] = ()) -> M:
-    """The message whose plain fields the query parameters give, named as in the proto or as in JSON; filters are JSON each.
+    """Builds a message from query parameters, named as in the proto or as in JSON; each filter is a JSON object.
 
-    `but` names fields that can't be given so. Raises InvalidArgument naming the parameter.
+    `but` names fields that are not parameters. Raises InvalidArgument naming the parameter.
     """
     fields = parameter_fields(kind, but=but)
     names = {name: field for field in fields for name in (field.name, field.json_name)}
@@ -70,27 +70,27 @@ def from_parameters(kind: type[M], parameters: Iterable[tuple[str, str]], *, but
 
 
 def parameter_fields(kind: type[Message], *, but: Iterable[str] = ()) -> list[FieldDescriptor]:
-    """The fields of a message that query parameters can give: those outside of a choice, and not named in `but`."""
+    """Returns the fields that can be query parameters: the ones outside of a oneof and not in `but`."""
     left_out = set(but)
-    fields: Any = kind.DESCRIPTOR.fields  # the stubs know two classes of them
+    fields: Any = kind.DESCRIPTOR.fields  # the stubs declare two classes
     return [field for field in fields if field.name not in left_out and not _is_choice(field)]
 
 
 def to_json(message: Message) -> bytes:
-    """The canonical JSON; fields without presence are written even where they are 0, false or empty.
+    """Returns the canonical JSON; fields without presence are written even when they are 0, false or empty.
 
     What json_format does, in a third of the time: an answer holds hundreds of tags.
     """
     try:
         said = json.dumps(_writer(message.DESCRIPTOR)(message), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError:  # not a number, or without an end: the canonical JSON has words for them
+    except ValueError:  # NaN or infinity: the canonical JSON writes them as strings
         said = json_format.MessageToJson(message, always_print_fields_with_no_presence=True, ensure_ascii=False)
     return said.encode("utf-8", "backslashreplace")
 
 
 @functools.cache
 def _writer(descriptor: Any) -> Callable[[Any], Any]:
-    """What makes a message of this kind into what `json` takes."""
+    """Returns a function that converts a message of this kind for `json`."""
     if descriptor.full_name.startswith("google.protobuf."):
         return json_format.MessageToDict if descriptor.name != "Timestamp" else lambda stamp: stamp.ToJsonString()
     fields = [(field.name, field.json_name, field.has_presence, _value_writer(field)) for field in descriptor.fields]
@@ -108,7 +108,7 @@ def _writer(descriptor: Any) -> Callable[[Any], Any]:
 
 
 def _value_writer(field: Any) -> Callable[[Any], Any] | None:
-    """What converts the values of a field, None where `json` takes them as they are."""
+    """Returns the converter of a field's values; None when `json` takes them unchanged."""
     kind = field.message_type
     if kind is not None and kind.GetOptions().map_entry:
         return _map_writer(_one_writer(kind.fields_by_name["value"]))
@@ -130,7 +130,7 @@ def _map_writer(convert: Callable[[Any], Any] | None) -> Callable[[Any], dict[st
 
 def _one_writer(field: Any) -> Callable[[Any], Any] | None:
     if field.message_type is not None:
-        # Asked for when it is needed: messages may hold their own kind.
+        # Built lazily: messages may contain their own kind.
         return lambda message: _writer(message.DESCRIPTOR)(message)
     if field.enum_type is not None:
         names = {value.number: value.name for value in field.enum_type.values}
@@ -141,7 +141,7 @@ def _one_writer(field: Any) -> Callable[[Any], Any] | None:
 
 
 def _is_choice(field: FieldDescriptor) -> bool:
-    """Whether the field is one of several; the `oneof` that `optional` makes is of one field alone."""
+    """Whether the field is in a oneof of several fields; `optional` makes a oneof of one."""
     return field.containing_oneof is not None and len(field.containing_oneof.fields) > 1
 
 

@@ -1,4 +1,4 @@
-"""What the search service counts."""
+"""The metrics of the search service."""
 
 from contextlib import AbstractContextManager
 
@@ -8,7 +8,7 @@ from miradouro.runtime.metrics import LATENCY_BUCKETS_S
 
 
 class QueryMetrics:
-    """Questions by kind, and the stages of their answers; calls and their statuses are counted by the doors."""
+    """Counts questions by kind and times the stages of answers; the doors count calls and statuses."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.question_seconds = Histogram(

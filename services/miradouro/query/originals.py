@@ -1,4 +1,4 @@
-"""The photos that were indexed, read again from where the index says they are."""
+"""Reads the originals of indexed photos again, from their stored URIs."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _OFFER = "send the photo itself instead (--photo)"
 
 
 class Originals:
-    """Reads originals: never a path that a caller names, always the URI that was stored.
+    """Reads originals by their stored URI, never by a path of the caller.
 
     `photo_store` makes the store for folders; a collection's photos lie below its own folder or below `roots`.
     """
@@ -32,7 +32,7 @@ class Originals:
         self._folders: dict[str, Path] = {}  # a collection's folder never changes
 
     def read(self, document: Document) -> bytes:
-        """The very bytes that were indexed.
+        """Returns the bytes that were indexed.
 
         Raises FailedPrecondition (kept nowhere, gone, out of reach, changed since), Unavailable.
         """
@@ -46,14 +46,14 @@ class Originals:
             raise FailedPrecondition(f"{exc.message}; {_OFFER}") from exc
 
     def read_unchanged(self, document: Document) -> bytes:
-        """The bytes that were indexed. Raises as `read_as_it_is` does, and FailedPrecondition when they are others now."""
+        """Returns the bytes that were indexed. Raises as `read_as_it_is` does, and FailedPrecondition when they changed."""
         data = self.read_as_it_is(document)
         if hashlib.sha256(data).hexdigest() != document.sha256:
             raise FailedPrecondition(f"{public_uri(document.uri)} has changed since it was indexed; index its folder again")
         return data
 
     def read_as_it_is(self, document: Document) -> bytes:
-        """The bytes that are there now. Raises NotFound (gone), FailedPrecondition (kept nowhere, out of reach), Unavailable."""
+        """Returns the current bytes. Raises NotFound (gone), FailedPrecondition (not kept, out of reach), Unavailable."""
         if not document.uri:
             raise FailedPrecondition(f"photo {shown(document.photo_id)} came inline and its original was not kept")
         roots = [*self._folder_of(document.collection), *self._roots]

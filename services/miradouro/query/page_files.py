@@ -1,4 +1,4 @@
-"""The files that the HTTP door serves as they are: the page, and the description of the door."""
+"""The static files of the HTTP door: the page and the OpenAPI description."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _PLACES = {
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file, its media type, and a mark that changes with it."""
+    """A file, its media type, and a mark (ETag) that changes with its content."""
 
     data: bytes
     media_type: str
@@ -27,7 +27,7 @@ class StaticFile:
 
 
 def static_files() -> Mapping[str, StaticFile]:
-    """Path → file, read now."""
+    """Reads the files; the result maps path to file."""
     found = {}
     for path, (name, media_type) in _PLACES.items():
         data = files("miradouro.query").joinpath(name).read_bytes()

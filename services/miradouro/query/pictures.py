@@ -1,4 +1,4 @@
-"""The pictures themselves, as doors serve them: originals, and thumbnails of them."""
+"""Originals and thumbnails, as the HTTP door serves them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from miradouro.query import wire
 from miradouro.query.originals import Originals
 from miradouro.query.thumbnail_cache import ThumbnailCache
 
-SIZES = (160, 320, 640, 1280)  # longest sides in pixels: few, so that what is kept stays bounded
+SIZES = (160, 320, 640, 1280)  # longest sides in pixels: a small set bounds the cache
 DEFAULT_SIZE = 320
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture, its media type by its bytes, and a mark that changes with it."""
+    """An encoded picture, the media type of its bytes, and a mark (ETag) that changes with them."""
 
     data: bytes
     media_type: str
@@ -29,7 +29,7 @@ class Picture:
 
 
 class Pictures:
-    """The photos of `index`, read by `originals`; `limits` are those that they were indexed with."""
+    """Pictures of the photos in `index`, read by `originals`; `limits` are the decode limits of indexing."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class Pictures:
         self._index, self._originals, self._reader, self._cache, self._limits = index, originals, reader, cache, limits
 
     def find(self, collection: str, photo_id: str) -> Document:
-        """What is stored about a photo. Raises InvalidArgument, NotFound."""
+        """Returns the stored document of a photo. Raises InvalidArgument, NotFound."""
         return self._index.get(wire.collection_from(collection), wire.photo_id_from(photo_id, field="photo_id"))
 
     def original(self, document: Document) -> Picture:
-        """The photo as it is now. Raises NotFound (its file is gone), FailedPrecondition (it is out of reach), Unavailable."""
+        """Returns the current original. Raises NotFound (its file is gone), FailedPrecondition (out of reach), Unavailable."""
         data = self._originals.read_as_it_is(document)
         found = sniff(data)
         if found is None:
@@ -55,7 +55,7 @@ class Pictures:
         return Picture(data, found.value, hashlib.sha256(data).hexdigest())
 
     def thumbnail(self, document: Document, size: int) -> Picture:
-        """The photo as it was indexed, its longer side `size` pixels. Raises as `original` does, and InvalidArgument (size)."""
+        """Returns the indexed photo, its longer side `size` pixels. Raises as `original` does, and InvalidArgument (size)."""
         mark = thumbnail_mark(document, size)
         return Picture(self._cache.get(document.sha256, size, lambda: self._small(document, size)), MEDIA_TYPE, mark)
 
@@ -67,12 +67,12 @@ class Pictures:
             height=document.height,
             longest_side=size,
             limits=self._limits,
-            priority=Priority.BULK,  # a page asks for many at once: they queue, where a person's question is refused or first
+            priority=Priority.BULK,  # a page requests many at once: they queue behind questions
         )
 
 
 def thumbnail_mark(document: Document, size: int) -> str:
-    """What tells the thumbnail of a photo from every other. Raises InvalidArgument (size), Corrupt (the stored SHA-256)."""
+    """Returns the identity of a thumbnail. Raises InvalidArgument (size), Corrupt (the stored SHA-256)."""
     if size not in SIZES:
         raise InvalidArgument("size", f"{size}; allowed: {', '.join(map(str, SIZES))}")
     return f"{digest_of(document.sha256).hex()}-{size}"

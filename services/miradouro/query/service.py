@@ -1,4 +1,4 @@
-"""The search service: what its RPCs do, whichever door they come through."""
+"""The search service: its RPCs, behind the gRPC and the HTTP door."""
 
 import time
 from collections.abc import Callable
@@ -27,11 +27,11 @@ from miradouro.v1.search_service_pb2 import (
 
 
 class SearchableStore(PhotoIndex, IndexAdmin, Protocol):
-    """An index that also counts its collections."""
+    """An index that also reports the sizes of its collections."""
 
 
 def no_originals(document: Document) -> bytes:
-    """For a service that reaches no photos but those it is sent. Raises FailedPrecondition."""
+    """The originals of a service without access to them. Raises FailedPrecondition."""
     raise FailedPrecondition(f"this service can't read {shown(document.photo_id)} again; send the photo itself (--photo)")
 
 
@@ -89,7 +89,7 @@ class SearchService:
         return read_page(token, question=wire.question_bytes(request), key=self._page_key) if token else 0
 
     def GetPhoto(self, request: GetPhotoRequest, call: Call) -> GetPhotoResponse:
-        """What is stored about one photo. Raises InvalidArgument, NotFound."""
+        """Returns the stored document of one photo. Raises InvalidArgument, NotFound."""
         call.remaining_s()
         collection = wire.collection_from(request.collection)
         document = self._store.get(collection, wire.photo_id_from(request.photo_id, field="photo_id"))
@@ -97,6 +97,6 @@ class SearchService:
         return GetPhotoResponse(photo=wire.photo_of(document, spaces=spaces))
 
     def Stats(self, request: StatsRequest, call: Call) -> StatsResponse:  # noqa: ARG002 # every handler takes both
-        """Counts what every collection holds."""
+        """Returns the size of every collection."""
         call.remaining_s()
         return wire.stats_of(self._store.stats(), size_bytes=self._store.size_bytes())

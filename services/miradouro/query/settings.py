@@ -6,7 +6,7 @@ from miradouro.runtime.settings import Settings
 
 
 class QuerySettings(Settings):
-    """How questions are answered."""
+    """Settings of answering questions."""
 
     default_space: str = Field(
         "efficientnet-lite0/look", description="Space in which example photos are compared when a question names none."

@@ -1,4 +1,4 @@
-"""Thumbnails in files, which may be deleted at any time: they are made again."""
+"""A cache of thumbnails in files. The files can be deleted at any time."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +13,7 @@ _log = structlog.get_logger()
 
 
 class ThumbnailCache:
-    """One file per photo's SHA-256 and size, below `folder`; None keeps nothing. Safe for any number of threads and processes.
+    """One file per SHA-256 and size, below `folder`; None disables the cache. Safe for any number of threads and processes.
 
     Holds about `most_bytes`: the thumbnails that were asked for longest ago are removed.
     """
@@ -24,20 +24,20 @@ class ThumbnailCache:
         self._has_complained = False
 
     def get(self, sha256: str, size: int, make: Callable[[], bytes]) -> bytes:
-        """The thumbnail; `make` makes it where it isn't kept. A file that can't be kept is no reason not to answer.
+        """Returns the thumbnail, from the cache or from `make`. A failed write to the cache is ignored.
 
         Raises Corrupt: `sha256` is no SHA-256.
         """
         name = thumbnail_name(sha256, size)
         if self._kept is None:
             return make()
-        with suppress(OSError):  # whatever is wrong with it: it is derived
+        with suppress(OSError):  # a damaged entry is a miss: thumbnails are derived
             kept = self._kept.read(name)
             if kept:
                 return kept
         made = make()
         try:
-            self._kept.write(name, made)  # one that is empty after a crash is made again
+            self._kept.write(name, made)  # a file left empty by a crash is a miss
         except OSError as exc:
             if not self._has_complained:
                 _log.warning("thumbnails can't be kept", folder=str(self._folder), error=exc.strerror)

@@ -1,4 +1,4 @@
-"""The search service's messages: requests checked and read as questions, answers written."""
+"""Translates the messages of the search service: requests into checked questions, answers into responses."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -54,7 +54,7 @@ _TAG_ORDER = {kind: place for place, kind in enumerate(_TAG_KINDS)}
 
 
 def question_from(request: search_service_pb2.SearchRequest, *, read_page: Callable[[str], Page] = lambda _: 0) -> Question:
-    """The checked question; `read_page` gives the page of a token.
+    """Returns the checked question; `read_page` decodes a page token.
 
     Raises InvalidArgument naming the field in the proto's spelling, the value and what is allowed.
     """
@@ -97,7 +97,7 @@ def question_from(request: search_service_pb2.SearchRequest, *, read_page: Calla
 
 
 def question_bytes(request: search_service_pb2.SearchRequest) -> bytes:
-    """What makes two requests pages of one answer: everything but page token, size of the page, and what is counted."""
+    """Returns the bytes that are equal for the pages of one answer: the request without page token, limit and facets."""
     question = search_service_pb2.SearchRequest()
     question.CopyFrom(request)
     question.collection = request.collection or DEFAULT_COLLECTION
@@ -108,12 +108,12 @@ def question_bytes(request: search_service_pb2.SearchRequest) -> bytes:
 
 
 def collection_from(name: str) -> str:
-    """The collection that a request names. Raises InvalidArgument."""
+    """Returns the collection of a request. Raises InvalidArgument."""
     return check_collection(name or DEFAULT_COLLECTION)
 
 
 def photo_id_from(photo_id: str, *, field: str) -> str:
-    """The photo id that a request names. Raises InvalidArgument."""
+    """Returns the photo id of a request. Raises InvalidArgument."""
     size = len(photo_id.encode())
     if not 1 <= size <= MAX_PHOTO_ID_BYTES:
         raise InvalidArgument(field, f"{size:,} bytes; allowed: 1 to {MAX_PHOTO_ID_BYTES:,}")
@@ -180,7 +180,7 @@ def _words(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def response_of(answer: Answer, *, took_ms: float, next_page_token: str) -> search_service_pb2.SearchResponse:
-    """The answer as a message; `took_ms` in milliseconds."""
+    """Returns the answer as a message; `took_ms` in milliseconds."""
     matches = answer.matches
     return search_service_pb2.SearchResponse(
         hits=[_hit(match, answer.space) for match in matches.matches],
@@ -222,7 +222,7 @@ def _hit(match: Match, space: str) -> search_service_pb2.Hit:
 
 
 def photo_of(document: Document, *, spaces: Iterable[str]) -> search_service_pb2.Photo:
-    """What is stored about a photo; `spaces` are the names of those that hold its vectors."""
+    """Returns the stored document as a message; `spaces` are the names of the spaces with vectors of the photo."""
     return search_service_pb2.Photo(
         collection=document.collection,
         photo_id=document.photo_id,
@@ -246,7 +246,7 @@ def photo_of(document: Document, *, spaces: Iterable[str]) -> search_service_pb2
 
 
 def stats_of(collections: Iterable[CollectionStats], *, size_bytes: int) -> search_service_pb2.StatsResponse:
-    """What every collection holds; `size_bytes` is that of the whole store."""
+    """Returns the sizes of all collections; `size_bytes` is the size of the whole store."""
     return search_service_pb2.StatsResponse(
         collections=[
             search_service_pb2.CollectionStats(
@@ -269,7 +269,7 @@ def stats_of(collections: Iterable[CollectionStats], *, size_bytes: int) -> sear
 
 
 def _tags(tags: Iterable[Tag]) -> list[search_service_pb2.Tag]:
-    """A person's first, then labels by probability, then parents."""
+    """Tags of people first, then labels by probability, then parents."""
     ordered = sorted(tags, key=lambda tag: (_TAG_ORDER[tag.kind], -tag.score, tag.label))
     return [search_service_pb2.Tag(label=tag.label, score=tag.score, kind=_TAG_KINDS[tag.kind]) for tag in ordered]
 

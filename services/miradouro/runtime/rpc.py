@@ -149,7 +149,7 @@ class Dispatcher:
             mark = uuid.uuid4().hex[:12]
             _log.exception("handler failed", service=service, method=method.name, mark=mark)
             release_frames(exc)
-            await _refuse(context, status, f"internal error; the server's log tells more under mark {mark}", retriable=False)
+            await _refuse(context, status, f"internal error; see mark {mark} in the server's log", retriable=False)
         finally:
             call.cancelled.set()
             self._metrics.calls.labels(service, method.name, status).inc()

@@ -52,7 +52,7 @@ class EmbeddingServiceServicer:
     """
 
     def DescribeSpaces(self, request, context):
-        """Tells which bundles are loaded, how a photo must be sized for each, and which spaces each offers.
+        """Describes the loaded bundles: how a photo is sized for each, and which spaces each offers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -60,7 +60,7 @@ class EmbeddingServiceServicer:
 
     def Embed(self, request, context):
         """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-        Errors of one photo stand in its result; errors of the request (unknown space, wrong tensor shape) are INVALID_ARGUMENT,
+        An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
         a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

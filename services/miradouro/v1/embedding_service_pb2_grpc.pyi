@@ -34,10 +34,10 @@ class EmbeddingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     DescribeSpaces: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.DescribeSpacesRequest, _embedding_service_pb2.DescribeSpacesResponse]
-    """Tells which bundles are loaded, how a photo must be sized for each, and which spaces each offers."""
+    """Describes the loaded bundles: how a photo is sized for each, and which spaces each offers."""
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]
     """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-    Errors of one photo stand in its result; errors of the request (unknown space, wrong tensor shape) are INVALID_ARGUMENT,
+    An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
     a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
     """
 
@@ -47,10 +47,10 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     DescribeSpaces: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.DescribeSpacesRequest, _embedding_service_pb2.DescribeSpacesResponse]  # type: ignore[assignment]
-    """Tells which bundles are loaded, how a photo must be sized for each, and which spaces each offers."""
+    """Describes the loaded bundles: how a photo is sized for each, and which spaces each offers."""
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]  # type: ignore[assignment]
     """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-    Errors of one photo stand in its result; errors of the request (unknown space, wrong tensor shape) are INVALID_ARGUMENT,
+    An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
     a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
     """
 
@@ -63,7 +63,7 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_service_pb2.DescribeSpacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.DescribeSpacesResponse, _abc.Awaitable[_embedding_service_pb2.DescribeSpacesResponse]]:
-        """Tells which bundles are loaded, how a photo must be sized for each, and which spaces each offers."""
+        """Describes the loaded bundles: how a photo is sized for each, and which spaces each offers."""
 
     @_abc_1.abstractmethod
     def Embed(
@@ -72,7 +72,7 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.EmbedResponse, _abc.Awaitable[_embedding_service_pb2.EmbedResponse]]:
         """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-        Errors of one photo stand in its result; errors of the request (unknown space, wrong tensor shape) are INVALID_ARGUMENT,
+        An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
         a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
         """
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IngestServiceStub:
-    """Takes photos in.
+    """Indexes photos.
     """
 
     def __init__(self, channel):
@@ -58,32 +58,32 @@ class IngestServiceStub:
 
 
 class IngestServiceServicer:
-    """Takes photos in.
+    """Indexes photos.
     """
 
     def PutEvents(self, request, context):
-        """Indexes the photos of a batch of events and answers when each is stored, known stale, or recorded as failed.
+        """Indexes the photos of a batch of events; returns when each is stored, stale, or recorded as failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IndexFolder(self, request, context):
-        """Brings a collection in line with a folder on the server's machine, streaming progress and last the report.
+        """Synchronises a collection with a folder on the server's machine; streams progress, and the report as the last message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFailures(self, request, context):
-        """Lists the photos that could not be indexed and why.
+        """Lists the photos that could not be indexed, with reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryFailures(self, request, context):
-        """Tries again to index photos that failed, and tells what became of each when it is known.
+        """Retries photos that failed, and streams the result of each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,7 +121,7 @@ def add_IngestServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IngestService:
-    """Takes photos in.
+    """Indexes photos.
     """
 
     @staticmethod

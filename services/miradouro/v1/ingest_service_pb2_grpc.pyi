@@ -27,37 +27,37 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IngestServiceStub:
-    """Takes photos in."""
+    """Indexes photos."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     PutEvents: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.PutEventsRequest, _ingest_service_pb2.PutEventsResponse]
-    """Indexes the photos of a batch of events and answers when each is stored, known stale, or recorded as failed."""
+    """Indexes the photos of a batch of events; returns when each is stored, stale, or recorded as failed."""
     IndexFolder: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.IndexFolderRequest, _ingest_service_pb2.IndexFolderResponse]
-    """Brings a collection in line with a folder on the server's machine, streaming progress and last the report."""
+    """Synchronises a collection with a folder on the server's machine; streams progress, and the report as the last message."""
     ListFailures: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListFailuresRequest, _ingest_service_pb2.ListFailuresResponse]
-    """Lists the photos that could not be indexed and why."""
+    """Lists the photos that could not be indexed, with reasons."""
     RetryFailures: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.RetryFailuresRequest, _ingest_service_pb2.RetryFailuresResponse]
-    """Tries again to index photos that failed, and tells what became of each when it is known."""
+    """Retries photos that failed, and streams the result of each."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
-    """Takes photos in."""
+    """Indexes photos."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutEvents: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.PutEventsRequest, _ingest_service_pb2.PutEventsResponse]  # type: ignore[assignment]
-    """Indexes the photos of a batch of events and answers when each is stored, known stale, or recorded as failed."""
+    """Indexes the photos of a batch of events; returns when each is stored, stale, or recorded as failed."""
     IndexFolder: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.IndexFolderRequest, _ingest_service_pb2.IndexFolderResponse]  # type: ignore[assignment]
-    """Brings a collection in line with a folder on the server's machine, streaming progress and last the report."""
+    """Synchronises a collection with a folder on the server's machine; streams progress, and the report as the last message."""
     ListFailures: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListFailuresRequest, _ingest_service_pb2.ListFailuresResponse]  # type: ignore[assignment]
-    """Lists the photos that could not be indexed and why."""
+    """Lists the photos that could not be indexed, with reasons."""
     RetryFailures: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.RetryFailuresRequest, _ingest_service_pb2.RetryFailuresResponse]  # type: ignore[assignment]
-    """Tries again to index photos that failed, and tells what became of each when it is known."""
+    """Retries photos that failed, and streams the result of each."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Takes photos in."""
+    """Indexes photos."""
 
     @_abc_1.abstractmethod
     def PutEvents(
@@ -65,7 +65,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.PutEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.PutEventsResponse, _abc.Awaitable[_ingest_service_pb2.PutEventsResponse]]:
-        """Indexes the photos of a batch of events and answers when each is stored, known stale, or recorded as failed."""
+        """Indexes the photos of a batch of events; returns when each is stored, stale, or recorded as failed."""
 
     @_abc_1.abstractmethod
     def IndexFolder(
@@ -73,7 +73,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.IndexFolderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.IndexFolderResponse], _abc.AsyncIterator[_ingest_service_pb2.IndexFolderResponse]]:
-        """Brings a collection in line with a folder on the server's machine, streaming progress and last the report."""
+        """Synchronises a collection with a folder on the server's machine; streams progress, and the report as the last message."""
 
     @_abc_1.abstractmethod
     def ListFailures(
@@ -81,7 +81,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.ListFailuresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListFailuresResponse, _abc.Awaitable[_ingest_service_pb2.ListFailuresResponse]]:
-        """Lists the photos that could not be indexed and why."""
+        """Lists the photos that could not be indexed, with reasons."""
 
     @_abc_1.abstractmethod
     def RetryFailures(
@@ -89,6 +89,6 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingest_service_pb2.RetryFailuresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.RetryFailuresResponse], _abc.AsyncIterator[_ingest_service_pb2.RetryFailuresResponse]]:
-        """Tries again to index photos that failed, and tells what became of each when it is known."""
+        """Retries photos that failed, and streams the result of each."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

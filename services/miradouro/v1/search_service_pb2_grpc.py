@@ -57,21 +57,21 @@ class SearchServiceServicer:
     """
 
     def Search(self, request, context):
-        """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters.
+        """Finds photos by keyword, text, example photo or indexed photo, or lists the photos that pass filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPhoto(self, request, context):
-        """Returns what is stored about one photo, without its vectors.
+        """Returns the stored document of one photo, without its vectors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Stats(self, request, context):
-        """Counts what every collection holds.
+        """Returns the size of every collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,11 +34,11 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]
-    """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters."""
+    """Finds photos by keyword, text, example photo or indexed photo, or lists the photos that pass filters."""
     GetPhoto: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.GetPhotoRequest, _search_service_pb2.GetPhotoResponse]
-    """Returns what is stored about one photo, without its vectors."""
+    """Returns the stored document of one photo, without its vectors."""
     Stats: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.StatsRequest, _search_service_pb2.StatsResponse]
-    """Counts what every collection holds."""
+    """Returns the size of every collection."""
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
@@ -46,11 +46,11 @@ class SearchServiceAsyncStub(SearchServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
-    """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters."""
+    """Finds photos by keyword, text, example photo or indexed photo, or lists the photos that pass filters."""
     GetPhoto: _aio.UnaryUnaryMultiCallable[_search_service_pb2.GetPhotoRequest, _search_service_pb2.GetPhotoResponse]  # type: ignore[assignment]
-    """Returns what is stored about one photo, without its vectors."""
+    """Returns the stored document of one photo, without its vectors."""
     Stats: _aio.UnaryUnaryMultiCallable[_search_service_pb2.StatsRequest, _search_service_pb2.StatsResponse]  # type: ignore[assignment]
-    """Counts what every collection holds."""
+    """Returns the size of every collection."""
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers questions about photos."""
@@ -61,7 +61,7 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
-        """Finds photos by keyword, by text, by example photo or by a photo that is in the index, or lists those that pass filters."""
+        """Finds photos by keyword, text, example photo or indexed photo, or lists the photos that pass filters."""
 
     @_abc_1.abstractmethod
     def GetPhoto(
@@ -69,7 +69,7 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.GetPhotoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.GetPhotoResponse, _abc.Awaitable[_search_service_pb2.GetPhotoResponse]]:
-        """Returns what is stored about one photo, without its vectors."""
+        """Returns the stored document of one photo, without its vectors."""
 
     @_abc_1.abstractmethod
     def Stats(
@@ -77,6 +77,6 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_service_pb2.StatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_service_pb2.StatsResponse, _abc.Awaitable[_search_service_pb2.StatsResponse]]:
-        """Counts what every collection holds."""
+        """Returns the size of every collection."""
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,11 +1,11 @@
-// The HTTP door as this page uses it.
+// The client of the HTTP API.
 
 import { comparesPictures, tagsIn } from "/page/question.js";
 
 export const PAGE_SIZE = 48;
 export const MAX_PHOTO_BYTES = 32 * 1024 * 1024;
 
-/** What the door refused, in its words. */
+/** An error of the server, with its message. */
 export class Refused extends Error {}
 
 /** A page of hits. `photo` is the file of a question by photo; `token` that of the page before. */
@@ -24,19 +24,19 @@ export async function search(question, { photo, token, signal }) {
   return post(asked, signal);
 }
 
-/** What every collection holds. */
+/** The sizes of all collections. */
 export function stats() {
   return answer("/v1/stats", {});
 }
 
-/** A few photos of a collection, the newest first, and its commonest tags. */
+/** A few photos of a collection, the newest first, and its most frequent tags. */
 export function overview(collection, signal) {
   const facets = [{ field: "FACET_FIELD_TAG", size: 12 }];
   const asked = { everything: {}, sort: "SORT_ORDER_TAKEN", limit: 18, facets, ...(collection && { collection }) };
   return post(asked, signal);
 }
 
-/** What is stored about a photo. */
+/** The stored document of a photo. */
 export async function photo(collection, photoId, signal) {
   return (await answer(`/v1/photos/${place(collection, photoId)}`, { signal })).photo;
 }
@@ -72,13 +72,13 @@ async function answer(address, options) {
     if (error.name === "AbortError") throw error;
     throw new Refused("Miradouro does not answer. Is `miradouro up` still running?");
   }
-  let told;
+  let answer;
   try {
-    told = await response.json();
+    answer = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(`The answer (${response.status}) makes no sense.`);
+    throw new Refused(`The answer (${response.status}) is not the JSON of Miradouro.`);
   }
-  if (!response.ok) throw new Refused(told.error?.message ?? `The answer was ${response.status}.`);
-  return told;
+  if (!response.ok) throw new Refused(answer.error?.message ?? `The answer was ${response.status}.`);
+  return answer;
 }

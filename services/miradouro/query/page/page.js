@@ -5,11 +5,11 @@ import { addressOf, comparesPictures, questionAt, tagsIn } from "/page/question.
 import { element, exampleCard, fileName, given, photoItem, preview, statusLine, tagItem, thumbnail, wallItem } from "/page/view.js";
 
 const USUAL_COLLECTION = "photos";
-const ANSWERS_KEPT = 20; // so that going back shows at once what was there
+const ANSWERS_KEPT = 20; // going back shows them at once
 const at = Object.fromEntries(
   ["ask", "choose", "collection", "collections", "common", "drop", "example", "file", "holding", "main", "more", "results", "space", "spaces", "status", "trouble", "veil", "wall", "welcome", "words"].map((id) => [id, document.getElementById(id)]),
 );
-const files = new Map(); // the photos that were asked by, for as long as the page lives
+const files = new Map(); // the example photos of this page view
 const answers = new Map(); // address → {hits, last}
 let question = questionAt(location.search);
 let held = []; // collections
@@ -19,7 +19,7 @@ let asking = new AbortController();
 
 function go(next) {
   history.pushState({}, "", addressOf(next));
-  answers.delete(location.href); // asked anew
+  answers.delete(location.href); // reload
   window.scrollTo(0, 0);
   show();
 }
@@ -75,7 +75,7 @@ function byPhoto(file) {
 function fileOf({ kind, value }) {
   if (kind !== "photo") return null;
   const file = files.get(value);
-  if (!file) throw new Refused("The photo of this question is gone, since the page was loaded again. Drop it once more.");
+  if (!file) throw new Refused("The page was reloaded and lost the photo of this question. Drop it again.");
   return file;
 }
 
@@ -111,9 +111,9 @@ async function welcome(signal) {
     for (const list of [at.common, at.wall]) list.replaceChildren();
     return;
   }
-  const told = await overview(question.collection, signal);
-  at.common.replaceChildren(...told.facets[0].counts.map(({ value, photos }) => tagItem(value, `${photos} photos`, collection)));
-  at.wall.replaceChildren(...told.hits.map((hit) => wallItem(hit, collection)));
+  const found = await overview(question.collection, signal);
+  at.common.replaceChildren(...found.facets[0].counts.map(({ value, photos }) => tagItem(value, `${photos} photos`, collection)));
+  at.wall.replaceChildren(...found.hits.map((hit) => wallItem(hit, collection)));
 }
 
 function clear() {

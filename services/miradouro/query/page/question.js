@@ -1,8 +1,8 @@
-// A question and its address: everything but a photo's pixels stands in the URL.
+// A question and its address: the URL holds everything but the pixels of a photo.
 
 const KINDS = ["keyword", "text", "like", "photo"];
 
-/** The question of an address: {kind, value, collection, space}; kind is "" where nothing is asked. */
+/** The question of an address: {kind, value, collection, space}; kind is "" without a question. */
 export function questionAt(search) {
   const said = new URLSearchParams(search);
   const kind = KINDS.find((one) => said.has(one)) ?? "";
@@ -24,7 +24,7 @@ export function addressOf({ kind, value, collection, space }) {
   return text ? `/?${text}` : "/";
 }
 
-/** Whether hits are compared by a space: words have none. */
+/** Whether a space applies: questions in words have none. */
 export function comparesPictures(kind) {
   return kind === "like" || kind === "photo";
 }

@@ -1,10 +1,10 @@
-// What is shown. Texts of photos come from anybody: they are set as text, never as markup.
+// The elements of the page. Texts of photos are untrusted: they are set as text, never as markup.
 
 import { originalAddress, thumbnailAddress } from "/page/door.js";
 import { addressOf } from "/page/question.js";
 
 const TAGS_SHOWN = 4;
-const SURE = 0.1; // what the network holds for less likely than that is noise to a person
+const SURE = 0.1; // labels below this probability are noise to people
 const SVG = "http://www.w3.org/2000/svg";
 
 export function element(name, properties = {}, ...children) {
@@ -17,7 +17,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** A hit: the picture, which asks for its like, and what is known of it. */
+/** A hit: the picture, which links to similar photos, and its metadata. */
 export function photoItem(hit, { collection, space }) {
   const like = addressOf({ kind: "like", value: hit.photoId, collection: given(collection), space });
   const name = nameOf(hit);
@@ -43,13 +43,13 @@ export function wallItem(hit, collection) {
   return element("li", {}, element("a", { className: "view", href, title: name }, thumbnail(collection, hit.photoId, `${name}; find photos like it`)));
 }
 
-/** A tag, which asks for its photos. */
+/** A tag, which links to its photos. */
 export function tagItem(label, title, collection, className = "") {
   const href = addressOf({ kind: "keyword", value: label, collection: given(collection), space: "" });
   return element("li", { className }, element("a", { href, title, textContent: label }));
 }
 
-/** A small picture of a photo of the index; one that can't be had is told as such. */
+/** A small picture of a photo of the index, or a notice when it cannot be loaded. */
 export function thumbnail(collection, photoId, alt) {
   const src = thumbnailAddress(collection, photoId, 640);
   const image = element("img", { loading: "lazy", decoding: "async", width: 320, height: 240, alt, src });
@@ -60,7 +60,7 @@ export function thumbnail(collection, photoId, alt) {
   return image;
 }
 
-/** "12 photos · exact · 8 ms", as far as it is so. */
+/** "12 photos · exact · 8 ms", with the parts that apply. */
 export function statusLine(question, answer, shown) {
   const total = Number(answer.total);
   if (!total) return ["No photo was found."];
@@ -72,7 +72,7 @@ export function statusLine(question, answer, shown) {
   return [...count, ` · ${rest.join(" · ")}`];
 }
 
-/** What was asked by a picture. */
+/** The card of an example photo. */
 export function exampleCard(picture, title, text) {
   return [picture, element("div", {}, element("h2", { textContent: title }), element("p", { textContent: text }))];
 }
@@ -84,7 +84,7 @@ export async function preview(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    return canvas; // a format that this browser doesn't show, or no picture: the door will say
+    return canvas; // not a picture, or not in this browser: the server reports it
   }
   const scale = Math.min(1, 640 / Math.max(bitmap.width, bitmap.height));
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
@@ -98,7 +98,7 @@ export function fileName(photoId) {
   return photoId.split("/").pop() || photoId;
 }
 
-/** A collection as an address names it: the usual one is left out. */
+/** A collection in an address: the default one is left out. */
 export function given(collection) {
   return collection === "photos" ? "" : collection;
 }
