@@ -18,6 +18,7 @@ from miradouro.core.embedding import Embedding, Priority, check_replicas
 from miradouro.core.errors import InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.more_of_kind import MIXED_IN, mixed
+from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.query import Order
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
@@ -130,6 +131,9 @@ def answer(
     Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder,
     `reader` and `original` raise.
     """
+    if isinstance(like := question.sought, Like):
+        stored = stored_photo_id(index, question.collection, like.photo_id)
+        question = replace(question, sought=replace(like, photo_id=stored))
     with stage("embed"):
         look = _look(
             question,

@@ -126,7 +126,7 @@ class InBox:
 
 @dataclass(frozen=True)
 class FileNamePrefix:
-    """The last part of photo_id begins with `prefix`; case matters."""
+    """The last part of photo_id, in Unicode form NFC, begins with `prefix`, which is in NFC too; case matters."""
 
     prefix: str
 

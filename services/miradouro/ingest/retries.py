@@ -6,6 +6,7 @@ from miradouro.core.document import Failure
 from miradouro.core.error_text import shown
 from miradouro.core.errors import NotFound
 from miradouro.core.event import check_collection
+from miradouro.core.photo_names import nfc
 from miradouro.core.ports import DeadLetters, PhotoIndex
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
@@ -32,12 +33,13 @@ class Retries:
         """
         if collection:
             check_collection(collection)
-        if photo_ids:
-            found = {failure.photo_id for page in self._pages(collection) for failure in page}
-            if missing := sorted(set(photo_ids) - found):
+        wanted = {nfc(photo_id) for photo_id in photo_ids}
+        if wanted:
+            found = {nfc(failure.photo_id) for page in self._pages(collection) for failure in page}
+            if missing := sorted(wanted - found):
                 raise NotFound(f"photo {shown(missing[0])} of collection {shown(collection)} is not among the failures")
         for page in self._pages(collection):
-            chosen = [failure for failure in page if not photo_ids or failure.photo_id in photo_ids]
+            chosen = [failure for failure in page if not wanted or nfc(failure.photo_id) in wanted]
             for name in sorted({failure.collection for failure in chosen}):
                 yield from self._retry(name, [failure for failure in chosen if failure.collection == name], call)
                 if call.cancelled.is_set():

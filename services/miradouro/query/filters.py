@@ -11,6 +11,7 @@ from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_OWNER_CHARS, MAX_TAG_CHARS, check_place
 from miradouro.core.filter_grammar import MAX_CONDITIONS, MAX_NAME_CHARS, MAX_RADIUS_M, MAX_VALUES
+from miradouro.core.photo_names import nfc
 from miradouro.core.query import (
     AttributeIn,
     Condition,
@@ -209,7 +210,7 @@ def _file_name_prefix(prefix: str, field: str) -> FileNamePrefix:
     _sized(prefix, field, MAX_NAME_CHARS)
     if "/" in prefix:
         raise InvalidArgument(field, f"{shown(prefix)} holds a /; the last part of photo_id is compared: leave the folders out")
-    return FileNamePrefix(prefix)
+    return FileNamePrefix(nfc(prefix))
 
 
 def _sized(text: str, field: str, most: int, *, least: int = 1) -> str:

@@ -7,6 +7,7 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
+from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import PhotoIndex, PhotoReader
 from miradouro.core.redaction import public_uri
 from miradouro.core.sniff import sniff
@@ -44,7 +45,8 @@ class Pictures:
 
     def find(self, collection: str, photo_id: str) -> Document:
         """Returns the stored document of a photo. Raises InvalidArgument, NotFound."""
-        return self._index.get(wire.collection_from(collection), wire.photo_id_from(photo_id, field="photo_id"))
+        collection, photo_id = wire.collection_from(collection), wire.photo_id_from(photo_id, field="photo_id")
+        return self._index.get(collection, stored_photo_id(self._index, collection, photo_id))
 
     def original(self, document: Document) -> Picture:
         """Returns the current original. Raises NotFound (its file is gone), FailedPrecondition (out of reach), Unavailable."""

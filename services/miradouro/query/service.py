@@ -11,6 +11,7 @@ from miradouro.core.document import Document
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.page import Page, read_page, sign_page
+from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex, PhotoReader
 from miradouro.query import wire
@@ -92,7 +93,8 @@ class SearchService:
         """Returns the stored document of one photo. Raises InvalidArgument, NotFound."""
         call.remaining_s()
         collection = wire.collection_from(request.collection)
-        document = self._store.get(collection, wire.photo_id_from(request.photo_id, field="photo_id"))
+        photo_id = wire.photo_id_from(request.photo_id, field="photo_id")
+        document = self._store.get(collection, stored_photo_id(self._store, collection, photo_id))
         spaces = self._store.spaces_of(collection, document.photo_id)
         return GetPhotoResponse(photo=wire.photo_of(document, spaces=spaces))
 

@@ -11,6 +11,7 @@ from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKi
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Unavailable
 from miradouro.core.microseconds import from_microseconds, local_microseconds, microseconds
+from miradouro.core.photo_names import file_name_of
 from miradouro.core.ports import OriginState
 from miradouro.core.query import CAMERA_ATTRIBUTE
 from miradouro.core.spaces import Space
@@ -52,7 +53,7 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
     source: dict[str, Any] = {
         **known,
         "deleted": False,
-        "file_name": document.photo_id.rpartition("/")[2],
+        "file_name": file_name_of(document.photo_id),
         "uri": document.uri,
         "original": "uri" if document.uri else "none",
         "media_type": document.media_type,

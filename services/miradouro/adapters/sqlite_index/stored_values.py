@@ -30,6 +30,7 @@ from miradouro.core.event import (
     check_event,
 )
 from miradouro.core.microseconds import from_microseconds, local_microseconds
+from miradouro.core.photo_names import file_name_of
 from miradouro.core.spaces import Region, Space
 from miradouro.core.storable import check_vectors
 
@@ -201,7 +202,7 @@ def _check_document(connection: apsw.Connection, collection: str, row_id: int) -
     document = document_of(collection, columns)
     # Empty: the pipeline had no step `fingerprint`.
     _need(not document.sha256 or _SHA256.fullmatch(document.sha256) is not None, f"its SHA-256 is {shown(document.sha256)}")
-    _need(file_name == document.photo_id.rpartition("/")[2], f"its file name is {shown(file_name)}")
+    _need(file_name == file_name_of(document.photo_id), f"its file name is {shown(file_name)}")
     _check_body(document)
     local_us = None if document.taken_at is None else local_microseconds(document.taken_at.local)
     _need(taken_local_us == local_us, f"its local time is {shown(taken_local_us)}")

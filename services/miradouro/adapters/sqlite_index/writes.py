@@ -11,6 +11,7 @@ from miradouro.adapters.sqlite_index.rows import body_of, origin_text
 from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
 from miradouro.core.document import Document, Origin, ordered_tags
 from miradouro.core.microseconds import local_microseconds, microseconds
+from miradouro.core.photo_names import file_name_of
 from miradouro.core.ports import WriteStatus
 from miradouro.core.storable import check_storable
 from miradouro.core.text import fold_tag
@@ -121,7 +122,7 @@ class _Batch:
             "sha256": document.sha256,
             "origin": origin_text(document.origin),
             "owner": document.owner,
-            "file_name": "" if document.deleted else document.photo_id.rpartition("/")[2],
+            "file_name": "" if document.deleted else file_name_of(document.photo_id),
             "taken_us": microseconds(taken.instant, field="taken_at.instant") if taken else None,
             "taken_local_us": local_microseconds(taken.local) if taken else None,
             "latitude": place.latitude if place else None,
