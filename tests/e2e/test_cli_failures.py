@@ -79,4 +79,4 @@ def test_faults_of_sidecars_are_reported_and_are_no_failures(tmp_path):
     (photos / "good.json").write_text("{")
     *lines, counts = run("index", photos, "--data", data).out.splitlines()
     assert lines[0].startswith("sidecar: good.json: it is not JSON: ")
-    assert counts.endswith(", 0 failed, 1 sidecars not read in full")
+    assert counts.endswith(", 0 failed, sidecars not read in full: 1")

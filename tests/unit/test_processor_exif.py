@@ -10,7 +10,10 @@ from miradouro.core.document import Place, TagKind, TakenAt
 from miradouro.core.embedding import Embedding
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.event import EventKind, PhotoEvent, check_event
+from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.pipeline import PhotoInProgress, ingest
+from miradouro.core.sidecars.beside import Beside
+from miradouro.core.sidecars.own import OwnSidecar
 from miradouro.processors.caption import Caption, CaptionOptions
 from miradouro.processors.exif import Exif, ExifOptions
 from miradouro.processors.fetch import Fetch, FetchOptions
@@ -84,7 +87,9 @@ def test_what_the_event_says_wins_field_by_field():
 
 
 def test_words_and_places_can_be_left_out():
-    document = stored(BARE, ExifOptions(texts=False, place=False))
+    """Those of sidecars, too: without `place` no position of a private photo is stored."""
+    sidecar = PhotoMetadata(title="T", caption="C", people=("Ana",), place=Place(1, 2))
+    document = stored(replace(BARE, beside=Beside(OwnSidecar(), (sidecar,))), ExifOptions(texts=False, place=False))
 
     assert (document.title, document.caption, document.tags, document.place) == ("", "", (), None)
     assert document.attributes == {"camera": "Leica Q3", "taken_from": "exif"}

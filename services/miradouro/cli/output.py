@@ -168,7 +168,7 @@ def report_lines(report: FolderReport) -> Iterator[str]:
     yield (
         f"{report.indexed:,} indexed, {moved}{report.unchanged:,} unchanged, {report.deleted:,} deleted, "
         f"{report.ignored:,} ignored, {len(report.failed):,} failed"
-        f"{f', {len(report.sidecars):,} sidecars not read in full' if report.sidecars else ''}"
+        f"{f', sidecars not read in full: {len(report.sidecars):,}' if report.sidecars else ''}"
     )
     if report.ignored or report.ignored_folders:
         by_code = [f"{count:,} {code}" for code, count in sorted(report.ignored_by.items())]

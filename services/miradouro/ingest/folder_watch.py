@@ -154,6 +154,8 @@ class _Watch:
             if report.withheld not in {0, self._withheld}:
                 _log.warning("deletions withheld", collection=self.collection, reason=report.withheld_reason)
             self._withheld = report.withheld
+        for fault in report.sidecars:
+            _log.debug("sidecar not read in full", collection=self.collection, sidecar=fault.path, reason=fault.reason)
         failed_before = self._failed if within == EVERYTHING else 0
         is_news = report.indexed or report.moved or report.deleted or report.failed_total != failed_before or self._told
         if within == EVERYTHING:

@@ -61,12 +61,16 @@ def test_a_sidecar_tells_what_people_know(house, folder):
 
 
 def test_one_sidecar_serves_every_photo_of_its_stem(house, folder):
+    """That of a raw file too: the camera wrote both, and Lightroom describes them in one file."""
     for name in ("a.jpg", "a.png"):
         write(folder / name, jpeg())
+    write(folder / "a.nef", b"II*\0\x08\0\0\0")
     write(folder / "a.json", {"caption": "both"})
+    write(folder / "a.xmp", packet("<dc:title>all</dc:title>"))
 
-    assert counts(house.index_folder(folder)) == (2, 0, 0, 0, 0)
-    assert {house.index.get("photos", name).caption for name in ("a.jpg", "a.png")} == {"both"}
+    assert counts(house.index_folder(folder)) == (2, 0, 0, 1, 0)
+    found = [house.index.get("photos", name) for name in ("a.jpg", "a.png")]
+    assert {(one.caption, one.title) for one in found} == {("both", "all")}
 
 
 @pytest.mark.parametrize(
