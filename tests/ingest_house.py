@@ -53,15 +53,17 @@ class House:
     data: Path
     registry: CollectorRegistry
 
-    def index_folder(self, folder: Path, *, prune: bool = False, collection: str = "", call: Call | None = None) -> FolderReport:
+    def index_folder(
+        self, folder: Path, *, prune: bool = False, verify: bool = False, collection: str = "", call: Call | None = None
+    ) -> FolderReport:
         """The report of one run."""
-        return self.stream(folder, prune=prune, collection=collection, call=call)[-1].report
+        return self.stream(folder, prune=prune, verify=verify, collection=collection, call=call)[-1].report
 
     def stream(
-        self, folder: Path, *, prune: bool = False, collection: str = "", call: Call | None = None
+        self, folder: Path, *, prune: bool = False, verify: bool = False, collection: str = "", call: Call | None = None
     ) -> list[IndexFolderResponse]:
         """Every message of one run."""
-        request = IndexFolderRequest(path=str(folder), collection=collection, prune=prune)
+        request = IndexFolderRequest(path=str(folder), collection=collection, prune=prune, verify=verify)
         return list(self.service.IndexFolder(request, call or Call()))
 
     def consume(self, items: Iterable[SourceItem | NothingYet], call: Call) -> Iterator[Outcome]:

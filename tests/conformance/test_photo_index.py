@@ -48,7 +48,7 @@ FULL = photo(
     attributes={"camera": "X100", "weird name é": "väl\nue"},
     place=Place(38.7167, -9.1333),
     taken_at=TakenAt(datetime(2023, 6, 1, 19, 30, 0, 123_456, tzinfo=UTC), 60),
-    origin=Origin(10, 2**62, "a" * 64, "b" * 64),
+    origin=Origin(10, 2**62, 2**62 + 1, 2**64 - 1, "a" * 64, "b" * 64),
 )
 collections = count()
 
@@ -344,7 +344,7 @@ def test_origins_within_a_folder_are_those_whose_ids_begin_so(index: Index, with
 
 def test_new_file_states_are_remembered_and_versions_stay(index: Index) -> None:
     index.write([FULL, photo("event.jpg"), tombstone("gone.jpg", 2)])
-    new = Origin(11, 12, "", "")
+    new = Origin(11, 12, 13, 14, "", "")
     index.refresh_origins(COLLECTION, {FULL.photo_id: new, "unknown.jpg": new, "gone.jpg": new})
     states = {state.photo_id: state for state in index.origins(COLLECTION)}
     assert {name: state.origin for name, state in states.items()} == {FULL.photo_id: new, "event.jpg": None, "gone.jpg": None}

@@ -267,7 +267,7 @@ def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) 
     with opened(opensearch) as (index, _, _):
         index.write([photo("a.jpg")])
         before = {space.name: index.vector(COLLECTION, "a.jpg", space.name) for space in SPACES}
-        index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, "", "")})
+        index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, 3, 4, "", "")})
         for name, vectors in before.items():
             assert (index.vector(COLLECTION, "a.jpg", name) == vectors).all()
 
@@ -280,7 +280,7 @@ def test_a_photo_that_the_cluster_can_t_read_is_a_passing_fault_of_its_rewrite_a
         index.write([photo(name, spaces=(WHOLE,)) for name in names])
         list(scan(client, index=alias, size=1_000))  # OpenSearch 3.5 closes files that it still needs
         with pytest.raises(Unavailable, match="already_closed"):
-            index.refresh_origins(COLLECTION, {"3.jpg": Origin(1, 2, "", "")})
+            index.refresh_origins(COLLECTION, {"3.jpg": Origin(1, 2, 3, 4, "", "")})
         assert [index.get(COLLECTION, name).photo_id for name in names] == names, "what needs no vector is told"
         assert index.spaces_of(COLLECTION, "3.jpg") == [WHOLE.name]
         with pytest.raises(Unavailable, match="close and open the index"):
@@ -297,7 +297,7 @@ def test_a_photo_that_the_cluster_tells_without_its_vectors_is_not_written_back_
         torn = {name: value for name, value in source.items() if not name.startswith("vector__small_features")}
         client.index(index=alias, id=document_id, body=torn, params={"version": 1, "version_type": "external_gte"})
         with pytest.raises(Unavailable, match="small/features"):
-            index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, "", "")})
+            index.refresh_origins(COLLECTION, {"a.jpg": Origin(1, 2, 3, 4, "", "")})
         assert index.get(COLLECTION, "a.jpg").origin is None
 
 

@@ -123,6 +123,7 @@ VALUES = {
     "a dimension": "UPDATE spaces SET definition = json_set(definition, '$.dimension', 1000000000) WHERE space_id = 1",
     "a space": "UPDATE spaces SET definition = json_set(definition, '$.more', 1) WHERE space_id = 1",
     "a reason": "UPDATE failures SET reason = char(27) || '[2J'",
+    "the state of a refused file": "UPDATE failures SET origin = '[1,2,3,4,5,6]'",
     "the last number": f"UPDATE sqlite_sequence SET seq = {MAX_VERSION} WHERE name = 'documents'",
     "two names": "INSERT INTO store VALUES ('more')",
 }

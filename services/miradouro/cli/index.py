@@ -22,6 +22,7 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 @click.command()
 @click.argument("folder", metavar="DIR", callback=named_folder)
 @click.option("--prune", is_flag=True, help="Delete photos even if the folder is missing, or more than half of them are gone.")
+@click.option("--verify", is_flag=True, help="Read every file again: other bytes under the same size and times show.")
 @ignore_option
 @click.option("--dry-run", is_flag=True, help="List every file, what would be done with it and why; change nothing.")
 @collection_option
@@ -32,6 +33,7 @@ def index(
     *,
     folder: Path,
     prune: bool,
+    verify: bool,
     ignore: tuple[str, ...],
     dry_run: bool,
     collection: str,
@@ -66,6 +68,7 @@ def index(
         path=path,
         collection=utf8(collection, "collection"),
         prune=prune,
+        verify=verify,
         ignore=[utf8(pattern, "ignore") for pattern in ignore],
         dry_run=dry_run,
     )

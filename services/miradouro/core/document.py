@@ -71,12 +71,15 @@ class TakenAt:
 class Origin:
     """State of the files that a folder's document was made from, to tell later whether they changed.
 
-    Sizes in bytes, times in ns since the epoch. `sidecars_state` stands for names, sizes, times and inodes of all sidecars,
-    `sidecars_sha256` for their names and bytes, 64 hexadecimal digits each; both are "" where there is no sidecar.
+    Sizes in bytes, times in ns since the epoch; `inode` is the file's number within its file system. `sidecars_state` stands for
+    names, sizes, times and inodes of all sidecars, `sidecars_sha256` for their names and bytes, 64 hexadecimal digits each; both
+    are "" where there is no sidecar.
     """
 
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
     sidecars_state: str
     sidecars_sha256: str
 
@@ -119,6 +122,7 @@ class Failure:
 
     `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others. `record` is where it
     came from, when that was a log, listed without its value; `traceparent` the trace that it belongs to. An index keeps neither.
+    `origin` is the state of the files of a folder's photo that fails as long as they do not change; None for all others.
     """
 
     collection: str
@@ -131,3 +135,4 @@ class Failure:
     event: bytes = b""
     record: SourceRecord | None = None
     traceparent: str = ""
+    origin: Origin | None = None

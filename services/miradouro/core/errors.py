@@ -73,6 +73,9 @@ class BadPhoto(InvalidArgument):
         "unreachable",
     )
 
+    # Reasons that may pass although the file does not change.
+    PASSING: ClassVar[frozenset[str]] = frozenset({"unreadable", "vanished", "unreachable", "sha256_mismatch"})
+
     def __init__(self, reason: str, message: str) -> None:
         super().__init__("photo", message)
         if reason not in self.REASONS:

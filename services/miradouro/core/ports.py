@@ -361,6 +361,7 @@ class Refused:
     uri: str
     error: InvalidArgument
     record: SourceRecord | None = None
+    is_recorded: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from miradouro.core.pipeline import tombstone
 from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged
 from miradouro.core.query import MAX_LIMIT
 from miradouro.core.sidecars.beside import SidecarFault
+from miradouro.ingest.failure_pages import failures_within
 from miradouro.ingest.moves import Moves
 from miradouro.ingest.runner import Outcome, Run, Runner, Status
 
@@ -107,18 +108,12 @@ def forget_failures_without_photo(
 ) -> None:
     """Puts tombstones where photos failed whose files are gone or ignored now: they were never stored, so no comparison meets
     them."""
-    after = ""
-    while True:
-        failures, after = letters.list(collection=collection, limit=MAX_LIMIT, after=after)
-        gone = [
-            tombstone(PhotoEvent("gone", EventKind.DELETED, collection, failure.photo_id, failure.version))
-            for failure in failures
-            if failure.photo_id.startswith(within) and failure.uri.startswith("file:") and not source.takes(failure.photo_id)
-        ]
-        if gone:
-            index.write(gone)
-        if not after:
-            return
+    failures = failures_within(letters, collection, within)
+    gone = (failure for failure in failures if failure.uri.startswith("file:") and not source.takes(failure.photo_id))
+    while part := list(islice(gone, MAX_LIMIT)):
+        index.write(
+            [tombstone(PhotoEvent("gone", EventKind.DELETED, collection, failure.photo_id, failure.version)) for failure in part]
+        )
 
 
 class _Tally:

@@ -13,6 +13,7 @@ from miradouro.core.event import check_collection
 from miradouro.core.ports import DeadLetters, PhotoIndex
 from miradouro.core.storable import other_root
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
+from miradouro.ingest.failure_pages import failures_within
 from miradouro.ingest.folder_plan import FolderPlan, plan_folder
 from miradouro.ingest.folder_run import FolderProgress, FolderReport, MoreFailed, forget_failures_without_photo, index_folder
 from miradouro.ingest.moves import Moves
@@ -75,6 +76,7 @@ class FolderSync:
         prune: bool = False,
         within: str = "",
         rules: IgnoreRules | None = None,
+        verify: bool = False,
         waits: bool = False,
     ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
         """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
@@ -96,6 +98,8 @@ class FolderSync:
                 prune=prune,
                 within=within,
                 rules=rules,
+                refusals=lambda: failures_within(self._letters, collection, within),
+                verify=verify,
             )
             run = self._runs.folder_run(root, call)
             for message in index_folder(source, moves=Moves(root, self._index), runner=self._runner, run=run):
@@ -104,7 +108,7 @@ class FolderSync:
                 yield message
 
     def plan(
-        self, root: str, collection: str, *, prune: bool = False, rules: IgnoreRules | None = None
+        self, root: str, collection: str, *, prune: bool = False, rules: IgnoreRules | None = None, verify: bool = False
     ) -> Iterator[FolderPlan | FolderReport]:
         """What `follow` would do; nothing changes, and the collection need not be there.
 
@@ -123,6 +127,8 @@ class FolderSync:
             excluded=self._excluded,
             prune=prune,
             rules=rules,
+            refusals=lambda: failures_within(self._letters, collection, ""),
+            verify=verify,
         )
         yield from plan_folder(source)
 

@@ -8,8 +8,8 @@ from miradouro.core.errors import NotFound
 from miradouro.core.event import check_collection
 from miradouro.core.photo_names import nfc
 from miradouro.core.ports import DeadLetters, PhotoIndex
-from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
+from miradouro.ingest.failure_pages import failure_pages
 from miradouro.ingest.retry_run import Retried, Retry
 from miradouro.ingest.run_factory import RunFactory
 from miradouro.ingest.runner import Runner
@@ -35,23 +35,15 @@ class Retries:
             check_collection(collection)
         wanted = {nfc(photo_id) for photo_id in photo_ids}
         if wanted:
-            found = {nfc(failure.photo_id) for page in self._pages(collection) for failure in page}
+            found = {nfc(failure.photo_id) for page in failure_pages(self._letters, collection) for failure in page}
             if missing := sorted(wanted - found):
                 raise NotFound(f"photo {shown(missing[0])} of collection {shown(collection)} is not among the failures")
-        for page in self._pages(collection):
+        for page in failure_pages(self._letters, collection):
             chosen = [failure for failure in page if not wanted or nfc(failure.photo_id) in wanted]
             for name in sorted({failure.collection for failure in chosen}):
                 yield from self._retry(name, [failure for failure in chosen if failure.collection == name], call)
                 if call.cancelled.is_set():
                     return
-
-    def _pages(self, collection: str) -> Iterator[Sequence[Failure]]:
-        after = ""
-        while True:
-            failures, after = self._letters.list(collection=collection, limit=MAX_LIMIT, after=after)
-            yield failures
-            if not after:
-                return
 
     def _retry(self, collection: str, failures: Sequence[Failure], call: Call) -> Iterator[Retried]:
         root = self._collections.root_of(collection)

@@ -55,6 +55,7 @@ _log = structlog.get_logger(__name__)
 _POLL_S = 0.05  # how soon a cancelled run is noticed while it waits for a photo
 PROCESSING_FAILED = "processing_failed"  # the reason of a photo at which a processor, not the photo, is at fault
 _UNWRITTEN = Overloaded("not written yet")
+_OF_THE_BYTES = frozenset(BadPhoto.REASONS) - BadPhoto.PASSING
 
 
 class Status(StrEnum):
@@ -360,8 +361,9 @@ def _has_landed(flight: _Flight) -> bool:
 
 
 def _is_recorded(outcome: Outcome) -> bool:
-    is_photo = not isinstance(outcome.item, Refused) or outcome.item.version > 0
-    return is_photo and not outcome.retriable
+    item = outcome.item
+    is_new = not isinstance(item, Refused) or (item.version > 0 and not item.is_recorded)
+    return is_new and not outcome.retriable
 
 
 def _failure(outcome: Outcome) -> Failure:
@@ -378,4 +380,5 @@ def _failure(outcome: Outcome) -> Failure:
         event=kept_with_failure(item),
         record=item.record,
         traceparent=trace_of(item).header,
+        origin=item.origin if isinstance(item, PhotoEvent) and outcome.reason in _OF_THE_BYTES else None,
     )

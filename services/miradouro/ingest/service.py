@@ -128,12 +128,13 @@ class IngestService:
         rules = rules_of_run(request.ignore)
         if request.dry_run:
             self.folders.check_may_index(root, call)
-            yield from map(wire.folder_response, self.folders.plan(root, collection, prune=request.prune, rules=rules))
+            plan = self.folders.plan(root, collection, prune=request.prune, rules=rules, verify=request.verify)
+            yield from map(wire.folder_response, plan)
             return
         with audited("index folder", call, path=root, collection=collection, prune=request.prune):
             self.folders.check_may_index(root, call)
-            for message in self.folders.follow(root, collection, call, prune=request.prune, rules=rules):
-                yield wire.folder_response(message)
+            run = self.folders.follow(root, collection, call, prune=request.prune, rules=rules, verify=request.verify)
+            yield from map(wire.folder_response, run)
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:
         """Lists what could not be indexed. Raises InvalidArgument."""

@@ -5,6 +5,7 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from miradouro.adapters.folder.deletions import Candidate, Deletions, is_live
@@ -14,7 +15,7 @@ from miradouro.adapters.folder.photo_id import path_of, photo_id_of
 from miradouro.adapters.folder.sidecars import SidecarState, read_contents, sha256_of_contents, state_of
 from miradouro.adapters.folder.spool import Spool
 from miradouro.adapters.folder.walk import Closed, File, Found, Inode, LeftOut, files_of, inode, left_out, sha256_of, walk
-from miradouro.core.document import Origin
+from miradouro.core.document import Failure, Origin
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent
@@ -36,7 +37,7 @@ _ORPHAN = IgnoreReason(IgnoreCode.SIDECAR, "no photo that it could describe lies
 _NAMESPACE = uuid.UUID("6f3c9f0e-6b1e-4c58-9a53-0d3f4c6a7a11")
 
 
-_Beside = tuple[Found, OriginState | None]
+_Beside = tuple[Found, OriginState | None, Failure | None]
 
 
 class FolderSource:
@@ -52,6 +53,9 @@ class FolderSource:
     that can't be listed, are not gone: they stay in the index.
 
     `within` compares one of the folders alone (see `walk`); more than half of its photos gone withholds their deletion too.
+
+    `refusals` are the collection's failures, ordered by photo id: a photo that failed is refused again, unread, while its files
+    stay as they were. With `verify` every file is read, so that other bytes under the same size and times show.
 
     `first_version` is that of a photo of which nothing is remembered and whose sidecar doesn't count; it may raise OSError.
     """
@@ -69,10 +73,13 @@ class FolderSource:
         within: str = "",
         rules: IgnoreRules | None = None,
         first_version: Callable[[File], int] = lambda _: 1,
+        refusals: Callable[[], Iterator[Failure]] = lambda: iter(()),
+        verify: bool = False,
     ) -> None:
         self._root, self._collection, self._index, self._file_uri, self._prune = root, collection, index, file_uri, prune
         self._excluded, self._within, self._first_version = frozenset(_inodes(excluded)), within, first_version
         self._rules, self._reader = rules or IgnoreRules(), reader
+        self._refusals, self._verify = refusals, verify
         self.files = self.gone = self.withheld = 0
         self.withheld_reason = ""
 
@@ -91,8 +98,8 @@ class FolderSource:
         root = inode(self._root)
         with Spool[_Beside]() as found, Spool[Candidate]() as candidates:
             known = self._list(found, candidates)
-            for file, state in found:
-                yield from self._items(file, state)
+            for file, state, refusal in found:
+                yield from self._items(file, state, refusal)
             if not candidates or self._index is None:
                 return
             yield NothingYet()
@@ -105,6 +112,7 @@ class FolderSource:
     def _list(self, found: Spool[_Beside], candidates: Spool[Candidate]) -> int:
         """Fills both; returns the number of remembered photos."""
         known = 0
+        refusals = _Ordered(self._refusals())
         for file, state in self._beside():
             if state is not None and is_live(state):
                 known += 1
@@ -112,15 +120,17 @@ class FolderSource:
                     candidates.append(Candidate(state.photo_id, file.reason.text if file else ""))
                     self.gone += file is None
             if file is not None and not (isinstance(file, LeftOut) and file.is_folder and state is not None):
-                found.append((file, state))
+                found.append((file, state, refusals.of(file.photo_id)))
                 self.files += isinstance(file, File) or (isinstance(file, LeftOut) and not file.is_folder)
         return known
 
-    def _items(self, file: Found, state: OriginState | None) -> Iterator[SourceItem]:
+    def _items(self, file: Found, state: OriginState | None, refusal: Failure | None) -> Iterator[SourceItem]:
         if isinstance(file, Closed):
             yield self._refused(file.photo_id, 0, file.path, _unusable(file))
         elif isinstance(file, LeftOut):
             yield Ignored(file.photo_id, file.reason, file.is_folder)
+        elif item := None if self._verify else self._untouched(file, state, refusal):
+            yield item
         elif reason := _ignored_by_bytes(file.path):
             if state is not None and is_live(state):
                 yield self._deleted(state)
@@ -210,27 +220,44 @@ class FolderSource:
                 "is its disk mounted?"
             )
 
+    def _untouched(self, file: File, state: OriginState | None, refusal: Failure | None) -> SourceItem | None:
+        """The item of a file that is as it was when it was stored or refused, told by its state alone; None otherwise."""
+        remembered = state.origin if state and not state.deleted else None
+        refused = refusal.origin if refusal else None
+        if remembered is None and refused is None:
+            return None
+        try:
+            now = _origin_of(os.stat(file.path), state_of(file.path, file.sidecars).fingerprint)
+        except OSError:
+            return None
+        if remembered == replace(now, sidecars_sha256=remembered.sidecars_sha256 if remembered else ""):
+            return Unchanged(self._collection, file.photo_id, None)
+        if (
+            refusal
+            and refusal.reason in BadPhoto.REASONS
+            and refused
+            and refused == replace(now, sidecars_sha256=refused.sidecars_sha256)
+        ):
+            error = BadPhoto(refusal.reason, refusal.message.removeprefix("photo: "))
+            uri = self._file_uri(file.path)
+            return Refused(self._collection, file.photo_id, refusal.version, uri, error, is_recorded=True)
+        return None
+
     def _compared(self, file: File, state: OriginState | None) -> SourceItem:
         version = state.version + 1 if state else 1
-        remembered = state.origin if state and not state.deleted else None
         try:
             now = time.time_ns()  # before anything is read: a change from here on shows the next time
             status = _regular(os.stat(file.path), file.path)
             beside = state_of(file.path, file.sidecars)
-            remembered_sha256 = remembered.sidecars_sha256 if remembered else ""
-            origin = Origin(status.st_size, status.st_mtime_ns, beside.fingerprint, remembered_sha256)
-            if remembered == origin:
-                return Unchanged(self._collection, file.photo_id, None)
             prefix = file.photo_id[: file.photo_id.rfind("/") + 1]
             contents = read_contents(file.path, file.sidecars, prefix=prefix)
-            origin = Origin(
-                status.st_size,
-                _trusted(status.st_mtime_ns, now),
-                _trusted_state(beside, now),
-                sha256_of_contents(contents),
+            origin = replace(
+                _origin_of(status, _trusted_state(beside, now)),
+                mtime_ns=_trusted(status.st_mtime_ns, now),
+                sidecars_sha256=sha256_of_contents(contents),
             )
             if state and not state.deleted and self._has_same_content(file, state, origin):
-                return Unchanged(self._collection, file.photo_id, origin)
+                return Unchanged(self._collection, file.photo_id, None if origin == state.origin else origin)
             described = read_beside(contents, photo_name=file.photo_id.removeprefix(prefix), read_xmp=self._read_xmp)
             version = _version(described, state, following=state.version + 1 if state else self._first_version(file))
             if state and version <= state.version:
@@ -242,7 +269,10 @@ class FolderSource:
             return self._refused(file.photo_id, version, file.path, exc)
 
     def _has_same_content(self, file: File, state: OriginState, origin: Origin) -> bool:
-        beside = state.origin.sidecars_sha256 if state.origin else ""
+        before = state.origin
+        if before is not None and before.size_bytes != origin.size_bytes:
+            return False
+        beside = before.sidecars_sha256 if before else ""
         return beside == origin.sidecars_sha256 and sha256_of(file.path, origin.size_bytes + 1) == state.sha256
 
     def _read_xmp(self, data: bytes) -> PhotoMetadata:
@@ -277,6 +307,24 @@ def _version(beside: Beside, state: OriginState | None, *, following: int) -> in
     if beside.own.version is None:
         return following
     return max(beside.own.version, following) if state and state.deleted else beside.own.version
+
+
+class _Ordered:
+    """Failures in the order of photo ids, each of which is asked for in that order."""
+
+    def __init__(self, failures: Iterator[Failure]) -> None:
+        self._failures = failures
+        self._next = next(failures, None)
+
+    def of(self, photo_id: str) -> Failure | None:
+        """The failure of this photo, None without one."""
+        while self._next is not None and self._next.photo_id.encode() < photo_id.encode():
+            self._next = next(self._failures, None)
+        return self._next if self._next is not None and self._next.photo_id == photo_id else None
+
+
+def _origin_of(status: os.stat_result, sidecars_state: str) -> Origin:
+    return Origin(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sidecars_state, "")
 
 
 def _trusted(mtime_ns: int, now_ns: int) -> int:

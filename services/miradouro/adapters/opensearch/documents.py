@@ -99,6 +99,8 @@ def origin_source(origin: Origin) -> dict[str, Any]:
     return {
         "size_bytes": origin.size_bytes,
         "mtime_ns": str(origin.mtime_ns),
+        "ctime_ns": str(origin.ctime_ns),
+        "inode": str(origin.inode),
         "sidecars_state": origin.sidecars_state,
         "sidecars_sha256": origin.sidecars_sha256,
     }
@@ -112,6 +114,8 @@ def origin_of(source: dict[str, Any]) -> Origin | None:
     return Origin(
         told["size_bytes"],
         int(told["mtime_ns"]),
+        int(told["ctime_ns"]),
+        int(told["inode"]),
         told["sidecars_state"],
         told["sidecars_sha256"],
     )

@@ -5,20 +5,21 @@ from typing import Any
 
 import apsw
 
+from miradouro.adapters.sqlite_index.rows import origin_of, origin_text
 from miradouro.core.document import Failure
 from miradouro.core.failure_page import check_limit, place_of, token_of
 from miradouro.core.microseconds import from_microseconds, microseconds
 
 _PUT = """
-INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us, event)
-SELECT :collection, :photo_id, :version, :reason, :message, :uri, :failed_at_us, :event
+INSERT INTO failures(collection, photo_id, version, reason, message, uri, failed_at_us, event, origin)
+SELECT :collection, :photo_id, :version, :reason, :message, :uri, :failed_at_us, :event, :origin
 WHERE NOT EXISTS (
     SELECT 1 FROM documents d JOIN collections c USING (collection_id)
     WHERE c.name = :collection AND d.photo_id = :photo_id AND d.version >= :version
 )
 ON CONFLICT(collection, photo_id) DO UPDATE SET
     version = excluded.version, reason = excluded.reason, message = excluded.message, uri = excluded.uri,
-    failed_at_us = excluded.failed_at_us, event = excluded.event
+    failed_at_us = excluded.failed_at_us, event = excluded.event, origin = excluded.origin
 WHERE excluded.version >= version
 """
 
@@ -37,6 +38,7 @@ def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
                 "uri": failure.uri,
                 "failed_at_us": microseconds(failure.failed_at, field="failed_at"),
                 "event": failure.event,
+                "origin": origin_text(failure.origin),
             }
             for failure in failures
         ],
@@ -48,7 +50,7 @@ def page(connection: apsw.Connection, collection: str, limit: int, after: str) -
     check_limit(limit)
     last_collection, last_photo_id = place_of(after) or ("", "")
     rows: list[Any] = connection.execute(
-        "SELECT collection, photo_id, version, reason, message, uri, failed_at_us, event FROM failures "
+        "SELECT collection, photo_id, version, reason, message, uri, failed_at_us, event, origin FROM failures "
         "WHERE (collection, photo_id) > (?, ?) AND (? = '' OR collection = ?) ORDER BY collection, photo_id LIMIT ?",
         (last_collection, last_photo_id, collection, collection, limit + 1),
     ).fetchall()
@@ -64,7 +66,7 @@ def forget(connection: apsw.Connection, collection: str, photo_ids: Sequence[str
     )
 
 
-def _failure(
-    collection: str, photo_id: str, version: int, reason: str, message: str, uri: str, failed_at_us: int, event: bytes
-) -> Failure:
-    return Failure(collection, photo_id, version, reason, message, uri, from_microseconds(failed_at_us), event)
+def _failure(*row: Any) -> Failure:
+    collection, photo_id, version, reason, message, uri, failed_at_us, event, origin = row
+    failed_at = from_microseconds(failed_at_us)
+    return Failure(collection, photo_id, version, reason, message, uri, failed_at, event, origin=origin_of(origin))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 
 import apsw
@@ -68,7 +69,7 @@ def origin_text(origin: Origin | None) -> str | None:
     """An origin as a column value; None without one."""
     if origin is None:
         return None
-    return json.dumps([origin.size_bytes, origin.mtime_ns, origin.sidecars_state, origin.sidecars_sha256])
+    return json.dumps(astuple(origin))
 
 
 def origin_of(text: str | None) -> Origin | None:

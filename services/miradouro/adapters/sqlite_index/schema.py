@@ -115,6 +115,7 @@ CREATE TABLE failures(
     uri TEXT NOT NULL,
     failed_at_us INTEGER NOT NULL,
     event BLOB NOT NULL DEFAULT x'',
+    origin TEXT,
     PRIMARY KEY(collection, photo_id)
 ) STRICT, WITHOUT ROWID;
 """

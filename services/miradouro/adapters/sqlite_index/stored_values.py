@@ -12,7 +12,7 @@ import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import StoredSpace
-from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, space_of
+from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of, space_of
 from miradouro.core.document import Document, Origin
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt, MiradouroError
@@ -71,6 +71,7 @@ _NEVER = {
     "WHERE d.collection_id IS NOT a.collection_id OR d.deleted <> 0 OR length(name) NOT BETWEEN 1 AND "
     f"{MAX_ATTRIBUTE_NAME_CHARS} OR length(value) > {MAX_ATTRIBUTE_VALUE_CHARS}",
 }
+_MOST_INODE = 2**64 - 1
 
 
 def check_values(connection: apsw.Connection) -> None:
@@ -255,8 +256,8 @@ def _check_text(what: str, text: object, most_chars: int) -> None:
 
 
 def _check_origin(origin: Origin) -> None:
-    numbers = (origin.size_bytes, origin.mtime_ns)
-    _need(all(type(number) is int and abs(number) <= MAX_VERSION for number in numbers), "its file's state is no number")
+    numbers = (origin.size_bytes, origin.mtime_ns, origin.ctime_ns, origin.inode)
+    _need(all(type(number) is int and abs(number) <= _MOST_INODE for number in numbers), "its file's state is no number")
     for digest in (origin.sidecars_state, origin.sidecars_sha256):
         _need(not digest or _SHA256.fullmatch(digest) is not None, "the SHA-256 of its sidecars is none")
 
@@ -264,13 +265,16 @@ def _check_origin(origin: Origin) -> None:
 def _check_failures(connection: apsw.Connection) -> None:
     """Failures hold any text of a bounded length: an event may be refused because of its names."""
     rows: Iterator[Any] = connection.execute(
-        "SELECT octet_length(collection) + octet_length(photo_id) + octet_length(message) + octet_length(uri), "
+        "SELECT octet_length(collection) + octet_length(photo_id) + octet_length(message) + octet_length(uri) "
+        "+ coalesce(octet_length(origin), 0), "
         f"octet_length(event), version, substr(reason, 1, 101), failed_at_us, substr(photo_id, 1, {_MOST_FAILURE_BYTES}), "
-        f"substr(collection || message || uri, 1, {_MOST_FAILURE_BYTES}) FROM failures"
+        f"substr(collection || message || uri, 1, {_MOST_FAILURE_BYTES}), substr(origin, 1, {_MOST_FAILURE_BYTES}) FROM failures"
     )
-    for text_bytes, event_bytes, version, reason, failed_at_us, photo_id, _ in rows:
+    for text_bytes, event_bytes, version, reason, failed_at_us, photo_id, _, origin in rows:
         with _corrupt_at(f"failure of {shown(photo_id)}"):
             _need(text_bytes <= _MOST_FAILURE_BYTES and event_bytes <= _MOST_EVENT_BYTES, "it is too long")
             _need(0 <= version <= MAX_VERSION, f"its version is {version}")
             _need(_REASON.fullmatch(reason) is not None, f"its reason is {shown(reason)}")
             from_microseconds(failed_at_us)
+            if (state := origin_of(origin)) is not None:
+                _check_origin(state)
