@@ -1,5 +1,6 @@
 """Photos of a place that fsspec reaches, for whoever tells of them: names, times and sidecars, but not the photos themselves."""
 
+import math
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from miradouro.core.errors import ConfigurationError, InvalidArgument, MiradouroError, Unavailable
+from miradouro.core.file_kind import FileKind, is_photo_name, kind_by_bytes, kind_by_name
+from miradouro.core.ignored_names import ignored_by_name
 from miradouro.core.redaction import public_error, public_uri
 from miradouro.core.sidecars.beside import READ_BYTES, SidecarContent
 from miradouro.core.sidecars.pairing import Role, SidecarNames, is_sidecar_name
-from miradouro.core.sniff import SNIFF_BYTES, is_picture_name, sniff
 
 _TIMES = ("LastModified", "mtime", "last_modified")  # as listings call it, so that no photo has to be asked by itself
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # protocol → extra of this package
@@ -71,9 +73,10 @@ class Location:
     def photos(self, *, after: str = "") -> Iterator[Listed | Unlisted]:
         """Every photo whose id comes after `after`, ordered by the UTF-8 bytes of the ids, which are paths below the location.
 
-        A photo is told by its name, or else by its first bytes: that is a request of its own for each file that is called
-        otherwise. Names that begin with a dot are left out. Memory grows with the largest folder. Raises InvalidArgument (there
-        is nothing, or no folder), Unavailable.
+        A photo is known by its name, or else by its first bytes: that is a request of its own for each file that is called
+        otherwise. Names that are ignored by default are left out. Memory grows with the largest folder.
+
+        Raises InvalidArgument (there is nothing, or no folder), Unavailable.
         """
         levels = [iter(self._entries(self._root, after))]
         while levels:
@@ -111,7 +114,8 @@ class Location:
             is_folder = one["type"] == "directory"
             key = self._id_of(f"{folder}/{name}") + ("/" if is_folder else "")
             is_passed = key.encode() <= after.encode() and not (is_folder and after.startswith(key))
-            if name.startswith(".") or is_passed or (is_sidecar_name(name) and not is_folder):
+            is_ignored = ignored_by_name(name, is_folder=is_folder, parent=posixpath.basename(folder)) is not None
+            if is_ignored or is_passed or (is_sidecar_name(name) and not is_folder):
                 continue
             beside = () if is_folder else tuple((names[other.name], other.role) for other in sidecars.of(name))
             entries.append(_Entry(key, f"{folder}/{name}", is_folder, one, beside))
@@ -123,7 +127,7 @@ class Location:
     def _listed(self, entry: "_Entry") -> Listed | Unlisted | None:
         """The photo; None when it is none."""
         try:
-            if not is_picture_name(posixpath.basename(entry.path)) and not self._begins_as_picture(entry):
+            if not self._is_photo(entry):
                 return None
             sidecars = tuple(self._content(told, role) for told, role in entry.beside)
             times = [self._modified_ms(one) for one in (entry.told, *(told for told, _ in entry.beside))]
@@ -147,10 +151,19 @@ class Location:
             return SidecarContent(self._id_of(path), role, b"", f"it can't be read: {public_error(exc, path)}")
         return SidecarContent(self._id_of(path), role, data)
 
-    def _begins_as_picture(self, entry: "_Entry") -> bool:
+    def _is_photo(self, entry: "_Entry") -> bool:
+        name = posixpath.basename(entry.path)
+        if is_photo_name(name):
+            return True
         if entry.told["size"] == 0:
-            return False
-        return sniff(self._files.cat_file(entry.path, start=0, end=SNIFF_BYTES)) is not None
+            return kind_by_name(name) is FileKind.PHOTO
+
+        def read_at(offset: int, size: int) -> bytes:
+            if size == 0 or offset >= (entry.told["size"] or math.inf):
+                return b""  # such a range is an error of its own for some implementations
+            return bytes(self._files.cat_file(entry.path, start=offset, end=offset + size))
+
+        return kind_by_bytes(name, read_at) is FileKind.PHOTO
 
     def _modified_ms(self, told: Mapping[str, Any]) -> int | None:
         found = next((told[name] for name in _TIMES if told.get(name) is not None), None)

@@ -109,21 +109,23 @@ def test_what_cannot_be_read_is_named_and_nothing_below_it_is_deleted():
             write(root / "one" / "a.jpg", jpeg())
             assert counts(house.index_folder(root / "one")) == (1, 0, 0, 0, 0)
         with not_root(), open_house(root / "house") as house:
-            for name in ("closed/a.jpg", "closed/deep/b.jpg", "closed.jpg", "open.jpg", "closedx/c.jpg"):
+            for name in ("closed/a.jpg", "closed/deep/b.jpg", "closed.jpg", "open.jpg", "closedx/c.jpg", "closed photo"):
                 write(photos / name, jpeg())
-            assert counts(house.index_folder(photos)) == (5, 0, 0, 0, 0)
+            assert counts(house.index_folder(photos)) == (6, 0, 0, 0, 0)
             write(photos / "closed.jpg", jpeg(seed=5), seconds_ago=5)
             (photos / "closed.jpg").chmod(0)
+            (photos / "closed photo").chmod(0)
             (photos / "closed").chmod(0)
             report = house.index_folder(photos)
             (photos / "closed").chmod(0o700)
             (photos / "closed.jpg").chmod(0o600)
+            (photos / "closed photo").chmod(0o600)
 
-            assert counts(report) == (0, 2, 0, 0, 2)
+            assert counts(report) == (0, 3, 0, 0, 2)
             assert set(reasons(report)) == {"closed/", "closed.jpg"}
             assert set(house.failures()) == {"closed.jpg"}
-            assert len(house.photos()) == 5
-            assert counts(house.index_folder(photos)) == (1, 4, 0, 0, 0)
+            assert len(house.photos()) == 6
+            assert counts(house.index_folder(photos)) == (1, 5, 0, 0, 0)
             assert house.failures() == {}
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from miradouro.adapters.folder.deletions import Candidate, Deletions, is_live
-from miradouro.adapters.folder.file_kind import FileKind, file_kind
+from miradouro.adapters.folder.file_kind import file_kind
 from miradouro.adapters.folder.ignore_rules import IgnoreRules
 from miradouro.adapters.folder.photo_id import path_of, photo_id_of
 from miradouro.adapters.folder.sidecars import SidecarState, read_contents, sha256_of_contents, state_of
@@ -19,6 +19,7 @@ from miradouro.core.document import Failure, Origin
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument
 from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.core.file_kind import FileKind
 from miradouro.core.ignored_names import IgnoreCode, IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.ports import Ignored, NothingYet, OriginState, PhotoIndex, PhotoReader, Refused, SourceItem, Unchanged
@@ -32,6 +33,7 @@ _FRESH_SIDECARS = "0" * 64  # the same for sidecars; no files have this SHA-256
 _REASONS = {
     FileKind.RAW: IgnoreReason(IgnoreCode.RAW_FILE, "it is a raw file of a camera"),
     FileKind.OTHER: IgnoreReason(IgnoreCode.NOT_A_PHOTO, "neither its name nor its first bytes are those of a picture"),
+    FileKind.UNREADABLE: IgnoreReason(IgnoreCode.NOT_A_PHOTO, "its name is not that of a picture, and it can't be read"),
 }
 _ORPHAN = IgnoreReason(IgnoreCode.SIDECAR, "no photo that it could describe lies beside it")
 _NAMESPACE = uuid.UUID("6f3c9f0e-6b1e-4c58-9a53-0d3f4c6a7a11")
@@ -133,6 +135,9 @@ class FolderSource:
             yield item
         elif reason := _ignored_by_bytes(file.path):
             if state is not None and is_live(state):
+                if file_kind(file.path) is FileKind.UNREADABLE:  # it may be the photo still
+                    yield self._compared(file, state)
+                    return
                 yield self._deleted(state)
             yield Ignored(file.photo_id, reason)
         else:
