@@ -244,3 +244,17 @@ def test_no_profile_fails_a_photo(seed: bytes, edits: list[tuple[float, int]], k
         profile[int(place * len(profile))] = value
     data = encode(Image.new(mode, (32, 24), 77), "JPEG", icc_profile=bytes(profile[: int(kept * len(profile))]))
     assert decode(data, [Geometry(Fit.SQUASH, 8, 8, 0, Resample.BILINEAR)]).width == 32
+
+
+BODIES = st.binary(max_size=40) | st.lists(st.integers(0, 255), min_size=4, max_size=4).map(bytes)
+CHUNKS = st.tuples(
+    st.sampled_from([b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"]),
+    BODIES | BODIES.map(lambda body: iccp(body)[1]) | st.binary(min_size=32, max_size=32),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(CHUNKS | st.builds(cicp, st.integers(0, 24), st.integers(0, 20)), max_size=5))
+def test_no_chunk_fails_a_photo(chunks: list[tuple[bytes, bytes]]) -> None:
+    data = png_with(np.full((24, 32, 3), 77, np.uint8), *chunks)
+    assert decode(data, [Geometry(Fit.SQUASH, 8, 8, 0, Resample.BILINEAR)]).width == 32
