@@ -43,9 +43,5 @@ def _remembered_kind(path: str, *_state: int) -> FileKind:
 
 def _kind(path: str) -> FileKind:
     with open_regular(path) as file:
-
-        def read_at(offset: int, size: int) -> bytes:
-            file.seek(offset)
-            return file.read(size)
-
-        return kind_by_bytes(os.path.basename(path), read_at)
+        # Not `file.read`, which reads a whole buffer for 32 bytes.
+        return kind_by_bytes(os.path.basename(path), lambda offset, size: os.pread(file.fileno(), size, offset))
