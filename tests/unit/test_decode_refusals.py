@@ -33,6 +33,13 @@ def test_other_formats_are_refused_by_name(file_format, told):
     assert caught.value.reason == "unsupported_format"
 
 
+@pytest.mark.parametrize("data", [b"II*\0\x10\0\0\0CR\x02\0", b"\0\0\0\x18ftypcrx ", b"FUJIFILMCCD-RAW 0201", b"IIRO\x08\0\0\0"])
+def test_raw_files_are_refused_by_name(data):
+    with pytest.raises(BadPhoto, match="raw file of a camera; convert it to JPEG") as caught:
+        decode(data, [SQUASH])
+    assert caught.value.reason == "unsupported_format"
+
+
 def test_heif_is_read_where_its_reader_is_installed():
     plugin = importlib.import_module("pillow_heif")  # plain: a machine without it must not pass
     rgb = blocks(256, 192)

@@ -16,6 +16,7 @@ from miradouro.core.photo_cost import PixelCost
 from miradouro.core.photo_limits import DecodeLimits, check_size
 from miradouro.core.pillow import read_by_pillow
 from miradouro.core.png_file import read_png
+from miradouro.core.raw_file import begins_as_raw
 from miradouro.core.sniff import Format, avif_colour_numbers, avif_sample_bytes, sniff, webp_exif, webp_profile, webp_size
 
 _ACCEPTED = "JPEG, PNG, WebP or AVIF"
@@ -55,6 +56,8 @@ def open_photo(data: bytes, limits: DecodeLimits) -> PhotoFile:
         raise BadPhoto("empty", "the photo has 0 bytes; upload it again")
     if len(data) > limits.max_bytes:
         raise BadPhoto("too_many_bytes", f"the photo has {len(data):,} bytes; allowed: {limits.max_bytes:,}")
+    if begins_as_raw(data):
+        raise BadPhoto("unsupported_format", f"the photo is a raw file of a camera; convert it to {_ACCEPTED}")
     found = sniff(data)
     if found is None:
         raise BadPhoto("not_a_photo", f"the data begins with {data[:8].hex(' ')}: no picture format; send {_ACCEPTED}")
