@@ -33,7 +33,7 @@ from opensearchpy.exceptions import TransportError
 from benchmarks import events_peers
 from benchmarks.bench_embedding import Row, make_photos, row, take_turns
 from benchmarks.bench_end_to_end import _anonymous_mib, _p95, alone
-from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, town
+from tests.e2e.many_machines import Deployment, Record, ServiceProcess, deployed, eventually
 
 EVENTS = int(os.environ.get("MIRADOURO_BENCH_EVENTS", "20000"))
 OUTAGE_S = float(os.environ.get("MIRADOURO_BENCH_OUTAGE_S", "300"))
@@ -67,7 +67,7 @@ def rows() -> Iterator[Row]:
         opensearch = stack.enter_context(start_opensearch(folder / "opensearch"))
         (folder / "photos").mkdir()
         photos = [photo.read_bytes() for photo in sorted(make_photos(folder / "photos").iterdir())]
-        here = stack.enter_context(town(kafka, opensearch.url))
+        here = stack.enter_context(deployed(kafka, opensearch.url))
         here.constants["miradouro.ingest.composition:INTAKE.pending_events"] = HELD
         here.constants["miradouro.ingest.composition:TUNING.refresh_interval"] = f"{REFRESH_S:g}s"
         embedding = here.start("embedding")
@@ -161,7 +161,7 @@ def _consume(topics: KafkaSettings, decode: Callable[[SourceRecord], SourceItem]
     return seen / taken
 
 
-def _found(here: Town, embedding: ServiceProcess, ingest: ServiceProcess, photos: list[bytes]) -> Row:
+def _found(here: Deployment, embedding: ServiceProcess, ingest: ServiceProcess, photos: list[bytes]) -> Row:
     eventually("the services are ready", lambda: embedding.is_ready() and ingest.is_ready())
     client = Client([here.opensearch.opensearch_url])
     alias = f"{here.opensearch.opensearch_prefix}.{COLLECTION}"
@@ -210,7 +210,7 @@ def _found(here: Town, embedding: ServiceProcess, ingest: ServiceProcess, photos
     )
 
 
-def _among_bad(here: Town, photos: list[bytes]) -> Row:
+def _among_bad(here: Deployment, photos: list[bytes]) -> Row:
     """Photos per second with one bad record among them, of another kind each time, and without."""
     runs, poisoned = itertools.count(), itertools.count()
     client = Client([here.opensearch.opensearch_url])
@@ -254,7 +254,7 @@ def _among_bad(here: Town, photos: list[bytes]) -> Row:
     )
 
 
-def _outage(here: Town, ingest: ServiceProcess, opensearch: OpenSearch, photos: list[bytes]) -> Row:
+def _outage(here: Deployment, ingest: ServiceProcess, opensearch: OpenSearch, photos: list[bytes]) -> Row:
     """Events keep coming while there is no index: after what is held is full, memory must not grow."""
     opensearch.kill()
     names = (f"outage/{number}.jpg" for number in range(10**9))

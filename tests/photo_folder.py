@@ -5,7 +5,7 @@ from pathlib import Path
 
 from miradouro.v1.ingest_service_pb2 import FolderReport
 
-from tests.ingest_house import age
+from tests.ingest_fixture import age
 
 
 def write(path: Path, data: bytes | dict[str, object], *, seconds_ago: int = 10) -> Path:

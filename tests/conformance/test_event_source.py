@@ -20,7 +20,7 @@ from miradouro.ingest.cloud_event import item_of, record_of
 
 from tests import engine_processes
 from tests.conformance.engines import with_markers
-from tests.ingest_house import age
+from tests.ingest_fixture import age
 from tests.kafka_topics import own_topics
 from tests.photo_documents import SPACES, photo, tombstone
 from tests.pictures import jpeg

@@ -116,7 +116,7 @@ class ServiceProcess:
 
 
 @dataclass
-class Town:
+class Deployment:
     """What a test works with. `environment` and `constants` (see `tuned`) are those of the services."""
 
     kafka: KafkaSettings
@@ -137,7 +137,7 @@ class Town:
         constants: Constants = MappingProxyType({}),
         **environment: str,
     ) -> ServiceProcess:
-        """Starts a service, which is ended with the town; its log goes into the file `log`, or where ours goes."""
+        """Starts a service, which is ended with the deployment; its log goes into the file `log`, or where ours goes."""
         own = f"miradouro.{name}."  # the other services have no such constants
         changed = {key: value for key, value in {**self.constants, **constants}.items() if key.startswith(own)}
         service = ServiceProcess(name, {**self.environment, **environment}, listen=listen, log=log, constants=changed)
@@ -179,7 +179,7 @@ class Town:
             admin.close()
 
     def audit(self, *words: object) -> Done:
-        """`miradouro audit events --json` with this town's settings."""
+        """`miradouro audit events --json` with this deployment's settings."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
@@ -187,7 +187,7 @@ class Town:
 
 
 @contextmanager
-def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
+def deployed(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Deployment]:
     """Topics, a group and indices of their own; the services are started by the test."""
     name = f"t{uuid.uuid4().hex}"
     environment = {
@@ -213,7 +213,7 @@ def town(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[Town]:
         producer = KafkaProducer(bootstrap_servers=kafka, acks="all", max_request_size=2 * 1024 * 1024)
         stack.callback(producer.close)
         services = stack.enter_context(ExitStack())
-        made = Town(topics, indices, environment, dict(FOUND_SOON), producer, index, letters, services)
+        made = Deployment(topics, indices, environment, dict(FOUND_SOON), producer, index, letters, services)
         try:
             yield made
         finally:

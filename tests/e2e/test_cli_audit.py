@@ -1,4 +1,4 @@
-"""`miradouro audit events`: it holds for a town at rest, and every kind of damage, done past our own code, has its name."""
+"""`miradouro audit events`: it holds for a deployment at rest, and every kind of damage, done past our own code, has its name."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConflictError
 
 from tests.e2e.command import run
-from tests.e2e.many_machines import Town, eventually, town
+from tests.e2e.many_machines import Deployment, deployed, eventually
 from tests.e2e.tiny_embedding import tiny_embedding
 from tests.pictures import jpeg
 
@@ -25,9 +25,9 @@ Damage = Callable[["Rested"], AbstractContextManager[None]]
 
 
 class Rested:
-    """A town whose events are all consumed, and the cluster behind it, which takes any writes."""
+    """A deployment whose events are all consumed, and the cluster behind it, which takes any writes."""
 
-    def __init__(self, here: Town, client: OpenSearch) -> None:
+    def __init__(self, here: Deployment, client: OpenSearch) -> None:
         self.here, self.client = here, client
         self.alias = f"{here.opensearch.opensearch_prefix}.{COLLECTION}"
 
@@ -57,7 +57,7 @@ class Rested:
 
 @pytest.fixture(scope="module")
 def rested(kafka: str, opensearch: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rested]:
-    with town(kafka, opensearch) as here, tiny_embedding(tmp_path_factory.mktemp("tiny")) as address:
+    with deployed(kafka, opensearch) as here, tiny_embedding(tmp_path_factory.mktemp("tiny")) as address:
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = address
         ingest = here.start("ingest")
         for i in range(LIVE):
@@ -78,7 +78,7 @@ def _uploaded(name: str, version: int, *, seed: int) -> PhotoEvent:
     return PhotoEvent(f"{name}-{version}", EventKind.UPLOADED, COLLECTION, name, version, data=jpeg(64, 48, seed=seed))
 
 
-def test_a_town_at_rest_holds(rested: Rested) -> None:
+def test_a_deployment_at_rest_holds(rested: Rested) -> None:
     told = rested.here.audit("--sample", 100, "--settled").json
     assert told.pop("least_cosine") >= 0.9999
     assert isinstance(told.pop("seed"), int)
@@ -231,15 +231,15 @@ def test_every_damage_is_found_under_its_name(rested: Rested, damage: str) -> No
 
 
 @pytest.fixture
-def deserted(kafka: str, opensearch: str) -> Iterator[Town]:
+def deserted(kafka: str, opensearch: str) -> Iterator[Deployment]:
     """Events that nobody consumes."""
-    with town(kafka, opensearch) as here:
+    with deployed(kafka, opensearch) as here:
         here.publish(_uploaded("a.jpg", 1, seed=0), _uploaded("b.jpg", 1, seed=1))
         here.send((f"{COLLECTION}/noise".encode(), b"\xff\x00", [("ce_specversion", b"1.0")]))
         yield here
 
 
-def _commit(here: Town, offset: Callable[[int], int]) -> None:
+def _commit(here: Deployment, offset: Callable[[int], int]) -> None:
     """Commits, for every partition, what `offset` makes of its end."""
     consumer = KafkaConsumer(
         bootstrap_servers=here.kafka.kafka_bootstrap, group_id=here.kafka.kafka_group, enable_auto_commit=False
@@ -253,7 +253,7 @@ def _commit(here: Town, offset: Callable[[int], int]) -> None:
         consumer.close(autocommit=False)
 
 
-def test_a_group_that_committed_nothing_is_told_unless_all_should_be_settled(deserted: Town) -> None:
+def test_a_group_that_committed_nothing_is_told_unless_all_should_be_settled(deserted: Deployment) -> None:
     done = deserted.audit("--sample", 0)
     assert (done.code, done.out) == (1, "")
     assert "MIRADOURO_KAFKA_GROUP" in done.err
@@ -261,13 +261,13 @@ def test_a_group_that_committed_nothing_is_told_unless_all_should_be_settled(des
     assert told["counts"] == {"event_lost": 2, "dead_letter_missing": 1}
 
 
-def test_what_is_not_committed_yet_waits(deserted: Town) -> None:
+def test_what_is_not_committed_yet_waits(deserted: Deployment) -> None:
     _commit(deserted, lambda _: 0)
     told = deserted.audit().json
     assert (told["holds"], told["waiting"], told["sampled"]) == (True, 3, 0)
 
 
-def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Town) -> None:
+def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Deployment) -> None:
     _commit(deserted, lambda end: end)
     told = json.loads(deserted.audit().out)
     assert told["counts"].keys() == {"event_lost", "dead_letter_missing", "committed_too_far"}
@@ -277,7 +277,7 @@ def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Town
     assert any("another topic" in one["message"] for one in told["violations"] if one["name"] == "committed_too_far")
 
 
-def test_letters_that_are_not_those_of_their_records_are_told(deserted: Town) -> None:
+def test_letters_that_are_not_those_of_their_records_are_told(deserted: Deployment) -> None:
     def letter(value: bytes, partition: object, offset: object, reason: str = "not_an_event") -> None:
         told = {"topic": deserted.kafka.kafka_topic, "partition": str(partition), "offset": str(offset), "reason": reason}
         headers = [(f"miradouro-{name}", text.encode()) for name, text in told.items()]
@@ -308,7 +308,7 @@ def test_letters_that_are_not_those_of_their_records_are_told(deserted: Town) ->
     assert max(len(one["message"]) for one in unfounded) < 400
 
 
-def test_a_person_reads_which_invariant_is_broken_and_by_what(deserted: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_reads_which_invariant_is_broken_and_by_what(deserted: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in deserted.environment.items():
         monkeypatch.setenv(name, value)
     done = run("audit", "events", "--settled", "--seed", 7)
@@ -328,7 +328,7 @@ def test_an_original_that_is_gone_is_not_checked_and_told(kafka: str, opensearch
     photo = tmp_path / "photos" / "a.jpg"
     photo.parent.mkdir()
     photo.write_bytes(jpeg(64, 48))
-    with town(kafka, opensearch) as here, tiny_embedding(tmp_path / "tiny") as address:
+    with deployed(kafka, opensearch) as here, tiny_embedding(tmp_path / "tiny") as address:
         here.environment |= {"MIRADOURO_EMBEDDING_ADDRESS": address, "MIRADOURO_PHOTO_ROOTS": str(photo.parent)}
         ingest = here.start("ingest")
         here.publish(PhotoEvent("a", EventKind.UPLOADED, COLLECTION, "a.jpg", 1, uri=photo.as_uri()))

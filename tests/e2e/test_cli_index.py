@@ -20,7 +20,7 @@ from miradouro.core.errors import NotFound
 
 from tests.e2e.command import COMMAND, ONE_BY_ONE, START_S, run, start
 from tests.e2e.conftest import make_photos
-from tests.ingest_house import not_root
+from tests.ingest_fixture import not_root
 from tests.pictures import jpeg
 
 pytestmark = pytest.mark.usefixtures("models_dir")

@@ -8,7 +8,7 @@ from miradouro.core.event import EventKind, PhotoEvent
 
 from tests.certificates import token, write_secret
 from tests.e2e.command import START_S
-from tests.e2e.many_machines import eventually, town
+from tests.e2e.many_machines import deployed, eventually
 from tests.pictures import jpeg
 
 
@@ -17,7 +17,7 @@ def test_a_consumer_whose_token_is_refused_ends_and_the_next_one_goes_on(kafka: 
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for path in (right, wrong):
         write_secret(path, token())
-    with town(kafka, opensearch) as here:
+    with deployed(kafka, opensearch) as here:
         here.environment["MIRADOURO_TOKEN_FILE"] = str(right)
         embedding = here.start("embedding")
         here.environment |= {"MIRADOURO_EMBEDDING_ADDRESS": embedding.address, "MIRADOURO_TOKEN_FILE": str(wrong)}

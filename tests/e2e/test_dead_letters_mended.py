@@ -8,7 +8,7 @@ import pytest
 from miradouro.core.event import EventKind, PhotoEvent
 
 from tests.e2e.command import run
-from tests.e2e.many_machines import Town, eventually, town
+from tests.e2e.many_machines import Deployment, deployed, eventually
 from tests.e2e.tiny_embedding import tiny_embedding
 from tests.pictures import jpeg
 
@@ -17,8 +17,8 @@ PHOTOS = 12
 
 
 @pytest.fixture
-def here(kafka: str, opensearch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    with town(kafka, opensearch) as made, tiny_embedding(tmp_path) as address:
+def here(kafka: str, opensearch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    with deployed(kafka, opensearch) as made, tiny_embedding(tmp_path) as address:
         made.environment["MIRADOURO_EMBEDDING_ADDRESS"] = address
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
@@ -34,7 +34,7 @@ def retry() -> dict[str, Any]:
     return {status: told[status] for status in ("sent", "superseded", "impossible")}
 
 
-def test_photos_of_a_collection_that_was_not_allowed_are_found_once_it_is(here: Town) -> None:
+def test_photos_of_a_collection_that_was_not_allowed_are_found_once_it_is(here: Deployment) -> None:
     first = here.start("ingest", MIRADOURO_COLLECTIONS="holidays")
     for i in range(PHOTOS):
         here.publish(event(f"{i}.jpg", 1, data=jpeg(64, 48, seed=i)))

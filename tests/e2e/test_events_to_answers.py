@@ -11,7 +11,7 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.v1 import search_service_pb2 as pb
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.many_machines import ServiceProcess, eventually, search_stub, town
+from tests.e2e.many_machines import ServiceProcess, deployed, eventually, search_stub
 from tests.pictures import jpeg
 
 COLLECTION = "holidays"
@@ -31,7 +31,7 @@ def photos_embedded(embedding: ServiceProcess) -> float:
 
 @pytest.mark.usefixtures("models_dir")
 def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch: str) -> None:
-    with town(kafka, opensearch) as here, ExitStack() as stack:
+    with deployed(kafka, opensearch) as here, ExitStack() as stack:
         embedding = here.start("embedding", MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
         ingest, query = here.start("ingest"), here.start("query")

@@ -17,7 +17,7 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.ingest.cloud_event import record_of
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.many_machines import Record, ServiceProcess, Town, eventually, town
+from tests.e2e.many_machines import Deployment, Record, ServiceProcess, deployed, eventually
 from tests.e2e.tuned import Constants
 from tests.pictures import jpeg
 
@@ -82,9 +82,9 @@ class Load:
 
 
 @contextmanager
-def town_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterator[Town]:
-    """A town whose consumers take little at a time, so that faults meet them in the middle of a batch."""
-    with town(kafka, opensearch, partitions=size.partitions) as here:
+def deployment_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterator[Deployment]:
+    """A deployment whose consumers take little at a time, so that faults meet them in the middle of a batch."""
+    with deployed(kafka, opensearch, partitions=size.partitions) as here:
         here.environment |= {
             "MIRADOURO_EMBEDDING_ADDRESS": embedding,
         }
@@ -97,14 +97,14 @@ def town_for(size: Size, kafka: str, opensearch: str, embedding: str) -> Iterato
         yield here
 
 
-def in_the_middle(here: Town, size: Size) -> None:
+def in_the_middle(here: Deployment, size: Size) -> None:
     """Waits until some of what is published is committed, and not all of it."""
     chance = random.Random(f"{size.seed} {here.lag()}")
     left = here.lag() - chance.randint(1, 8)
     eventually("the consumer is in the middle of it", lambda: here.lag() <= left)
 
 
-def audited(here: Town, *words: object) -> dict[str, Any]:
+def audited(here: Deployment, *words: object) -> dict[str, Any]:
     """What the auditor tells, whatever it found."""
     done = here.audit(*words)
     assert done.out, done.err
@@ -113,7 +113,7 @@ def audited(here: Town, *words: object) -> dict[str, Any]:
     return told
 
 
-def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, Any]:
+def prove(here: Deployment, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, Any]:
     """Waits until everything is committed; then the auditor finds nothing, and there is what must be, no more, no less.
 
     `repeated`: whether dead letters may stand there twice, as after a crash between a letter and its commit.
@@ -135,7 +135,7 @@ def prove(here: Town, load: Load, *, sample: int = 10, repeated: bool = False, w
 class Counted:
     """An ingest service whose counts can be read while it runs."""
 
-    def __init__(self, here: Town, *, constants: Constants = MappingProxyType({})) -> None:
+    def __init__(self, here: Deployment, *, constants: Constants = MappingProxyType({})) -> None:
         self.service: ServiceProcess = here.start("ingest", constants=constants, MIRADOURO_METRICS_LISTEN="127.0.0.1:0")
 
     def outcomes(self) -> dict[str, int]:

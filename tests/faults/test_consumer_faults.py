@@ -13,7 +13,7 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.ingest.cloud_event import record_of
 from opensearchpy.exceptions import ConflictError
 
-from tests.e2e.many_machines import Town, eventually
+from tests.e2e.many_machines import Deployment, eventually
 from tests.e2e.tiny_embedding import tiny_embedding
 from tests.faults.load import (
     COLLECTION,
@@ -28,9 +28,9 @@ from tests.faults.load import (
     Load,
     Size,
     audited,
+    deployment_for,
     in_the_middle,
     prove,
-    town_for,
 )
 from tests.pictures import jpeg
 from tests.tiny_bundle import tiny_bundles
@@ -50,7 +50,7 @@ def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
 ) -> None:
     """What comes again is bounded by numbers alone: no time passes until a commit that would bound it, too."""
     load, chance = Load(size), random.Random(size.seed)
-    with town_for(size, kafka, opensearch, embedding) as here:
+    with deployment_for(size, kafka, opensearch, embedding) as here:
         stale = []
         for records in load.slices(size.times):
             here.send(*records)
@@ -74,7 +74,7 @@ def test_a_consumer_that_is_stopped_under_load_ends_what_it_began_and_nothing_co
     kafka: str, opensearch: str, embedding: str, size: Size
 ) -> None:
     load = Load(size)
-    with town_for(size, kafka, opensearch, embedding) as here:
+    with deployment_for(size, kafka, opensearch, embedding) as here:
         here.send(*load.records)
         ingest = Counted(here)
         in_the_middle(here, size)
@@ -106,7 +106,7 @@ def test_documents_that_the_index_alone_refuses_become_dead_letters_once_and_hol
             load.letters[name] = "invalid_argument"
         else:
             load.wanted[name] = (1, False)
-    with town_for(size, kafka, opensearch, embedding) as here:
+    with deployment_for(size, kafka, opensearch, embedding) as here:
         spaces = [
             space
             for one in tiny_bundles(tmp_path_factory.mktemp("spaces"))
@@ -137,7 +137,7 @@ def test_a_photo_stays_deleted_when_its_older_events_come_after_the_engine_forgo
     load = Load(Size(0, 3, 1, 0))
     for i in range(photos):
         load.wanted[f"{i}.jpg"] = (2, True)
-    with town_for(SMALL, kafka, opensearch, embedding) as here:
+    with deployment_for(SMALL, kafka, opensearch, embedding) as here:
         ingest = Counted(here)
         created = [
             record_of(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=jpeg(64, 48))) for name in load.wanted
@@ -156,13 +156,13 @@ def test_a_photo_stays_deleted_when_its_older_events_come_after_the_engine_forgo
         assert ingest.service.end() == 0
 
 
-def _forget_deletions_soon(here: Town) -> None:
+def _forget_deletions_soon(here: Deployment) -> None:
     client = connect(here.opensearch)
     client.indices.put_settings(index=f"{here.opensearch.opensearch_prefix}.*", body={"index.gc_deletes": "1s"})
     client.close()
 
 
-def _wait_until_deletions_are_forgotten(here: Town) -> None:
+def _wait_until_deletions_are_forgotten(here: Deployment) -> None:
     """A document that was really deleted, later than the photos, is taken again with a version that is older."""
     client = connect(here.opensearch)
     index, canary = alias_of(here.opensearch.opensearch_prefix, COLLECTION), id_of(COLLECTION, "canary")

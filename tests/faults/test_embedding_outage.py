@@ -10,7 +10,7 @@ import pytest
 from kafka import KafkaAdminClient
 from miradouro.core.event import EventKind, PhotoEvent
 
-from tests.e2e.many_machines import ServiceProcess, Town, eventually, town
+from tests.e2e.many_machines import Deployment, ServiceProcess, deployed, eventually
 from tests.e2e.tuned import Constants
 from tests.faults.load import COMMIT_PHOTOS, PENDING_EVENTS
 from tests.pictures import jpeg
@@ -22,7 +22,7 @@ PACE = "miradouro.ingest.composition:PACE"
 RETRY_S = 1.0  # what a single call may take; a stream waits as long as it takes
 
 
-def member_of(here: Town) -> str:
+def member_of(here: Deployment) -> str:
     """The only member of the group, "" while the group is not settled."""
     with closing(KafkaAdminClient(bootstrap_servers=here.kafka.kafka_bootstrap)) as admin:
         [group] = admin.describe_groups([here.kafka.kafka_group]).values()
@@ -35,9 +35,9 @@ def member_of(here: Town) -> str:
 @contextmanager
 def load(
     kafka: str, opensearch: str, photos: int, *, constants: Constants = MappingProxyType({})
-) -> Iterator[tuple[Town, ServiceProcess, ServiceProcess]]:
-    """A town whose topic holds two events of each photo, the embedding service, and a consumer that has begun with it."""
-    with town(kafka, opensearch) as here:
+) -> Iterator[tuple[Deployment, ServiceProcess, ServiceProcess]]:
+    """A deployment whose topic holds two events of each photo, the embedding service, and a consumer that has begun with it."""
+    with deployed(kafka, opensearch) as here:
         here.environment["MIRADOURO_BUNDLES"] = "efficientnet-lite0"
         here.constants |= {PENDING_EVENTS: PENDING, COMMIT_PHOTOS: 4, f"{PACE}.retry_s": RETRY_S, **constants}
         for i in range(photos):
@@ -52,7 +52,7 @@ def load(
         yield here, embedding, ingest
 
 
-def assert_all_stored(here: Town, photos: int) -> None:
+def assert_all_stored(here: Deployment, photos: int) -> None:
     """Fails unless every photo comes to stand at its newest version and nothing is a dead letter."""
     wanted = {f"{i:04}.jpg": (2, False) for i in range(photos)}
     eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)

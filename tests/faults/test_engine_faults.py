@@ -12,8 +12,8 @@ import pytest
 from miradouro.development.engines import Kafka, OpenSearch
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.many_machines import ServiceProcess, Town, eventually
-from tests.faults.load import SIZES, Load, Size, in_the_middle, prove, town_for
+from tests.e2e.many_machines import Deployment, ServiceProcess, eventually
+from tests.faults.load import SIZES, Load, Size, deployment_for, in_the_middle, prove
 
 
 @dataclass
@@ -53,13 +53,13 @@ def _sockets_of_lost_brokers(caplog: pytest.LogCaptureFixture) -> Iterator[None]
 
 
 @contextmanager
-def outage(engines: Engines, size: Size) -> Iterator[tuple[Town, ServiceProcess]]:
+def outage(engines: Engines, size: Size) -> Iterator[tuple[Deployment, ServiceProcess]]:
     """The block breaks something in the middle of the load and mends it; then the auditor has the word. Nobody may have ended.
 
     A third of the load is what waits then: the consumer is done with it before twice the outage has passed.
     """
     load = Load(size)
-    with town_for(size, engines.kafka.bootstrap, engines.opensearch.url, engines.embedding) as here:
+    with deployment_for(size, engines.kafka.bootstrap, engines.opensearch.url, engines.embedding) as here:
         *before, waiting = load.slices(3)
         ingest = here.start(
             "ingest",

@@ -20,7 +20,7 @@ from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.query import IndexQuery, VectorClause
 from miradouro.v1.ingest_service_pb2 import EventStatus
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
-from tests.ingest_house import open_house
+from tests.ingest_fixture import open_ingest
 from tests.pictures import jpeg
 
 folder, version, names = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
@@ -32,17 +32,17 @@ def asked(index, name):
         found = index.search(IndexQuery(name, VectorClause(space.name, space.provenance, vector)))
         assert [match.photo_id for match in found.matches] == ["a.jpg"], name
 
-with open_house(folder) as house, SqliteIndex.open(folder / "data", writer=False) as reader:
+with open_ingest(folder) as ingest, SqliteIndex.open(folder / "data", writer=False) as reader:
     for name in names:
         event = PhotoEvent(event_id=name, kind=PHOTO_EVENT_KIND_UPLOADED, collection=name, photo_id="a.jpg", version=version,
                            data=picture)
-        (result,) = house.put(event).results
+        (result,) = ingest.put(event).results
         statuses.append([EventStatus.Name(result.status), result.reason])
         if not result.reason:
-            asked(house.index, name)
+            asked(ingest.index, name)
             asked(reader, name)
         files.append(len(os.listdir("/proc/self/fd")))
-    assert house.index.settle(60)
+    assert ingest.index.settle(60)
     files.append(len(os.listdir("/proc/self/fd")))
 print(json.dumps([statuses, files]))
 """

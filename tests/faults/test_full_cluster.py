@@ -11,7 +11,7 @@ from miradouro.development.engines import OpenSearch
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 
-from tests.ingest_house import open_house
+from tests.ingest_fixture import open_ingest
 from tests.opensearch_collection import FOUND_AT_ONCE
 from tests.photo_documents import SPACES
 from tests.pictures import jpeg
@@ -41,27 +41,30 @@ def uploaded(collection: str, version: int) -> PhotoEvent:
 
 
 def test_without_room_for_shards_only_new_collections_fail(own: OpenSearchSettings, tmp_path: Path) -> None:
-    with OpenSearchIndex.open(own, tuning=FOUND_AT_ONCE) as index, open_house(tmp_path, store=index) as house:
+    with OpenSearchIndex.open(own, tuning=FOUND_AT_ONCE) as index, open_ingest(tmp_path, store=index) as ingest:
         allow(own, more=own.opensearch_shards * (1 + own.opensearch_replicas))
-        (result,) = house.put(uploaded("first", 1)).results
+        (result,) = ingest.put(uploaded("first", 1)).results
         assert result.status == EVENT_STATUS_STORED
         allow(own, more=0)
-        results = house.put(uploaded("second", 1), uploaded("first", 2)).results
+        results = ingest.put(uploaded("second", 1), uploaded("first", 2)).results
         assert [(one.status, one.reason) for one in results] == [
             (EVENT_STATUS_FAILED, "too_many_collections"),
             (EVENT_STATUS_STORED, ""),
         ]
         assert "no room for its shards: 400 validation_exception" in results[0].message
         allow(own, more=10)
-        (result,) = house.put(uploaded("second", 1)).results
+        (result,) = ingest.put(uploaded("second", 1)).results
         assert result.status == EVENT_STATUS_STORED, "once there is room, the same event is taken"
 
 
 def test_a_wrong_setting_blames_no_event(own: OpenSearchSettings, tmp_path: Path) -> None:
     wrong = own.model_copy(update={"opensearch_prefix": "wrong"})
-    with OpenSearchIndex.open(wrong, tuning=Tuning(refresh_interval="soon")) as index, open_house(tmp_path, store=index) as house:
+    with (
+        OpenSearchIndex.open(wrong, tuning=Tuning(refresh_interval="soon")) as index,
+        open_ingest(tmp_path, store=index) as ingest,
+    ):
         with pytest.raises(FailedPrecondition, match="refresh_interval"):
-            house.put(uploaded("first", 1))
-        assert house.failures() == {}
+            ingest.put(uploaded("first", 1))
+        assert ingest.failures() == {}
         with pytest.raises(FailedPrecondition, match="refresh_interval"):
             index.ensure_collection("first", spaces=SPACES)

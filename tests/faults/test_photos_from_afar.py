@@ -12,7 +12,7 @@ from miradouro.v1 import search_service_pb2 as pb
 from miradouro.v1.photo_event_pb2 import Region
 
 from tests.cloud_storage import s3_service
-from tests.e2e.many_machines import Town, eventually, search_stub, town
+from tests.e2e.many_machines import Deployment, deployed, eventually, search_stub
 from tests.e2e.tiny_embedding import tiny_embedding
 from tests.pictures import jpeg
 from tests.web_photos import LOOPBACK, body, in_turn, redirect, web_photos
@@ -38,14 +38,14 @@ def hang(handler: BaseHTTPRequestHandler) -> None:
     handler.server.stopping.wait()  # type: ignore[attr-defined] # of the test's server
 
 
-def letters(here: Town) -> dict[str, str]:
+def letters(here: Deployment) -> dict[str, str]:
     return {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]}
 
 
 def test_photos_from_afar_are_found_or_dead_letters(kafka: str, opensearch: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         web, mute = stack.enter_context(web_photos(tmp_path / "web")), stack.enter_context(web_photos(tmp_path / "mute"))
-        cloud, here = stack.enter_context(s3_service()), stack.enter_context(town(kafka, opensearch))
+        cloud, here = stack.enter_context(s3_service()), stack.enter_context(deployed(kafka, opensearch))
         forbidden = [mute.url("/", host=host) for host in FORBIDDEN]
         here.environment |= {
             "MIRADOURO_EMBEDDING_ADDRESS": stack.enter_context(tiny_embedding(tmp_path / "bundles")),

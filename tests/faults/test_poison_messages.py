@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.ingest.cloud_event import SCHEMA, record_of
 
-from tests.e2e.many_machines import Record, Town, eventually, town
+from tests.e2e.many_machines import Deployment, Record, deployed, eventually
 from tests.hostile_photos import png_bomb_16bit_trns, progressive_bomb, webp_bomb
 from tests.kafka_records import records_of
 from tests.pictures import jpeg
@@ -84,7 +84,7 @@ def pixel_bombs() -> tuple[bytes, bytes]:
     return webp_bomb(), png_bomb_16bit_trns()
 
 
-def permit_everything(here: Town) -> None:
+def permit_everything(here: Deployment) -> None:
     """Records without a key, and of 20 MB: no topic of ours takes them, one that was there before may."""
     with closing(KafkaAdminClient(bootstrap_servers=here.kafka.kafka_bootstrap)) as admin:
         wanted = {"cleanup.policy": "delete", "max.message.bytes": str(LARGE * 2)}
@@ -102,7 +102,7 @@ def mixed(photos: int, rounds: int) -> Iterator[tuple[str, Record]]:
             yield bad.pop(0)
 
 
-def send(here: Town, stream: Iterator[tuple[str, Record]]) -> dict[tuple[int, int], tuple[str, bytes | None]]:
+def send(here: Deployment, stream: Iterator[tuple[str, Record]]) -> dict[tuple[int, int], tuple[str, bytes | None]]:
     """Sends the stream; gives the (reason, value) of the poison by its partition and offset."""
     sent: list[tuple[str, bytes | None, object]] = []
     bootstrap = here.kafka.kafka_bootstrap
@@ -115,7 +115,7 @@ def send(here: Town, stream: Iterator[tuple[str, Record]]) -> dict[tuple[int, in
     return {(at.partition, at.offset): (reason, value) for reason, value, at in placed if reason}
 
 
-def letters_of(here: Town) -> Sequence[tuple[tuple[int, int], tuple[str, bytes | None]]]:
+def letters_of(here: Deployment) -> Sequence[tuple[tuple[int, int], tuple[str, bytes | None]]]:
     """Of each dead letter where its record stands, its reason, and the value or its hash."""
     told = []
     for one in records_of(here.kafka.kafka_bootstrap, here.kafka.kafka_dead_topic):
@@ -130,7 +130,7 @@ def letters_of(here: Town) -> Sequence[tuple[tuple[int, int], tuple[str, bytes |
 @pytest.mark.usefixtures("models_dir")
 @pytest.mark.parametrize(("photos", "rounds"), [(60, 1), pytest.param(4_500, 3, marks=pytest.mark.long)])
 def test_poison_among_photos_becomes_dead_letters_and_nothing_else(kafka: str, opensearch: str, photos: int, rounds: int) -> None:
-    with town(kafka, opensearch) as here:
+    with deployed(kafka, opensearch) as here:
         here.environment |= {"MIRADOURO_BUNDLES": "efficientnet-lite0", "MIRADOURO_COLLECTIONS": COLLECTION}
         permit_everything(here)
         bad = send(here, mixed(photos, rounds))

@@ -24,8 +24,8 @@ from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_DELETED, PhotoEvent
 
 from tests.certificates import settings, token
 from tests.echo_service import Echo, ask, service
-from tests.http_house import open_door
-from tests.ingest_house import open_house
+from tests.http_fixture import open_door
+from tests.ingest_fixture import open_ingest
 from tests.pictures import jpeg
 
 SOMEBODY = Caller("192.0.2.7", "abcdefabcdef", is_owner=True)
@@ -35,7 +35,7 @@ class Lines(io.StringIO):
     """What was logged."""
 
     def begin(self) -> None:
-        """Logs go here from now on: a house has its own way with them."""
+        """Logs go here from now on: an ingest service has its own way with them."""
         logs.configure(LogSettings(log_format="json", log_level="error"))
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=self))
 
@@ -97,7 +97,7 @@ def test_calls_beyond_the_limit_are_logged(lines, tmp_path, secret):
 
 
 def test_requests_that_are_refused_are_logged(lines, tmp_path, secret):
-    with open_door(tmp_path / "house", security=server_security(settings(tokens=tmp_path / "token"))) as door:
+    with open_door(tmp_path / "ingest", security=server_security(settings(tokens=tmp_path / "token"))) as door:
         lines.begin()
         for headers in ({}, {"Host": "evil.example"}, {"Authorization": f"Bearer {secret}"}):
             door.ask("GET", "/v1/stats", headers=headers)
@@ -125,16 +125,16 @@ def test_a_flood_from_everywhere_is_a_few_lines(lines, monkeypatch):
 def test_changes_are_logged_with_their_caller_and_result(lines, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(jpeg(64, 48, seed=1))
-    with open_house(tmp_path / "house") as house:
+    with open_ingest(tmp_path / "ingest") as ingest:
         lines.begin()
         call = replace(Call(), caller=SOMEBODY)
-        assert list(house.service.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), call))
+        assert list(ingest.service.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), call))
         with pytest.raises(FailedPrecondition):
-            list(house.service.IndexFolder(IndexFolderRequest(path=str(tmp_path), prune=True), call))
-        assert list(house.service.RetryFailures(RetryFailuresRequest(), call)) == []
+            list(ingest.service.IndexFolder(IndexFolderRequest(path=str(tmp_path), prune=True), call))
+        assert list(ingest.service.RetryFailures(RetryFailuresRequest(), call)) == []
         gone = PhotoEvent(event_id="1", kind=PHOTO_EVENT_KIND_DELETED, collection="photos", photo_id="a.jpg", version=2**62)
-        house.service.PutEvents(PutEventsRequest(events=[gone]), call)
-        list(house.service.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), Call()))  # this process itself
+        ingest.service.PutEvents(PutEventsRequest(events=[gone]), call)
+        list(ingest.service.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), Call()))  # this process itself
     told = [(line["action"], line["result"]) for line in lines.audit("changed")]
     assert told == [
         ("index folder", "OK"),

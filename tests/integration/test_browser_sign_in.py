@@ -14,7 +14,7 @@ from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.standalone.owner_token import make_owner_token
 
 from tests.certificates import self_signed, settings, token
-from tests.http_house import Answer, Door, open_door
+from tests.http_fixture import Answer, Door, open_door
 
 QUESTION = json.dumps({"keyword": {"words": ["cat"]}})
 NO_COLLECTION = 404  # the answer to QUESTION of a door that lets us in
@@ -32,7 +32,7 @@ def sessions() -> BrowserSessions:
 
 @pytest.fixture
 def door(tmp_path: Path, owner: ServerSecurity, sessions: BrowserSessions) -> Iterator[Door]:
-    with open_door(tmp_path / "house", security=owner, sessions=sessions) as opened:
+    with open_door(tmp_path / "ingest", security=owner, sessions=sessions) as opened:
         yield opened
 
 
@@ -87,7 +87,7 @@ def test_under_tls_the_cookie_is_secure(tmp_path: Path, owner: ServerSecurity, s
     pair = self_signed(tmp_path, "it")
     security = server_security(settings(server=pair))
     security = ServerSecurity(certificates=security.certificates, owner=owner.owner)
-    with open_door(tmp_path / "house", security=security, sessions=sessions) as door:
+    with open_door(tmp_path / "ingest", security=security, sessions=sessions) as door:
         context = ssl.create_default_context(cafile=pair.certificate)
         connection = http.client.HTTPSConnection(urlsplit(door.http.url).netloc, context=context, timeout=30)
         connection.request("GET", f"/?key={sessions.new_key()}")

@@ -29,7 +29,7 @@ from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from miradouro.v1.search_service_pb2 import ExampleQuery, SearchRequest
 from prometheus_client import CollectorRegistry
 
-from tests.ingest_house import LABEL_TABLE, House, open_house
+from tests.ingest_fixture import LABEL_TABLE, IngestFixture, open_ingest
 from tests.pictures import jpeg
 from tests.reading import READER
 from tests.tiny_bundle import SPACES, GatedNetworks, tiny_bundles
@@ -77,54 +77,58 @@ def replicas(start: Any, tmp_path: Path) -> Replicas:
 
 
 @pytest.fixture
-def house(replicas: Replicas, tmp_path: Path) -> Iterator[House]:
-    """A house that holds one photo, made by the old replica."""
-    with open_house(tmp_path / "house", embedder=replicas, pace=Pace(retry_s=0)) as opened:
+def ingest(replicas: Replicas, tmp_path: Path) -> Iterator[IngestFixture]:
+    """An ingest service that holds one photo, made by the old replica."""
+    with open_ingest(tmp_path / "ingest", embedder=replicas, pace=Pace(retry_s=0)) as opened:
         assert put(opened, "first").status == EVENT_STATUS_STORED
         yield opened
 
 
-def put(house: House, photo_id: str) -> EventResult:
+def put(ingest: IngestFixture, photo_id: str) -> EventResult:
     data = jpeg(seed=len(photo_id))
     event = PhotoEvent(event_id=photo_id, kind=PHOTO_EVENT_KIND_UPLOADED, photo_id=photo_id, version=1, data=data)
-    [result] = house.put(event).results
+    [result] = ingest.put(event).results
     return result
 
 
-def assert_waits(house: House, photo_id: str, told: str) -> None:
-    result = put(house, photo_id)
+def assert_waits(ingest: IngestFixture, photo_id: str, told: str) -> None:
+    result = put(ingest, photo_id)
     assert (result.status, result.reason, result.retriable) == (EVENT_STATUS_FAILED, "unavailable", True)
     assert told in result.message
-    assert (house.photos(), house.failures()) == ({"first": 1}, {})
+    assert (ingest.photos(), ingest.failures()) == ({"first": 1}, {})
 
 
 def test_vectors_of_another_replica_than_the_one_that_was_asked_are_not_stored_under_its_name(
-    house: House, replicas: Replicas
+    ingest: IngestFixture, replicas: Replicas
 ) -> None:
     replicas.embeds = replicas.new
-    assert_waits(house, "second", "replicas of the embedding service differ")
+    assert_waits(ingest, "second", "replicas of the embedding service differ")
     replicas.embeds = replicas.old
-    assert put(house, "second").status == EVENT_STATUS_STORED
+    assert put(ingest, "second").status == EVENT_STATUS_STORED
 
 
-def test_vectors_that_are_as_the_collections_are_stored_whichever_replica_was_asked(house: House, replicas: Replicas) -> None:
+def test_vectors_that_are_as_the_collections_are_stored_whichever_replica_was_asked(
+    ingest: IngestFixture, replicas: Replicas
+) -> None:
     replicas.describes = replicas.new
-    assert put(house, "second").status == EVENT_STATUS_STORED
-    held = {space.name: space.provenance for space in house.index.spaces("photos")}
-    assert house.index.get_whole("photos", "second").provenances == held
+    assert put(ingest, "second").status == EVENT_STATUS_STORED
+    held = {space.name: space.provenance for space in ingest.index.spaces("photos")}
+    assert ingest.index.get_whole("photos", "second").provenances == held
 
 
 def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_photo(replicas: Replicas, tmp_path: Path) -> None:
-    with open_house(tmp_path / "house", embedder=replicas, pace=Pace(retry_s=30)) as house:  # longer than an answer is remembered
-        assert put(house, "first").status == EVENT_STATUS_STORED
+    with open_ingest(
+        tmp_path / "ingest", embedder=replicas, pace=Pace(retry_s=30)
+    ) as ingest:  # longer than an answer is remembered
+        assert put(ingest, "first").status == EVENT_STATUS_STORED
         replicas.describes = replicas.embeds = replicas.new
         with pytest.raises(ProvenanceMismatch, match="e" * 64):
-            put(house, "second")
+            put(ingest, "second")
 
 
-def test_a_question_is_not_compared_with_a_vector_of_another_replica(house: House, replicas: Replicas) -> None:
+def test_a_question_is_not_compared_with_a_vector_of_another_replica(ingest: IngestFixture, replicas: Replicas) -> None:
     search = SearchService(
-        store=house.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
+        store=ingest.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
     )
     question = SearchRequest(photo=ExampleQuery(data=jpeg(seed=5)))
     assert [hit.photo_id for hit in search.Search(question, Call()).hits] == ["first"]
@@ -136,16 +140,18 @@ def test_a_question_is_not_compared_with_a_vector_of_another_replica(house: Hous
         search.Search(question, Call())
 
 
-def test_a_replica_with_other_bundles_makes_no_dead_letters(house: House, replicas: Replicas, start: Any, tmp_path: Path) -> None:
+def test_a_replica_with_other_bundles_makes_no_dead_letters(
+    ingest: IngestFixture, replicas: Replicas, start: Any, tmp_path: Path
+) -> None:
     replicas.embeds = start(tiny_bundles(tmp_path / "fewer")[:1])
-    assert_waits(house, "second", "'wee/features' is not a known space")
+    assert_waits(ingest, "second", "'wee/features' is not a known space")
 
 
 def test_a_forward_pass_that_fails_makes_no_dead_letters(tmp_path: Path) -> None:
-    with open_house(tmp_path / "house", pace=Pace(retry_s=0)) as house:
-        assert put(house, "first").status == EVENT_STATUS_STORED
-        house.networks.broken = RuntimeError("CUDA failure 2: out of memory")
-        assert_waits(house, "second", "CUDA failure 2: out of memory")
+    with open_ingest(tmp_path / "ingest", pace=Pace(retry_s=0)) as ingest:
+        assert put(ingest, "first").status == EVENT_STATUS_STORED
+        ingest.networks.broken = RuntimeError("CUDA failure 2: out of memory")
+        assert_waits(ingest, "second", "CUDA failure 2: out of memory")
 
 
 def test_a_bundle_that_is_loaded_after_a_photo_was_decoded_gets_its_tensor(replicas: Replicas) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http_house import Door, open_door
+from tests.http_fixture import Door, open_door
 
 HUGE = "x" * 300_000
 MAX_BODY_BYTES = 1_500  # an error of 1 kB, its field, and JSON around them
@@ -12,7 +12,7 @@ MAX_BODY_BYTES = 1_500  # an error of 1 kB, its field, and JSON around them
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with open_door(tmp_path_factory.mktemp("house")) as opened:
+    with open_door(tmp_path_factory.mktemp("ingest")) as opened:
         yield opened
 
 

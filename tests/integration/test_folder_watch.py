@@ -20,7 +20,7 @@ from miradouro.runtime.call import Call
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from structlog.testing import capture_logs
 
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.metadata_blocks import packet
 from tests.photo_folder import write
 from tests.pictures import jpeg
@@ -30,8 +30,8 @@ SOON_S = 30.0
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(tmp_path / "house") as opened:
+def ingest(tmp_path: Path) -> Iterator[IngestFixture]:
+    with open_ingest(tmp_path / "ingest") as opened:
         yield opened
 
 
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def watch(
-    house: House, folders: Mapping[str, Path], *, begun: threading.Event | None = None, rescan_s: float = PACE.rescan_s
+    ingest: IngestFixture, folders: Mapping[str, Path], *, begun: threading.Event | None = None, rescan_s: float = PACE.rescan_s
 ) -> Iterator[Watched]:
     """Watches; `begun` is set when the first comparison begins."""
 
@@ -53,7 +53,7 @@ def watch(
         return nullcontext(lambda _: None)
 
     pace = Pace(settle_s=0.02, rescan_s=rescan_s)
-    with watching(house.service.folders, folders, excluded=[house.data], shown=shown, pace=pace) as watched:
+    with watching(ingest.service.folders, folders, excluded=[ingest.data], shown=shown, pace=pace) as watched:
         watched.start()
         yield watched
 
@@ -66,188 +66,188 @@ def until(told: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def photos(house: House, collection: str = "photos") -> set[str]:
-    return set(house.photos(collection))
+def photos(ingest: IngestFixture, collection: str = "photos") -> set[str]:
+    return set(ingest.photos(collection))
 
 
-def test_what_is_there_is_indexed_and_then_every_kind_of_change_followed(house, folder):
+def test_what_is_there_is_indexed_and_then_every_kind_of_change_followed(ingest, folder):
     write(folder / "a.jpg", jpeg(seed=1))
     write(folder / "trip/b.jpg", jpeg(seed=2))
-    with watch(house, {"photos": folder}):
-        until(lambda: photos(house) == {"a.jpg", "trip/b.jpg"})
+    with watch(ingest, {"photos": folder}):
+        until(lambda: photos(ingest) == {"a.jpg", "trip/b.jpg"})
         write(folder / "trip/c.jpg", jpeg(seed=3))
-        until(lambda: "trip/c.jpg" in photos(house))
+        until(lambda: "trip/c.jpg" in photos(ingest))
         write(folder / "trip/c.jpg", jpeg(seed=4, width=99))
-        until(lambda: house.index.get("photos", "trip/c.jpg").width == 99)
+        until(lambda: ingest.index.get("photos", "trip/c.jpg").width == 99)
         write(folder / "trip/c.json", {"caption": "At sea"})
-        until(lambda: house.index.get("photos", "trip/c.jpg").caption == "At sea")
+        until(lambda: ingest.index.get("photos", "trip/c.jpg").caption == "At sea")
         sidecar = write(folder / "trip/c.xmp", packet("<dc:title>Waves</dc:title>"))
-        until(lambda: house.index.get("photos", "trip/c.jpg").title == "Waves")
+        until(lambda: ingest.index.get("photos", "trip/c.jpg").title == "Waves")
         sidecar.unlink()
-        until(lambda: house.index.get("photos", "trip/c.jpg").title == "")
+        until(lambda: ingest.index.get("photos", "trip/c.jpg").title == "")
         (folder / "trip/c.jpg").unlink()
-        until(lambda: "trip/c.jpg" not in photos(house))
+        until(lambda: "trip/c.jpg" not in photos(ingest))
         (folder / "a.jpg").rename(folder / "trip/renamed.jpg")
-        until(lambda: photos(house) == {"trip/b.jpg", "trip/renamed.jpg"})
+        until(lambda: photos(ingest) == {"trip/b.jpg", "trip/renamed.jpg"})
         for number in range(2):  # at most half of the photos may go
             write(folder / f"{number}.jpg", jpeg(seed=number + 5))
-        until(lambda: len(photos(house)) == 4)
+        until(lambda: len(photos(ingest)) == 4)
         (folder / "trip").rename(folder / "journey")
-        until(lambda: photos(house) == {"journey/b.jpg", "journey/renamed.jpg", "0.jpg", "1.jpg"})
+        until(lambda: photos(ingest) == {"journey/b.jpg", "journey/renamed.jpg", "0.jpg", "1.jpg"})
         outside = write(folder.parent / "moved.jpg", jpeg(seed=7))
         outside.rename(folder / "journey" / "moved.jpg")
-        until(lambda: "journey/moved.jpg" in photos(house))
+        until(lambda: "journey/moved.jpg" in photos(ingest))
 
 
-def test_a_folder_made_within_is_watched_too(house, folder):
-    with watch(house, {"photos": folder}):
+def test_a_folder_made_within_is_watched_too(ingest, folder):
+    with watch(ingest, {"photos": folder}):
         write(folder / "first.jpg", jpeg())
-        until(lambda: photos(house) == {"first.jpg"})
+        until(lambda: photos(ingest) == {"first.jpg"})
         write(folder / "new/deep/a.jpg", jpeg(seed=1))
-        until(lambda: "new/deep/a.jpg" in photos(house))
+        until(lambda: "new/deep/a.jpg" in photos(ingest))
         write(folder / "new/deep/b.jpg", jpeg(seed=2))
-        until(lambda: "new/deep/b.jpg" in photos(house))
+        until(lambda: "new/deep/b.jpg" in photos(ingest))
 
 
-def test_every_collection_follows_its_own_folder(house, folder):
+def test_every_collection_follows_its_own_folder(ingest, folder):
     write(folder / "one/a.jpg", jpeg(seed=1))
     write(folder / "two/b.jpg", jpeg(seed=2))
-    with watch(house, {"first": folder / "one", "second": folder / "two"}):
-        until(lambda: {one.name for one in house.index.stats()} == {"first", "second"})
-        until(lambda: (photos(house, "first"), photos(house, "second")) == ({"a.jpg"}, {"b.jpg"}))
+    with watch(ingest, {"first": folder / "one", "second": folder / "two"}):
+        until(lambda: {one.name for one in ingest.index.stats()} == {"first", "second"})
+        until(lambda: (photos(ingest, "first"), photos(ingest, "second")) == ({"a.jpg"}, {"b.jpg"}))
         write(folder / "two/c.jpg", jpeg(seed=3))
-        until(lambda: photos(house, "second") == {"b.jpg", "c.jpg"})
-    assert photos(house, "first") == {"a.jpg"}
+        until(lambda: photos(ingest, "second") == {"b.jpg", "c.jpg"})
+    assert photos(ingest, "first") == {"a.jpg"}
 
 
-def test_what_changed_while_nobody_watched_is_found_at_the_start(house, folder):
+def test_what_changed_while_nobody_watched_is_found_at_the_start(ingest, folder):
     for number in range(3):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    with watch(house, {"photos": folder}):
-        until(lambda: len(photos(house)) == 3)
+    with watch(ingest, {"photos": folder}):
+        until(lambda: len(photos(ingest)) == 3)
     (folder / "0.jpg").unlink()
     write(folder / "new.jpg", jpeg(seed=8))
-    with watch(house, {"photos": folder}):
-        until(lambda: photos(house) == {"1.jpg", "2.jpg", "new.jpg"})
-    assert house.photos()["1.jpg"] == 1
+    with watch(ingest, {"photos": folder}):
+        until(lambda: photos(ingest) == {"1.jpg", "2.jpg", "new.jpg"})
+    assert ingest.photos()["1.jpg"] == 1
 
 
-def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_when_it_is_back(house, folder):
+def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_when_it_is_back(ingest, folder):
     for number in range(4):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    with capture_logs() as logs, watch(house, {"photos": folder}):
-        until(lambda: len(photos(house)) == 4)
+    with capture_logs() as logs, watch(ingest, {"photos": folder}):
+        until(lambda: len(photos(ingest)) == 4)
         away = folder.rename(folder.with_name("away"))
         until(lambda: any("is missing" in str(entry.get("error")) for entry in logs))
         folder.mkdir()  # as an unmounted disk leaves it
         until(lambda: any("4 of the 4" in str(entry.get("reason")) for entry in logs))
-        assert len(photos(house)) == 4
+        assert len(photos(ingest)) == 4
         folder.rmdir()
         write(away / "new.jpg", jpeg(seed=9))
         away.rename(folder)
-        until(lambda: len(photos(house)) == 5)
+        until(lambda: len(photos(ingest)) == 5)
         write(folder / "newer.jpg", jpeg(seed=10))
-        until(lambda: len(photos(house)) == 6)
+        until(lambda: len(photos(ingest)) == 6)
     errors = [entry["error"] for entry in logs if "error" in entry]
     assert all(one != other for one, other in pairwise(errors))
-    assert {state.deleted for state in house.index.origins("photos")} == {False}
+    assert {state.deleted for state in ingest.index.origins("photos")} == {False}
 
 
-def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not(house, folder):
+def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not(ingest, folder):
     (folder / ".hidden").mkdir()
     write(folder / ".hidden/a.jpg", jpeg())
     os.symlink(folder / ".hidden/a.jpg", folder / "linked.jpg")
-    with watch(house, {"photos": folder}, rescan_s=0.2):
-        until(lambda: photos(house) == {"linked.jpg"})
+    with watch(ingest, {"photos": folder}, rescan_s=0.2):
+        until(lambda: photos(ingest) == {"linked.jpg"})
         write(folder / ".hidden/a.jpg", jpeg(seed=1, width=77))  # no change below the folder that is followed by name
-        until(lambda: house.index.get("photos", "linked.jpg").width == 77)
+        until(lambda: ingest.index.get("photos", "linked.jpg").width == 77)
 
 
-def test_files_seen_while_they_were_written_are_no_failures_in_the_end(house, folder):
+def test_files_seen_while_they_were_written_are_no_failures_in_the_end(ingest, folder):
     whole = jpeg(seed=3)
-    with watch(house, {"photos": folder}):
+    with watch(ingest, {"photos": folder}):
         (folder / "slow.jpg").write_bytes(whole[:100])
-        until(lambda: "slow.jpg" in house.failures())
+        until(lambda: "slow.jpg" in ingest.failures())
         (folder / "slow.jpg").write_bytes(whole)
-        until(lambda: photos(house) == {"slow.jpg"})
-    assert house.failures() == {}
+        until(lambda: photos(ingest) == {"slow.jpg"})
+    assert ingest.failures() == {}
 
 
-def test_links_lead_to_photos_under_the_names_that_the_whole_comparison_gives_them(house, folder):
+def test_links_lead_to_photos_under_the_names_that_the_whole_comparison_gives_them(ingest, folder):
     write(folder.parent / "elsewhere/a.jpg", jpeg(seed=1))
     os.symlink(folder.parent / "elsewhere", folder / "linked")
     write(folder / "own/b.jpg", jpeg(seed=2))
     os.symlink(folder, folder / "own" / "loop")
-    with watch(house, {"photos": folder}):
-        until(lambda: photos(house) == {"linked/a.jpg", "own/b.jpg"})
+    with watch(ingest, {"photos": folder}):
+        until(lambda: photos(ingest) == {"linked/a.jpg", "own/b.jpg"})
         write(folder / "linked/c.jpg", jpeg(seed=3))
         write(folder / "own/loop/own/d.jpg", jpeg(seed=4))
-        until(lambda: photos(house) == {"linked/a.jpg", "linked/c.jpg", "own/b.jpg", "own/d.jpg"})
+        until(lambda: photos(ingest) == {"linked/a.jpg", "linked/c.jpg", "own/b.jpg", "own/d.jpg"})
 
 
-def test_a_run_that_somebody_else_asked_for_is_waited_for(house, folder):
+def test_a_run_that_somebody_else_asked_for_is_waited_for(ingest, folder):
     write(folder / "a.jpg", jpeg())
-    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
     next(stream)
     begun = threading.Event()
-    with capture_logs() as logs, watch(house, {"photos": folder}, begun=begun):
+    with capture_logs() as logs, watch(ingest, {"photos": folder}, begun=begun):
         assert begun.wait(SOON_S)
         list(stream)
         write(folder / "b.jpg", jpeg(seed=1))
-        until(lambda: photos(house) == {"a.jpg", "b.jpg"})
+        until(lambda: photos(ingest) == {"a.jpg", "b.jpg"})
     assert [entry for entry in logs if entry["log_level"] != "info"] == []
 
 
-def test_it_stops_within_two_seconds_in_the_middle_of_the_work(house, folder):
+def test_it_stops_within_two_seconds_in_the_middle_of_the_work(ingest, folder):
     for number in range(8):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    with house.networks.closed():
-        with watch(house, {"photos": folder}):
-            assert house.networks.arrived.wait(SOON_S)
+    with ingest.networks.closed():
+        with watch(ingest, {"photos": folder}):
+            assert ingest.networks.arrived.wait(SOON_S)
             began = time.monotonic()
         took_s = time.monotonic() - began
     assert took_s < 2
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("watch-")]
 
 
-def test_what_cannot_be_watched_is_told_before_anything_starts(house, folder):
-    with pytest.raises(InvalidArgument, match="no folder"), watch(house, {"photos": folder / "nowhere"}):
+def test_what_cannot_be_watched_is_told_before_anything_starts(ingest, folder):
+    with pytest.raises(InvalidArgument, match="no folder"), watch(ingest, {"photos": folder / "nowhere"}):
         pass
-    with watch(house, {"photos": folder}):
+    with watch(ingest, {"photos": folder}):
         pass
-    with pytest.raises(FailedPrecondition, match="--collection"), watch(house, {"photos": folder.parent}):
+    with pytest.raises(FailedPrecondition, match="--collection"), watch(ingest, {"photos": folder.parent}):
         pass
 
 
 @pytest.mark.parametrize("name", ["tiny", "big"])
-def test_a_part_of_the_folder_is_compared_alone(house, folder, name):
+def test_a_part_of_the_folder_is_compared_alone(ingest, folder, name):
     for number in range(4):
         write(folder / f"big/{number}.jpg", jpeg(seed=number))
     write(folder / "tiny/a.jpg", jpeg(seed=9))
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     (folder / "big/0.jpg").unlink()
     write(folder / "tiny/b.jpg", jpeg(seed=10))
-    *_, report = house.service.folders.follow(str(folder), "photos", Call(), within=f"{name}/")
+    *_, report = ingest.service.folders.follow(str(folder), "photos", Call(), within=f"{name}/")
 
     assert (report.indexed, report.unchanged, report.deleted) == {"tiny": (1, 1, 0), "big": (0, 3, 1)}[name]
 
 
-def test_more_than_half_of_a_part_gone_is_left_to_the_comparison_of_everything(house, folder):
+def test_more_than_half_of_a_part_gone_is_left_to_the_comparison_of_everything(ingest, folder):
     for number in range(4):
         write(folder / f"{number}.jpg", jpeg(seed=number))
     write(folder / "part/a.jpg", jpeg(seed=9))
-    with watch(house, {"photos": folder}):
-        until(lambda: len(photos(house)) == 5)
+    with watch(ingest, {"photos": folder}):
+        until(lambda: len(photos(ingest)) == 5)
         (folder / "part/a.jpg").unlink()
-        until(lambda: len(photos(house)) == 4)
+        until(lambda: len(photos(ingest)) == 4)
 
 
-def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(house, folder):
+def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(ingest, folder):
     for name in "abcde":
         write(folder / f"{name}.jpg", jpeg(seed=ord(name)))
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     (folder / "e.jpg").unlink()
-    source = FolderSource(str(folder), collection="photos", index=house.index, file_uri=file_uri, reader=READER)
+    source = FolderSource(str(folder), collection="photos", index=ingest.index, file_uri=file_uri, reader=READER)
     items = source.events()
     seen = [next(items)]
     folder.rename(folder.with_name("away"))
@@ -300,12 +300,12 @@ def test_changes_of_hidden_and_excluded_files_alone_are_not_told(folder):
         changes.close()
 
 
-def test_an_ignore_file_is_followed_at_once(house, folder):
+def test_an_ignore_file_is_followed_at_once(ingest, folder):
     for name in ("a.jpg", "trip/b.jpg", "trip/c.png"):
         write(folder / name, jpeg())
-    with watch(house, {"photos": folder}):
-        until(lambda: len(photos(house)) == 3)
+    with watch(ingest, {"photos": folder}):
+        until(lambda: len(photos(ingest)) == 3)
         write(folder / "trip/.miradouroignore", b"*.png")
-        until(lambda: photos(house) == {"a.jpg", "trip/b.jpg"})
+        until(lambda: photos(ingest) == {"a.jpg", "trip/b.jpg"})
         (folder / "trip/.miradouroignore").unlink()
-        until(lambda: len(photos(house)) == 3)
+        until(lambda: len(photos(ingest)) == 3)

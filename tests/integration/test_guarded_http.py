@@ -15,7 +15,7 @@ from miradouro.runtime.security import ServerSecurity, server_security
 from miradouro.runtime.settings import HttpSettings
 
 from tests.certificates import Pair, self_signed, settings, signed, swap, token, write_secret
-from tests.http_house import TIMEOUT_S, Door, open_door
+from tests.http_fixture import TIMEOUT_S, Door, open_door
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def tokens(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def door(tmp_path: Path, tokens: Path) -> Iterator[Door]:
-    with open_door(tmp_path / "house", security=server_security(settings(tokens=tokens))) as opened:
+    with open_door(tmp_path / "ingest", security=server_security(settings(tokens=tokens))) as opened:
         yield opened
 
 
@@ -125,7 +125,7 @@ def test_the_door_speaks_tls_and_a_new_certificate_is_shown_to_new_connections(t
     swap(used.certificate, old.certificate.read_bytes())
     swap(used.key, old.key.read_bytes())
     shown = tokens.read_text().split()[0]
-    with open_door(tmp_path / "house", security=server_security(settings(server=used, tokens=tokens))) as door:
+    with open_door(tmp_path / "ingest", security=server_security(settings(server=used, tokens=tokens))) as door:
         assert door.http.url.startswith("https://127.0.0.1:")
         assert over_tls(door, old, shown) == 200
         assert over_tls(door, old, token()) == 401
@@ -142,7 +142,7 @@ def test_the_door_asks_for_a_clients_certificate_where_the_setting_says_so(tmp_p
     authority, stranger = self_signed(tmp_path, "authority"), self_signed(tmp_path, "stranger")
     mine = settings(server=signed(tmp_path, "server", authority), client_ca=authority.certificate, tokens=tokens)
     shown = tokens.read_text().split()[0]
-    with open_door(tmp_path / "house", security=server_security(mine)) as door:
+    with open_door(tmp_path / "ingest", security=server_security(mine)) as door:
         assert over_tls(door, authority, shown, client=signed(tmp_path, "client", authority)) == 200
         for client in (None, stranger):
             with pytest.raises((ssl.SSLError, ConnectionError)):

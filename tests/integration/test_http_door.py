@@ -18,7 +18,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from PIL import Image
 
-from tests.http_house import Answer, Door, open_door
+from tests.http_fixture import Answer, Door, open_door
 from tests.pictures import blocks, encode, jpeg
 
 PHOTOS = {f"trip/{name}.jpg": jpeg(320, 240, seed=seed, quality=95) for seed, name in enumerate("abcdef")}
@@ -41,9 +41,9 @@ def fill(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("ingest")
     with open_door(folder) as opened:
-        report = opened.house.index_folder(fill(folder / "photos"))
+        report = opened.ingest.index_folder(fill(folder / "photos"))
         assert [failure.path for failure in report.failed] == ["broken.jpg"]
         yield opened
 
@@ -297,9 +297,9 @@ def test_what_was_counted_can_be_read(tmp_path):
 
 
 def test_two_doors_answer_side_by_side_on_the_one_loop(tmp_path, door):
-    shutil.copytree(door.house.data.parent / "photos" / "trip", tmp_path / "photos")
+    shutil.copytree(door.ingest.data.parent / "photos" / "trip", tmp_path / "photos")
     with open_door(tmp_path / "second") as second:
-        second.house.index_folder(tmp_path / "photos")
+        second.ingest.index_folder(tmp_path / "photos")
         assert second.http.address != door.http.address
         assert int(second.get("/v1/stats").json["collections"][0]["photos"]) == len(PHOTOS)
     assert door.get("/v1/stats").code == 200

@@ -18,7 +18,7 @@ from miradouro.runtime.security import OPEN_TO_ALL
 from miradouro.runtime.server_limits import ServerLimits
 from starlette.responses import PlainTextResponse
 
-from tests.http_house import Answer, Door, open_door
+from tests.http_fixture import Answer, Door, open_door
 from tests.pictures import jpeg
 
 MIB = 1024 * 1024
@@ -36,10 +36,10 @@ def short_wait_for_heads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with open_door(tmp_path_factory.mktemp("house"), limits=replace(LIMITS, http_receive_s=0.5)) as opened:
+    with open_door(tmp_path_factory.mktemp("ingest"), limits=replace(LIMITS, http_receive_s=0.5)) as opened:
         photos = tmp_path_factory.mktemp("photos")
         (photos / "a.jpg").write_bytes(PHOTO)
-        opened.house.index_folder(photos)
+        opened.ingest.index_folder(photos)
         yield opened
 
 
@@ -172,7 +172,7 @@ def search_by_photo(door: Door) -> Answer:
 
 
 def test_more_calls_than_the_limit_are_told_to_come_again_and_pictures_go_on(door):
-    with ThreadPoolExecutor(2) as pool, door.house.networks.closed():
+    with ThreadPoolExecutor(2) as pool, door.ingest.networks.closed():
         waiting = [pool.submit(search_by_photo, door) for _ in range(2)]
         until = time.monotonic() + 30
         while door.registry.get_sample_value("miradouro_http_active_calls", {"pool": "questions"}) != 2:
@@ -181,19 +181,19 @@ def test_more_calls_than_the_limit_are_told_to_come_again_and_pictures_go_on(doo
         assert (answer.code, answer.error["status"], answer.headers["Retry-After"]) == (503, "RESOURCE_EXHAUSTED", "1")
         assert door.get("/thumbnails/photos/a.jpg").code == 200
         assert door.get("/").code == 200
-        door.house.networks.gate.set()
+        door.ingest.networks.gate.set()
         assert [one.result().code for one in waiting] == [200, 200]
     assert door.post("/v1/search", KEYWORD).code == 200
 
 
 def test_bodies_that_fill_the_memory_set_aside_are_told_to_come_again(door):
     big = PHOTO + bytes(MIB // 2 + 1_000 - len(PHOTO))
-    with ThreadPoolExecutor(1) as pool, door.house.networks.closed():
+    with ThreadPoolExecutor(1) as pool, door.ingest.networks.closed():
         waiting = pool.submit(door.ask, "POST", "/v1/search/photo", big)
-        assert door.house.networks.arrived.wait(30)
+        assert door.ingest.networks.arrived.wait(30)
         answer = door.ask("POST", "/v1/search/photo", big)
         assert (answer.code, answer.error["status"]) == (503, "RESOURCE_EXHAUSTED")
-        door.house.networks.gate.set()
+        door.ingest.networks.gate.set()
         assert waiting.result().code == 200
     assert door.ask("POST", "/v1/search/photo", big).code == 200
 
@@ -202,8 +202,8 @@ def test_a_call_that_takes_too_long_is_answered_in_time(tmp_path):
     with open_door(tmp_path, limits=ServerLimits(http_answer_s=0.3)) as door:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
-        door.house.index_folder(tmp_path / "photos")
-        with door.house.networks.closed():
+        door.ingest.index_folder(tmp_path / "photos")
+        with door.ingest.networks.closed():
             answer = search_by_photo(door)
         assert (answer.code, answer.error["status"]) == (504, "DEADLINE_EXCEEDED")
 
@@ -212,10 +212,10 @@ def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
     with open_door(tmp_path, limits=LIMITS) as door, ThreadPoolExecutor(1) as pool:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
-        door.house.index_folder(tmp_path / "photos")
-        with door.house.networks.closed():
+        door.ingest.index_folder(tmp_path / "photos")
+        with door.ingest.networks.closed():
             waiting = pool.submit(search_by_photo, door)
-            assert door.house.networks.arrived.wait(30)
+            assert door.ingest.networks.arrived.wait(30)
             door.http.drain(20)
             until = time.monotonic() + 30
             while True:
@@ -225,7 +225,7 @@ def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
                     break
                 assert time.monotonic() < until
             assert not waiting.done()
-            door.house.networks.gate.set()
+            door.ingest.networks.gate.set()
             assert waiting.result().code == 200
 
 
@@ -303,8 +303,8 @@ def test_requests_beyond_those_of_a_peer_are_refused_at_once(tmp_path):
     with open_door(tmp_path, limits=limits) as door, ThreadPoolExecutor(2) as pool:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
-        door.house.index_folder(tmp_path / "photos")
-        with door.house.networks.closed():
+        door.ingest.index_folder(tmp_path / "photos")
+        with door.ingest.networks.closed():
             waiting = [pool.submit(search_by_photo, door) for _ in range(2)]
             until = time.monotonic() + 30
             while door.registry.get_sample_value("miradouro_http_active_calls", {"pool": "questions"}) != 2:
@@ -313,7 +313,7 @@ def test_requests_beyond_those_of_a_peer_are_refused_at_once(tmp_path):
             assert b" 503 " in refused[:20]
             assert b"calls of this peer address are in progress" in refused
             assert b" 200 " in raw_from(door, "127.0.0.2")[:20]
-            door.house.networks.gate.set()
+            door.ingest.networks.gate.set()
             assert [one.result().code for one in waiting] == [200, 200]
 
 

@@ -15,7 +15,7 @@ from miradouro.core.thumbnail import FOLDER
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image
 
-from tests.http_house import Answer, Door, open_door
+from tests.http_fixture import Answer, Door, open_door
 from tests.photo_folder import write
 from tests.pictures import blocks, encode, jpeg
 
@@ -54,8 +54,8 @@ def door(tmp_path: Path) -> Iterator[Door]:
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         (photos / name).write_bytes(data)
     (tmp_path / "secret.jpg").write_bytes(jpeg(50, 50, seed=9))
-    with open_door(tmp_path / "house", roots=(tmp_path / "inbox",)) as opened:
-        assert opened.house.index_folder(photos).indexed == len(files)
+    with open_door(tmp_path / "ingest", roots=(tmp_path / "inbox",)) as opened:
+        assert opened.ingest.index_folder(photos).indexed == len(files)
         yield opened
 
 
@@ -64,11 +64,11 @@ def place(photo_id: str) -> str:
 
 
 def photos_of(door: Door) -> Path:
-    return door.house.data.parents[1] / "photos"
+    return door.ingest.data.parents[1] / "photos"
 
 
 def kept(door: Door) -> list[Path]:
-    return [path for path in (door.house.data / FOLDER).rglob("*") if path.is_file()]
+    return [path for path in (door.ingest.data / FOLDER).rglob("*") if path.is_file()]
 
 
 def picture(answer: Answer) -> Image.Image:
@@ -99,8 +99,8 @@ def test_every_name_is_answered_on_every_route(tmp_path):
     photos = tmp_path / "photos"
     for number, name in enumerate(ODD_NAMES):
         write(photos / name, jpeg(seed=number))
-    with open_door(tmp_path / "house") as door:
-        assert door.house.index_folder(photos).indexed == len(ODD_NAMES)
+    with open_door(tmp_path / "ingest") as door:
+        assert door.ingest.index_folder(photos).indexed == len(ODD_NAMES)
         for number, name in enumerate(ODD_NAMES):
             where = place(photo_id_of(name))
             assert door.get(f"/photos/{where}").body == jpeg(seed=number)
@@ -160,13 +160,13 @@ def test_thumbnails_are_kept_by_content_and_come_back_when_they_are_deleted(door
     assert door.get("/thumbnails/photos/wide.jpg?size=160").body == b"kept"
     path.write_bytes(b"")
     assert door.get("/thumbnails/photos/wide.jpg?size=160").body == first, "a file that a crash emptied is made again"
-    shutil.rmtree(door.house.data / FOLDER)
+    shutil.rmtree(door.ingest.data / FOLDER)
     assert door.get("/thumbnails/photos/wide.jpg?size=160").body == first
     assert [path.read_bytes() for path in kept(door)] == [first]
 
 
 def test_thumbnails_that_cannot_be_kept_are_answered_all_the_same(door):
-    (door.house.data / FOLDER).write_bytes(b"in the way")
+    (door.ingest.data / FOLDER).write_bytes(b"in the way")
     assert picture(door.get("/thumbnails/photos/wide.jpg?size=160")).size == (160, 80)
     assert picture(door.get("/thumbnails/photos/wide.jpg?size=160")).size == (160, 80)
 
@@ -232,7 +232,7 @@ def test_photos_of_events_are_read_below_the_allowed_folders_and_inline_ones_are
     inbox = photos_of(door).parent / "inbox"
     inbox.mkdir()
     (inbox / "new.jpg").write_bytes(TALL)
-    results = door.house.put(
+    results = door.ingest.put(
         event(photo_id="by-uri", uri=(inbox / "new.jpg").as_uri()), event(photo_id="inline", data=WIDE)
     ).results
     assert [result.message for result in results] == ["", ""]

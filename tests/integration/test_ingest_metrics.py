@@ -8,7 +8,7 @@ from miradouro.adapters.onnx_embedder import Outputs
 from miradouro.core.errors import Overloaded
 from miradouro.core.spaces import Geometry
 
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
 from tests.tiny_bundle import GatedNetworks
 
@@ -27,14 +27,14 @@ class Flaky(GatedNetworks):
         return super().run(bundle, photos, spaces=spaces, tags=tags)
 
 
-def count(house: House, name: str, **labels: str) -> float:
-    return house.registry.get_sample_value(name, labels) or 0.0
+def count(ingest: IngestFixture, name: str, **labels: str) -> float:
+    return ingest.registry.get_sample_value(name, labels) or 0.0
 
 
-def steps(house: House, outcome: str) -> dict[str, float]:
+def steps(ingest: IngestFixture, outcome: str) -> dict[str, float]:
     """How often each step ended so."""
     name = "miradouro_ingest_step_duration_seconds_count"
-    found = {step: count(house, name, step=step, outcome=outcome) for step in STEPS}
+    found = {step: count(ingest, name, step=step, outcome=outcome) for step in STEPS}
     return {step: times for step, times in found.items() if times}
 
 
@@ -44,24 +44,24 @@ def test_every_step_every_byte_and_every_write_is_counted(tmp_path: Path) -> Non
     for seed in range(3):
         (photos / f"{seed}.jpg").write_bytes(jpeg(seed=seed))
     (photos / "broken.jpg").write_bytes(jpeg()[:200])
-    with open_house(tmp_path / "house") as house:
-        assert house.index_folder(photos).failed_total == 1
-        assert steps(house, "done") == {step: 4 if step == "fetch" else 3 for step in STEPS}
-        assert steps(house, "failed") == {"decode": 1}
-        assert count(house, "miradouro_ingest_photo_bytes_total") == sum(one.stat().st_size for one in photos.iterdir())
-        assert count(house, "miradouro_ingest_write_photos_sum") == 3
-        assert count(house, "miradouro_ingest_write_duration_seconds_count") >= 1
-        assert count(house, "miradouro_ingest_photo_duration_seconds_count") == 3
+    with open_ingest(tmp_path / "ingest") as ingest:
+        assert ingest.index_folder(photos).failed_total == 1
+        assert steps(ingest, "done") == {step: 4 if step == "fetch" else 3 for step in STEPS}
+        assert steps(ingest, "failed") == {"decode": 1}
+        assert count(ingest, "miradouro_ingest_photo_bytes_total") == sum(one.stat().st_size for one in photos.iterdir())
+        assert count(ingest, "miradouro_ingest_write_photos_sum") == 3
+        assert count(ingest, "miradouro_ingest_write_duration_seconds_count") >= 1
+        assert count(ingest, "miradouro_ingest_photo_duration_seconds_count") == 3
 
 
 def test_a_step_that_is_tried_again_is_counted_each_time(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "one.jpg").write_bytes(jpeg())
-    with open_house(tmp_path / "house", networks_class=Flaky) as house:
-        assert isinstance(house.networks, Flaky)
-        house.networks.refusals = 2
-        assert house.index_folder(photos).indexed == 1
-        assert count(house, "miradouro_ingest_retries_total", step="embed") >= 1
-        assert steps(house, "failed") == {"embed": count(house, "miradouro_ingest_retries_total", step="embed")}
-        assert count(house, "miradouro_ingest_retries_total", step="write") == 0
+    with open_ingest(tmp_path / "ingest", networks_class=Flaky) as ingest:
+        assert isinstance(ingest.networks, Flaky)
+        ingest.networks.refusals = 2
+        assert ingest.index_folder(photos).indexed == 1
+        assert count(ingest, "miradouro_ingest_retries_total", step="embed") >= 1
+        assert steps(ingest, "failed") == {"embed": count(ingest, "miradouro_ingest_retries_total", step="embed")}
+        assert count(ingest, "miradouro_ingest_retries_total", step="write") == 0

@@ -32,14 +32,14 @@ from miradouro.v1.photo_event_pb2 import (
     PhotoEvent,
 )
 
-from tests.ingest_house import House, cancelled_call, open_house
+from tests.ingest_fixture import IngestFixture, cancelled_call, open_ingest
 from tests.pictures import jpeg
 from tests.tiny_bundle import GatedNetworks
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
+def ingest(tmp_path: Path) -> Iterator[IngestFixture]:
+    with open_ingest(tmp_path / "ingest", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
         yield opened
 
 
@@ -54,11 +54,11 @@ def deleted(photo_id: str, version: int) -> PhotoEvent:
     return event(photo_id, version, kind=PHOTO_EVENT_KIND_DELETED)
 
 
-def statuses(house: House, *events: PhotoEvent) -> list[int]:
-    return [result.status for result in house.put(*events).results]
+def statuses(ingest: IngestFixture, *events: PhotoEvent) -> list[int]:
+    return [result.status for result in ingest.put(*events).results]
 
 
-def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(house):
+def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(ingest):
     told = event(
         "albums/1.jpg",
         3,
@@ -71,8 +71,8 @@ def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(house):
         place={"latitude": 1, "longitude": 2},
         taken_at={"instant": {"seconds": 86_400, "nanos": 5_000}, "utc_offset_minutes": -60},
     )
-    assert statuses(house, told) == [EVENT_STATUS_STORED]
-    found = house.index.get("photos", "albums/1.jpg")
+    assert statuses(ingest, told) == [EVENT_STATUS_STORED]
+    found = ingest.index.get("photos", "albums/1.jpg")
 
     assert (found.version, found.title, found.caption, found.owner, found.uri) == (3, "T", "C", "ana", "")
     assert (found.media_type, found.width, found.height) == ("image/jpeg", 60, 40)
@@ -80,11 +80,11 @@ def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(house):
     assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("1970-01-02T00:00:00.000005+00:00", -60)
 
 
-def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(house, tmp_path):
+def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(ingest, tmp_path):
     for place in ("allowed", "elsewhere"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "a.jpg").write_bytes(jpeg())
-    results = house.put(
+    results = ingest.put(
         event("in", uri=(tmp_path / "allowed/a.jpg").as_uri()),
         event("out", uri=(tmp_path / "elsewhere/a.jpg").as_uri()),
         event("climbing", uri=(tmp_path / "allowed").as_uri() + "/../elsewhere/a.jpg"),
@@ -98,23 +98,23 @@ def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(house, tmp_path):
 def test_a_photo_inside_an_event_is_kept_once_and_what_is_no_photo_is_not(tmp_path):
     kept, data = tmp_path / "kept", jpeg(seed=1)
     sha256 = hashlib.sha256(data).hexdigest()
-    with open_house(tmp_path / "house", photos=PhotoStoreSettings(inline_store=str(kept))) as house:
-        house.put(event("a", data=data), event("b", data=data), event("bad", data=b"no picture"))
+    with open_ingest(tmp_path / "ingest", photos=PhotoStoreSettings(inline_store=str(kept))) as ingest:
+        ingest.put(event("a", data=data), event("b", data=data), event("bad", data=b"no picture"))
 
         assert [path.name for path in kept.rglob("*") if path.is_file()] == [sha256]
         for name in "ab":
-            assert house.index.get("photos", name).uri == (kept / sha256[:2] / sha256).as_uri()
+            assert ingest.index.get("photos", name).uri == (kept / sha256[:2] / sha256).as_uri()
         assert (kept / sha256[:2] / sha256).read_bytes() == data
-        assert house.failures()["bad"].uri == ""
+        assert ingest.failures()["bad"].uri == ""
 
 
-def test_a_photo_inside_an_event_is_kept_nowhere_by_default(house):
-    house.put(event("a", data=jpeg(seed=1)))
-    assert house.index.get("photos", "a").uri == ""
+def test_a_photo_inside_an_event_is_kept_nowhere_by_default(ingest):
+    ingest.put(event("a", data=jpeg(seed=1)))
+    assert ingest.index.get("photos", "a").uri == ""
 
 
-def test_every_event_of_a_batch_has_its_own_result_in_order(house):
-    results = house.put(
+def test_every_event_of_a_batch_has_its_own_result_in_order(ingest):
+    results = ingest.put(
         event("good"),
         event("bad", data=b"no picture"),
         event("empty", data=b""),
@@ -142,59 +142,59 @@ def test_every_event_of_a_batch_has_its_own_result_in_order(house):
         ("later/2", EVENT_STATUS_STORED, ""),
     ]
     failed = {result.event_id.split("/")[0] for result in results if result.status == EVENT_STATUS_FAILED}
-    assert set(house.failures()) == failed
+    assert set(ingest.failures()) == failed
     assert all(result.message and not result.retriable for result in results if result.status == EVENT_STATUS_FAILED)
 
 
-def test_events_of_one_photo_keep_their_order(house):
+def test_events_of_one_photo_keep_their_order(ingest):
     events = [event("a", version, data=jpeg(1_200 if version % 3 else 20, 600, seed=version)) for version in range(1, 13)]
 
-    assert statuses(house, *events) == [EVENT_STATUS_STORED] * 12
-    assert house.photos() == {"a": 12}
+    assert statuses(ingest, *events) == [EVENT_STATUS_STORED] * 12
+    assert ingest.photos() == {"a": 12}
 
 
-def test_an_older_version_changes_nothing_and_a_deletion_stays(house):
-    assert statuses(house, event("a", 5), event("a", 4), event("a", 5)) == [
+def test_an_older_version_changes_nothing_and_a_deletion_stays(ingest):
+    assert statuses(ingest, event("a", 5), event("a", 4), event("a", 5)) == [
         EVENT_STATUS_STORED,
         EVENT_STATUS_STALE,
         EVENT_STATUS_STALE,
     ]
-    assert statuses(house, deleted("a", 6), event("a", 5), deleted("never seen", 2), event("never seen", 1)) == [
+    assert statuses(ingest, deleted("a", 6), event("a", 5), deleted("never seen", 2), event("never seen", 1)) == [
         EVENT_STATUS_STORED,
         EVENT_STATUS_STALE,
         EVENT_STATUS_STORED,
         EVENT_STATUS_STALE,
     ]
-    assert house.photos() == {}
+    assert ingest.photos() == {}
     with pytest.raises(NotFound):
-        house.index.get("photos", "a")
-    assert statuses(house, event("a", 7, kind=PHOTO_EVENT_KIND_UPDATED)) == [EVENT_STATUS_STORED]
+        ingest.index.get("photos", "a")
+    assert statuses(ingest, event("a", 7, kind=PHOTO_EVENT_KIND_UPDATED)) == [EVENT_STATUS_STORED]
 
 
 @pytest.mark.parametrize("count", [0, 257])
-def test_a_batch_has_1_to_256_events(house, count):
+def test_a_batch_has_1_to_256_events(ingest, count):
     with pytest.raises(InvalidArgument, match=r"events.*1 to 256"):
-        house.put(*[deleted("a", 1)] * count)
+        ingest.put(*[deleted("a", 1)] * count)
 
 
-def test_a_stored_photo_clears_its_failure(house):
-    house.put(event("a", 1, data=b"bad"))
-    assert house.failures()["a"].reason == "not_a_photo"
-    house.put(event("a", 2))
+def test_a_stored_photo_clears_its_failure(ingest):
+    ingest.put(event("a", 1, data=b"bad"))
+    assert ingest.failures()["a"].reason == "not_a_photo"
+    ingest.put(event("a", 2))
 
-    assert house.failures() == {}
+    assert ingest.failures() == {}
 
 
 def test_an_embedder_that_is_away_makes_a_retriable_failure_that_is_not_recorded(tmp_path):
-    with open_house(tmp_path / "house", pace=Pace(retry_s=0)) as house:
-        house.put(event("before"))
-        house.networks.broken = Unavailable("the network is away")
-        [result] = house.put(event("a")).results
+    with open_ingest(tmp_path / "ingest", pace=Pace(retry_s=0)) as ingest:
+        ingest.put(event("before"))
+        ingest.networks.broken = Unavailable("the network is away")
+        [result] = ingest.put(event("a")).results
 
         assert (result.status, result.reason, result.retriable) == (EVENT_STATUS_FAILED, "unavailable", True)
-        assert house.failures() == {}
-        house.networks.broken = None
-        assert statuses(house, event("a")) == [EVENT_STATUS_STORED]
+        assert ingest.failures() == {}
+        ingest.networks.broken = None
+        assert statuses(ingest, event("a")) == [EVENT_STATUS_STORED]
 
 
 class Flaky(GatedNetworks):
@@ -210,50 +210,50 @@ class Flaky(GatedNetworks):
 
 
 def test_a_passing_fault_is_tried_again(tmp_path):
-    with open_house(tmp_path / "house", networks_class=Flaky) as house:
-        house.networks.refusals = 2
+    with open_ingest(tmp_path / "ingest", networks_class=Flaky) as ingest:
+        ingest.networks.refusals = 2
 
-        assert statuses(house, event("a")) == [EVENT_STATUS_STORED]
-        assert house.networks.refusals == 0
-
-
-def test_a_batch_that_nobody_waits_for_any_more_stops(house):
-    house.put(event("first"))
-
-    assert len(house.put(event("a"), event("b"), call=cancelled_call()).results) < 2
+        assert statuses(ingest, event("a")) == [EVENT_STATUS_STORED]
+        assert ingest.networks.refusals == 0
 
 
-def test_another_collection_is_made_with_the_default_spaces(house):
-    house.put(event("a", collection="cats"))
+def test_a_batch_that_nobody_waits_for_any_more_stops(ingest):
+    ingest.put(event("first"))
 
-    assert [one.name for one in house.index.stats()] == ["cats"]
-    assert {space.name for space in house.index.spaces("cats")} == {
-        space.name for bundle in house.networks.descriptions for space in bundle.spaces
+    assert len(ingest.put(event("a"), event("b"), call=cancelled_call()).results) < 2
+
+
+def test_another_collection_is_made_with_the_default_spaces(ingest):
+    ingest.put(event("a", collection="cats"))
+
+    assert [one.name for one in ingest.index.stats()] == ["cats"]
+    assert {space.name for space in ingest.index.spaces("cats")} == {
+        space.name for bundle in ingest.networks.descriptions for space in bundle.spaces
     }
 
 
-def test_a_folder_is_not_mixed_into_a_collection_of_events(house, tmp_path):
-    house.put(event("a"))
+def test_a_folder_is_not_mixed_into_a_collection_of_events(ingest, tmp_path):
+    ingest.put(event("a"))
     (tmp_path / "photos").mkdir()
 
     with pytest.raises(FailedPrecondition, match="--collection"):
-        house.index_folder(tmp_path / "photos")
+        ingest.index_folder(tmp_path / "photos")
 
 
-def test_failures_are_listed_by_pages(house):
-    house.put(*[event(f"{number:02}", data=b"bad") for number in range(25)])
-    house.put(event("other", collection="cats", data=b"bad"))
+def test_failures_are_listed_by_pages(ingest):
+    ingest.put(*[event(f"{number:02}", data=b"bad") for number in range(25)])
+    ingest.put(event("other", collection="cats", data=b"bad"))
     seen: list[str] = []
     token = ""
     while True:
-        page = house.service.ListFailures(ListFailuresRequest(collection="photos", page_size=10, page_token=token), Call())
+        page = ingest.service.ListFailures(ListFailuresRequest(collection="photos", page_size=10, page_token=token), Call())
         seen += [failure.photo_id for failure in page.failures]
         token = page.next_page_token
         if not token:
             break
 
     assert seen == [f"{number:02}" for number in range(25)]
-    everything = house.service.ListFailures(ListFailuresRequest(), Call()).failures
+    everything = ingest.service.ListFailures(ListFailuresRequest(), Call()).failures
     assert {failure.collection for failure in everything} == {"photos", "cats"}
     one = everything[0]
     assert (one.reason, one.version) == ("not_a_photo", 1)
@@ -268,9 +268,9 @@ def test_failures_are_listed_by_pages(house):
         ("collection", ListFailuresRequest(collection="Not A Name")),
     ],
 )
-def test_a_wrong_listing_is_refused_by_the_field(house, field, request_):
+def test_a_wrong_listing_is_refused_by_the_field(ingest, field, request_):
     with pytest.raises(InvalidArgument, match=field):
-        house.service.ListFailures(request_, Call())
+        ingest.service.ListFailures(request_, Call())
 
 
 def test_the_same_answers_come_over_grpc(tmp_path):
@@ -279,8 +279,8 @@ def test_the_same_answers_come_over_grpc(tmp_path):
     (tmp_path / "photos/b.jpg").write_bytes(b"bad")
     descriptor = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
     with (
-        open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "photos"))) as house,
-        running([Service(descriptor, house.service)], security=OPEN_TO_ALL) as server,
+        open_ingest(tmp_path / "ingest", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "photos"))) as ingest,
+        running([Service(descriptor, ingest.service)], security=OPEN_TO_ALL) as server,
         open_channel(str(server.address)) as channel,
     ):
         stub = IngestServiceStub(channel)
@@ -295,26 +295,26 @@ def test_the_same_answers_come_over_grpc(tmp_path):
 
 
 def test_where_collections_are_named_no_event_makes_another(tmp_path):
-    with open_house(tmp_path / "house", collections="photos, trips") as house:
-        results = house.put(event("a"), event("b", collection="typo"), event("c", collection="trips")).results
+    with open_ingest(tmp_path / "ingest", collections="photos, trips") as ingest:
+        results = ingest.put(event("a"), event("b", collection="typo"), event("c", collection="trips")).results
         assert [result.status for result in results] == [EVENT_STATUS_STORED, EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
         assert results[1].reason == "unknown_collection"
         assert not results[1].retriable
-        assert [one.name for one in house.index.stats()] == ["photos", "trips"]
-        assert {name: one.reason for name, one in house.failures().items()} == {"b": "unknown_collection"}
+        assert [one.name for one in ingest.index.stats()] == ["photos", "trips"]
+        assert {name: one.reason for name, one in ingest.failures().items()} == {"b": "unknown_collection"}
         folder = tmp_path / "own"
         folder.mkdir()
         (folder / "x.jpg").write_bytes(jpeg())
-        assert house.index_folder(folder, collection="own").indexed == 1, "whoever has the folder may name its collection"
+        assert ingest.index_folder(folder, collection="own").indexed == 1, "whoever has the folder may name its collection"
 
 
 def test_spaces_that_nobody_offers_stop_everything_and_are_no_photos_fault(tmp_path):
-    with open_house(tmp_path / "house", spaces="tiny/deep, tiny/nothing") as house:
+    with open_ingest(tmp_path / "ingest", spaces="tiny/deep, tiny/nothing") as ingest:
         with pytest.raises(FailedPrecondition, match=r"MIRADOURO_SPACES: 'tiny/nothing' .* allowed: tiny/shallow"):
-            house.put(event("a"), event("b"))
-        assert house.failures() == {}
+            ingest.put(event("a"), event("b"))
+        assert ingest.failures() == {}
 
 
 def test_a_wrong_name_among_the_collections_stops_the_program(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"MIRADOURO_COLLECTIONS.*'Photos'"), open_house(tmp_path, collections="Photos"):
+    with pytest.raises(ConfigurationError, match=r"MIRADOURO_COLLECTIONS.*'Photos'"), open_ingest(tmp_path, collections="Photos"):
         pass

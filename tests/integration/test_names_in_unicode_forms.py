@@ -8,7 +8,7 @@ import pytest
 from miradouro.runtime.call import Call
 from miradouro.v1.ingest_service_pb2 import RetryFailuresRequest
 
-from tests.http_house import Door, open_door
+from tests.http_fixture import Door, open_door
 from tests.photo_folder import write
 from tests.pictures import jpeg
 
@@ -22,8 +22,8 @@ def door(tmp_path: Path) -> Iterator[Door]:
         write(tmp_path / "photos" / name, jpeg(seed=number))
     write(tmp_path / "photos" / f"bad {TWO}.jpg", b"bad")
     write(tmp_path / "photos" / f"{TWO}t{TWO}/Caf{ONE}.json", {"caption": "At the counter"})
-    with open_door(tmp_path / "house") as opened:
-        opened.house.index_folder(tmp_path / "photos")
+    with open_door(tmp_path / "ingest") as opened:
+        opened.ingest.index_folder(tmp_path / "photos")
         yield opened
 
 
@@ -46,9 +46,9 @@ def test_an_id_is_found_in_either_form(door, stored, form):
 
 
 def test_the_very_form_goes_first(door):
-    photos = door.house.data.parents[1] / "photos"
+    photos = door.ingest.data.parents[1] / "photos"
     write(photos / MAC.replace(TWO, ONE), jpeg(seed=9))
-    door.house.index_folder(photos)
+    door.ingest.index_folder(photos)
 
     for photo_id in (MAC, MAC.replace(TWO, ONE)):
         assert door.get(f"/v1/photos/photos/{quote(photo_id, safe='')}").json["photo"]["photoId"] == photo_id
@@ -56,6 +56,6 @@ def test_the_very_form_goes_first(door):
 
 
 def test_sidecars_and_failures_are_found_in_either_form(door):
-    assert door.house.index.get("photos", MAC).caption == "At the counter"
+    assert door.ingest.index.get("photos", MAC).caption == "At the counter"
     request = RetryFailuresRequest(photo_ids=[f"bad {ONE}.jpg"])
-    assert [one.photo_id for one in door.house.service.RetryFailures(request, Call())] == [f"bad {TWO}.jpg"]
+    assert [one.photo_id for one in door.ingest.service.RetryFailures(request, Call())] == [f"bad {TWO}.jpg"]

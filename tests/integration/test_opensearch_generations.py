@@ -18,7 +18,7 @@ from miradouro.v1.photo_event_pb2 import PhotoEvent as PhotoEventMessage
 from opensearchpy import OpenSearch as Client
 
 from tests.e2e.many_machines import eventually
-from tests.ingest_house import open_house
+from tests.ingest_fixture import open_ingest
 from tests.opensearch_collection import opened
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, photo, unit
 from tests.pictures import jpeg
@@ -76,15 +76,15 @@ def test_while_an_alias_names_two_generations_or_a_closed_one_photos_wait(opense
 def test_an_index_that_others_made_is_not_written_to_and_no_photo_is_blamed(
     opensearch: str, tmp_path: Path, meta: dict[str, Any]
 ) -> None:
-    with opened(opensearch) as (index, client, alias), open_house(tmp_path, store=index) as house:
+    with opened(opensearch) as (index, client, alias), open_ingest(tmp_path, store=index) as ingest:
         foreign = f"{alias}.000002"
         client.indices.create(index=foreign, body={"mappings": meta})
         actions = [{verb: {"index": f"{alias}.00000{n}", "alias": alias}} for verb, n in (("remove", 1), ("add", 2))]
         client.indices.update_aliases(body={"actions": actions})
         uploaded = PhotoEventMessage(event_id="1", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="a.jpg", version=1, data=jpeg())
         with pytest.raises(FailedPrecondition, match=rf"{foreign} is none of this version's"):
-            house.put(uploaded)
-        assert house.failures() == {}
+            ingest.put(uploaded)
+        assert ingest.failures() == {}
         assert client.count(index=foreign)["count"] == 0
 
 
@@ -107,7 +107,7 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
 ) -> None:
     with (
         opened(opensearch, spaces=(), collection="other") as (index, client, other),
-        open_house(tmp_path, store=index) as house,
+        open_ingest(tmp_path, store=index) as ingest,
     ):
         alias = f"{other.partition('.')[0]}.{COLLECTION}"
 
@@ -120,13 +120,13 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
                 version=1,
                 data=jpeg(60, 40),
             )
-            [result] = house.put(told).results
+            [result] = ingest.put(told).results
             assert (result.status, result.message) == (EVENT_STATUS_STORED, "")
             document_id = hashlib.sha256(f"{COLLECTION}/{photo_id}".encode()).hexdigest()
             return client.get(index=alias, id=document_id)["_source"]["spaces"]
 
         first = put("first.jpg")
-        offered = [space for bundle in house.embedder.describe() for space in bundle.spaces]
+        offered = [space for bundle in ingest.embedder.describe() for space in bundle.spaces]
         few = tuple(space for space in offered if space.name in first[1:])
         move(client, alias, spaces=few)
         assert put("second.jpg") == first[1:], "at once, though both the service and the index remember the space"
@@ -135,7 +135,7 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
         move(client, alias, spaces=tuple(offered), number=3)
         counted = iter(range(1_000))
         eventually("photos get vectors of every space", lambda: put(f"{next(counted)}.jpg") == first, within_s=60)
-        assert not house.failures()
+        assert not ingest.failures()
 
 
 def test_a_document_of_a_space_that_is_gone_is_stored_without_it_and_one_of_no_space_is_refused(opensearch: str) -> None:

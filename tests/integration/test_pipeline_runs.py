@@ -9,7 +9,7 @@ from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_ST
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from PIL import Image
 
-from tests.ingest_house import open_house
+from tests.ingest_fixture import open_ingest
 from tests.pictures import encode, jpeg
 
 STEPS = ["fetch", "decode", "fingerprint", "embed", "tag", "caption"]
@@ -40,37 +40,37 @@ def event(photo_id: str, data: bytes, **fields: object) -> PhotoEvent:
 
 def test_another_packages_processor_adds_what_it_knows(tmp_path):
     file = pipeline(tmp_path, *STEPS[:3], "sharpness: {digits: 1}", *STEPS[3:])
-    with open_house(tmp_path / "house", pipeline=file) as house:
-        house.put(event("a", jpeg(), attributes={"camera": "X"}), event("flat", encode(Image.new("L", (40, 40)), "PNG")))
+    with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
+        ingest.put(event("a", jpeg(), attributes={"camera": "X"}), event("flat", encode(Image.new("L", (40, 40)), "PNG")))
 
-        assert dict(house.index.get("photos", "a").attributes).keys() == {"camera", "sharpness"}
-        assert float(house.index.get("photos", "a").attributes["sharpness"]) > 1
-        assert house.index.get("photos", "flat").attributes["sharpness"] == "0.0"
+        assert dict(ingest.index.get("photos", "a").attributes).keys() == {"camera", "sharpness"}
+        assert float(ingest.index.get("photos", "a").attributes["sharpness"]) > 1
+        assert ingest.index.get("photos", "flat").attributes["sharpness"] == "0.0"
 
 
 def test_a_fault_of_a_processor_fails_its_photo_and_no_other(tmp_path):
     file = pipeline(tmp_path, *STEPS[:3], "sharpness: {fail_above: 0.5}", *STEPS[3:])
-    with open_house(tmp_path / "house", pipeline=file) as house:
-        results = house.put(event("a", jpeg()), event("flat", encode(Image.new("L", (40, 40)), "PNG"))).results
+    with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
+        results = ingest.put(event("a", jpeg()), event("flat", encode(Image.new("L", (40, 40)), "PNG"))).results
 
         assert [result.status for result in results] == [EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
         assert "ZeroDivisionError" in results[0].message
-        assert house.failures()["a"].reason == "processing_failed"
+        assert ingest.failures()["a"].reason == "processing_failed"
 
 
 def test_options_change_what_is_stored(tmp_path):
     file = pipeline(tmp_path, "fetch", "decode", "fingerprint", "embed", "tag: {max_labels: 1, parents: false}", "caption")
-    with open_house(tmp_path / "house", pipeline=file) as house:
-        house.put(event("a", jpeg()))
-        found = house.index.get("photos", "a")
+    with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
+        ingest.put(event("a", jpeg()))
+        found = ingest.index.get("photos", "a")
 
         assert [tag.kind for tag in found.tags] == ["label"]
 
 
 def test_limits_of_the_file_hold(tmp_path):
     file = pipeline(tmp_path, "fetch: {max_bytes: 100000}", "decode: {max_pixels: 1000, min_side: 10}", *STEPS[2:])
-    with open_house(tmp_path / "house", pipeline=file) as house:
-        results = house.put(
+    with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
+        results = ingest.put(
             event("pixels", jpeg(100, 100)),
             event("side", encode(Image.new("L", (5, 60)), "PNG")),
             event("bytes", bytes(100_001)),
@@ -80,9 +80,9 @@ def test_limits_of_the_file_hold(tmp_path):
 
 
 def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], "embed: {tags: false}", "caption")) as house:
-        house.put(event("a", jpeg()))
-        found = house.index.get("photos", "a")
+    with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], "embed: {tags: false}", "caption")) as ingest:
+        ingest.put(event("a", jpeg()))
+        found = ingest.index.get("photos", "a")
 
         assert (found.tags, found.caption, found.caption_is_generated) == ((), "", False)
 
@@ -97,10 +97,10 @@ def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
     ],
 )
 def test_steps_in_a_wrong_order_stop_the_run_and_tell_the_right_one(tmp_path, steps, told):
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *steps)) as house:
+    with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *steps)) as ingest:
         with pytest.raises(ConfigurationError, match=told):
-            house.put(event("a", jpeg()))
-        assert house.failures() == {}
+            ingest.put(event("a", jpeg()))
+        assert ingest.failures() == {}
 
 
 FAULTY = "sharpness: {fail_above: 0.5"  # fails for every photo that has edges
@@ -109,40 +109,40 @@ FAULTY = "sharpness: {fail_above: 0.5"  # fails for every photo that has edges
 def test_a_step_runs_only_for_photos_for_which_its_condition_holds(tmp_path):
     guarded = 'sharpness: {if: \'media_type == "image/png" and "skip" not in tags\'}'
     png = encode(Image.new("L", (40, 40)), "PNG")
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], guarded, *STEPS[3:])) as house:
-        house.put(event("jpeg", jpeg()), event("png", png), event("skipped", png, tags=["skip"]))
-        found = {name for name in house.photos() if "sharpness" in house.index.get("photos", name).attributes}
+    with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], guarded, *STEPS[3:])) as ingest:
+        ingest.put(event("jpeg", jpeg()), event("png", png), event("skipped", png, tags=["skip"]))
+        found = {name for name in ingest.photos() if "sharpness" in ingest.index.get("photos", name).attributes}
 
     assert found == {"png"}
 
 
 def test_an_ignored_failure_leaves_the_step_out(tmp_path):
     file = pipeline(tmp_path, *STEPS[:3], FAULTY + ", ignore_failure: true}", *STEPS[3:])
-    with open_house(tmp_path / "house", pipeline=file) as house:
-        [result] = house.put(event("a", jpeg(), caption="mine")).results
-        found = house.index.get("photos", "a")
+    with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
+        [result] = ingest.put(event("a", jpeg(), caption="mine")).results
+        found = ingest.index.get("photos", "a")
 
     assert (result.status, found.caption, dict(found.attributes)) == (EVENT_STATUS_STORED, "mine", {})
 
 
 def test_other_steps_take_the_place_of_one_that_failed(tmp_path):
     answers = FAULTY + ", on_failure: [{sharpness: {digits: 0}}]}"
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as house:
-        [result] = house.put(event("a", jpeg())).results
+    with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as ingest:
+        [result] = ingest.put(event("a", jpeg())).results
         assert result.status == EVENT_STATUS_STORED
-        assert "sharpness" in house.index.get("photos", "a").attributes
+        assert "sharpness" in ingest.index.get("photos", "a").attributes
 
 
 def test_a_failure_of_the_steps_in_its_place_is_the_photos(tmp_path):
     answers = FAULTY + ", on_failure: [{sharpness: {fail_above: 0.5}}]}"
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as house:
-        assert [result.status for result in house.put(event("a", jpeg())).results] == [EVENT_STATUS_FAILED]
+    with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as ingest:
+        assert [result.status for result in ingest.put(event("a", jpeg())).results] == [EVENT_STATUS_FAILED]
 
 
 def test_a_step_that_lacks_what_was_left_out_fails_its_photo_and_not_the_pipeline(tmp_path):
     file = pipeline(tmp_path, "fetch", "decode: {if: 'media_type == \"image/png\"'}", *STEPS[2:])
-    with open_house(tmp_path / "house", pipeline=file) as house:
-        results = house.put(event("jpeg", jpeg()), event("png", encode(Image.new("L", (40, 40)), "PNG"))).results
+    with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
+        results = ingest.put(event("jpeg", jpeg()), event("png", encode(Image.new("L", (40, 40)), "PNG"))).results
 
     assert [result.status for result in results] == [EVENT_STATUS_FAILED, EVENT_STATUS_STORED]
     assert "left out: decode" in results[0].message
@@ -150,7 +150,7 @@ def test_a_step_that_lacks_what_was_left_out_fails_its_photo_and_not_the_pipelin
 
 def test_an_error_that_may_pass_is_tried_again_and_never_ignored(tmp_path):
     steps = [*STEPS[:3], "embed: {ignore_failure: true}", *STEPS[4:]]
-    with open_house(tmp_path / "house", pipeline=pipeline(tmp_path, *steps), pace=Pace(retry_s=0.01)) as house:
-        house.networks.broken = Unavailable("the network is away")
-        [result] = house.put(event("a", jpeg())).results
+    with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *steps), pace=Pace(retry_s=0.01)) as ingest:
+        ingest.networks.broken = Unavailable("the network is away")
+        [result] = ingest.put(event("a", jpeg())).results
         assert (result.status, result.retriable) == (EVENT_STATUS_FAILED, True)

@@ -16,8 +16,8 @@ from miradouro.standalone.settings import StandaloneSettings
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from miradouro.v1.search_service_pb2 import EverythingQuery, KeywordQuery, SearchRequest
 
-from tests.http_house import Door, open_door
-from tests.ingest_house import open_house
+from tests.http_fixture import Door, open_door
+from tests.ingest_fixture import open_ingest
 from tests.pictures import SQUASH, jpeg
 from tests.processes import children_of, eventually
 from tests.reading import READER, READING
@@ -34,7 +34,7 @@ def event(photo_id: str) -> PhotoEvent:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     with open_door(tmp_path) as opened:
-        opened.house.put(event("a.jpg"))
+        opened.ingest.put(event("a.jpg"))
         yield opened
 
 
@@ -70,8 +70,8 @@ def test_words_are_answered_while_uploads_hang(door: Door) -> None:
 
 
 def test_words_start_no_child(tmp_path: Path) -> None:
-    with open_house(tmp_path) as house:
-        house.put(event("a.jpg"))
+    with open_ingest(tmp_path) as ingest:
+        ingest.put(event("a.jpg"))
     before = set(children_of(os.getpid()))
     configuration = Configuration(standalone=StandaloneSettings(data_dir=tmp_path / "data"))
     with open_search(configuration, space="") as search:

@@ -11,7 +11,7 @@ from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
 
 from tests.echo_service import Echo, ask, service
-from tests.http_house import open_door
+from tests.http_fixture import open_door
 from tests.pictures import jpeg
 
 CALLS = 12
@@ -61,7 +61,7 @@ def test_refused_photos_are_free_at_once_over_http(tmp_path: Path) -> None:
     with open_door(tmp_path) as door:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(jpeg(64, 48))
-        door.house.index_folder(tmp_path / "photos")
+        door.ingest.index_folder(tmp_path / "photos")
         no_photo = bytes(LARGE_MIB * 2**20)
 
         def refused() -> None:

@@ -25,15 +25,15 @@ from miradouro.v1.ingest_service_pb2 import (
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.photo_folder import counts, write
 from tests.pictures import encode, jpeg
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def ingest(tmp_path: Path) -> Iterator[IngestFixture]:
     (tmp_path / "allowed").mkdir()
-    with open_house(tmp_path / "house", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
+    with open_ingest(tmp_path / "ingest", photos=PhotoStoreSettings(photo_roots=str(tmp_path / "allowed"))) as opened:
         yield opened
 
 
@@ -43,13 +43,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def retried(house: House, *photo_ids: str, collection: str = "") -> dict[str, RetryFailuresResponse]:
+def retried(ingest: IngestFixture, *photo_ids: str, collection: str = "") -> dict[str, RetryFailuresResponse]:
     request = RetryFailuresRequest(collection=collection, photo_ids=photo_ids)
-    return {told.photo_id: told for told in house.service.RetryFailures(request, Call())}
+    return {told.photo_id: told for told in ingest.service.RetryFailures(request, Call())}
 
 
-def statuses(house: House, *photo_ids: str, collection: str = "") -> dict[str, int]:
-    return {photo_id: told.status for photo_id, told in retried(house, *photo_ids, collection=collection).items()}
+def statuses(ingest: IngestFixture, *photo_ids: str, collection: str = "") -> dict[str, int]:
+    return {photo_id: told.status for photo_id, told in retried(ingest, *photo_ids, collection=collection).items()}
 
 
 def by_uri(path: Path, **fields: object) -> PhotoEvent:
@@ -64,28 +64,28 @@ def by_uri(path: Path, **fields: object) -> PhotoEvent:
     )
 
 
-def test_photos_of_a_folder_are_read_again_with_their_sidecars(house, folder):
+def test_photos_of_a_folder_are_read_again_with_their_sidecars(ingest, folder):
     write(folder / "a.jpg", b"broken")
     write(folder / "b/c d.jpg", b"broken")
     write(folder / "b/c d.json", {"caption": "At last"})
     write(folder / "still.jpg", b"broken")
-    assert counts(house.index_folder(folder)) == (0, 0, 0, 0, 3)
+    assert counts(ingest.index_folder(folder)) == (0, 0, 0, 0, 3)
     write(folder / "a.jpg", jpeg())
     write(folder / "b/c d.jpg", jpeg(seed=1))
 
-    told = retried(house)
+    told = retried(ingest)
     assert {photo_id: one.status for photo_id, one in told.items()} == {
         "a.jpg": RETRY_STATUS_STORED,
         "b/c d.jpg": RETRY_STATUS_STORED,
         "still.jpg": RETRY_STATUS_FAILED,
     }
     assert (told["still.jpg"].reason, bool(told["still.jpg"].message)) == ("not_a_photo", True)
-    assert list(house.failures()) == ["still.jpg"]
-    assert house.index.get("photos", "b/c d.jpg").caption == "At last"
-    assert counts(house.index_folder(folder)) == (0, 2, 0, 0, 1)
+    assert list(ingest.failures()) == ["still.jpg"]
+    assert ingest.index.get("photos", "b/c d.jpg").caption == "At last"
+    assert counts(ingest.index_folder(folder)) == (0, 2, 0, 0, 1)
 
 
-def test_a_photo_by_uri_comes_back_with_everything_that_its_event_told(house, tmp_path):
+def test_a_photo_by_uri_comes_back_with_everything_that_its_event_told(ingest, tmp_path):
     path = tmp_path / "allowed" / "a.jpg"
     event = by_uri(
         path,
@@ -97,44 +97,44 @@ def test_a_photo_by_uri_comes_back_with_everything_that_its_event_told(house, tm
         place={"latitude": 1, "longitude": 2},
         taken_at={"instant": {"seconds": -1, "nanos": 5_000}, "utc_offset_minutes": -60},
     )
-    house.put(event)
-    assert house.failures()["a.jpg"].reason == "vanished"
-    assert statuses(house) == {"a.jpg": RETRY_STATUS_FAILED}
+    ingest.put(event)
+    assert ingest.failures()["a.jpg"].reason == "vanished"
+    assert statuses(ingest) == {"a.jpg": RETRY_STATUS_FAILED}
     write(path, jpeg())
-    assert statuses(house) == {"a.jpg": RETRY_STATUS_STORED}
-    found, other = house.index.get("sent", "a.jpg"), by_uri(path)
+    assert statuses(ingest) == {"a.jpg": RETRY_STATUS_STORED}
+    found, other = ingest.index.get("sent", "a.jpg"), by_uri(path)
     assert (found.version, found.title, found.caption, found.owner, found.attributes) == (7, "T", "C", "ana", {"camera": "X"})
     assert (found.tags[0].label, found.place.latitude, found.place.longitude) == ("tram", 1, 2)
     assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("1969-12-31T23:59:59.000005+00:00", -60)
     assert found.uri == other.uri
-    assert house.failures() == {}
+    assert ingest.failures() == {}
 
 
-def test_what_was_not_kept_stays_a_failure_and_the_answer_says_why(house):
+def test_what_was_not_kept_stays_a_failure_and_the_answer_says_why(ingest):
     inline = PhotoEvent(event_id="e", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="inline", version=1, data=b"broken")
     refused = PhotoEvent(
         event_id="e", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="refused", version=1, uri="file:///x", sha256="no"
     )
-    house.put(inline, refused)
-    told = retried(house)
+    ingest.put(inline, refused)
+    told = retried(ingest)
 
     assert {one.status for one in told.values()} == {RETRY_STATUS_IMPOSSIBLE}
     assert "send the event again" in told["inline"].message
     assert "send it again, corrected" in told["refused"].message
-    assert set(house.failures()) == {"inline", "refused"}
+    assert set(ingest.failures()) == {"inline", "refused"}
 
 
-def test_what_needs_no_more_indexing_is_no_failure_any_more(house, folder):
+def test_what_needs_no_more_indexing_is_no_failure_any_more(ingest, folder):
     write(folder / "a.jpg", jpeg())
     write(folder / "no name", encode(jpeg_pixels(), "PNG")[:64])
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 1)
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 1)
     write(folder / "a.jpg", b"broken", seconds_ago=5)
-    assert counts(house.index_folder(folder)) == (0, 0, 0, 0, 2)
+    assert counts(ingest.index_folder(folder)) == (0, 0, 0, 0, 2)
     write(folder / "a.jpg", jpeg())
     write(folder / "no name", b"words")
 
-    assert statuses(house) == {"a.jpg": RETRY_STATUS_SETTLED, "no name": RETRY_STATUS_SETTLED}
-    assert house.failures() == {}
+    assert statuses(ingest) == {"a.jpg": RETRY_STATUS_SETTLED, "no name": RETRY_STATUS_SETTLED}
+    assert ingest.failures() == {}
 
 
 def jpeg_pixels():
@@ -143,59 +143,59 @@ def jpeg_pixels():
     return blocks(40, 30)
 
 
-def test_a_file_that_is_as_before_again_is_no_failure_after_the_next_run(house, folder):
+def test_a_file_that_is_as_before_again_is_no_failure_after_the_next_run(ingest, folder):
     for data, failed in ((jpeg(), 0), (b"broken", 1), (jpeg(), 0)):
         write(folder / "a.jpg", data, seconds_ago=len(data) % 50)
-        assert house.index_folder(folder).failed_total == failed
-        assert len(house.failures()) == failed
+        assert ingest.index_folder(folder).failed_total == failed
+        assert len(ingest.failures()) == failed
 
 
-def test_a_file_that_is_gone_fails_again_and_a_missing_folder_leaves_all_as_it_is(house, folder):
+def test_a_file_that_is_gone_fails_again_and_a_missing_folder_leaves_all_as_it_is(ingest, folder):
     write(folder / "a.jpg", b"broken")
     write(folder / "b.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     (folder / "a.jpg").unlink()
-    assert retried(house)["a.jpg"].reason == "vanished"
+    assert retried(ingest)["a.jpg"].reason == "vanished"
     folder.rename(folder.with_name("away"))
-    [told] = retried(house).values()
+    [told] = retried(ingest).values()
 
     assert (told.status, "mount" in told.message) == (RETRY_STATUS_IMPOSSIBLE, True)
-    assert list(house.failures()) == ["a.jpg"]
+    assert list(ingest.failures()) == ["a.jpg"]
 
 
-def test_photos_and_a_collection_may_be_chosen(house, folder, tmp_path):
+def test_photos_and_a_collection_may_be_chosen(ingest, folder, tmp_path):
     for name in ("a.jpg", "b.jpg"):
         write(folder / name, b"broken")
-    house.index_folder(folder)
-    house.put(by_uri(tmp_path / "allowed" / "c.jpg"))
+    ingest.index_folder(folder)
+    ingest.put(by_uri(tmp_path / "allowed" / "c.jpg"))
 
-    assert set(statuses(house, "b.jpg")) == {"b.jpg"}
-    assert set(statuses(house, collection="sent")) == {"c.jpg"}
-    assert set(statuses(house)) == {"a.jpg", "b.jpg", "c.jpg"}
+    assert set(statuses(ingest, "b.jpg")) == {"b.jpg"}
+    assert set(statuses(ingest, collection="sent")) == {"c.jpg"}
+    assert set(statuses(ingest)) == {"a.jpg", "b.jpg", "c.jpg"}
     with pytest.raises(NotFound, match=r"'c\.jpg' of collection 'photos' is not among the failures"):
-        retried(house, "a.jpg", "c.jpg")
+        retried(ingest, "a.jpg", "c.jpg")
     with pytest.raises(InvalidArgument, match="photo_ids"):
-        retried(house, *map(str, range(1_001)))
+        retried(ingest, *map(str, range(1_001)))
     with pytest.raises(InvalidArgument, match="collection"):
-        retried(house, collection="No Name")
+        retried(ingest, collection="No Name")
 
 
-def test_failures_are_not_tried_while_their_collection_is_being_indexed(house, folder):
+def test_failures_are_not_tried_while_their_collection_is_being_indexed(ingest, folder):
     write(folder / "a.jpg", b"broken")
-    house.index_folder(folder)
-    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    ingest.index_folder(folder)
+    stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
     next(stream)
 
     with pytest.raises(FailedPrecondition, match="being indexed"):
-        retried(house)
+        retried(ingest)
     stream.close()
-    assert statuses(house) == {"a.jpg": RETRY_STATUS_FAILED}
+    assert statuses(ingest) == {"a.jpg": RETRY_STATUS_FAILED}
 
 
-def test_pages_of_failures_are_tried_over_grpc(house):
+def test_pages_of_failures_are_tried_over_grpc(ingest):
     moment = datetime(2024, 5, 1, tzinfo=UTC)
-    house.index.put([Failure("photos", f"{i:04}", 1, "empty", "none", "", moment) for i in range(1_001)])
-    service = Service(ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"], house.service)
+    ingest.index.put([Failure("photos", f"{i:04}", 1, "empty", "none", "", moment) for i in range(1_001)])
+    service = Service(ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"], ingest.service)
     with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
         told = list(IngestServiceStub(channel).RetryFailures(RetryFailuresRequest(), timeout=30))
 
@@ -203,10 +203,10 @@ def test_pages_of_failures_are_tried_over_grpc(house):
     assert {one.status for one in told} == {RETRY_STATUS_IMPOSSIBLE}
 
 
-def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(house):
+def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(ingest):
     reasons = ("unreachable", "vanished", "bad_data")
-    house.index.put([Failure("sent", reason, 1, reason, "told", "https://host/a.jpg", datetime.now(UTC)) for reason in reasons])
-    told = retried(house, collection="sent")
+    ingest.index.put([Failure("sent", reason, 1, reason, "told", "https://host/a.jpg", datetime.now(UTC)) for reason in reasons])
+    told = retried(ingest, collection="sent")
 
     assert {one.status for one in told.values()} == {RETRY_STATUS_IMPOSSIBLE}
     assert "send it again, corrected" in told["bad_data"].message
@@ -214,10 +214,10 @@ def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(h
         assert "the event was not kept with its failure; mend what the failure tells" in told[reason].message
 
 
-def test_a_refused_event_leads_to_no_file_outside_the_folder(house, folder, tmp_path):
+def test_a_refused_event_leads_to_no_file_outside_the_folder(ingest, folder, tmp_path):
     """Its URI and photo id are what a sender wrote: a retry by files must not follow them out of the collection's folder."""
     write(folder / "a.jpg", jpeg())
-    assert house.index_folder(folder, collection="mine").indexed == 1
+    assert ingest.index_folder(folder, collection="mine").indexed == 1
     write(tmp_path / "private/secret.jpg", jpeg(seed=2))
     for number, photo_id in enumerate(("../private/secret.jpg", "x/../../private/secret.jpg")):
         event = PhotoEvent(
@@ -229,6 +229,6 @@ def test_a_refused_event_leads_to_no_file_outside_the_folder(house, folder, tmp_
             uri=f"file://{folder}/{photo_id}",
             title="x" * 2_000,
         )
-        house.put(event)
-        assert statuses(house, photo_id, collection="mine") == {photo_id: RETRY_STATUS_IMPOSSIBLE}
-    assert set(house.photos("mine")) == {"a.jpg"}
+        ingest.put(event)
+        assert statuses(ingest, photo_id, collection="mine") == {photo_id: RETRY_STATUS_IMPOSSIBLE}
+    assert set(ingest.photos("mine")) == {"a.jpg"}

@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from tests.e2e.many_machines import eventually
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
 
 WAITS = {"step": "dead_letter"}
@@ -31,8 +31,8 @@ SOON_S = 20.0  # far above what ending takes, far below for ever
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(tmp_path / "house") as opened:
+def ingest(tmp_path: Path) -> Iterator[IngestFixture]:
+    with open_ingest(tmp_path / "ingest") as opened:
         yield opened
 
 
@@ -42,11 +42,11 @@ def refused(photo_id: str) -> Refused:
 
 
 def consumed(
-    house: House, items: Iterator[SourceItem | NothingYet], call: Call, *, meanwhile: Callable[[], object] = lambda: None
+    ingest: IngestFixture, items: Iterator[SourceItem | NothingYet], call: Call, *, meanwhile: Callable[[], object] = lambda: None
 ) -> list[object]:
-    """What the house tells of a log; fails when that takes for ever."""
+    """The results of the events of a log; fails when they take for ever."""
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(lambda: list(house.consume(items, call)))
+        done = pool.submit(lambda: list(ingest.consume(items, call)))
         try:
             meanwhile()
             return list(done.result(SOON_S))
@@ -54,49 +54,49 @@ def consumed(
             call.cancelled.set()
 
 
-def test_an_error_that_ends_a_run_is_not_held_back_by_an_index_that_is_away(house: House) -> None:
+def test_an_error_that_ends_a_run_is_not_held_back_by_an_index_that_is_away(ingest: IngestFixture) -> None:
     def items() -> Iterator[SourceItem]:
         yield refused("a")
-        house.index.close()
+        ingest.index.close()
         raise Corrupt("the log is damaged")
 
     with pytest.raises(Corrupt, match="the log is damaged"):
-        consumed(house, items(), Call())
+        consumed(ingest, items(), Call())
 
 
-def test_a_run_that_is_stopped_while_the_index_is_away_ends_in_order(house: House) -> None:
+def test_a_run_that_is_stopped_while_the_index_is_away_ends_in_order(ingest: IngestFixture) -> None:
     call = Call(cancelled=threading.Event())
 
     def items() -> Iterator[SourceItem]:
         yield refused("a")
-        house.index.close()
+        ingest.index.close()
         call.cancelled.set()
         yield refused("b")
 
-    assert consumed(house, items(), call) == [], "neither is acknowledged, so both come again"
+    assert consumed(ingest, items(), call) == [], "neither is acknowledged, so both come again"
 
 
-def test_a_run_that_is_stopped_while_it_waits_for_the_index_ends_in_order(house: House) -> None:
+def test_a_run_that_is_stopped_while_it_waits_for_the_index_ends_in_order(ingest: IngestFixture) -> None:
     call = Call(cancelled=threading.Event())
 
     def items() -> Iterator[SourceItem | NothingYet]:
         yield refused("a")
-        house.index.close()
+        ingest.index.close()
         yield NothingYet()
 
     def stop() -> None:
-        eventually("it waits", lambda: bool(house.registry.get_sample_value("miradouro_ingest_retries_total", WAITS)))
+        eventually("it waits", lambda: bool(ingest.registry.get_sample_value("miradouro_ingest_retries_total", WAITS)))
         call.cancelled.set()
 
-    assert consumed(house, items(), call, meanwhile=stop) == []
+    assert consumed(ingest, items(), call, meanwhile=stop) == []
 
 
-def test_whoever_sees_photos_wait_is_told_for_what(house: House) -> None:
+def test_whoever_sees_photos_wait_is_told_for_what(ingest: IngestFixture) -> None:
     call = Call(cancelled=threading.Event())
 
     def items() -> Iterator[SourceItem | NothingYet]:
         yield refused("a")
-        house.index.close()
+        ingest.index.close()
         yield NothingYet()
 
     with capture_logs() as told:
@@ -105,7 +105,7 @@ def test_whoever_sees_photos_wait_is_told_for_what(house: House) -> None:
             eventually("it is told", lambda: any(entry["event"] == "still waiting" for entry in told))
             call.cancelled.set()
 
-        consumed(house, items(), call, meanwhile=stop)
+        consumed(ingest, items(), call, meanwhile=stop)
     [entry] = [entry for entry in told if entry["event"] == "still waiting" and entry["tries"] == 4]
     assert (entry["step"], entry["log_level"]) == ("dead_letter", "warning")
     assert "closed" in entry["error"]
@@ -125,10 +125,10 @@ SHORTAGES = pytest.mark.parametrize("step", [no_memory, no_handles])
 
 @SHORTAGES
 def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
-    house: House, step: Callable[[PhotoInProgress], PhotoInProgress]
+    ingest: IngestFixture, step: Callable[[PhotoInProgress], PhotoInProgress]
 ) -> None:
     metrics = IngestMetrics(CollectorRegistry())
-    runner = Runner(index=house.index, letters=house.index, workers=1, pace=Pace(), metrics=metrics)
+    runner = Runner(index=ingest.index, letters=ingest.index, workers=1, pace=Pace(), metrics=metrics)
     retry = RetryPolicy(threading.Event(), math.inf, original_retry_s=0, metrics=metrics)
     run = Run(processors=[step], spaces=lambda _: (), retry=retry, retriable_stops=True)
     try:
@@ -136,7 +136,7 @@ def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
             list(runner.run([PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())], run))
     finally:
         runner.close()
-    assert house.failures() == {}
+    assert ingest.failures() == {}
 
 
 @SHORTAGES

@@ -20,7 +20,7 @@ from miradouro.v1 import photo_event_pb2
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EVENT_STATUS_STORED, ListFailuresRequest, RetryFailuresRequest
 from miradouro.v1.search_service_pb2 import EverythingQuery, GetPhotoRequest, SearchRequest
 
-from tests.http_house import Door, open_door
+from tests.http_fixture import Door, open_door
 from tests.pictures import jpeg
 from tests.web_photos import LOOPBACK, WebPhotos, body, redirect, web_photos
 
@@ -59,7 +59,7 @@ def web(tmp_path: Path) -> Iterator[WebPhotos]:
 @pytest.fixture
 def door(tmp_path: Path, web: WebPhotos) -> Iterator[Door]:
     photos = PhotoStoreSettings(photo_sources=web.url("/"), photo_private_hosts=LOOPBACK, photo_ca_file=web.ca_file)
-    with open_door(tmp_path / "house", photos=photos) as opened:
+    with open_door(tmp_path / "ingest", photos=photos) as opened:
         yield opened
 
 
@@ -70,7 +70,7 @@ def event(photo_id: str, uri: str) -> photo_event_pb2.PhotoEvent:
 
 def test_answers_carry_the_uri_of_a_photo_without_its_signature(door, web):
     uri = web.put(f"/a.jpg?X-Amz-Signature={SECRET}", body(jpeg(240, 200, seed=1)))
-    [result] = door.house.put(event("a.jpg", uri)).results
+    [result] = door.ingest.put(event("a.jpg", uri)).results
     assert result.status == EVENT_STATUS_STORED
     found = door.search.Search(SearchRequest(everything=EverythingQuery()), Call())
     assert [hit.uri for hit in found.hits] == [web.url("/a.jpg")]
@@ -80,27 +80,27 @@ def test_answers_carry_the_uri_of_a_photo_without_its_signature(door, web):
     assert (shown.code, SECRET.encode() in shown.body) == (200, False)
     original = door.get("/photos/photos/a.jpg")
     assert (original.code >= 400, SECRET.encode() in original.body) == (True, False)
-    assert door.house.index.get("photos", "a.jpg").uri == uri, "without it the photo can't be fetched again"
+    assert door.ingest.index.get("photos", "a.jpg").uri == uri, "without it the photo can't be fetched again"
 
 
 @pytest.mark.parametrize("answer", [body(b"no photo"), body(b"", status=403), redirect(f"https://ana:{SECRET}@[/?{SECRET}")])
 def test_errors_of_fetching_carry_no_signature(door, web, answer):
     uri = web.put(f"/a.jpg?X-Amz-Signature={SECRET}", answer)
-    [result] = door.house.put(event("a.jpg", uri)).results
+    [result] = door.ingest.put(event("a.jpg", uri)).results
     assert result.status == EVENT_STATUS_FAILED
-    listed = door.house.service.ListFailures(ListFailuresRequest(), Call())
+    listed = door.ingest.service.ListFailures(ListFailuresRequest(), Call())
     assert SECRET not in str(result) + str(listed)
     assert SECRET.encode() not in door.get("/v1/failures").body
-    retried = list(door.house.service.RetryFailures(RetryFailuresRequest(), Call()))
+    retried = list(door.ingest.service.RetryFailures(RetryFailuresRequest(), Call()))
     assert len(retried) == 1
     assert SECRET not in str(retried)
     assert web.requests.count(f"/a.jpg?X-Amz-Signature={SECRET}") == 2, "it was fetched again by the whole URI"
 
 
 def test_errors_of_uris_that_are_refused_carry_no_secret(door):
-    results = door.house.put(*(event(str(number), uri) for number, uri in enumerate(REFUSED))).results
+    results = door.ingest.put(*(event(str(number), uri) for number, uri in enumerate(REFUSED))).results
     assert [result.status for result in results] == [EVENT_STATUS_FAILED] * len(REFUSED)
-    listed = door.house.service.ListFailures(ListFailuresRequest(page_size=1_000), Call())
+    listed = door.ingest.service.ListFailures(ListFailuresRequest(page_size=1_000), Call())
     assert len(listed.failures) == len(REFUSED)
     assert [one.message for one in listed.failures if SECRET in one.message + one.uri] == []
     assert SECRET not in str(results)

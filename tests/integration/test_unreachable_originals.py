@@ -12,7 +12,7 @@ from miradouro.ingest.runner import Status
 from miradouro.runtime.call import Call
 from miradouro.v1 import ingest_service_pb2, photo_event_pb2
 
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
 from tests.web_photos import LOOPBACK, WebPhotos, body, in_turn, web_photos
 
@@ -24,9 +24,9 @@ def web(tmp_path: Path) -> Iterator[WebPhotos]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, web: WebPhotos) -> Iterator[House]:
+def ingest(tmp_path: Path, web: WebPhotos) -> Iterator[IngestFixture]:
     photos = PhotoStoreSettings(photo_sources=web.url("/"), photo_private_hosts=LOOPBACK, photo_ca_file=web.ca_file)
-    with open_house(tmp_path / "house", photos=photos, pace=Pace(retry_s=0.5)) as opened:
+    with open_ingest(tmp_path / "ingest", photos=photos, pace=Pace(retry_s=0.5)) as opened:
         yield opened
 
 
@@ -34,11 +34,11 @@ def event(name: str, uri: str) -> PhotoEvent:
     return PhotoEvent(name, EventKind.UPLOADED, "photos", name, 1, uri=uri)
 
 
-def test_a_log_goes_on_without_a_photo_that_stays_unreachable(house, web):
+def test_a_log_goes_on_without_a_photo_that_stays_unreachable(ingest, web):
     down = web.put("/down.jpg", body(b"", status=503))
     late = web.put("/late.jpg", in_turn(body(b"", status=500), body(b"", status=429), body(jpeg(seed=1))))
     good = web.put("/good.jpg", body(jpeg(seed=2)))
-    outcomes = list(house.consume([event("down", down), event("late", late), event("good", good)], Call()))
+    outcomes = list(ingest.consume([event("down", down), event("late", late), event("good", good)], Call()))
 
     assert [(one.status, one.reason) for one in outcomes] == [
         (Status.FAILED, "unreachable"),
@@ -47,11 +47,11 @@ def test_a_log_goes_on_without_a_photo_that_stays_unreachable(house, web):
     ]
     assert "HTTP 503; tried for 0.5 s" in outcomes[0].message
     assert web.requests.count("/down.jpg") > 1
-    assert house.photos() == {"late": 1, "good": 1}
-    assert {name: one.reason for name, one in house.failures().items()} == {"down": "unreachable"}
+    assert ingest.photos() == {"late": 1, "good": 1}
+    assert {name: one.reason for name, one in ingest.failures().items()} == {"down": "unreachable"}
 
 
-def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(house, web):
+def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(ingest, web):
     call = Call(cancelled=threading.Event())
 
     def stop(handler: object) -> None:
@@ -59,11 +59,11 @@ def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(ho
         body(b"", status=503)(handler)  # type: ignore[arg-type] # of the test's server
 
     source = [event("down", web.put("/down.jpg", stop))]
-    assert list(house.consume(source, call)) == [], "the offset stays where it is"
-    assert house.failures() == {}
+    assert list(ingest.consume(source, call)) == [], "the offset stays where it is"
+    assert ingest.failures() == {}
 
 
-def test_a_caller_is_told_that_the_photo_may_be_there_later_and_nothing_is_recorded(house, web):
+def test_a_caller_is_told_that_the_photo_may_be_there_later_and_nothing_is_recorded(ingest, web):
     sent = photo_event_pb2.PhotoEvent(
         event_id="e",
         kind=photo_event_pb2.PHOTO_EVENT_KIND_UPLOADED,
@@ -72,8 +72,8 @@ def test_a_caller_is_told_that_the_photo_may_be_there_later_and_nothing_is_recor
         version=1,
         uri=web.put("/a.jpg", body(b"", status=503)),
     )
-    [result] = house.put(sent).results
+    [result] = ingest.put(sent).results
 
     assert result.status == ingest_service_pb2.EVENT_STATUS_FAILED
     assert result.retriable
-    assert house.failures() == {}
+    assert ingest.failures() == {}

@@ -15,7 +15,7 @@ from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_STALE, EVENT_STATUS_STO
 from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_DELETED, PHOTO_EVENT_KIND_UPDATED, PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 
 from tests.conformance.engines import INDICES, Index
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
 
 PICTURE = jpeg(60, 40)
@@ -23,28 +23,28 @@ PICTURE = jpeg(60, 40)
 
 @dataclass
 class Home:
-    """A house that stores into `index`."""
+    """An ingest service that stores into `index`."""
 
-    house: House
+    ingest: IngestFixture
     index: Index
 
     def put(self, version: int, *, data: bytes = PICTURE, **fields: object) -> Document:
         """Sends the photo at this version; gives what is stored then, with its vectors."""
         kind = PHOTO_EVENT_KIND_UPDATED if version > 1 else PHOTO_EVENT_KIND_UPLOADED
         told = {"event_id": str(version), "kind": kind, "photo_id": "a.jpg", "data": data, **fields}
-        [result] = self.house.put(PhotoEvent(version=version, **told)).results
+        [result] = self.ingest.put(PhotoEvent(version=version, **told)).results
         assert result.status == EVENT_STATUS_STORED, result
         return self.index.get_whole("photos", "a.jpg")
 
     @property
     def forward_passes(self) -> int:
-        return len(self.house.networks.runs)
+        return len(self.ingest.networks.runs)
 
 
 @pytest.fixture(params=["sqlite", "opensearch"])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
-    with INDICES[request.param](tmp_path / "index") as index, open_house(tmp_path / "house", store=index) as house:
-        yield Home(house, index)
+    with INDICES[request.param](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+        yield Home(ingest, index)
 
 
 def given_by_networks(document: Document) -> list[tuple[str, float]]:
@@ -81,14 +81,14 @@ def test_an_event_that_comes_again_runs_no_network(home: Home) -> None:
     home.put(7)
     passes = home.forward_passes
     again = PhotoEvent(event_id="7", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="a.jpg", version=7, data=PICTURE)
-    assert home.house.put(again).results[0].status == EVENT_STATUS_STALE
+    assert home.ingest.put(again).results[0].status == EVENT_STATUS_STALE
     assert home.forward_passes == passes
 
 
 def test_a_photo_that_was_deleted_is_embedded_again(home: Home) -> None:
     home.put(1)
     gone = PhotoEvent(event_id="2", kind=PHOTO_EVENT_KIND_DELETED, photo_id="a.jpg", version=2)
-    assert home.house.put(gone).results[0].status == EVENT_STATUS_STORED
+    assert home.ingest.put(gone).results[0].status == EVENT_STATUS_STORED
     passes = home.forward_passes
     home.put(3)
     assert home.forward_passes > passes
@@ -103,8 +103,8 @@ def test_a_label_that_a_persons_tag_hid_comes_back_when_that_tag_goes(home: Home
 
 
 def test_vectors_that_were_made_in_another_way_are_not_taken_over(tmp_path: Path) -> None:
-    with INDICES["sqlite"](tmp_path / "index") as index, open_house(tmp_path / "house", store=index) as house:
-        stored = Home(house, index).put(1)
+    with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+        stored = Home(ingest, index).put(1)
     assert has_vectors_of(stored, stored.provenances)
     assert not has_vectors_of(stored, {**stored.provenances, "tiny/deep": "0" * 64})
     assert not has_vectors_of(stored, {**stored.provenances, "tiny/deeper": "0" * 64})
@@ -115,9 +115,9 @@ def test_reuse_can_be_switched_off(tmp_path: Path) -> None:
     steps.write_text("processors: [fetch, decode, fingerprint, exif, {embed: {reuse: false}}, tag, caption]")
     with (
         INDICES["sqlite"](tmp_path / "index") as index,
-        open_house(tmp_path / "house", store=index, pipeline=str(steps)) as house,
+        open_ingest(tmp_path / "ingest", store=index, pipeline=str(steps)) as ingest,
     ):
-        home = Home(house, index)
+        home = Home(ingest, index)
         home.put(1)
         passes = home.forward_passes
         home.put(2)
@@ -126,10 +126,10 @@ def test_reuse_can_be_switched_off(tmp_path: Path) -> None:
 
 def test_what_only_a_part_of_the_networks_made_is_embedded_again(tmp_path: Path) -> None:
     """Tags can't be known to be the same where the collection has no space of the network that tags."""
-    with INDICES["sqlite"](tmp_path / "index") as index, open_house(tmp_path / "house", store=index) as house:
-        wee = [space for bundle in house.embedder.describe() for space in bundle.spaces if space.bundle == "wee"]
+    with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+        wee = [space for bundle in ingest.embedder.describe() for space in bundle.spaces if space.bundle == "wee"]
         index.ensure_collection("photos", spaces=wee)
-        home = Home(house, index)
+        home = Home(ingest, index)
         home.put(1)
         passes = home.forward_passes
         home.put(2)
@@ -146,9 +146,9 @@ class UnreadableIndex(SqliteIndex):
 def test_vectors_that_can_not_be_read_now_hold_nobody_up(tmp_path: Path) -> None:
     with (
         UnreadableIndex.open(tmp_path / "index", writer=True) as index,
-        open_house(tmp_path / "house", store=index, pace=Pace(retry_s=3_600)) as house,
+        open_ingest(tmp_path / "ingest", store=index, pace=Pace(retry_s=3_600)) as ingest,
     ):
         for version in (1, 2):
             told = PhotoEvent(event_id="x", kind=PHOTO_EVENT_KIND_UPDATED, photo_id="a.jpg", version=version, data=PICTURE)
-            assert house.put(told).results[0].status == EVENT_STATUS_STORED
+            assert ingest.put(told).results[0].status == EVENT_STATUS_STORED
         assert index.get("photos", "a.jpg").version == 2

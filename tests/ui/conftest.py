@@ -11,7 +11,7 @@ from miradouro.runtime.security import ServerSecurity
 from miradouro.standalone.owner_token import make_owner_token
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
-from tests.http_house import Door, open_door
+from tests.http_fixture import Door, open_door
 from tests.ui.album import fill
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -50,10 +50,10 @@ def sessions() -> BrowserSessions:
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory, sessions: BrowserSessions) -> Iterator[Door]:
     """The door over the album, which needs a token or a cookie."""
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("ingest")
     security = ServerSecurity(owner=make_owner_token(folder / "owner"))
     with open_door(folder, security=security, sessions=sessions) as opened:
-        report = opened.house.index_folder(fill(folder / "album"))
+        report = opened.ingest.index_folder(fill(folder / "album"))
         assert not report.failed
         yield opened
 
@@ -61,7 +61,7 @@ def door(tmp_path_factory: pytest.TempPathFactory, sessions: BrowserSessions) ->
 @pytest.fixture(scope="session")
 def album(door: Door) -> Path:
     """The folder of the photos."""
-    return door.house.data.parent / "album"
+    return door.ingest.data.parent / "album"
 
 
 class Visit:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.http_house import Door
+from tests.http_fixture import Door
 from tests.ui.album import EVIL, EVIL_FILE, NAMES
 from tests.ui.conftest import Visit
 

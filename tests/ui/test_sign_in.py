@@ -6,7 +6,7 @@ from pathlib import Path
 from miradouro.runtime.browser_sessions import BrowserSessions
 from playwright.sync_api import Browser, Page, expect
 
-from tests.http_house import Door
+from tests.http_fixture import Door
 
 
 def show(page: Page, name: str) -> None:

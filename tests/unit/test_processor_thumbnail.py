@@ -17,7 +17,7 @@ from miradouro.processors.plugin import Context, Processor
 from miradouro.query.thumbnail_cache import ThumbnailCache
 from PIL import Image
 
-from tests.ingest_house import LABEL_TABLE, open_house
+from tests.ingest_fixture import LABEL_TABLE, open_ingest
 from tests.photo_folder import write
 from tests.pictures import jpeg
 from tests.reading import READER
@@ -114,7 +114,7 @@ def test_in_a_pipeline_the_index_holds_none_of_it(tmp_path):
     file.write_text(
         f"processors: [fetch, decode, fingerprint, {{thumbnail: {{folder: '{tmp_path / FOLDER}'}}}}, embed, tag, caption]"
     )
-    with open_house(tmp_path / "house", pipeline=str(file)) as house:
+    with open_ingest(tmp_path / "ingest", pipeline=str(file)) as ingest:
         write(tmp_path / "photos/a.jpg", DATA)
-        assert house.index_folder(tmp_path / "photos").indexed == 1
+        assert ingest.index_folder(tmp_path / "photos").indexed == 1
     assert list(files(tmp_path / FOLDER)) == [f"{HASH[:2]}/{HASH}-320.jpg"]

@@ -93,13 +93,13 @@ def test_every_error_becomes_the_status_of_its_name_with_its_message_and_retriab
 
 @pytest.mark.parametrize("method", ["Shout", "Whisper"])
 def test_a_bug_becomes_internal_without_its_text(channel, echo, method, capsys):
-    echo.error = KeyError("secret of the house")
+    echo.error = KeyError("secret of the ingest")
     with pytest.raises(grpc.RpcError) as caught:
         ask(channel, method, "x")
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert "secret" not in caught.value.details()
     captured = capsys.readouterr()
-    assert "secret of the house" in captured.out + captured.err
+    assert "secret of the ingest" in captured.out + captured.err
     echo.error = None
     assert ask(channel, method, "x") in "xX"
 

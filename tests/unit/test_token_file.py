@@ -11,7 +11,7 @@ from miradouro.runtime.tokens import Tokens
 from miradouro.standalone.owner_token import make_owner_token, owner_token
 
 from tests.certificates import token, write_secret
-from tests.ingest_house import not_root
+from tests.ingest_fixture import not_root
 
 NOBODY = 65_534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users, which root alone may do")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(tmp_path / "house") as opened:
+def ingest(tmp_path: Path) -> Iterator[IngestFixture]:
+    with open_ingest(tmp_path / "ingest") as opened:
         yield opened
 
 

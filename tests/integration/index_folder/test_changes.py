@@ -9,26 +9,26 @@ from miradouro.runtime.call import Call
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from PIL import Image
 
-from tests.ingest_house import age
+from tests.ingest_fixture import age
 from tests.photo_folder import counts, write
 from tests.pictures import blocks, encode, jpeg
 
 
-def test_photos_are_indexed_once_and_found_unchanged_afterwards(house, folder):
+def test_photos_are_indexed_once_and_found_unchanged_afterwards(ingest, folder):
     for name in ("b.jpg", "a.png", "deep/er/c.webp"):
         write(folder / name, encode(blocks(60, 40), {"jpg": "JPEG", "png": "PNG", "ebp": "WEBP"}[name[-3:]]))
 
-    assert counts(house.index_folder(folder)) == (3, 0, 0, 0, 0)
-    assert house.photos() == {"a.png": 1, "b.jpg": 1, "deep/er/c.webp": 1}
-    house.networks.runs.clear()
-    assert counts(house.index_folder(folder)) == (0, 3, 0, 0, 0)
-    assert house.networks.runs == []
+    assert counts(ingest.index_folder(folder)) == (3, 0, 0, 0, 0)
+    assert ingest.photos() == {"a.png": 1, "b.jpg": 1, "deep/er/c.webp": 1}
+    ingest.networks.runs.clear()
+    assert counts(ingest.index_folder(folder)) == (0, 3, 0, 0, 0)
+    assert ingest.networks.runs == []
 
 
-def test_a_document_tells_all_about_its_photo(house, folder):
+def test_a_document_tells_all_about_its_photo(ingest, folder):
     path = write(folder / "a.jpg", jpeg(300, 200))
-    house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
+    ingest.index_folder(folder)
+    found = ingest.index.get("photos", "a.jpg")
 
     assert (found.width, found.height, found.media_type) == (300, 200, "image/jpeg")
     assert found.uri == path.as_uri()
@@ -36,128 +36,128 @@ def test_a_document_tells_all_about_its_photo(house, folder):
     assert len(found.perceptual_hash) == 16
     assert found.caption_is_generated
     assert {tag.kind for tag in found.tags} == {"label", "parent"}
-    for space in house.index.spaces("photos"):
-        vectors = house.index.vector("photos", "a.jpg", space.name)
+    for space in ingest.index.spaces("photos"):
+        vectors = ingest.index.vector("photos", "a.jpg", space.name)
         assert vectors.shape == (space.vectors_per_photo, space.dimension)
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_changed_photo_gets_the_next_version(house, folder):
+def test_a_changed_photo_gets_the_next_version(ingest, folder):
     path = write(folder / "a.jpg", jpeg(seed=1))
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     write(path, jpeg(seed=2), seconds_ago=5)
 
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert house.photos() == {"a.jpg": 2}
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert ingest.photos() == {"a.jpg": 2}
 
 
-def test_a_touched_photo_is_read_once_and_then_trusted_again(house, folder):
+def test_a_touched_photo_is_read_once_and_then_trusted_again(ingest, folder):
     path = write(folder / "a.jpg", jpeg())
-    house.index_folder(folder)
-    before = next(house.index.origins("photos")).origin
+    ingest.index_folder(folder)
+    before = next(ingest.index.origins("photos")).origin
     age(path)
 
-    assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
-    after = next(house.index.origins("photos")).origin
+    assert counts(ingest.index_folder(folder)) == (0, 1, 0, 0, 0)
+    after = next(ingest.index.origins("photos")).origin
     assert before is not None
     assert after is not None
     assert after.mtime_ns == path.stat().st_mtime_ns != before.mtime_ns
-    assert house.photos() == {"a.jpg": 1}
+    assert ingest.photos() == {"a.jpg": 1}
 
 
-def test_a_change_of_the_same_size_and_time_is_seen_when_the_time_was_too_fresh_to_trust(house, folder):
+def test_a_change_of_the_same_size_and_time_is_seen_when_the_time_was_too_fresh_to_trust(ingest, folder):
     path = folder / "a.bmp.png"
     path.write_bytes(encode(Image.new("RGB", (30, 30), (1, 2, 3)), "PNG", compress_level=0))
     status = path.stat()
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
     path.write_bytes(encode(Image.new("RGB", (30, 30), (9, 9, 9)), "PNG", compress_level=0))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert path.stat().st_size == status.st_size
 
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert house.photos() == {"a.bmp.png": 2}
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert ingest.photos() == {"a.bmp.png": 2}
 
 
-def test_a_photo_that_goes_leaves_a_tombstone_and_comes_back_newer(house, folder):
+def test_a_photo_that_goes_leaves_a_tombstone_and_comes_back_newer(ingest, folder):
     data = jpeg()
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         write(folder / name, data)
     write(folder / "b.json", {"version": 5})
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     (folder / "b.jpg").unlink()
 
-    assert counts(house.index_folder(folder)) == (0, 2, 1, 1, 0)
-    assert house.photos() == {"a.jpg": 1, "c.jpg": 1}
-    assert counts(house.index_folder(folder)) == (0, 2, 0, 1, 0)
+    assert counts(ingest.index_folder(folder)) == (0, 2, 1, 1, 0)
+    assert ingest.photos() == {"a.jpg": 1, "c.jpg": 1}
+    assert counts(ingest.index_folder(folder)) == (0, 2, 0, 1, 0)
     write(folder / "b.jpg", data)
-    assert counts(house.index_folder(folder)) == (1, 2, 0, 0, 0)
-    assert house.photos() == {"a.jpg": 1, "b.jpg": 7, "c.jpg": 1}
+    assert counts(ingest.index_folder(folder)) == (1, 2, 0, 0, 0)
+    assert ingest.photos() == {"a.jpg": 1, "b.jpg": 7, "c.jpg": 1}
 
 
-def test_half_of_the_photos_is_deleted_more_is_withheld(house, folder):
+def test_half_of_the_photos_is_deleted_more_is_withheld(ingest, folder):
     for seed, name in enumerate("abcd"):
         write(folder / f"{name}.jpg", jpeg(seed=seed))
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     for name in "ab":
         (folder / f"{name}.jpg").unlink()
-    assert counts(house.index_folder(folder)) == (0, 2, 2, 0, 0)
+    assert counts(ingest.index_folder(folder)) == (0, 2, 2, 0, 0)
     for name in "cd":
         (folder / f"{name}.jpg").unlink()
     write(folder / "e.jpg", jpeg(seed=9))
 
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
     assert (counts(report), report.withheld) == ((1, 0, 0, 0, 0), 2)
-    assert house.photos() == {"c.jpg": 1, "d.jpg": 1, "e.jpg": 1}
-    report = house.index_folder(folder, prune=True)
+    assert ingest.photos() == {"c.jpg": 1, "d.jpg": 1, "e.jpg": 1}
+    report = ingest.index_folder(folder, prune=True)
     assert (counts(report), report.withheld) == ((0, 1, 2, 0, 0), 0)
-    assert house.photos() == {"e.jpg": 1}
+    assert ingest.photos() == {"e.jpg": 1}
 
 
-def test_a_missing_root_needs_prune(house, folder):
+def test_a_missing_root_needs_prune(ingest, folder):
     path = write(folder / "a.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     path.unlink()
     folder.rmdir()
 
     with pytest.raises(FailedPrecondition, match=r"missing.*--prune"):
-        house.index_folder(folder)
-    assert house.photos() == {"a.jpg": 1}
-    assert counts(house.index_folder(folder, prune=True)) == (0, 0, 1, 0, 0)
+        ingest.index_folder(folder)
+    assert ingest.photos() == {"a.jpg": 1}
+    assert counts(ingest.index_folder(folder, prune=True)) == (0, 0, 1, 0, 0)
 
 
-def test_a_folder_that_was_never_there_makes_no_collection(house, tmp_path):
+def test_a_folder_that_was_never_there_makes_no_collection(ingest, tmp_path):
     for prune in (False, True):
         with pytest.raises(InvalidArgument, match="no folder"):
-            house.index_folder(tmp_path / "nowhere", prune=prune)
-    assert list(house.index.stats()) == []
+            ingest.index_folder(tmp_path / "nowhere", prune=prune)
+    assert list(ingest.index.stats()) == []
 
 
 @pytest.mark.parametrize("path", ["", "photos", "./photos", "/a\0b"])
-def test_a_path_that_is_not_absolute_is_refused(house, path):
+def test_a_path_that_is_not_absolute_is_refused(ingest, path):
     with pytest.raises(InvalidArgument, match="path"):
-        list(house.service.IndexFolder(IndexFolderRequest(path=path), Call()))
+        list(ingest.service.IndexFolder(IndexFolderRequest(path=path), Call()))
 
 
-def test_a_file_as_folder_is_refused(house, folder):
+def test_a_file_as_folder_is_refused(ingest, folder):
     with pytest.raises(InvalidArgument, match="no folder"):
-        house.index_folder(write(folder / "a.jpg", jpeg()))
+        ingest.index_folder(write(folder / "a.jpg", jpeg()))
 
 
-def test_another_root_or_a_folder_below_is_refused_and_a_collection_proposed(house, folder, tmp_path):
+def test_another_root_or_a_folder_below_is_refused_and_a_collection_proposed(ingest, folder, tmp_path):
     write(folder / "sub/a.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     for other in (folder / "sub", tmp_path, folder.parent / "other"):
         other.mkdir(exist_ok=True)
         with pytest.raises(FailedPrecondition, match="--collection"):
-            house.index_folder(other)
+            ingest.index_folder(other)
 
-    assert counts(house.index_folder(folder / "sub", collection="sub")) == (1, 0, 0, 0, 0)
+    assert counts(ingest.index_folder(folder / "sub", collection="sub")) == (1, 0, 0, 0, 0)
 
 
-def test_the_same_root_by_another_name_is_the_same_root(house, folder, tmp_path):
+def test_the_same_root_by_another_name_is_the_same_root(ingest, folder, tmp_path):
     write(folder / "a.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     (tmp_path / "link").symlink_to(folder)
 
-    assert counts(house.index_folder(tmp_path / "link")) == (0, 1, 0, 0, 0)
-    assert counts(house.index_folder(folder / ".." / "photos")) == (0, 1, 0, 0, 0)
+    assert counts(ingest.index_folder(tmp_path / "link")) == (0, 1, 0, 0, 0)
+    assert counts(ingest.index_folder(folder / ".." / "photos")) == (0, 1, 0, 0, 0)

@@ -78,33 +78,33 @@ RAW = {
 NOT_RAW = {"scan.tif": encode(blocks(30, 30), "TIFF"), "claims.tif": tiff((262, 2)), "text.tif": b"words"}
 
 
-def test_what_programs_keep_beside_photos_is_ignored(house, folder):
+def test_what_programs_keep_beside_photos_is_ignored(ingest, folder):
     for name in BY_DEFAULT + TAKEN:
         write(folder / name, jpeg())
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
-    assert set(house.photos()) == set(TAKEN)
+    assert set(ingest.photos()) == set(TAKEN)
     assert not report.failed
 
 
-def test_raw_files_are_ignored_and_pictures_named_so_are_not(house, folder):
+def test_raw_files_are_ignored_and_pictures_named_so_are_not(ingest, folder):
     for name, data in (RAW | NOT_RAW).items():
         write(folder / name, data)
     write(folder / "really a jpeg.nef", jpeg())
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
-    assert set(house.photos()) == {"really a jpeg.nef"}
+    assert set(ingest.photos()) == {"really a jpeg.nef"}
     assert set(reasons(report)) == set(NOT_RAW)
     assert report.ignored == len(RAW)
 
 
-def test_raw_files_are_not_read_whole(house, folder):
+def test_raw_files_are_not_read_whole(ingest, folder):
     size = 2_000_000
     for number in range(10):
         write(folder / f"{number}.nef", tiff() + bytes(size))
     write(folder / "mosaic.tif", tiff((330, 0)) + bytes(size))
     before = _bytes_read()
-    assert house.index_folder(folder).ignored == 11
+    assert ingest.index_folder(folder).ignored == 11
     assert _bytes_read() - before < size
 
 
@@ -112,7 +112,7 @@ def _bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split("rchar:")[1].split()[0])
 
 
-def test_ignore_files_work_as_those_of_git(house, folder):
+def test_ignore_files_work_as_those_of_git(ingest, folder):
     rules = {
         "": "# photos of others\r\n/others\n*.png\n!keep.png\nscreens/*\n!screens/trip/\nwith space.jpg\\ \n",
         "2024": "/draft.jpg\n!b.png\n[a-c]?.jpg\n**/tmp/\nraw/**/x.jpg\n",
@@ -131,13 +131,13 @@ def test_ignore_files_work_as_those_of_git(house, folder):
         write(folder / name, jpeg())
     for where, text in rules.items():
         write(folder / where / ".miradouroignore", text.encode())
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
-    assert set(house.photos()) == taken
+    assert set(ingest.photos()) == taken
     assert not report.failed
 
 
-def test_rules_match_names_in_any_form_and_with_any_byte(house, folder):
+def test_rules_match_names_in_any_form_and_with_any_byte(ingest, folder):
     composed, decomposed = "Caf\u00e9", "Cafe\u0301"
     ignored = {f"{decomposed}/a.jpg", f"{composed}.png", "two\nlines.gif.jpg", "ends so.jpg\n"}
     for name in ignored | {"Cafe/a.jpg"}:
@@ -146,65 +146,65 @@ def test_rules_match_names_in_any_form_and_with_any_byte(house, folder):
     write(latin, jpeg())
     text = f"/{composed}/\n{decomposed}.png\n*.gif.*\nends*.jpg?\n".encode() + b"latin \xe9.jpg\n"
     write(folder / ".miradouroignore", b"\xef\xbb\xbf" + text)
-    house.index_folder(folder)
+    ingest.index_folder(folder)
 
-    assert set(house.photos()) == {"Cafe/a.jpg"}
+    assert set(ingest.photos()) == {"Cafe/a.jpg"}
 
 
-def test_a_rule_takes_back_what_is_ignored_by_default(house, folder):
+def test_a_rule_takes_back_what_is_ignored_by_default(ingest, folder):
     write(folder / "@eaDir/a.jpg", jpeg())
     write(folder / "b.jpg_original", jpeg())
     write(folder / ".hidden.jpg", jpeg())
     write(folder / "private/.nomedia", b"")
     write(folder / "private/c.jpg", jpeg())
-    house.index_folder(folder)
-    assert house.photos() == {}
+    ingest.index_folder(folder)
+    assert ingest.photos() == {}
     write(folder / ".miradouroignore", b"!@eaDir/\n!*_original\n!.*\n!private/\n")
-    house.index_folder(folder)
+    ingest.index_folder(folder)
 
-    assert set(house.photos()) == {"@eaDir/a.jpg", "b.jpg_original", "private/c.jpg"}
+    assert set(ingest.photos()) == {"@eaDir/a.jpg", "b.jpg_original", "private/c.jpg"}
 
 
-def test_a_photo_that_becomes_ignored_is_deleted_and_its_failure_forgotten(house, folder):
+def test_a_photo_that_becomes_ignored_is_deleted_and_its_failure_forgotten(ingest, folder):
     for name in ("a.jpg", "b.jpg", "trip/c.jpg", "trip/d.jpg"):
         write(folder / name, jpeg())
     write(folder / "trip/bad.jpg", b"bad")
-    house.index_folder(folder)
-    assert set(house.failures()) == {"trip/bad.jpg"}
+    ingest.index_folder(folder)
+    assert set(ingest.failures()) == {"trip/bad.jpg"}
     write(folder / "trip/.nomedia", b"")
 
-    assert counts(house.index_folder(folder)) == (0, 2, 2, 0, 0)
-    assert house.failures() == {}
+    assert counts(ingest.index_folder(folder)) == (0, 2, 2, 0, 0)
+    assert ingest.failures() == {}
     (folder / "trip/.nomedia").unlink()
-    assert counts(house.index_folder(folder)) == (2, 2, 0, 0, 1)
+    assert counts(ingest.index_folder(folder)) == (2, 2, 0, 0, 1)
 
 
-def test_an_ignore_file_that_cannot_be_used_leaves_its_folder_as_it_is(house, folder):
+def test_an_ignore_file_that_cannot_be_used_leaves_its_folder_as_it_is(ingest, folder):
     for name in ("a.jpg", "trip/b.jpg"):
         write(folder / name, jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     rules = write(folder / "trip/.miradouroignore", b"*.png\n*a*a*a*a*\n")
     write(folder / "trip/new.jpg", jpeg())
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
-    assert set(house.photos()) == {"a.jpg", "trip/b.jpg"}
+    assert set(ingest.photos()) == {"a.jpg", "trip/b.jpg"}
     assert "line 2" in reasons(report)["trip/"]
     rules.unlink()
     os.mkfifo(rules)
-    assert "regular file" in reasons(house.index_folder(folder))["trip/"]
+    assert "regular file" in reasons(ingest.index_folder(folder))["trip/"]
     write(folder / ".miradouroignore", b"!\n")
     with pytest.raises(InvalidArgument, match="line 1"):
-        house.index_folder(folder)
+        ingest.index_folder(folder)
 
 
-def test_a_rule_that_ignores_most_photos_needs_prune(house, folder):
+def test_a_rule_that_ignores_most_photos_needs_prune(ingest, folder):
     for name in "abc":
         write(folder / f"{name}.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     write(folder / ".miradouroignore", b"# jpeg\n*.jpg\n")
 
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
     assert report.withheld == 3
     assert re.search(r"3 of the 3 photos .* ignored now .*line 2.*--prune", report.withheld_reason)
-    assert len(house.photos()) == 3
-    assert house.index_folder(folder, prune=True).deleted == 3
+    assert len(ingest.photos()) == 3
+    assert ingest.index_folder(folder, prune=True).deleted == 3

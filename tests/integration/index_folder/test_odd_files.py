@@ -12,7 +12,7 @@ from miradouro.core.errors import InvalidArgument
 from miradouro.v1.ingest_service_pb2 import FolderReport
 from PIL import Image
 
-from tests.ingest_house import not_root, open_house
+from tests.ingest_fixture import not_root, open_ingest
 from tests.photo_folder import counts, reasons, write
 from tests.pictures import blocks, encode, jpeg, png_that_claims
 
@@ -43,57 +43,57 @@ GOOD = {
 IGNORED = {"notes.txt": b"words", "data.json": b"{}", ".hidden.jpg": jpeg(), ".thumbs/x.jpg": jpeg(), "film.mp4": bytes(99)}
 
 
-def test_every_kind_of_file_has_its_answer_and_the_rest_is_indexed(house, folder):
+def test_every_kind_of_file_has_its_answer_and_the_rest_is_indexed(ingest, folder):
     for name, (data, _) in BAD.items():
         write(folder / name, data)
     for name, data in (GOOD | IGNORED).items():
         write(folder / name, data)
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
-    assert set(house.photos()) == set(GOOD)
+    assert set(ingest.photos()) == set(GOOD)
     assert set(reasons(report)) == set(BAD)
-    assert {name: failure.reason for name, failure in house.failures().items()} == {name: why for name, (_, why) in BAD.items()}
+    assert {name: failure.reason for name, failure in ingest.failures().items()} == {name: why for name, (_, why) in BAD.items()}
     assert counts(report) == (len(GOOD), 0, 0, 4, len(BAD))
     for name in GOOD:
-        uri = house.index.get("photos", name).uri
+        uri = ingest.index.get("photos", name).uri
         assert uri == (folder / name).as_uri()
-    assert counts(house.index_folder(folder)) == (0, len(GOOD), 0, 4, len(BAD))
+    assert counts(ingest.index_folder(folder)) == (0, len(GOOD), 0, 4, len(BAD))
 
 
-def test_names_that_are_no_utf_8_get_ids_of_their_own_and_are_opened(house, folder):
+def test_names_that_are_no_utf_8_get_ids_of_their_own_and_are_opened(ingest, folder):
     raw = os.fsencode(folder)
     names = [b"caf\xe9.jpg", b"caf\xc3\xa9.jpg", b"caf%E9.jpg", "caf\N{REPLACEMENT CHARACTER}E9.jpg".encode()]
     for name in names:
         path = Path(os.fsdecode(raw + b"/" + name))
         write(path, jpeg())
         write(Path(os.fsdecode(raw + b"/" + name[:-4] + b".json")), {"caption": name.decode(errors="replace")})
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
     assert counts(report) == (4, 0, 0, 0, 0)
-    assert "caf\N{REPLACEMENT CHARACTER}E9.jpg" in house.photos()
-    uris = {house.index.get("photos", photo_id).uri for photo_id in house.photos()}
+    assert "caf\N{REPLACEMENT CHARACTER}E9.jpg" in ingest.photos()
+    uris = {ingest.index.get("photos", photo_id).uri for photo_id in ingest.photos()}
     assert {uri.rpartition("/")[2] for uri in uris} == {"caf%E9.jpg", "caf%C3%A9.jpg", "caf%25E9.jpg", "caf%EF%BF%BDE9.jpg"}
-    assert counts(house.index_folder(folder)) == (0, 4, 0, 0, 0)
+    assert counts(ingest.index_folder(folder)) == (0, 4, 0, 0, 0)
 
 
-def test_links_are_followed_but_never_in_circles(house, folder, tmp_path):
+def test_links_are_followed_but_never_in_circles(ingest, folder, tmp_path):
     write(tmp_path / "elsewhere/a.jpg", jpeg())
     (folder / "there").symlink_to(tmp_path / "elsewhere")
     (folder / "there" / "back").symlink_to(folder)
     (folder / "self").symlink_to(folder / "self")
     (folder / "nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
-    assert house.photos() == {"there/a.jpg": 1}
+    assert ingest.photos() == {"there/a.jpg": 1}
     assert list(reasons(report)) == ["nowhere.jpg"]
-    assert house.failures()["nowhere.jpg"].reason == "unreadable"
+    assert ingest.failures()["nowhere.jpg"].reason == "unreadable"
 
 
-def test_a_pipe_is_not_waited_for(house, folder):
+def test_a_pipe_is_not_waited_for(ingest, folder):
     os.mkfifo(folder / "pipe.jpg")
     os.mkfifo(folder / "pipe")
     write(folder / "z.jpg", jpeg())
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
     assert counts(report) == (1, 0, 0, 1, 1)
     assert "regular file" in reasons(report)["pipe.jpg"]
@@ -105,107 +105,107 @@ def test_what_cannot_be_read_is_named_and_nothing_below_it_is_deleted():
         for path in (root, photos):
             path.mkdir(exist_ok=True)
             path.chmod(0o777)
-        with open_house(root / "warm") as house:  # imports every module while it may be read
+        with open_ingest(root / "warm") as ingest:  # imports every module while it may be read
             write(root / "one" / "a.jpg", jpeg())
-            assert counts(house.index_folder(root / "one")) == (1, 0, 0, 0, 0)
-        with not_root(), open_house(root / "house") as house:
+            assert counts(ingest.index_folder(root / "one")) == (1, 0, 0, 0, 0)
+        with not_root(), open_ingest(root / "ingest") as ingest:
             for name in ("closed/a.jpg", "closed/deep/b.jpg", "closed.jpg", "open.jpg", "closedx/c.jpg", "closed photo"):
                 write(photos / name, jpeg())
-            assert counts(house.index_folder(photos)) == (6, 0, 0, 0, 0)
+            assert counts(ingest.index_folder(photos)) == (6, 0, 0, 0, 0)
             write(photos / "closed.jpg", jpeg(seed=5), seconds_ago=5)
             (photos / "closed.jpg").chmod(0)
             (photos / "closed photo").chmod(0)
             (photos / "closed").chmod(0)
-            report = house.index_folder(photos)
+            report = ingest.index_folder(photos)
             (photos / "closed").chmod(0o700)
             (photos / "closed.jpg").chmod(0o600)
             (photos / "closed photo").chmod(0o600)
 
             assert counts(report) == (0, 3, 0, 0, 2)
             assert set(reasons(report)) == {"closed/", "closed.jpg"}
-            assert set(house.failures()) == {"closed.jpg"}
-            assert len(house.photos()) == 6
-            assert counts(house.index_folder(photos)) == (1, 5, 0, 0, 0)
-            assert house.failures() == {}
+            assert set(ingest.failures()) == {"closed.jpg"}
+            assert len(ingest.photos()) == 6
+            assert counts(ingest.index_folder(photos)) == (1, 5, 0, 0, 0)
+            assert ingest.failures() == {}
 
 
 def test_a_photo_that_vanishes_under_way_is_reported_and_the_next_run_deletes_nothing_of_it(tmp_path, folder):
-    with open_house(tmp_path / "house", ingest_workers=1) as house:
+    with open_ingest(tmp_path / "ingest", ingest_workers=1) as ingest:
         for name in "ab":
             write(folder / f"{name}.jpg", jpeg())
         reports: list[FolderReport] = []
-        with house.networks.closed():
-            run = threading.Thread(target=lambda: reports.append(house.index_folder(folder)))
+        with ingest.networks.closed():
+            run = threading.Thread(target=lambda: reports.append(ingest.index_folder(folder)))
             run.start()
-            assert house.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
+            assert ingest.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
             (folder / "b.jpg").unlink()
         run.join(10)
 
         assert counts(reports[0]) == (1, 0, 0, 0, 1)
         assert "b.jpg" in reasons(reports[0])
-        assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
-        assert house.failures() == {}
+        assert counts(ingest.index_folder(folder)) == (0, 1, 0, 0, 0)
+        assert ingest.failures() == {}
 
 
 def test_a_photo_that_changes_under_way_is_stored_as_it_was_read_and_the_next_run_agrees_with_the_file(tmp_path, folder):
     """Listed as it was, read as it is: what is stored are the bytes that were looked at, whole, and the next run sees to it."""
-    with open_house(tmp_path / "house", ingest_workers=1) as house:
+    with open_ingest(tmp_path / "ingest", ingest_workers=1) as ingest:
         for name in "ab":
             write(folder / f"{name}.jpg", jpeg())
         reports: list[FolderReport] = []
-        with house.networks.closed():
-            run = threading.Thread(target=lambda: reports.append(house.index_folder(folder)))
+        with ingest.networks.closed():
+            run = threading.Thread(target=lambda: reports.append(ingest.index_folder(folder)))
             run.start()
-            assert house.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
+            assert ingest.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
             write(folder / "b.jpg", jpeg(300, 200, seed=7), seconds_ago=5)
         run.join(10)
 
         assert counts(reports[0]) == (2, 0, 0, 0, 0)
-        stored = house.index.get("photos", "b.jpg")
+        stored = ingest.index.get("photos", "b.jpg")
         assert (stored.width, stored.height) == (300, 200)
         assert stored.sha256 == hashlib.sha256((folder / "b.jpg").read_bytes()).hexdigest()
-        assert counts(house.index_folder(folder)) == (0, 2, 0, 0, 0)
-        assert house.photos() == {"a.jpg": 1, "b.jpg": 1}
+        assert counts(ingest.index_folder(folder)) == (0, 2, 0, 0, 0)
+        assert ingest.photos() == {"a.jpg": 1, "b.jpg": 1}
 
 
 def test_the_data_folder_inside_the_photo_folder_is_left_out(tmp_path):
-    with open_house(tmp_path / "photos" / "house") as house:
+    with open_ingest(tmp_path / "photos" / "ingest") as ingest:
         write(tmp_path / "photos/a.jpg", jpeg())
-        write(house.data / "thumbnail.jpg", jpeg())
-        house.index_folder(tmp_path / "photos")
+        write(ingest.data / "thumbnail.jpg", jpeg())
+        ingest.index_folder(tmp_path / "photos")
 
-        assert list(house.photos()) == ["a.jpg"]
+        assert list(ingest.photos()) == ["a.jpg"]
 
 
-def test_a_photo_that_became_something_else_is_deleted(house, folder):
+def test_a_photo_that_became_something_else_is_deleted(ingest, folder):
     write(folder / "a", jpeg())
     write(folder / "b.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     write(folder / "a", b"now a text", seconds_ago=5)
 
-    assert counts(house.index_folder(folder)) == (0, 1, 1, 1, 0)
+    assert counts(ingest.index_folder(folder)) == (0, 1, 1, 1, 0)
 
 
-def test_a_failed_photo_that_goes_is_no_failure_any_more(house, folder):
+def test_a_failed_photo_that_goes_is_no_failure_any_more(ingest, folder):
     path = write(folder / "a.jpg", b"bad")
     write(folder / "b.jpg", b"bad")
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     path.unlink()
-    house.index_folder(folder)
+    ingest.index_folder(folder)
 
-    assert set(house.failures()) == {"b.jpg"}
+    assert set(ingest.failures()) == {"b.jpg"}
 
 
-def test_a_repaired_photo_is_indexed_and_its_failure_forgotten(house, folder):
+def test_a_repaired_photo_is_indexed_and_its_failure_forgotten(ingest, folder):
     path = write(folder / "a.jpg", b"bad")
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     write(path, jpeg(), seconds_ago=5)
 
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert house.failures() == {}
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert ingest.failures() == {}
 
 
 @pytest.mark.parametrize("part", [".", "segments"])
-def test_the_data_folder_is_never_taken_for_photos(house, part):
+def test_the_data_folder_is_never_taken_for_photos(ingest, part):
     with pytest.raises(InvalidArgument, match=r"is the data folder .* or lies in it"):
-        house.index_folder(house.data / part)
+        ingest.index_folder(ingest.data / part)

@@ -10,18 +10,18 @@ from miradouro.ingest.pace import Pace
 from miradouro.runtime.call import Call
 from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 
-from tests.ingest_house import open_house
+from tests.ingest_fixture import open_ingest
 from tests.photo_folder import counts, write
 from tests.pictures import jpeg
 
 FILES = int(os.environ.get("MIRADOURO_TEST_FILES", "100000"))
 
 
-def test_progress_counts_up_to_every_file(house, folder):
+def test_progress_counts_up_to_every_file(ingest, folder):
     for number in range(5):
         write(folder / f"{number}.jpg", jpeg())
     write(folder / "notes.txt", b"words")
-    *progress, last = house.stream(folder)
+    *progress, last = ingest.stream(folder)
 
     assert [message.WhichOneof("message") for message in progress] == ["progress"] * len(progress)
     told = [(message.progress.done, message.progress.total) for message in progress]
@@ -31,11 +31,11 @@ def test_progress_counts_up_to_every_file(house, folder):
     assert last.WhichOneof("message") == "report"
 
 
-def test_failures_beyond_the_first_thousand_come_in_messages_of_their_own(house, folder):
+def test_failures_beyond_the_first_thousand_come_in_messages_of_their_own(ingest, folder):
     names = [f"{number:04}.jpg" for number in range(2_003)]
     for name in names:
         (folder / name).touch()
-    messages = house.stream(folder)
+    messages = ingest.stream(folder)
     more = [message.more_failed.failed for message in messages if message.HasField("more_failed")]
     report = messages[-1].report
 
@@ -44,42 +44,42 @@ def test_failures_beyond_the_first_thousand_come_in_messages_of_their_own(house,
     assert [one.path for part in [report.failed, *more] for one in part] == names
 
 
-def test_ids_are_compared_in_one_order_everywhere(house, folder):
+def test_ids_are_compared_in_one_order_everywhere(ingest, folder):
     names = ["a.jpg", "a/x.jpg", "a!/x.jpg", "a-b.jpg", "ä.jpg", "ab/x.jpg", "a b.jpg", "Z.jpg", "\uffff.jpg", "\U0001f600.jpg"]
     for name in names:
         write(folder / name, jpeg())
 
-    assert counts(house.index_folder(folder)) == (len(names), 0, 0, 0, 0)
-    assert list(house.photos()) == sorted(names, key=str.encode)
-    assert counts(house.index_folder(folder)) == (0, len(names), 0, 0, 0)
+    assert counts(ingest.index_folder(folder)) == (len(names), 0, 0, 0, 0)
+    assert list(ingest.photos()) == sorted(names, key=str.encode)
+    assert counts(ingest.index_folder(folder)) == (0, len(names), 0, 0, 0)
 
 
-def test_one_run_at_a_time_per_collection(house, folder):
+def test_one_run_at_a_time_per_collection(ingest, folder):
     write(folder / "a.jpg", jpeg())
-    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
     next(stream)
 
     with pytest.raises(FailedPrecondition, match="already"):
-        house.index_folder(folder)
+        ingest.index_folder(folder)
     stream.close()
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
 
 
 def test_a_cancelled_run_stops_within_two_seconds_and_keeps_what_was_done(tmp_path, folder):
-    with open_house(tmp_path / "house", pace=Pace(commit_photos=1), ingest_workers=2) as house:
+    with open_ingest(tmp_path / "ingest", pace=Pace(commit_photos=1), ingest_workers=2) as ingest:
         for number in range(8):
             write(folder / f"{number}.jpg", jpeg(seed=number))
         cancelled = threading.Event()
         seen: list[int] = []
 
         def watch() -> None:
-            stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call(cancelled=cancelled))
+            stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call(cancelled=cancelled))
             seen.extend(message.report.indexed for message in stream)
 
-        with house.networks.closed():
+        with ingest.networks.closed():
             run = threading.Thread(target=watch)
             run.start()
-            assert house.networks.arrived.wait(10)
+            assert ingest.networks.arrived.wait(10)
             started = time.monotonic()
             cancelled.set()
             run.join(10)
@@ -87,18 +87,18 @@ def test_a_cancelled_run_stops_within_two_seconds_and_keeps_what_was_done(tmp_pa
 
         assert not run.is_alive()
         assert took_s < 2
-        assert seen[-1] == len(house.photos())
-        assert counts(house.index_folder(folder))[0] == 8 - seen[-1]
+        assert seen[-1] == len(ingest.photos())
+        assert counts(ingest.index_folder(folder))[0] == 8 - seen[-1]
 
 
-def test_a_consumer_that_leaves_stops_the_run(house, folder):
+def test_a_consumer_that_leaves_stops_the_run(ingest, folder):
     for number in range(4):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    stream = house.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
+    stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
     next(stream)
     next(stream)
     stream.close()
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
     assert report.indexed + report.unchanged == 4
 
@@ -106,22 +106,22 @@ def test_a_consumer_that_leaves_stops_the_run(house, folder):
 def test_an_embedder_that_stays_away_stops_the_run_and_the_next_one_goes_on(tmp_path, folder):
     for number in range(3):
         write(folder / f"{number}.jpg", jpeg(seed=number))
-    with open_house(tmp_path / "house", pace=Pace(retry_s=0.01)) as house:
-        house.networks.broken = Unavailable("the network is away")
+    with open_ingest(tmp_path / "ingest", pace=Pace(retry_s=0.01)) as ingest:
+        ingest.networks.broken = Unavailable("the network is away")
         with pytest.raises(Unavailable):
-            house.index_folder(folder)
-        assert house.failures() == {}
-        house.networks.broken = None
+            ingest.index_folder(folder)
+        assert ingest.failures() == {}
+        ingest.networks.broken = None
 
-        assert counts(house.index_folder(folder)) == (3, 0, 0, 0, 0)
+        assert counts(ingest.index_folder(folder)) == (3, 0, 0, 0, 0)
 
 
 @pytest.mark.long
-def test_a_hundred_thousand_files_in_one_folder_are_indexed_once_and_found_unchanged(house, folder):
+def test_a_hundred_thousand_files_in_one_folder_are_indexed_once_and_found_unchanged(ingest, folder):
     write(folder / "0.jpg", jpeg())
     for number in range(1, FILES):
         os.link(folder / "0.jpg", folder / f"{number}.jpg")
-    progress = [message.progress for message in house.stream(folder) if message.HasField("progress")]
+    progress = [message.progress for message in ingest.stream(folder) if message.HasField("progress")]
     assert [one.done for one in progress] == sorted(one.done for one in progress)
-    assert len(house.photos()) == FILES
-    assert counts(house.index_folder(folder)) == (0, FILES, 0, 0, 0)
+    assert len(ingest.photos()) == FILES
+    assert counts(ingest.index_folder(folder)) == (0, FILES, 0, 0, 0)

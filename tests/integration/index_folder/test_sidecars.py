@@ -28,7 +28,7 @@ def xmp(words: str) -> bytes:
     return packet(f"<dc:description>{words}</dc:description>")
 
 
-def test_a_sidecar_tells_what_people_know(house, folder):
+def test_a_sidecar_tells_what_people_know(ingest, folder):
     write(folder / "a.jpg", jpeg())
     sidecar = {
         "caption": "Old trams in Graça",
@@ -42,8 +42,8 @@ def test_a_sidecar_tells_what_people_know(house, folder):
         "of another program": [1, 2],
     }
     write(folder / "a.json", sidecar)
-    report = house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
+    report = ingest.index_folder(folder)
+    found = ingest.index.get("photos", "a.jpg")
 
     assert counts(report) == (1, 0, 0, 0, 0)
     assert (found.caption, found.caption_is_generated, found.title, found.owner) == (
@@ -60,7 +60,7 @@ def test_a_sidecar_tells_what_people_know(house, folder):
     assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("2024-05-01T11:30:00+00:00", 60)
 
 
-def test_one_sidecar_serves_every_photo_of_its_stem(house, folder):
+def test_one_sidecar_serves_every_photo_of_its_stem(ingest, folder):
     """That of a raw file too: the camera wrote both, and Lightroom describes them in one file."""
     for name in ("a.jpg", "a.png"):
         write(folder / name, jpeg())
@@ -68,8 +68,8 @@ def test_one_sidecar_serves_every_photo_of_its_stem(house, folder):
     write(folder / "a.json", {"caption": "both"})
     write(folder / "a.xmp", packet("<dc:title>all</dc:title>"))
 
-    assert counts(house.index_folder(folder)) == (2, 0, 0, 1, 0)
-    found = [house.index.get("photos", name) for name in ("a.jpg", "a.png")]
+    assert counts(ingest.index_folder(folder)) == (2, 0, 0, 1, 0)
+    found = [ingest.index.get("photos", name) for name in ("a.jpg", "a.png")]
     assert {(one.caption, one.title) for one in found} == {("both", "all")}
 
 
@@ -97,23 +97,23 @@ def test_one_sidecar_serves_every_photo_of_its_stem(house, folder):
         ({"version": 2**63}, "version: 9223372036854775808"),
     ],
 )
-def test_a_foreign_json_is_reported_and_its_photo_indexed(house, folder, sidecar, fault):
+def test_a_foreign_json_is_reported_and_its_photo_indexed(ingest, folder, sidecar, fault):
     write(folder / "b/a.jpg", jpeg())
     write(folder / "b/a.json", sidecar)
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
     assert counts(report) == (1, 0, 0, 0, 0)
     assert list(faults(report)) == ["b/a.json"]
     assert fault in faults(report)["b/a.json"]
-    assert house.index.get("photos", "b/a.jpg").caption_is_generated
+    assert ingest.index.get("photos", "b/a.jpg").caption_is_generated
 
 
-def test_the_valid_fields_of_a_sidecar_are_used(house, folder):
+def test_the_valid_fields_of_a_sidecar_are_used(ingest, folder):
     write(folder / "a.jpg", jpeg())
     fields = {"title": 5, "caption": "kept", "tags": ["", "tram", 7], "attributes": {"iso": 100, "lens": "35 mm"}}
     write(folder / "a.json", fields)
-    report = house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
+    report = ingest.index_folder(folder)
+    found = ingest.index.get("photos", "a.jpg")
 
     assert (found.title, found.caption, dict(found.attributes)) == ("", "kept", {"lens": "35 mm"})
     assert [tag.label for tag in found.tags if tag.kind == "user"] == ["tram"]
@@ -122,33 +122,33 @@ def test_the_valid_fields_of_a_sidecar_are_used(house, folder):
     )
 
 
-def test_sidecars_that_cannot_be_read_are_reported(house, folder):
+def test_sidecars_that_cannot_be_read_are_reported(ingest, folder):
     for name in "abc":
         write(folder / f"{name}.jpg", jpeg())
     (folder / "a.xmp").symlink_to("a.xmp")
     (folder / "b.json").symlink_to("nowhere")
     os.mkfifo(folder / "c.jpg.xmp")
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
     assert counts(report) == (3, 0, 0, 0, 0)
     assert {path: reason.split(":")[0] for path, reason in faults(report).items()} == dict.fromkeys(
         ["a.xmp", "b.json", "c.jpg.xmp"], "it can't be read"
     )
-    assert counts(house.index_folder(folder)) == (0, 3, 0, 0, 0)
+    assert counts(ingest.index_folder(folder)) == (0, 3, 0, 0, 0)
 
 
-def test_reported_sidecars_beyond_the_first_thousand_follow(house, folder):
+def test_reported_sidecars_beyond_the_first_thousand_follow(ingest, folder):
     for number in range(1_002):
         (folder / f"{number:04}.jpg").touch()
         (folder / f"{number:04}.json").touch()
-    messages = house.stream(folder)
+    messages = ingest.stream(folder)
     more = [message.more_failed.sidecars for message in messages if message.HasField("more_failed")]
 
     assert (len(messages[-1].report.sidecars), messages[-1].report.sidecars_total) == (1_000, 1_002)
     assert [one.path for part in more for one in part] == ["1000.json", "1001.json"]
 
 
-def test_each_field_comes_from_the_most_trusted_source(house, folder):
+def test_each_field_comes_from_the_most_trusted_source(ingest, folder):
     """Ours, then XMP sidecars, then Takeout, then the file itself."""
     write(folder / "a.jpg", jpeg())
     sources = {
@@ -159,8 +159,8 @@ def test_each_field_comes_from_the_most_trusted_source(house, folder):
     }
     for name, data in sources.items():
         write(folder / name, data)
-    report = house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
+    report = ingest.index_folder(folder)
+    found = ingest.index.get("photos", "a.jpg")
 
     assert (counts(report), faults(report)) == ((1, 0, 0, 0, 0), {})
     assert (found.title, found.caption) == ("Ours", "First XMP")
@@ -182,19 +182,19 @@ def test_each_field_comes_from_the_most_trusted_source(house, folder):
         ("a-edited.jpg", "a.jpg.supplemental-metada.json", TAKEOUT | {"description": "found"}),
     ],
 )
-def test_a_sidecar_is_found_by_its_name(house, folder, photo, sidecar, fields):
+def test_a_sidecar_is_found_by_its_name(ingest, folder, photo, sidecar, fields):
     write(folder / photo, jpeg())
     write(folder / sidecar, fields)
 
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert house.index.get("photos", photo).caption == "found"
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert ingest.index.get("photos", photo).caption == "found"
 
 
-def test_orphans_are_ignored_and_counted(house, folder):
+def test_orphans_are_ignored_and_counted(ingest, folder):
     write(folder / "a.jpg", jpeg())
     for name in ("gone.json", "a.mov.xmp", "metadata.json", "gone.jpg.supplemental-metadata.json"):
         write(folder / name, b"{")
-    report = house.index_folder(folder)
+    report = ingest.index_folder(folder)
 
     assert (counts(report), faults(report)) == ((1, 0, 0, 4, 0), {})
 
@@ -212,11 +212,11 @@ def test_orphans_are_ignored_and_counted(house, folder):
         {"description": ["x"]},
     ],
 )
-def test_fields_of_takeout_stand_alone(house, folder, fields):
+def test_fields_of_takeout_stand_alone(ingest, folder, fields):
     write(folder / "a.jpg", jpeg())
     write(folder / "a.jpg.json", TAKEOUT | fields)
-    report = house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
+    report = ingest.index_folder(folder)
+    found = ingest.index.get("photos", "a.jpg")
 
     assert (counts(report), list(faults(report))) == ((1, 0, 0, 0, 0), ["a.jpg.json"])
     assert faults(report)["a.jpg.json"].startswith(f"{next(iter(fields))}: ")
@@ -230,22 +230,22 @@ def test_fields_of_takeout_stand_alone(house, folder, fields):
     assert {name: bool(value) for name, value in kept.items()} == {name: name not in fields for name in kept}
 
 
-def test_an_unknown_time_and_place_of_takeout_are_none(house, folder):
+def test_an_unknown_time_and_place_of_takeout_are_none(ingest, folder):
     write(folder / "a.jpg", jpeg())
     nowhere = {"latitude": 0.0, "longitude": 0.0}
     write(folder / "a.jpg.json", TAKEOUT | {"photoTakenTime": {"timestamp": "0"}, "geoData": nowhere, "geoDataExif": nowhere})
-    report = house.index_folder(folder)
-    found = house.index.get("photos", "a.jpg")
+    report = ingest.index_folder(folder)
+    found = ingest.index.get("photos", "a.jpg")
 
     assert (found.taken_at, found.place, faults(report)) == (None, None, {})
 
 
-def test_an_xmp_file_without_xmp_is_reported(house, folder):
+def test_an_xmp_file_without_xmp_is_reported(ingest, folder):
     write(folder / "a.jpg", jpeg())
     write(folder / "a.xmp", b"<!DOCTYPE x [<!ENTITY a 'b'>]>" + xmp("&a;"))
 
-    assert faults(house.index_folder(folder)) == {"a.xmp": "xmp can't be read"}
-    assert house.index.get("photos", "a.jpg").caption_is_generated
+    assert faults(ingest.index_folder(folder)) == {"a.xmp": "xmp can't be read"}
+    assert ingest.index.get("photos", "a.jpg").caption_is_generated
 
 
 @pytest.mark.parametrize(
@@ -256,45 +256,45 @@ def test_an_xmp_file_without_xmp_is_reported(house, folder):
         ("a.jpg.json", lambda words: json.dumps(TAKEOUT | {"description": words}).encode()),
     ],
 )
-def test_a_sidecar_that_comes_changes_or_goes_makes_a_new_version(house, folder, name, make):
+def test_a_sidecar_that_comes_changes_or_goes_makes_a_new_version(ingest, folder, name, make):
     write(folder / "a.jpg", jpeg())
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     sidecar = write(folder / name, make("one"))
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     write(sidecar, make("two"))
-    house.index_folder(folder)
-    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("two", {"a.jpg": 3})
+    ingest.index_folder(folder)
+    assert (ingest.index.get("photos", "a.jpg").caption, ingest.photos()) == ("two", {"a.jpg": 3})
     sidecar.unlink()
 
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert house.index.get("photos", "a.jpg").caption_is_generated
-    assert house.photos() == {"a.jpg": 4}
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert ingest.index.get("photos", "a.jpg").caption_is_generated
+    assert ingest.photos() == {"a.jpg": 4}
 
 
-def test_a_sidecars_own_version_counts_and_an_older_one_changes_nothing(house, folder):
+def test_a_sidecars_own_version_counts_and_an_older_one_changes_nothing(ingest, folder):
     write(folder / "a.jpg", jpeg())
     sidecar = write(folder / "a.json", {"version": 10, "caption": "ten"})
-    house.index_folder(folder)
+    ingest.index_folder(folder)
     write(sidecar, {"version": 9, "caption": "nine"}, seconds_ago=5)
 
-    assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
-    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("ten", {"a.jpg": 10})
+    assert counts(ingest.index_folder(folder)) == (0, 1, 0, 0, 0)
+    assert (ingest.index.get("photos", "a.jpg").caption, ingest.photos()) == ("ten", {"a.jpg": 10})
     write(sidecar, {"version": 20, "caption": "twenty"}, seconds_ago=3)
-    assert counts(house.index_folder(folder)) == (1, 0, 0, 0, 0)
-    assert (house.index.get("photos", "a.jpg").caption, house.photos()) == ("twenty", {"a.jpg": 20})
+    assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
+    assert (ingest.index.get("photos", "a.jpg").caption, ingest.photos()) == ("twenty", {"a.jpg": 20})
 
 
-def test_a_sidecar_that_is_touched_changes_nothing(house, folder):
+def test_a_sidecar_that_is_touched_changes_nothing(ingest, folder):
     write(folder / "a.jpg", jpeg())
     sidecar = write(folder / "a.xmp", xmp("one"))
-    house.index_folder(folder)
-    before = next(house.index.origins("photos")).origin
+    ingest.index_folder(folder)
+    before = next(ingest.index.origins("photos")).origin
     sidecar.touch()
     os.utime(sidecar, (10**9, 10**9))
 
-    assert counts(house.index_folder(folder)) == (0, 1, 0, 0, 0)
-    after = next(house.index.origins("photos")).origin
+    assert counts(ingest.index_folder(folder)) == (0, 1, 0, 0, 0)
+    after = next(ingest.index.origins("photos")).origin
     assert before is not None
     assert after is not None
     assert (before.sidecars_state != after.sidecars_state, before.sidecars_sha256) == (True, after.sidecars_sha256)
-    assert house.photos() == {"a.jpg": 1}
+    assert ingest.photos() == {"a.jpg": 1}

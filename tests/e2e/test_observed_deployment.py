@@ -21,7 +21,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 from tests.certificates import self_signed, signed, token, write_secret
 from tests.documentation import rows, section
-from tests.e2e.many_machines import ServiceProcess, Town, eventually, search_stub, town
+from tests.e2e.many_machines import Deployment, ServiceProcess, deployed, eventually, search_stub
 from tests.pictures import jpeg
 
 COLLECTION = "holidays"
@@ -76,7 +76,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     authority = self_signed(tmp_path, "authority")
     ours = signed(tmp_path, "ours", authority)
     write_secret(tmp_path / "token", secret)
-    with town(kafka, opensearch) as here, ExitStack() as stack:
+    with deployed(kafka, opensearch) as here, ExitStack() as stack:
         here.environment |= {
             "MIRADOURO_TLS_CERT_FILE": str(ours.certificate),
             "MIRADOURO_TLS_KEY_FILE": str(ours.key),
@@ -144,7 +144,7 @@ def _every_metric_is_documented(metrics: dict[str, str]) -> None:
         assert written.get(metric) == [where, found[services[0]][metric]]
 
 
-def _the_page_answers_as_grpc_does(here: Town, query: ServiceProcess, page: Page, photo: bytes, stack: ExitStack) -> None:
+def _the_page_answers_as_grpc_does(here: Deployment, query: ServiceProcess, page: Page, photo: bytes, stack: ExitStack) -> None:
     assert page.url.startswith("https://")
     kind, html = page.get()
     assert (kind, b"<title>" in html) == ("text/html; charset=utf-8", True)

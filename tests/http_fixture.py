@@ -1,4 +1,4 @@
-"""The HTTP door over a whole small house: real sockets, a real index, two tiny networks, photos made for the test."""
+"""The HTTP door over a small ingest service: real sockets, a real index, two tiny networks, photos made for the test."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ from miradouro.runtime.settings import HttpSettings
 from prometheus_client import CollectorRegistry
 
 from tests.http_client import TIMEOUT_S, Answer, request
-from tests.ingest_house import House, open_house
+from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.reading import READER
 
 PAGE_KEY = b"k" * 32
@@ -32,10 +32,10 @@ PAGE_KEY = b"k" * 32
 
 @dataclass(frozen=True)
 class Door:
-    """A running door, and the house behind it."""
+    """A running door, and the ingest service behind it."""
 
     http: RunningHttp
-    house: House
+    ingest: IngestFixture
     search: SearchService
     registry: CollectorRegistry
 
@@ -67,26 +67,26 @@ def open_door(
     roots: tuple[Path, ...] = (),
     photos: PhotoStoreSettings | None = None,
 ) -> Iterator[Door]:
-    """A door over a new house below `folder`; photos of events may lie below `roots`, or where `photos` says instead."""
-    with open_house(folder, photos=photos or PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as house:
+    """A door over a new ingest service below `folder`; photos of events may lie below `roots`, or where `photos` says instead."""
+    with open_ingest(folder, photos=photos or PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as ingest:
         search = SearchService(
-            store=house.index,
-            embedder=house.embedder,
+            store=ingest.index,
+            embedder=ingest.embedder,
             reader=READER,
             canonical=lambda word: word,
             default_space="tiny/deep",
             page_key=PAGE_KEY,
         )
         pictures = Pictures(
-            index=house.index,
+            index=ingest.index,
             reader=READER,
-            originals=Originals(store=house.index, photo_store=FileStore, roots=roots),
-            cache=ThumbnailCache(house.data / FOLDER),
+            originals=Originals(store=ingest.index, photo_store=FileStore, roots=roots),
+            cache=ThumbnailCache(ingest.data / FOLDER),
         )
         registry = CollectorRegistry()
         with running_http_door(
             search=search,
-            ingest=house.service,
+            ingest=ingest.service,
             pictures=pictures,
             listen="127.0.0.1:0",
             setting="--http",
@@ -96,4 +96,4 @@ def open_door(
             security=security,
             sessions=sessions,
         ) as running:
-            yield Door(running, house, search, registry)
+            yield Door(running, ingest, search, registry)

@@ -43,7 +43,7 @@ LABEL_TABLE = LabelTable(tuple(LabelRow(f"n{i}", label, (label,), _PARENTS[label
 
 
 @dataclass
-class House:
+class IngestFixture:
     """The service, its index, its embedder, and the networks behind that."""
 
     service: IngestService
@@ -84,7 +84,7 @@ class House:
 
 
 @contextmanager
-def open_house(
+def open_ingest(
     folder: Path,
     *,
     networks_class: type[GatedNetworks] = GatedNetworks,
@@ -93,10 +93,10 @@ def open_house(
     embedder: Embedder | None = None,
     pace: Pace = PACE,
     **settings: object,
-) -> Iterator[House]:
+) -> Iterator[IngestFixture]:
     """The service over a data folder and models made below `folder`; `settings` are those of ingest.
 
-    Photos go into `store` where there is one; failures stay in the data folder. `embedder` takes the place of the house's own.
+    Photos go into `store` where there is one; failures stay in the data folder. `embedder` takes the place of the ingest's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     networks = networks_class(tiny_bundles(folder / "models"))
@@ -120,7 +120,7 @@ def open_house(
             metrics=IngestMetrics(registry),
         )
         try:
-            yield House(service, index, batcher, networks, folder / "data", registry)
+            yield IngestFixture(service, index, batcher, networks, folder / "data", registry)
         finally:
             networks.gate.set()
             service.close()
