@@ -256,8 +256,8 @@ def test_a_data_folder_that_may_not_be_written_to_is_told():
             done = run("index", photos, "--data", data)
             found = run("search", "--like", "a.jpg", "--data", data)
         assert (done.code, found.code) == (1, 1)
-        assert f"data folder {data} is for its owner alone" in done.err
-        assert f"data folder {data} is for its owner alone" in found.err
+        assert f"data folder {data} is private to its owner" in done.err
+        assert f"data folder {data} is private to its owner" in found.err
 
 
 def test_a_dry_run_needs_no_index_and_makes_none(tmp_path):

@@ -329,8 +329,8 @@ def test_help_names_every_command_and_needs_no_network_library():
 def test_words_of_sidecars_and_names_steer_no_terminal(models_dir, tmp_path):
     assert models_dir.is_dir()
     title, photos, data = "\x1b]0;owned\x07", tmp_path / "photos", tmp_path / "data"
-    for name in (f"a{title}.jpg", f"b{title}.jpg"):
-        make_photos(photos, [name])
+    make_photos(photos, [f"a{title}.jpg"])
+    (photos / f"b{title}.jpg").write_bytes(b"no photo")
     (photos / f"a{title}.json").write_text(json.dumps({"caption": f"caption {title}", "tags": [f"tag {title}"], "owner": title}))
     (photos / f"b{title}.json").write_text(json.dumps({"taken_at": title}))
     commands = [
