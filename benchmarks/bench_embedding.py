@@ -21,6 +21,7 @@ import numpy as np
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import OpenBundle, open_bundle
 from miradouro.bundles.settings import BundleSettings
+from miradouro.core.spaces import choose_spaces
 from miradouro.runtime.cpus import available_cpus
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.v1 import embedding_service_pb2 as pb
@@ -215,7 +216,7 @@ def _service(bundle: OpenBundle, folder: Path, photos: Path) -> Iterator[Callabl
 
 
 def _default_spaces(bundle: OpenBundle) -> list[str]:
-    return [space.name for space in bundle.description.spaces if space.is_default]
+    return [space.name for space in choose_spaces([], bundle.description.spaces, field="spaces")]
 
 
 def make_photos(folder: Path) -> Path:

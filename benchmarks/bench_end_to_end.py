@@ -23,10 +23,12 @@ import numpy as np
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import open_bundle
 from miradouro.bundles.settings import BundleSettings
+from miradouro.core.spaces import choose_spaces
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.security import ClientSecurity
 from miradouro.standalone.owner_token import owner_token
 from miradouro.v1 import embedding_service_pb2, ingest_service_pb2, search_service_pb2
+from miradouro.v1.embedding_service_pb2 import PRESET_LABORATORY
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
@@ -216,7 +218,7 @@ def _forward_pass_ms() -> float:
     networks = OnnxEmbedder([bundle], threads=THREADS)
     random = np.random.default_rng(5)
     photo = {each: random.integers(0, 256, (1, each.height, each.width, 3), np.uint8) for each in bundle.description.geometries}
-    spaces = [space.name for space in bundle.description.spaces if space.is_default]
+    spaces = [space.name for space in choose_spaces([], bundle.description.spaces, field="spaces")]
 
     def run() -> float:
         started = time.perf_counter()
@@ -229,7 +231,7 @@ def _forward_pass_ms() -> float:
 
 def _default_spaces(server: _Server) -> list[str]:
     described = server.embedding.DescribeSpaces(embedding_service_pb2.DescribeSpacesRequest(), timeout=60)
-    return [space.name for bundle in described.bundles for space in bundle.spaces if space.is_default]
+    return [space.name for bundle in described.bundles for space in bundle.spaces if space.preset != PRESET_LABORATORY]
 
 
 def _median_of(measure: Callable[[], float], times: int = 12) -> Callable[[], float]:

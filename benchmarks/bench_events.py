@@ -26,6 +26,7 @@ from miradouro.core.source_record import SourceRecord
 from miradouro.development.engines import OpenSearch, start_kafka, start_opensearch
 from miradouro.ingest.cloud_event import item_of, record_of
 from miradouro.v1 import embedding_service_pb2
+from miradouro.v1.embedding_service_pb2 import PRESET_LABORATORY
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import TransportError
@@ -184,7 +185,7 @@ def _found(here: Deployment, embedding: ServiceProcess, ingest: ServiceProcess, 
     with embedding.channel() as channel:
         stub = EmbeddingServiceStub(channel)
         described = stub.DescribeSpaces(embedding_service_pb2.DescribeSpacesRequest(), timeout=60)
-        spaces = [space.name for bundle in described.bundles for space in bundle.spaces if space.is_default]
+        spaces = [space.name for bundle in described.bundles for space in bundle.spaces if space.preset != PRESET_LABORATORY]
 
         def embed(number: int) -> float:
             photo = embedding_service_pb2.PhotoInput(encoded=photos[number % len(photos)])

@@ -33,7 +33,7 @@ from miradouro.core.query import (
     TextClause,
     VectorClause,
 )
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space
 from miradouro.development.engines import start_opensearch
 from opensearchpy import OpenSearch
 
@@ -47,8 +47,8 @@ QUERIES = 60
 INDEXING_GOAL = 0.9
 ADDED_MS_GOAL = 3.0
 COLLECTION = "photos"
-FEATURES = Space("a", "features", "", 1_280, "a" * 64, True, True)
-POOL5 = Space("b", "pool5", "", 512, "b" * 64, True, True)
+FEATURES = Space("a", "features", "", 1_280, "a" * 64, Preset.STANDARD, True)
+POOL5 = Space("b", "pool5", "", 512, "b" * 64, Preset.STANDARD, True)
 SPACES = (FEATURES, POOL5)
 WORDS = ("view", "old", "harbour", "boats", "near", "lighthouse", "clouds", "summer", "light")
 

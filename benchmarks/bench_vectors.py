@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402 - the paths above make this runnable as a scrip
 from miradouro.adapters.sqlite_index import SqliteIndex, Tuning  # noqa: E402 - as above
 from miradouro.core.document import Document  # noqa: E402 - as above
 from miradouro.core.query import AttributeIn, IndexQuery, VectorClause  # noqa: E402 - as above
-from miradouro.core.spaces import Region, Space  # noqa: E402 - as above
+from miradouro.core.spaces import Preset, Region, Space  # noqa: E402 - as above
 
 from benchmarks.bench_index import row  # noqa: E402 - as above
 from benchmarks.vector_peers import BUILD, NEAREST, SEARCH, M, peers  # noqa: E402 - as above
@@ -32,9 +32,9 @@ DIMENSION, CLUSTERS, SPREAD, BATCH = 512, 500, 0.7, 500
 QUESTIONS, ROUNDS = 50, 7
 LEAST_RECALL, MOST_RATIO, MOST_FILTERED_RATIO, FILTERED_MS, REGION_MS = 0.98, 1.2, 1.5, 10.0, 100.0
 COLLECTION = "photos"
-WHOLE = Space("bench", "features", "", DIMENSION, "0" * 64, True, True)
+WHOLE = Space("bench", "features", "", DIMENSION, "0" * 64, Preset.STANDARD, True)
 BOXES = tuple(Region(0.0, 0.0, 1.0, (i + 1) / 14) for i in range(14))
-PARTS = Space("bench", "pool5", "regions", DIMENSION, "1" * 64, True, False, BOXES)
+PARTS = Space("bench", "pool5", "regions", DIMENSION, "1" * 64, Preset.STANDARD, False, BOXES)
 FILTERS = {"50 %": ("half", 2), "5 %": ("twentieth", 20), "0.1 %": ("thousandth", 1_000)}
 EXACT_PEERS = ("numpy",)
 

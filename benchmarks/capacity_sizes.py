@@ -13,7 +13,7 @@ from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.opensearch.mapping import alias_of
 from miradouro.bundles.manifest import manifests
 from miradouro.core.query import IndexQuery, VectorClause
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Space, choose_spaces
 from miradouro.development.engines import OpenSearch, start_opensearch
 from opensearchpy import OpenSearch as Client
 
@@ -61,7 +61,7 @@ def own_node() -> Iterator[tuple[OpenSearch, Path]]:
 
 def default_spaces(*names: str) -> tuple[Space, ...]:
     """The default spaces of every bundle, or those named."""
-    found = [space for manifest in manifests() for space in manifest.described_spaces("int8") if space.is_default]
+    found = choose_spaces([], [space for manifest in manifests() for space in manifest.described_spaces("int8")], field="spaces")
     return tuple(space for space in found if not names or space.name in names)
 
 

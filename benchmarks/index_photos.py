@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from miradouro.core.document import Document, Place, Tag, TagKind, TakenAt
-from miradouro.core.spaces import Region, Space
+from miradouro.core.spaces import Preset, Region, Space
 
 COLLECTION = "photos"
 BATCH = 32
@@ -13,8 +13,8 @@ LABELS = 1_000
 SIZES = {"a/features": 1_280, "b/pool1": 64, "b/pool2": 128, "b/pool3": 256, "b/pool4": 512, "b/pool5": 512}
 PARTS = tuple(Region(0.0, 0.0, 1.0, (i + 1) / 14) for i in range(14))
 SPACES = (
-    *(Space(*name.split("/"), "", size, name.ljust(64, "0"), True, True) for name, size in SIZES.items()),
-    Space("b", "pool5", "regions", 512, "regions".ljust(64, "0"), True, False, PARTS),
+    *(Space(*name.split("/"), "", size, name.ljust(64, "0"), Preset.STANDARD, True) for name, size in SIZES.items()),
+    Space("b", "pool5", "regions", 512, "regions".ljust(64, "0"), Preset.STANDARD, False, PARTS),
 )
 CAPTION = "view of the old harbour with boats near a lighthouse under clouds in summer light and two dogs on a beach"
 

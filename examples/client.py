@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-from miradouro.v1.embedding_service_pb2 import DescribeSpacesRequest, EmbedRequest, PhotoInput
+from miradouro.v1.embedding_service_pb2 import PRESET_LABORATORY, DescribeSpacesRequest, EmbedRequest, PhotoInput
 from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from miradouro.v1.ingest_service_pb2 import EVENT_STATUS_FAILED, EventStatus, PutEventsRequest
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
@@ -55,10 +55,10 @@ def search(channel: grpc.Channel, token: Token, word: str, *, collection: str) -
 
 
 def embed(channel: grpc.Channel, token: Token, photo: Path) -> None:
-    """Prints the vectors of an encoded photo in the default spaces: the service decodes it and fits it to each network."""
+    """Prints the vectors of an encoded photo in the standard spaces: the service decodes it and fits it to each network."""
     stub = EmbeddingServiceStub(channel)
     described = stub.DescribeSpaces(DescribeSpacesRequest(), timeout=TIMEOUT_S, metadata=token)
-    spaces = [space.name for bundle in described.bundles for space in bundle.spaces if space.is_default]
+    spaces = [space.name for bundle in described.bundles for space in bundle.spaces if space.preset != PRESET_LABORATORY]
     request = EmbedRequest(photos=[PhotoInput(encoded=photo.read_bytes())], spaces=spaces)
     [result] = stub.Embed(request, timeout=TIMEOUT_S, metadata=token).results
     if result.HasField("error"):

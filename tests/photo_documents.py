@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 from miradouro.core.document import Document, Float32, Tag, TagKind
-from miradouro.core.spaces import Region, Space
+from miradouro.core.spaces import Preset, Region, Space
 
 COLLECTION = "photos"
 BOXES = tuple(Region(i / 14, 0.0, 1 / 14, 1.0) for i in range(14))
-WHOLE = Space("small", "features", "", 32, "0" * 64, is_default=True, is_default_pooling=True)
-POOLED = Space("small", "pool1", "avg", 8, "1" * 64, is_default=True, is_default_pooling=True)
-PARTS = Space("small", "pool5", "regions", 16, "2" * 64, is_default=True, is_default_pooling=False, regions=BOXES)
+WHOLE = Space("small", "features", "", 32, "0" * 64, preset=Preset.STANDARD, is_default_pooling=True)
+POOLED = Space("small", "pool1", "avg", 8, "1" * 64, preset=Preset.STANDARD, is_default_pooling=True)
+PARTS = Space("small", "pool5", "regions", 16, "2" * 64, preset=Preset.STANDARD, is_default_pooling=False, regions=BOXES)
 SPACES = (WHOLE, POOLED, PARTS)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs
 from miradouro.bundles.registry import OpenBundle
-from miradouro.core.spaces import WHOLE, BundleDescription, Fit, Geometry, Region, Resample, Space
+from miradouro.core.spaces import WHOLE, BundleDescription, Fit, Geometry, Preset, Region, Resample, Space
 from onnx import TensorProto, helper, numpy_helper
 
 TINY = Geometry(Fit.SQUASH, 16, 16, 0, Resample.BILINEAR)
@@ -109,7 +109,7 @@ def _tiny(folder: Path) -> OpenBundle:
             pooling=pooling,
             dimension=dimension,
             provenance=hashlib.sha256(name.encode()).hexdigest(),
-            is_default=True,
+            preset=Preset.STANDARD,
             is_default_pooling=pooling in {"avg", ""},
             regions=BOXES if pooling == "regions" else (),
         )
@@ -130,7 +130,7 @@ def _wee(folder: Path) -> OpenBundle:
         *_normalised("a1", "wee/features"),
     ]
     path = _save(folder / "wee.onnx", nodes, weights, ["wee/features"])
-    space = Space("wee", "features", "", 6, "f" * 64, is_default=True, is_default_pooling=True)
+    space = Space("wee", "features", "", 6, "f" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     return OpenBundle(
         _description("wee", WEE, (space,), path, can_tag=False), path, {WEE: "photos"}, {space.name: space.name}, None, ()
     )
@@ -152,8 +152,8 @@ def duo_bundle(folder: Path) -> OpenBundle:
     weights = {"w": np.random.default_rng(9).normal(size=(3, 3))}
     path = _save(folder / "duo.onnx", nodes, weights, ["duo/one", "duo/both"], inputs=("first", "second"))
     spaces = (
-        Space("duo", "one", "", 3, "1" * 64, is_default=True, is_default_pooling=True),
-        Space("duo", "both", "", 6, "2" * 64, is_default=True, is_default_pooling=True),
+        Space("duo", "one", "", 3, "1" * 64, preset=Preset.STANDARD, is_default_pooling=True),
+        Space("duo", "both", "", 6, "2" * 64, preset=Preset.STANDARD, is_default_pooling=True),
     )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     description = BundleDescription(

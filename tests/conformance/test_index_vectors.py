@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from miradouro.core.document import Float32
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import MAX_RANKED, AttributeIn, IndexQuery, Matches, VectorClause
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space
 
 from tests.conformance.engines import EMBEDDED, Index
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
@@ -162,7 +162,7 @@ def test_conditions_that_were_asked_before_are_answered_as_the_photos_are_now(in
 
 
 def test_truncated_means_that_photos_within_the_radius_cannot_be_reached(index: Index) -> None:
-    space = Space("tiny", "features", "", 4, "9" * 64, is_default=True, is_default_pooling=True)
+    space = Space("tiny", "features", "", 4, "9" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     index.ensure_collection("many", spaces=[space])
     same = vectors_of("same", (space,))
     photos = [photo(f"{i:05}", spaces=(space,), collection="many", vectors=same) for i in range(MAX_RANKED + 1)]

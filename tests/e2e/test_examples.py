@@ -88,7 +88,7 @@ def test_the_client_puts_searches_and_embeds(server: Server, photos: Path) -> No
     stored = server.client("put", photos / "a.jpg", photos / "b.jpg")
     assert stored.split() == ["a.jpg", "EVENT_STATUS_STORED", "b.jpg", "EVENT_STATUS_STORED"]
     embedded = dict(line.split()[:2] for line in server.client("embed", photos / "a.jpg").splitlines())
-    assert embedded["vgg16-conv/pool5/regions"] == "14x512"
+    assert embedded["vgg16-conv/pool5/regions"] == "14x256"
     [best, *_] = json.loads(run(COMMAND, "search", "--like", "a.jpg", "--data", server.token.parent, "--json"))["hits"]
     found = server.client("search", best["tags"][0]["label"])
     assert "a.jpg" in found

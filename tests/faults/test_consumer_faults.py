@@ -107,12 +107,7 @@ def test_documents_that_the_index_alone_refuses_become_dead_letters_once_and_hol
         else:
             load.wanted[name] = (1, False)
     with deployment_for(size, kafka, opensearch, embedding) as here:
-        spaces = [
-            space
-            for one in tiny_bundles(tmp_path_factory.mktemp("spaces"))
-            for space in one.description.spaces
-            if space.is_default
-        ]
+        spaces = [space for one in tiny_bundles(tmp_path_factory.mktemp("spaces")) for space in one.description.spaces]
         prefix, client = here.opensearch.opensearch_prefix, connect(here.opensearch)
         body = index_body(spaces, root="", settings=here.opensearch) | {"aliases": {alias_of(prefix, COLLECTION): {}}}
         body["mappings"]["properties"]["title"] = {"type": "integer"}

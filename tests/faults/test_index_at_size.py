@@ -10,13 +10,13 @@ import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Document, Float32
 from miradouro.core.query import IndexQuery, Matches, VectorClause
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space
 
 from tests.photo_documents import COLLECTION, photo
 
 PHOTOS = int(os.environ.get("MIRADOURO_TEST_PHOTOS", "500000"))
 BATCH = 500
-SPACE = Space("size", "features", "", 64, "6" * 64, is_default=True, is_default_pooling=True)
+SPACE = Space("size", "features", "", 64, "6" * 64, preset=Preset.STANDARD, is_default_pooling=True)
 LONGEST_GAP_S = 0.25
 LEAST_SHARE = 0.98
 SETTLED_S = 7_200

@@ -16,7 +16,7 @@ import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
 from miradouro.core.document import Document
 from miradouro.core.query import IndexQuery, Matches, VectorClause
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space
 
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
 
@@ -207,7 +207,7 @@ def test_segments_are_merged_and_what_was_deleted_leaves_them(tmp_path: Path) ->
 
 def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_path: Path) -> None:
     """A heartbeat of questions at a real number of dimensions, while everything that is indexed is sealed and merged."""
-    space = Space("real", "features", "", 512, "5" * 64, is_default=True, is_default_pooling=True)
+    space = Space("real", "features", "", 512, "5" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     asked = unit("asked", 1, 512)[0]
     gaps: list[float] = []
     kinds: set[bool] = set()

@@ -211,18 +211,23 @@ def test_a_space_without_regions_can_not_be_asked_for_one(library, space):
         _ask(library, photo={"data": library.data("a.png"), "region": RIGHT}, space=space)
 
 
-def test_a_collection_without_regions_is_a_failed_precondition_and_one_with_several_asks_which(embedder, tmp_path):
+def test_without_regions_a_part_is_compared_with_whole_photos(embedder, tmp_path):
+    query = {"photo": {"data": _pair(0, 1), "region": RIGHT}}
+    with SqliteIndex.open(tmp_path / "data", writer=True) as index:
+        index.ensure_collection("photos", spaces=[space for space in _spaces(embedder) if not space.regions])
+        index.write([replace(_document("a.png", _pair(0, 1), embedder, uri=""), provenances={}, vectors={})])
+        answer = _service(index, embedder).Search(pb.SearchRequest(**query), Call())
+    assert answer.whole_photos
+
+
+def test_several_spaces_of_regions_need_a_choice(embedder, tmp_path):
     spaces = _spaces(embedder)
     [regional] = [space for space in spaces if space.regions]
-    halves = replace(regional, pooling="halves", regions=regional.regions[1:])
     other = replace(regional, layer="other")
     query = {"photo": {"data": _pair(0, 1), "region": RIGHT}}
     with SqliteIndex.open(tmp_path / "data", writer=True) as index:
-        index.ensure_collection("none", spaces=[*(space for space in spaces if not space.regions), halves])
         index.ensure_collection("two", spaces=[regional, other])
         service = _service(index, embedder)
-        with pytest.raises(FailedPrecondition, match="collection 'none' holds no space of regions"):
-            service.Search(pb.SearchRequest(collection="none", **query), Call())
         with pytest.raises(InvalidArgument, match=f"space: it is not set, .*; allowed: {REGIONS}, tiny/other/regions"):
             service.Search(pb.SearchRequest(collection="two", **query), Call())
         assert service.Search(pb.SearchRequest(collection="two", space=REGIONS, **query), Call()).total == 0

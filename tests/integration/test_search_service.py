@@ -20,7 +20,7 @@ from miradouro.core.errors import (
     NotFound,
     ProvenanceMismatch,
 )
-from miradouro.core.spaces import Space, needed_geometries
+from miradouro.core.spaces import Preset, Space, needed_geometries
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
 from miradouro.query.service import SearchService
@@ -310,7 +310,7 @@ def test_vectors_of_another_provenance_are_never_compared(embedder, tmp_path):
 
 
 def test_a_space_whose_bundle_is_not_loaded_is_a_failed_precondition(embedder, tmp_path):
-    other = Space("other", "features", "", 4, "e" * 64, is_default=True, is_default_pooling=True)
+    other = Space("other", "features", "", 4, "e" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     with SqliteIndex.open(tmp_path, writer=True) as index:
         index.ensure_collection("photos", spaces=[other])
         with pytest.raises(FailedPrecondition, match="its bundle other is not loaded; loaded: tiny, wee"):

@@ -10,7 +10,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
 from miradouro.core.document import Float32
 from miradouro.core.query import IndexQuery, VectorClause
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space
 from miradouro.embedding.composition import run_embedding
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
@@ -21,7 +21,7 @@ from tests.photo_documents import COLLECTION, photo
 from tests.reading import READER, READING
 from tests.tiny_bundle import tiny_bundles
 
-SPACE = Space("hard", "features", "", 48, "4" * 64, is_default=True, is_default_pooling=True)
+SPACE = Space("hard", "features", "", 48, "4" * 64, preset=Preset.STANDARD, is_default_pooling=True)
 PHOTOS, QUESTIONS, NEAREST, DEEP = 6_000, 40, 10, 200
 LEAST_RECALL = 0.97
 

@@ -16,15 +16,15 @@ from miradouro.cli.plan import told
 from miradouro.core.capacity import Demand, Figure, Plan, assumptions, plan, storage
 from miradouro.core.capacity.demand import BITS
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space, choose_spaces
 
 OFFERED = [space for manifest in manifests() for space in manifest.described_spaces("int8")]
-DEFAULT = tuple(space for space in OFFERED if space.is_default)
+DEFAULT = tuple(choose_spaces([], OFFERED, field="spaces"))
 REPLICAS = "what the replicas cost of this"
 
 
 def dummy(dimension: int, bundle: str = "vgg16-conv") -> Space:
-    return Space(bundle, "layer", "", dimension, "0" * 64, is_default=True, is_default_pooling=True)
+    return Space(bundle, "layer", "", dimension, "0" * 64, preset=Preset.STANDARD, is_default_pooling=True)
 
 
 @st.composite

@@ -11,7 +11,7 @@ import numpy as np
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
-from miradouro.core.spaces import BundleDescription, Fit, Geometry, Region, Resample, Space
+from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Region, Resample, Space
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.security import ClientSecurity
 from miradouro.runtime.server_limits import MAX_MESSAGE_BYTES
@@ -23,6 +23,11 @@ CHECK_TIMEOUT_S = 5.0
 
 _FITS = {pb.FIT_SQUASH: Fit.SQUASH, pb.FIT_SHORT_SIDE_CENTER_CROP: Fit.SHORT_SIDE_CENTER_CROP}
 _FILTERS = {pb.RESIZE_FILTER_BILINEAR: Resample.BILINEAR, pb.RESIZE_FILTER_BICUBIC: Resample.BICUBIC}
+_PRESETS = {
+    pb.PRESET_LEAN: Preset.LEAN,
+    pb.PRESET_STANDARD: Preset.STANDARD,
+    pb.PRESET_LABORATORY: Preset.LABORATORY,
+}
 _FIT_NUMBERS = {fit: number for number, fit in _FITS.items()}
 _FILTER_NUMBERS = {resample: number for number, resample in _FILTERS.items()}
 _PRIORITIES = {Priority.INTERACTIVE: pb.PRIORITY_INTERACTIVE, Priority.BULK: pb.PRIORITY_BULK}
@@ -162,7 +167,7 @@ def _space(space: pb.Space) -> Space:
         pooling=pooling[0] if pooling else "",
         dimension=space.dimension,
         provenance=space.provenance,
-        is_default=space.is_default,
+        preset=_PRESETS[space.preset],
         is_default_pooling=space.is_default_pooling,
         regions=tuple(Region(box.x, box.y, box.width, box.height) for box in space.regions),
     )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.provenance import provenance
-from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space
+from miradouro.core.spaces import Fit, Geometry, Preset, Region, Resample, Space
 
 Precision = Literal["int8", "fp32"]
 # A link to the folder `models` of the repository; packaging copies what it points to.
@@ -56,13 +56,14 @@ class GeometryPart(_Part):
 class SpacePart(_Part):
     """A space and the graph output of the same name, without the bundle. `boxes` are x, y, width, height in `grid` cells.
 
-    `views` names the geometries that the space is computed from; the first geometry of the manifest when empty.
+    `preset` is the smallest one that holds the space. `views` names the geometries that the space is computed from; the first
+    geometry of the manifest when empty.
     """
 
     layer: str
     pooling: str = ""
     dimension: int = Field(gt=0)
-    default: bool = False
+    preset: Preset = Preset.LABORATORY
     default_pooling: bool = False
     grid: int = 0
     boxes: tuple[tuple[int, int, int, int], ...] = ()
@@ -135,7 +136,7 @@ class Manifest(_Part):
                 pooling=part.pooling,
                 dimension=part.dimension,
                 provenance=self.provenance(precision, layer=part.layer, pooling=part.pooling),
-                is_default=part.default,
+                preset=part.preset,
                 is_default_pooling=part.default_pooling,
                 regions=tuple(Region(*(edge / part.grid for edge in box)) for box in part.boxes),
             )
@@ -156,3 +157,12 @@ def find(name: str) -> Manifest:
         if manifest.name == name:
             return manifest
     raise InvalidArgument("bundle", f"{shown(name)} is not a bundle; allowed: {', '.join(each.name for each in manifests())}")
+
+
+def preset_of(name: str) -> Preset | None:
+    """The smallest preset that has the space called `name`; None where no bundle of this version has it."""
+    for manifest in manifests():
+        for space in manifest.described_spaces(manifest.precisions[0]):
+            if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):
+                return space.preset
+    return None

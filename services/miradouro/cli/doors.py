@@ -83,8 +83,13 @@ def open_search(
 
 
 @contextmanager
-def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterator[IngestDoor]:
+def open_ingest(
+    settings: StandaloneSettings, *, writer: bool = True, collection: str = "", preset: str = ""
+) -> Iterator[IngestDoor]:
     """The ingest service of the folder's server, else one in this process, which without `writer` can only list.
+
+    In this process only the bundles of what collections hold are ever loaded, and those of the `preset` (empty: of the setting)
+    where `collection` is made.
 
     Raises StoreLocked when another process writes, and NotFound when there is no index to list from.
     """
@@ -92,7 +97,7 @@ def open_ingest(settings: StandaloneSettings, *, writer: bool = True) -> Iterato
     if target is None:
         from miradouro.cli.here import ingest_here
 
-        with ingest_here(settings, writer=writer) as door:
+        with ingest_here(settings, writer=writer, collection=collection, preset=preset) as door:
             yield door
     else:
         from miradouro.cli.remote import ingest_at

@@ -52,11 +52,11 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
 
 def _embedded(files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", reading: "Reading") -> Iterator[dict[str, Any]]:
     from miradouro.core.printable import printable
-    from miradouro.core.spaces import needed_geometries, resolve_space
+    from miradouro.core.spaces import choose_spaces, needed_geometries
 
     bundles = embedder.describe()
     offered = [space for bundle in bundles for space in bundle.spaces]
-    wanted = [resolve_space(name, offered) for name in spaces] or [space for space in offered if space.is_default]
+    wanted = choose_spaces(spaces, offered, field="space")
     names = list(dict.fromkeys(space.name for space in wanted))
     geometries = needed_geometries(bundles, names, tags=True)
     regions = {space.name for space in wanted if space.regions}

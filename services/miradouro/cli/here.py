@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -35,11 +36,19 @@ def search_here(settings: StandaloneSettings, *, space: str, region: bool = Fals
 
 
 @contextmanager
-def ingest_here(settings: StandaloneSettings, *, writer: bool) -> Iterator["_LocalIngest"]:
-    """The ingest service over the data folder; without `writer` it can only list."""
+def ingest_here(
+    settings: StandaloneSettings, *, writer: bool, collection: str = "", preset: str = ""
+) -> Iterator["_LocalIngest"]:
+    """The ingest service over the data folder; without `writer` it can only list.
+
+    `collection` is the one that is made where there is none, with the spaces of `preset` where that is set.
+    """
     from miradouro.standalone.composition import open_ingest  # here: a question needs none of it
 
-    with open_ingest(Configuration(standalone=settings), writer=writer) as handlers:
+    configuration = Configuration(standalone=settings)
+    if preset:
+        configuration = replace(configuration, ingest=configuration.ingest.model_copy(update={"spaces": preset}))
+    with open_ingest(configuration, writer=writer, collection=collection) as handlers:
         yield _LocalIngest(handlers)
 
 

@@ -16,6 +16,7 @@ from miradouro.cli.options import (
     utf8,
 )
 
+PRESETS = ("lean", "standard", "laboratory")
 INTERRUPTED = "interrupted; what was indexed so far is kept: run the same command again to go on"
 
 
@@ -25,6 +26,7 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 @click.option("--verify", is_flag=True, help="Read every file again: other bytes under the same size and times show.")
 @ignore_option
 @click.option("--dry-run", is_flag=True, help="List every file, what would be done with it and why; change nothing.")
+@click.option("--preset", type=click.Choice(PRESETS), help="Spaces of a new collection. Default: MIRADOURO_SPACES, or standard.")
 @collection_option
 @data_option
 @offline_option
@@ -36,6 +38,7 @@ def index(
     verify: bool,
     ignore: tuple[str, ...],
     dry_run: bool,
+    preset: str | None,
     collection: str,
     data: Path | None,
     offline: bool,
@@ -55,6 +58,7 @@ def index(
     from miradouro.cli.output import report_json, report_lines, write_json
     from miradouro.cli.progress import shown_progress
     from miradouro.core.errors import InvalidArgument
+    from miradouro.core.event import DEFAULT_COLLECTION
     from miradouro.core.printable import printable
     from miradouro.v1.ingest_service_pb2 import FolderFailures, FolderReport, IndexFolderRequest
 
@@ -71,6 +75,7 @@ def index(
         verify=verify,
         ignore=[utf8(pattern, "ignore") for pattern in ignore],
         dry_run=dry_run,
+        preset=preset or "",
     )
     if dry_run:
         with open_plan(settings) as door:
@@ -79,7 +84,10 @@ def index(
     report = FolderReport()
     more: list[FolderFailures] = []
     try:
-        with open_ingest(settings) as door, shown_progress() as show:
+        with (
+            open_ingest(settings, collection=request.collection or DEFAULT_COLLECTION, preset=preset or "") as door,
+            shown_progress() as show,
+        ):
             for response in door.IndexFolder(request):
                 if response.HasField("progress"):
                     show(response.progress)

@@ -119,7 +119,7 @@ def describe(name: str, precision: str, as_json: bool) -> None:
     click.echo(f"tags         {'1,000 ImageNet classes' if manifest.tag_output else 'none'}\nspaces")
     for space in manifest.described_spaces(precision):
         rows = f"{space.vectors_per_photo} x {space.dimension}" if space.regions else f"{space.dimension}"
-        click.echo(f"    {space.name:28} {rows:>8}  {'default' if space.is_default else '':7}  {space.provenance[:12]}")
+        click.echo(f"    {space.name:28} {rows:>8}  {space.preset:10}  {space.provenance[:12]}")
 
 
 def _chosen(names: Sequence[str]) -> Sequence[Manifest]:

@@ -43,6 +43,7 @@ def search_json(answer: SearchResponse, *, with_times: bool = False) -> dict[str
         "truncated": answer.truncated,
         "exact": answer.exact,
         "took_ms": answer.took_ms,
+        **({"whole_photos": True} if answer.whole_photos else {}),
         **({"mixed_in": list(answer.mixed_in)} if answer.mixed_in else {}),
         **({"facets": facets} if facets else {}),
     }
@@ -100,6 +101,8 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
     if not answer.total and answer.total_is_exact:
         yield f"no such photos, {answer.took_ms:.1f} ms"
         return
+    if answer.whole_photos:
+        yield "the part was compared with whole photos: the collection holds no space of regions"
     if answer.mixed_in:
         yield printable(f"more of this kind: mixed with {', '.join(answer.mixed_in)}")
     yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
@@ -119,6 +122,7 @@ def stats_json(answer: StatsResponse) -> dict[str, Any]:
                 "photos": one.photos,
                 "deleted": one.deleted,
                 "failed": one.failed,
+                "preset": one.preset or None,
                 "spaces": [
                     {"name": space.name, "dimension": space.dimension, "provenance": space.provenance, "vectors": space.vectors}
                     for space in one.spaces
@@ -134,7 +138,8 @@ def stats_lines(answer: StatsResponse) -> Iterator[str]:
     """The answer for a person: a paragraph for each collection, then the size of the store."""
     for one in answer.collections:
         root = f"  ({printable(one.root)})" if one.root else ""
-        yield f"{one.name}: {one.photos:,} photos, {one.deleted:,} deleted, {one.failed:,} failed{root}"
+        preset = f", {one.preset}" if one.preset else ""
+        yield f"{one.name}: {one.photos:,} photos, {one.deleted:,} deleted, {one.failed:,} failed{preset}{root}"
         width = max((len(space.name) for space in one.spaces), default=0)
         for space in one.spaces:
             yield f"    {space.name:<{width}}  {space.vectors:>10,} x {space.dimension:<5}  {space.provenance[:12]}"

@@ -12,7 +12,7 @@ from miradouro.core.capacity import Demand, Figure, Plan
 from miradouro.core.capacity import plan as make_plan
 from miradouro.core.capacity.assumptions import SOURCES
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import Space, resolve_space
+from miradouro.core.spaces import Space, choose_spaces
 
 GB = 1e9
 _ROUNDS_UP = 0.9995  # of a unit: would be shown as a whole one
@@ -96,10 +96,7 @@ def _whole(photos: float) -> int:
 
 def _spaces(names: str | None, *, with_regions: bool) -> tuple[Space, ...]:
     offered = [space for manifest in manifests() for space in manifest.described_spaces("int8")]
-    if names is None:
-        chosen = [space for space in offered if space.is_default]
-    else:
-        chosen = [resolve_space(name.strip(), offered, field="spaces") for name in names.split(",")]
+    chosen = choose_spaces([name.strip() for name in names.split(",")] if names is not None else [], offered, field="spaces")
     return tuple(space for space in chosen if with_regions or not space.regions)
 
 

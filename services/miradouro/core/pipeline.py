@@ -22,7 +22,7 @@ from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.query import Order
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Preset, Space
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,13 @@ def answer(
     original: Callable[[Document], bytes],
     canonical: Callable[[str], str],
     default_space: str,
+    preset_of: Callable[[str], Preset | None] = lambda _: None,
     limits: DecodeLimits = DEFAULT_LIMITS,
     remaining_s: Callable[[], float | None] = lambda: None,
     stage: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Answer:
-    """One question to its hits; a question in words goes straight to the plan. `original` reads the photo of a document again.
+    """One question to its hits; a question in words goes straight to the plan. `original` reads the photo of a document again;
+    `preset_of`: see `searched_space`.
 
     `stage` is entered around the stages embed, plan and search, and may measure them.
     Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder,
@@ -142,6 +144,7 @@ def answer(
             index=index,
             original=original,
             default_space=default_space,
+            preset_of=preset_of,
             limits=limits,
             remaining_s=remaining_s,
         )
@@ -153,7 +156,14 @@ def answer(
         query = plan(question, look, canonical=canonical)
     with stage("search"):
         matches, next_page = page_of(question, query, index.search(query))
-    return Answer(matches, space=look.space if look else "", next_page=next_page, mixed_in=mixed_in)
+    has_region = isinstance(question.sought, Example | Like) and question.sought.region is not None
+    return Answer(
+        matches,
+        space=look.space if look else "",
+        next_page=next_page,
+        mixed_in=mixed_in,
+        whole_photos=has_region and look is not None and not look.of_regions,
+    )
 
 
 def _more_of_kind(
@@ -184,6 +194,7 @@ def _look(
     index: PhotoIndex,
     original: Callable[[Document], bytes],
     default_space: str,
+    preset_of: Callable[[str], Preset | None],
     limits: DecodeLimits,
     remaining_s: Callable[[], float | None],
 ) -> Look | None:
@@ -191,7 +202,7 @@ def _look(
     sought = question.sought
     if not isinstance(sought, Example | Like):
         return None
-    space = searched_space(question, index.spaces(question.collection), default_space=default_space)
+    space = searched_space(question, index.spaces(question.collection), default_space=default_space, preset_of=preset_of)
     if isinstance(sought, Like) and sought.region is None:
         vectors, provenance = index.vector(question.collection, sought.photo_id, space.name), space.provenance
     else:
@@ -211,4 +222,4 @@ def _look(
         check_replicas(embedding, held={space.name: space.provenance}, told={space.name: offered.provenance})
         provenance = embedding.provenances[space.name]
     # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
-    return Look(space.name, provenance, vectors[0])
+    return Look(space.name, provenance, vectors[0], space.compares_regions)

@@ -17,7 +17,7 @@ from miradouro.core.ignored_names import IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.source_record import SourceRecord
-from miradouro.core.spaces import BundleDescription, Geometry, Region, Space
+from miradouro.core.spaces import BundleDescription, Geometry, Preset, Region, Space
 
 # Each has files or shards, background work and a share of every start of its own, and an event may name any collection.
 MAX_COLLECTIONS = 100
@@ -50,12 +50,13 @@ class OriginState:
 
 @dataclass(frozen=True)
 class SpaceStats:
-    """A space of a collection and the vectors that it holds."""
+    """A space of a collection and the vectors that it holds; `preset` is the smallest one that has the space."""
 
     name: str
     dimension: int
     provenance: str
     vectors: int
+    preset: Preset
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class CollectionStats:
     deleted: int
     failed: int
     spaces: tuple[SpaceStats, ...]
+
+    @property
+    def preset(self) -> Preset | None:
+        """The smallest preset that has all spaces of the collection, None where it holds none."""
+        return max((space.preset for space in self.spaces), key=lambda preset: preset.rank, default=None)
 
 
 class Embedder(Protocol):

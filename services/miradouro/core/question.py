@@ -23,7 +23,7 @@ from miradouro.core.query import (
     TextClause,
     VectorClause,
 )
-from miradouro.core.spaces import BundleDescription, Region, Space, resolve_space
+from miradouro.core.spaces import BundleDescription, Preset, Region, Space, resolve_space
 from miradouro.core.text import fold_tag
 
 
@@ -84,24 +84,30 @@ class Question:
 
 @dataclass(frozen=True)
 class Look:
-    """How a photo looks in one space: `vector` is float32 [dimension], length 1; `provenance` tells how it was made."""
+    """How a photo looks in one space: `vector` is float32 [dimension], length 1; `provenance` tells how it was made.
+
+    `of_regions`: the space compares regions.
+    """
 
     space: str
     provenance: str
     vector: Float32
+    of_regions: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
     """`space` is the one compared, empty for words; `next_page` is None on the last one.
 
-    `mixed_in` are the ids of the photos that were mixed into the example, nearest first.
+    `mixed_in` are the ids of the photos that were mixed into the example, nearest first. `whole_photos`: a region was compared
+    with whole photos, for want of a space of regions.
     """
 
     matches: Matches
     space: str
     next_page: Page | None
     mixed_in: tuple[str, ...] = ()
+    whole_photos: bool = False
 
 
 def plan(question: Question, look: Look | None, *, canonical: Callable[[str], str]) -> IndexQuery:
@@ -150,20 +156,32 @@ def page_of(question: Question, query: IndexQuery, matches: Matches) -> tuple[Ma
     return matches, after if last.distance is None else Behind(after, last.photo_id, last.distance)
 
 
-def searched_space(question: Question, spaces: Sequence[Space], *, default_space: str) -> Space:
+def searched_space(
+    question: Question,
+    spaces: Sequence[Space],
+    *,
+    default_space: str,
+    preset_of: Callable[[str], Preset | None] = lambda _: None,
+) -> Space:
     """The space that the question names, or the default one, among those of the collection; for a region the one of regions.
 
-    Raises InvalidArgument, and FailedPrecondition when the collection has nothing to compare a region with.
+    Where the collection has no regions, a part is compared with whole photos. `preset_of` returns the smallest preset that has
+    the space of a name, None for a space of no known bundle. Raises InvalidArgument.
     """
-    if not (isinstance(question.sought, Example | Like) and question.sought.region):
-        return resolve_space(question.space or default_space, spaces)
     regional = [space for space in spaces if space.compares_regions]
+    if not regional or not (isinstance(question.sought, Example | Like) and question.sought.region):
+        name = question.space or default_space
+        try:
+            return resolve_space(name, spaces)
+        except InvalidArgument as exc:
+            if (preset := preset_of(name)) is None:
+                raise
+            raise InvalidArgument(
+                "space",
+                f"collection {shown(question.collection)} does not hold {name}, which the preset {preset} has: index into a "
+                f"collection of that preset, or ask in {', '.join(space.name for space in spaces)}",
+            ) from exc
     allowed = ", ".join(space.name for space in regional)
-    if not regional:
-        raise FailedPrecondition(
-            f"collection {shown(question.collection)} holds no space of regions; ask without a region, "
-            "or index into a collection that has one"
-        )
     if question.space:
         space = resolve_space(question.space, spaces)
         if space not in regional:

@@ -24,6 +24,19 @@ class Resample(StrEnum):
     BICUBIC = "bicubic"
 
 
+class Preset(StrEnum):
+    """Which spaces a new collection gets, each preset more than the one before: the fewest bytes, the usual ones, every space."""
+
+    LEAN = "lean"
+    STANDARD = "standard"
+    LABORATORY = "laboratory"
+
+    @property
+    def rank(self) -> int:
+        """0 for the smallest."""
+        return list(Preset).index(self)
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How a photo becomes a uint8 [height, width, 3] RGB tensor; sizes in pixels, `short_side` 0 when squashed."""
@@ -58,7 +71,8 @@ WHOLE = Region(0.0, 0.0, 1.0, 1.0)
 class Space:
     """A searchable vector space. Distance is Euclidean between L2-normalised vectors, 0 to 2.
 
-    `regions` is empty for spaces with one vector per photo; otherwise vector i of a photo stands for box i.
+    `preset` is the smallest one that holds the space. `regions` is empty for spaces with one vector per photo; otherwise vector i
+    of a photo stands for box i.
     """
 
     bundle: str
@@ -66,7 +80,7 @@ class Space:
     pooling: str
     dimension: int
     provenance: str
-    is_default: bool
+    preset: Preset
     is_default_pooling: bool
     regions: tuple[Region, ...] = ()
 
@@ -124,13 +138,26 @@ def needed_geometries(bundles: Iterable[BundleDescription], spaces: Collection[s
     )
 
 
-def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space") -> Space:
+def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str) -> list[Space]:
+    """The spaces of a new collection: those of a preset where `names` is its name alone, the named ones, or the standard ones.
+
+    Raises InvalidArgument naming `field`, every allowed space and every preset.
+    """
+    presets = {preset.value: preset for preset in Preset}
+    if not names or (len(names) == 1 and names[0] in presets):
+        preset = presets[names[0]] if names else Preset.STANDARD
+        return [space for space in offered if space.preset.rank <= preset.rank]
+    return list(dict.fromkeys(resolve_space(name, offered, field=field, or_one_of=tuple(presets)) for name in names))
+
+
+def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space", or_one_of: Sequence[str] = ()) -> Space:
     """The space called `name`; bundle/layer means the layer's default pooling.
 
-    Raises InvalidArgument naming `field` and every allowed name.
+    Raises InvalidArgument naming `field`, every allowed name, and what may stand there alone (`or_one_of`).
     """
     for space in spaces:
         if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):
             return space
     allowed = ", ".join(space.name for space in spaces) or "none: no space is loaded"
-    raise InvalidArgument(field, f"{shown(name)} is not a known space; allowed: {allowed}")
+    alone = f"; or {', '.join(or_one_of)} alone" if or_one_of else ""
+    raise InvalidArgument(field, f"{shown(name)} is not a known space; allowed: {allowed}{alone}")

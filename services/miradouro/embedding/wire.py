@@ -7,12 +7,17 @@ import numpy as np
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import BundleDescription, Fit, Geometry, Resample, Space
+from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Resample, Space
 from miradouro.embedding.request import unknown_geometry
 from miradouro.v1 import embedding_service_pb2 as pb
 
 FITS = {Fit.SQUASH: pb.FIT_SQUASH, Fit.SHORT_SIDE_CENTER_CROP: pb.FIT_SHORT_SIDE_CENTER_CROP}
 FILTERS = {Resample.BILINEAR: pb.RESIZE_FILTER_BILINEAR, Resample.BICUBIC: pb.RESIZE_FILTER_BICUBIC}
+PRESETS = {
+    Preset.LEAN: pb.PRESET_LEAN,
+    Preset.STANDARD: pb.PRESET_STANDARD,
+    Preset.LABORATORY: pb.PRESET_LABORATORY,
+}
 PRIORITIES = {
     pb.PRIORITY_UNSPECIFIED: Priority.INTERACTIVE,
     pb.PRIORITY_INTERACTIVE: Priority.INTERACTIVE,
@@ -108,7 +113,7 @@ def _space(space: Space, bundle: BundleDescription) -> pb.Space:
         dimension=space.dimension,
         vectors_per_photo=space.vectors_per_photo,
         provenance=space.provenance,
-        is_default=space.is_default,
+        preset=PRESETS[space.preset],
         is_default_pooling=space.is_default_pooling,
         geometries=[bundle.geometries.index(each) for each in bundle.needed_geometries([space.name], tags=False)],
         regions=[pb.RegionBox(x=box.x, y=box.y, width=box.width, height=box.height) for box in space.regions],

@@ -1,15 +1,16 @@
 """Makes collections when they are named first, checks their spaces, and lets one folder run at a time work on each."""
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from miradouro.adapters.described import Describe
+from miradouro.bundles.manifest import find
 from miradouro.core.error_text import shown
-from miradouro.core.errors import BadEvent, FailedPrecondition, NotFound, TooManyCollections
+from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound, TooManyCollections
 from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, IndexAdmin, PhotoIndex
-from miradouro.core.spaces import Space, resolve_space
+from miradouro.core.spaces import Preset, Space, choose_spaces
 from miradouro.runtime.call import Call
 
 _POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another run
@@ -22,14 +23,21 @@ class AdministeredIndex(PhotoIndex, IndexAdmin, Protocol):
 class CollectionUpkeep:
     """Collections of `index`. Thread-safe.
 
-    `spaces` are the names of the spaces of new collections, the embedder's defaults when empty. Events may name the `allowed`
-    collections, any when empty.
+    `spaces` are the preset or the names of the spaces of new collections, the standard preset when empty. Events may name the
+    `allowed` collections, any when empty. `unloaded` returns bundles that the embedder could have loaded and did not, since no
+    collection needed them.
     """
 
     def __init__(
-        self, index: AdministeredIndex, *, describe: Describe, spaces: Sequence[str] = (), allowed: Collection[str] = ()
+        self,
+        index: AdministeredIndex,
+        *,
+        describe: Describe,
+        spaces: Sequence[str] = (),
+        allowed: Collection[str] = (),
+        unloaded: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        self._index, self._describe, self._spaces, self._allowed = index, describe, spaces, allowed
+        self._index, self._describe, self._spaces, self._allowed, self._unloaded = index, describe, spaces, allowed, unloaded
         self._checked: dict[str, tuple[Space, ...]] = {}  # by collection: spaces that the embedder was found to offer
         self._run_ended = threading.Condition()
         self._locked: set[str] = set()
@@ -51,21 +59,45 @@ class CollectionUpkeep:
         except TooManyCollections as exc:
             raise BadEvent("too_many_collections", exc.field, exc.detail) from exc
 
-    def ensure(self, collection: str, *, root: str) -> tuple[Space, ...]:
+    def ensure(self, collection: str, *, root: str, preset: str = "") -> tuple[Space, ...]:
         """Makes the collection, or checks that the embedder offers the spaces that it holds.
 
-        Raises as `IndexAdmin.ensure_collection`; InvalidArgument for a space that no bundle offers.
+        `preset` takes the place of the spaces of new collections. Raises as `IndexAdmin.ensure_collection`; InvalidArgument for a
+        preset or space that does not exist, FailedPrecondition for a collection of other spaces than the preset's.
         """
         offered = [space for bundle in self._describe() for space in bundle.spaces]
+        chosen = self._chosen(preset, offered) if preset else []
         try:
             names = {space.name for space in self._index.spaces(collection)}
-            wanted = [space for space in offered if space.name in names]
         except NotFound:
-            wanted = spaces_for_new(self._spaces, offered)
+            wanted = chosen or self._spaces_for_new(offered)
+        else:
+            wanted = [space for space in offered if space.name in names]
+            if chosen and names != {space.name for space in chosen}:
+                raise FailedPrecondition(
+                    f"collection {shown(collection)} holds other spaces than the preset {preset}, and a collection keeps its "
+                    "spaces; leave the preset out, or index into another collection"
+                )
         at_most = max(MAX_COLLECTIONS, len(self._allowed))  # an operator's own list may be longer
         self._index.ensure_collection(collection, spaces=wanted, root=root, at_most=at_most)
         checked = self._checked[collection] = tuple(self._index.spaces(collection))
         return checked
+
+    def _spaces_for_new(self, offered: Sequence[Space]) -> list[Space]:
+        if len(self._spaces) > 1 or (self._spaces and self._spaces[0] not in list(Preset)):
+            return choose_spaces(self._spaces, offered, field="MIRADOURO_SPACES")
+        return self._chosen(self._spaces[0] if self._spaces else Preset.STANDARD, offered)
+
+    def _chosen(self, preset: str, offered: Sequence[Space]) -> list[Space]:
+        if preset not in list(Preset):
+            raise InvalidArgument("preset", f"{shown(preset)} is not a preset; allowed: {', '.join(Preset)}")
+        for name in self._unloaded():
+            if choose_spaces([preset], find(name).described_spaces(find(name).precisions[0]), field="preset"):
+                raise FailedPrecondition(
+                    f"preset {preset} needs {name}, which is not loaded since no collection here holds its spaces; "
+                    f"start the server with MIRADOURO_SPACES={preset}"
+                )
+        return choose_spaces([preset], offered, field="preset")
 
     def root_of(self, collection: str) -> str:
         """The folder that the collection mirrors; "" for none, or without such a collection."""
@@ -94,10 +126,3 @@ class CollectionUpkeep:
             with self._run_ended:
                 self._locked.discard(collection)
                 self._run_ended.notify_all()
-
-
-def spaces_for_new(names: Sequence[str], offered: Sequence[Space]) -> list[Space]:
-    """The spaces of a new collection: the named ones, or all default ones. Raises InvalidArgument."""
-    return [resolve_space(name, offered, field="MIRADOURO_SPACES") for name in names] or [
-        space for space in offered if space.is_default
-    ]

@@ -53,18 +53,18 @@ class FolderSync:
             "another folder may be indexed with the token of the data folder alone",
         )
 
-    def claim(self, path: str, collection: str) -> str:
+    def claim(self, path: str, collection: str, *, preset: str = "") -> str:
         """Makes the folder `path` the root of the collection, or checks that it is; returns it with links resolved.
 
-        Raises InvalidArgument (path, collection) and FailedPrecondition (another root). A missing folder passes when it is the
-        collection's root already.
+        `preset` is that of a new collection. Raises InvalidArgument (path, collection, preset) and FailedPrecondition (another
+        root, another preset). A missing folder passes when it is the collection's root already.
         """
         root = real_root(path)
         self._check_is_not_excluded(root)
         check_collection(collection)
         if not os.path.isdir(root) and self._collections.root_of(collection) != root:
             raise InvalidArgument("path", f"there is no folder {root}")
-        self._collections.ensure(collection, root=root)
+        self._collections.ensure(collection, root=root, preset=preset)
         return root
 
     def follow(
@@ -77,6 +77,7 @@ class FolderSync:
         within: str = "",
         rules: IgnoreRules | None = None,
         verify: bool = False,
+        preset: str = "",
         waits: bool = False,
     ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
         """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
@@ -87,7 +88,7 @@ class FolderSync:
         with self._collections.exclusive(collection, waits_for=call if waits else None):
             if call.cancelled.is_set():
                 return
-            self.claim(root, collection)
+            self.claim(root, collection, preset=preset)
             source = FolderSource(
                 root,
                 collection=collection,

@@ -1,6 +1,6 @@
 """The ingest service: its RPCs, for the gRPC and the HTTP door alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -64,6 +64,7 @@ class IngestService:
         pace: Pace = PACE,
         limits: DecodeLimits = DEFAULT_LIMITS,
         spaces: Sequence[str] = (),
+        unloaded: Callable[[], Sequence[str]] = tuple,
         excluded: Sequence[Path] = (),
         folders: Sequence[Path] = (),
         thumbnails: Path | None = None,
@@ -71,7 +72,9 @@ class IngestService:
     ) -> None:
         metrics = metrics or IngestMetrics(CollectorRegistry())
         describe = cached_describe(embedder.describe)
-        collections = CollectionUpkeep(store, describe=describe, spaces=spaces, allowed=settings.collection_names)
+        collections = CollectionUpkeep(
+            store, describe=describe, spaces=spaces, allowed=settings.collection_names, unloaded=unloaded
+        )
         self._letters, self._pace = letters, pace
         self.runner = Runner(index=store, letters=letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
         self.runs = RunFactory(
@@ -133,7 +136,9 @@ class IngestService:
             return
         with audited("index folder", call, path=root, collection=collection, prune=request.prune):
             self.folders.check_may_index(root, call)
-            run = self.folders.follow(root, collection, call, prune=request.prune, rules=rules, verify=request.verify)
+            run = self.folders.follow(
+                root, collection, call, prune=request.prune, rules=rules, verify=request.verify, preset=request.preset
+            )
             yield from map(wire.folder_response, run)
 
     def ListFailures(self, request: ListFailuresRequest, call: Call) -> ListFailuresResponse:

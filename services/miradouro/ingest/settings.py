@@ -17,7 +17,9 @@ class IngestSettings(Settings):
         4, ge=1, le=256, description="Photos that are decoded and embedded at a time; more for an embedder on a GPU or elsewhere."
     )
     spaces: str = Field(
-        "", description="Spaces of new collections, separated by commas; empty for every space that its bundle calls a default."
+        "",
+        description="Spaces of new collections: a preset (lean, standard or laboratory), or names separated by commas; "
+        "empty: standard.",
     )
     collections: str = Field(
         "",

@@ -19,7 +19,7 @@ from miradouro.core.pipeline import ingest
 from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.core.sidecars.beside import SidecarFault, event_of_photo, read_beside
 from miradouro.core.sidecars.pairing import SidecarName, role_of
-from miradouro.ingest.collection_upkeep import spaces_for_new
+from miradouro.core.spaces import choose_spaces
 from miradouro.processors.guarded_step import StepRun
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context
@@ -76,7 +76,7 @@ def simulate(
         store = FileStore([path.absolute().parent])
         context = Context(embedder, embedder.describe, store, labels, reader, limits, is_rehearsal=True)
         processors = pipeline.build(context, observe=runs.append)
-        document = ingest(event, processors=processors, spaces=spaces_for_new(spaces, offered))
+        document = ingest(event, processors=processors, spaces=choose_spaces(spaces, offered, field="MIRADOURO_SPACES"))
     except MiradouroError as exc:
         return Simulation(tuple(runs), None, exc, faults)
     except Exception as exc:  # noqa: BLE001 # a fault of a processor: one line for its author

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from miradouro.bundles.manifest import preset_of
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.error_text import shown
@@ -73,6 +74,7 @@ class SearchService:
             original=self._original,
             canonical=self._canonical,
             default_space=self._default_space,
+            preset_of=preset_of,
             limits=self._limits,
             remaining_s=call.remaining_s,
             stage=self._metrics.stage,

@@ -192,6 +192,7 @@ def response_of(answer: Answer, *, took_ms: float, next_page_token: str) -> sear
         next_page_token=next_page_token,
         facets=map(_facet_counts, matches.facets),
         mixed_in=answer.mixed_in,
+        whole_photos=answer.whole_photos,
     )
 
 
@@ -255,6 +256,7 @@ def stats_of(collections: Iterable[CollectionStats], *, size_bytes: int) -> sear
                 photos=one.photos,
                 deleted=one.deleted,
                 failed=one.failed,
+                preset=one.preset or "",
                 spaces=[
                     search_service_pb2.SpaceStats(
                         name=space.name, dimension=space.dimension, provenance=space.provenance, vectors=space.vectors

@@ -53,6 +53,8 @@ def open_channel(
     options = [
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
+        # A replica that restarts is back within a second: gRPC's own first pause, 1 s, would outlast every retry of a question.
+        ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5_000),
         ("grpc.lb_policy_name", "round_robin"),  # every address of a name takes its share, not the first alone
     ]

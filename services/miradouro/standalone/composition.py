@@ -1,6 +1,6 @@
 """Puts one machine's services together in one process, on the embedded index."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -66,6 +66,7 @@ def ingest_service(
         pace=PACE,
         limits=reading.limits,
         spaces=configuration.ingest.space_names,
+        unloaded=lambda: sorted({*configuration.embedding.bundles} - {bundle.name for bundle in embedder.describe()}),
         excluded=[data_folder],
         folders=configuration.photos.photo_root_folders,
         thumbnails=data_folder / FOLDER,
@@ -78,23 +79,35 @@ def ingest_service(
 
 
 @contextmanager
-def open_ingest(configuration: Configuration, *, writer: bool = True) -> Iterator[IngestService]:
+def open_ingest(configuration: Configuration, *, writer: bool = True, collection: str = "") -> Iterator[IngestService]:
     """The ingest service of one command, writing to the data folder, or without `writer` only listing what failed.
+
+    `collection` is the one that the command makes where there is none.
 
     Raises StoreLocked (a writer), NotFound (no index there, not a writer), FailedPrecondition, Corrupt.
     """
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=writer, tuning=configuration.standalone.tuning) as index,
         open_reading(configuration.reading) as reading,
-        open_embedder(configuration, reading=reading, store=index) as embedder,
-        ingest_service(index, embedder, configuration, reading=reading) as service,
     ):
-        try:
-            yield service
-        except BaseException:  # Ctrl-C above all: a person waits
-            embedder.abandon()
-            reading.abandon()
-            raise
+        makes_one = collection and not any(one.name == collection for one in index.stats())
+        spaces = configuration.ingest.space_names if makes_one else None
+        with (
+            open_embedder(configuration, reading=reading, store=index, new_spaces=spaces) as embedder,
+            ingest_service(index, embedder, configuration, reading=reading) as service,
+        ):
+            try:
+                yield service
+            except BaseException:  # Ctrl-C above all: a person waits
+                embedder.abandon()
+                reading.abandon()
+                raise
+
+
+def _new_spaces(index: SqliteIndex, configuration: Configuration) -> Sequence[str] | None:
+    """The spaces of collections to come: where there are some already and no setting says otherwise, none are expected."""
+    names = configuration.ingest.space_names
+    return None if index.stats() and not names else names
 
 
 @contextmanager
@@ -108,7 +121,9 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
             configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning, will_serve=True
         ) as index,
         open_reading(configuration.reading, warm=True) as reading,
-        open_embedder(configuration, reading=reading, store=index, registry=registry) as embedder,
+        open_embedder(
+            configuration, reading=reading, store=index, new_spaces=_new_spaces(index, configuration), registry=registry
+        ) as embedder,
     ):
         parts = embedder.start()
         with ingest_service(index, parts.embedder, configuration, reading=reading, registry=registry) as ingest:

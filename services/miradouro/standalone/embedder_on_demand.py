@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +14,7 @@ from miradouro.core.ports import IndexAdmin
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.models import open_or_pull, precision_in_use
+from miradouro.standalone.needed_bundles import needed_bundles
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -97,9 +97,12 @@ def open_embedder(
     reading: Reading,
     store: IndexAdmin | None = None,
     bundles: Sequence[str] = (),
+    new_spaces: Sequence[str] | None = None,
     registry: "CollectorRegistry | None" = None,
 ) -> Iterator[EmbedderOnDemand]:
-    """An embedder of the `bundles`, of all that the settings name when empty.
+    """An embedder of the `bundles`; when empty, of those that the settings name and that `store` needs, or of all without one.
+
+    `new_spaces` are those of the collections that this process makes, None where it makes none.
 
     Each is loaded in the precision that the collections of `store` were made with, unless the setting itself is set.
     """
@@ -111,13 +114,11 @@ def open_embedder(
         held = [space for collection in store.stats() for space in collection.spaces]
         return precision_in_use(name, held=held, otherwise=settings.precision)
 
-    open_bundles = partial(
-        open_or_pull,
-        bundles or settings.bundles,
-        precision=precision,
-        folder=models,
-        offline=configuration.standalone.offline,
-    )
+    def open_bundles() -> list[OpenBundle]:
+        names = bundles or settings.bundles
+        if store is not None and not bundles:
+            names = needed_bundles(names, collections=store.stats(), spaces=new_spaces)
+        return open_or_pull(names, precision=precision, folder=models, offline=configuration.standalone.offline)
 
     @contextmanager
     def run(opened: list[OpenBundle]) -> Iterator["EmbeddingParts"]:

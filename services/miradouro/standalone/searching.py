@@ -54,14 +54,15 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
 
     Of the bundles only that of the space is ever loaded. Raises NotFound (no index there), FailedPrecondition, Corrupt.
     """
-    if region and not space:
-        wanted = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}
-    else:
-        wanted = {(space or configuration.query.default_space).split("/")[0]}
-    bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
     with (
         SqliteIndex.open(configuration.standalone.data_folder, writer=False, tuning=configuration.standalone.tuning) as index,
         open_reading(configuration.reading) as reading,
-        open_embedder(configuration, reading=reading, store=index, bundles=bundles) as embedder,
     ):
-        yield search_service(index, embedder, configuration, reading=reading)
+        wanted = {(space or configuration.query.default_space).split("/")[0]}
+        if region and not space:
+            held = {one.name.split("/")[0] for collection in index.stats() for one in collection.spaces}
+            regional = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}
+            wanted = held & regional or wanted
+        bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
+        with open_embedder(configuration, reading=reading, store=index, bundles=bundles) as embedder:
+            yield search_service(index, embedder, configuration, reading=reading)

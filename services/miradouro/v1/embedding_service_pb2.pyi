@@ -19,6 +19,13 @@ class ResizeFilter(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESIZE_FILTER_BILINEAR: _ClassVar[ResizeFilter]
     RESIZE_FILTER_BICUBIC: _ClassVar[ResizeFilter]
 
+class Preset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRESET_UNSPECIFIED: _ClassVar[Preset]
+    PRESET_LEAN: _ClassVar[Preset]
+    PRESET_STANDARD: _ClassVar[Preset]
+    PRESET_LABORATORY: _ClassVar[Preset]
+
 class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PRIORITY_UNSPECIFIED: _ClassVar[Priority]
@@ -30,6 +37,10 @@ FIT_SHORT_SIDE_CENTER_CROP: Fit
 RESIZE_FILTER_UNSPECIFIED: ResizeFilter
 RESIZE_FILTER_BILINEAR: ResizeFilter
 RESIZE_FILTER_BICUBIC: ResizeFilter
+PRESET_UNSPECIFIED: Preset
+PRESET_LEAN: Preset
+PRESET_STANDARD: Preset
+PRESET_LABORATORY: Preset
 PRIORITY_UNSPECIFIED: Priority
 PRIORITY_INTERACTIVE: Priority
 PRIORITY_BULK: Priority
@@ -81,12 +92,12 @@ class Geometry(_message.Message):
     def __init__(self, fit: _Optional[_Union[Fit, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., short_side: _Optional[int] = ..., filter: _Optional[_Union[ResizeFilter, str]] = ...) -> None: ...
 
 class Space(_message.Message):
-    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "is_default", "regions", "is_default_pooling", "geometries")
+    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "preset", "regions", "is_default_pooling", "geometries")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     VECTORS_PER_PHOTO_FIELD_NUMBER: _ClassVar[int]
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
-    IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_POOLING_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
@@ -94,11 +105,11 @@ class Space(_message.Message):
     dimension: int
     vectors_per_photo: int
     provenance: str
-    is_default: bool
+    preset: Preset
     regions: _containers.RepeatedCompositeFieldContainer[RegionBox]
     is_default_pooling: bool
     geometries: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., is_default: _Optional[bool] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ..., geometries: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., preset: _Optional[_Union[Preset, str]] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ..., geometries: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RegionBox(_message.Message):
     __slots__ = ("x", "y", "width", "height")

@@ -179,7 +179,7 @@ class NotFilter(_message.Message):
     def __init__(self, filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets", "mixed_in")
+    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets", "mixed_in", "whole_photos")
     HITS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     TOTAL_IS_EXACT_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +189,7 @@ class SearchResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FACETS_FIELD_NUMBER: _ClassVar[int]
     MIXED_IN_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_PHOTOS_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     total: int
     total_is_exact: bool
@@ -198,7 +199,8 @@ class SearchResponse(_message.Message):
     next_page_token: str
     facets: _containers.RepeatedCompositeFieldContainer[FacetCounts]
     mixed_in: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ..., mixed_in: _Optional[_Iterable[str]] = ...) -> None: ...
+    whole_photos: bool
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ..., mixed_in: _Optional[_Iterable[str]] = ..., whole_photos: _Optional[bool] = ...) -> None: ...
 
 class FacetCounts(_message.Message):
     __slots__ = ("field", "counts", "values")
@@ -328,20 +330,22 @@ class StatsResponse(_message.Message):
     def __init__(self, collections: _Optional[_Iterable[_Union[CollectionStats, _Mapping]]] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class CollectionStats(_message.Message):
-    __slots__ = ("name", "root", "photos", "deleted", "failed", "spaces")
+    __slots__ = ("name", "root", "photos", "deleted", "failed", "spaces", "preset")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROOT_FIELD_NUMBER: _ClassVar[int]
     PHOTOS_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     SPACES_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
     name: str
     root: str
     photos: int
     deleted: int
     failed: int
     spaces: _containers.RepeatedCompositeFieldContainer[SpaceStats]
-    def __init__(self, name: _Optional[str] = ..., root: _Optional[str] = ..., photos: _Optional[int] = ..., deleted: _Optional[int] = ..., failed: _Optional[int] = ..., spaces: _Optional[_Iterable[_Union[SpaceStats, _Mapping]]] = ...) -> None: ...
+    preset: str
+    def __init__(self, name: _Optional[str] = ..., root: _Optional[str] = ..., photos: _Optional[int] = ..., deleted: _Optional[int] = ..., failed: _Optional[int] = ..., spaces: _Optional[_Iterable[_Union[SpaceStats, _Mapping]]] = ..., preset: _Optional[str] = ...) -> None: ...
 
 class SpaceStats(_message.Message):
     __slots__ = ("name", "dimension", "provenance", "vectors")

@@ -300,6 +300,7 @@ class OpenSearchIndex:
                             space.dimension,
                             space.provenance,
                             photos.get(space.name, 0) * space.vectors_per_photo,
+                            space.preset,
                         )
                         for space in generation.spaces
                     ),

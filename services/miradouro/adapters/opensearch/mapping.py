@@ -6,7 +6,7 @@ from typing import Any
 
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
-from miradouro.core.spaces import Region, Space
+from miradouro.core.spaces import Preset, Region, Space
 
 FORMAT = 2
 ANALYZER = "miradouro_words"
@@ -76,7 +76,7 @@ def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
                 "pooling": space.pooling,
                 "dimension": space.dimension,
                 "provenance": space.provenance,
-                "is_default": space.is_default,
+                "preset": space.preset.value,
                 "is_default_pooling": space.is_default_pooling,
                 "regions": [[box.x, box.y, box.width, box.height] for box in space.regions],
             }
@@ -87,7 +87,10 @@ def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
 
 def spaces_of(meta: Mapping[str, Any]) -> tuple[Space, ...]:
     """The spaces, in the order in which they were given."""
-    return tuple(Space(**{**told, "regions": tuple(Region(*box) for box in told["regions"])}) for told in meta["spaces"])
+    return tuple(
+        Space(**{**stored, "preset": Preset(stored["preset"]), "regions": tuple(Region(*box) for box in stored["regions"])})
+        for stored in meta["spaces"]
+    )
 
 
 _KEYWORD = {"type": "keyword"}

@@ -110,6 +110,7 @@ class Catalogue:
                     one.space.dimension,
                     one.space.provenance,
                     counts[one.space_id] * one.space.vectors_per_photo,
+                    one.space.preset,
                 )
                 for one in self.spaces(connection, collection)
             )

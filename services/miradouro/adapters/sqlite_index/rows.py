@@ -11,7 +11,7 @@ import numpy as np
 from miradouro.adapters.sqlite_index.vectors.arrays import Int64
 from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.microseconds import from_microseconds
-from miradouro.core.spaces import Region, Space
+from miradouro.core.spaces import Preset, Region, Space
 
 # The columns of `document_of`, in this order; d is documents, b is bodies.
 DOCUMENT_COLUMNS = "d.row_id, d.photo_id, d.version, d.sha256, d.origin, d.owner, d.taken_us, d.latitude, d.longitude, b.body"
@@ -86,7 +86,7 @@ def space_text(space: Space) -> str:
             "pooling": space.pooling,
             "dimension": space.dimension,
             "provenance": space.provenance,
-            "is_default": space.is_default,
+            "preset": space.preset.value,
             "is_default_pooling": space.is_default_pooling,
             "regions": [[box.x, box.y, box.width, box.height] for box in space.regions],
         }
@@ -96,6 +96,7 @@ def space_text(space: Space) -> str:
 def space_of(text: str) -> Space:
     """The inverse of `space_text`."""
     fields = json.loads(text)
+    fields["preset"] = Preset(fields["preset"])
     fields["regions"] = tuple(Region(*box) for box in fields["regions"])
     return Space(**fields)
 

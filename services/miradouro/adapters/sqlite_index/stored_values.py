@@ -148,7 +148,7 @@ def _check_space(space: Space) -> None:
     for text in (space.bundle, space.layer, space.pooling, space.provenance):
         _need(isinstance(text, str) and len(text) <= 256 and text.isprintable(), f"{shown(text)} is no name")
     _need(type(space.dimension) is int and 1 <= space.dimension <= _MOST_DIMENSION, f"dimension {shown(space.dimension)}")
-    _need(type(space.is_default) is bool and type(space.is_default_pooling) is bool, "a flag is neither true nor false")
+    _need(type(space.is_default_pooling) is bool, "a flag is neither true nor false")
     _need(len(space.regions) <= _MOST_REGIONS, f"{len(space.regions)} regions")
     for box in space.regions:
         _check_region(box)

@@ -1,0 +1,22 @@
+"""Which bundles a data folder needs: the others are neither pulled nor loaded."""
+
+from collections.abc import Iterable, Sequence
+
+from miradouro.bundles.manifest import find
+from miradouro.core.ports import CollectionStats
+from miradouro.core.spaces import choose_spaces
+
+
+def needed_bundles(names: Sequence[str], *, collections: Iterable[CollectionStats], spaces: Sequence[str] | None) -> list[str]:
+    """Of the bundles `names`, those that tag, and those with a space of a collection or of a new one.
+
+    `spaces` are those of a new collection, None where none is made. Raises InvalidArgument for an unknown bundle, or for `spaces`
+    that none of `names` offers.
+    """
+    manifests = [find(name) for name in names]
+    held = {space.name.split("/")[0] for collection in collections for space in collection.spaces}
+    offered = [space for manifest in manifests for space in manifest.described_spaces(manifest.precisions[0])]
+    wanted = set()
+    if spaces is not None:
+        wanted = {space.bundle for space in choose_spaces(spaces, offered, field="MIRADOURO_SPACES")}
+    return [manifest.name for manifest in manifests if manifest.name in held | wanted or manifest.tag_output]
