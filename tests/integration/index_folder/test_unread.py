@@ -35,6 +35,17 @@ def test_a_rescan_reads_no_byte_of_unchanged_files(ingest: IngestFixture, folder
     assert list(again.failed) == list(first.failed)
 
 
+def test_a_touched_sidecar_is_read_without_its_photo(ingest: IngestFixture, folder: Path) -> None:
+    write(folder / "a.jpg", jpeg())
+    write(folder / "a.json", {"title": "one"})
+    ingest.index_folder(folder)
+    os.utime(folder / "a.json", (10**9, 10**9))
+    with opened_files(folder) as opened:
+        report = ingest.index_folder(folder)
+
+    assert (counts(report), opened) == ((0, 1, 0, 0, 0), [folder / "a.json"])
+
+
 @pytest.mark.parametrize("mended", [True, False])
 def test_a_refused_file_that_changes_is_read_again(ingest: IngestFixture, folder: Path, mended: bool) -> None:
     write(folder / "a.jpg", jpeg()[:300])

@@ -35,7 +35,7 @@ def state_of(photo: str, sidecars: Sequence[SidecarName]) -> SidecarState:
             parts.append((one.name, exc.errno))
         else:
             newest_ns = max(newest_ns, status.st_mtime_ns)
-            state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
+            state = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
             parts.append((one.name, *state))
     return SidecarState(hashlib.sha256(repr(parts).encode()).hexdigest(), newest_ns)
 

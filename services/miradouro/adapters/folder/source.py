@@ -277,8 +277,13 @@ class FolderSource:
         before = state.origin
         if before is not None and before.size_bytes != origin.size_bytes:
             return False
-        beside = before.sidecars_sha256 if before else ""
-        return beside == origin.sidecars_sha256 and sha256_of(file.path, origin.size_bytes + 1) == state.sha256
+        if (before.sidecars_sha256 if before else "") != origin.sidecars_sha256:
+            return False
+        if before is not None and not self._verify and origin.mtime_ns:
+            with_its_sidecars = replace(before, sidecars_state=origin.sidecars_state)
+            if with_its_sidecars == origin:  # a sidecar was touched, the photo was not
+                return True
+        return sha256_of(file.path, origin.size_bytes + 1) == state.sha256
 
     def _read_xmp(self, data: bytes) -> PhotoMetadata:
         return self._reader.xmp_sidecar(data, priority=Priority.BULK)
