@@ -17,7 +17,7 @@ SIDECARS = {
         "owner": "Ana",
         "attributes": {"rating": "5"},
         "place": {"lat": 38.7, "lon": -9.4},
-        "taken_at": "2024-05-01T08:30:00+01:00",
+        "taken_at": "2024-05-01T00:30:00+01:00",
     },
     "beach/rui.json": {"caption": "A quiet street in Graça", "tags": ["street"], "owner": "Rui"},
 }

@@ -131,7 +131,8 @@ def test_an_error_in_a_filter_is_underlined(indexed):
         (["owner:Ana", "tag:street"], []),
         (["-owner:Ana", "-tag:street", "name:o"], ["one.jpg"]),
         (["attr.rating:4|5"], ["beach/ana.jpg"]),
-        (["taken:2024-05-01"], ["beach/ana.jpg"]),
+        (["taken:2024-05-01"], ["beach/ana.jpg"]),  # in UTC it was the day before
+        (["taken:2024-05-01T00:00:00Z.."], []),
         (["near:38.7,-9.41,2km"], ["beach/ana.jpg"]),
         (["box:38,-10,39,-9 tag:lighthouse"], ["beach/ana.jpg"]),
         (['owner:""'], list(PHOTOS[2:])),
@@ -149,11 +150,11 @@ def test_filters_alone_list_what_passes_and_narrow_every_question(indexed, filte
 def test_newest_first_tells_when_and_puts_photos_without_a_time_last(indexed):
     answer = _search(indexed, "--sort", "taken", "--limit", 2)
     assert [(hit["photo_id"], hit["taken_at"]) for hit in answer["hits"]] == [
-        ("beach/ana.jpg", "2024-05-01T08:30:00+01:00"),
+        ("beach/ana.jpg", "2024-05-01T00:30:00+01:00"),
         ("beach/rui.jpg", None),
     ]
     lines = run("search", "--sort", "taken", "--data", indexed.data).out.splitlines()
-    assert "2024-05-01T08:30:00+01:00" in lines[0]
+    assert "2024-05-01T00:30:00+01:00" in lines[0]
     assert "undated" in lines[1]
     near = _search(indexed, "--like", "one.jpg", "--max-distance", 2, "--sort", "taken")
     assert (_ids(near)[0], near["total"]) == ("beach/ana.jpg", 6)

@@ -50,8 +50,9 @@ def _check_shape(answer: dict) -> None:
 
 
 def test_indexing_reports_what_it_did_with_every_file(indexed):
-    nothing = dict.fromkeys(("unchanged", "moved", "deleted", "withheld"), 0)
-    assert indexed.report | {"failed": []} == nothing | {"indexed": 6, "ignored": 1, "failed": [], "sidecars": []}
+    nothing = dict.fromkeys(("unchanged", "moved", "deleted", "withheld", "ignored_folders"), 0)
+    ignored = {"ignored": 1, "ignored_by": {"not_a_photo": 1}}
+    assert indexed.report | {"failed": []} == nothing | ignored | {"indexed": 6, "failed": [], "sidecars": []}
     [failed] = indexed.report["failed"]
     assert (set(failed), failed["path"], failed["code"]) == ({"path", "code", "reason"}, "broken.jpg", "not_a_photo")
     assert "no picture format" in failed["reason"]
