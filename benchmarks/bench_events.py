@@ -70,7 +70,7 @@ def rows() -> Iterator[Row]:
         photos = [photo.read_bytes() for photo in sorted(make_photos(folder / "photos").iterdir())]
         here = stack.enter_context(deployed(kafka, opensearch.url))
         here.constants["miradouro.ingest.composition:INTAKE.pending_events"] = HELD
-        here.constants["miradouro.ingest.composition:TUNING.refresh_interval"] = f"{REFRESH_S:g}s"
+        here.constants["miradouro.adapters.opensearch.engine:TUNING.refresh_interval"] = f"{REFRESH_S:g}s"
         embedding = here.start("embedding")
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
         ingest = here.start("ingest")

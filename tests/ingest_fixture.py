@@ -11,10 +11,10 @@ from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
+from miradouro.core.index_engine import Index
 from miradouro.core.ports import Embedder, NothingYet, SourceItem
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.ingest.collection_upkeep import AdministeredIndex
 from miradouro.ingest.consumer import consume
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
@@ -89,7 +89,7 @@ def open_ingest(
     *,
     networks_class: type[GatedNetworks] = GatedNetworks,
     photos: PhotoStoreSettings | None = None,
-    store: AdministeredIndex | None = None,
+    store: Index | None = None,
     embedder: Embedder | None = None,
     pace: Pace = PACE,
     **settings: object,

@@ -31,7 +31,7 @@ from tests.certificates import token, write_secret
 from tests.e2e.command import COMMAND, START_S, Done, run
 from tests.e2e.tuned import Constants, command
 
-FOUND_SOON = {"miradouro.ingest.composition:TUNING.refresh_interval": "100ms"}
+FOUND_SOON = {"miradouro.adapters.opensearch.engine:TUNING.refresh_interval": "100ms"}
 DONE_S = 120.0  # for a loaded machine
 Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 

@@ -63,7 +63,7 @@ def outage(engines: Engines, size: Size) -> Iterator[tuple[Deployment, ServicePr
         *before, waiting = load.slices(3)
         ingest = here.start(
             "ingest",
-            constants={"miradouro.ingest.composition:TUNING.timeout_s": 2.0},
+            constants={"miradouro.adapters.opensearch.engine:TUNING.timeout_s": 2.0},
             MIRADOURO_METRICS_LISTEN="127.0.0.1:0",
         )
         for records in before:

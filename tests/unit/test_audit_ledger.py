@@ -1,6 +1,6 @@
 """The findings of an audit of topics from which Kafka removed records."""
 
-from miradouro.core.ports import DocumentKey, RawDocument
+from miradouro.core.audited_index import DocumentKey, RawDocument
 from miradouro.ingest.audit.ledger import Ledger
 
 

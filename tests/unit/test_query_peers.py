@@ -1,8 +1,7 @@
 import socket
 
 from miradouro.adapters import grpc_embedder
-from miradouro.adapters.opensearch import Tuning
-from miradouro.query import composition
+from miradouro.adapters.opensearch import Tuning, engine
 from miradouro.query.composition import open_query
 from miradouro.query.settings import QuerySettings
 from miradouro.runtime.security import server_security
@@ -19,7 +18,7 @@ def test_an_embedding_service_that_hangs_is_told_as_down_before_a_question_would
         host, port = silent.getsockname()
         monkeypatch.setenv("MIRADOURO_EMBEDDING_ADDRESS", f"{host}:{port}")
         monkeypatch.setenv("MIRADOURO_OPENSEARCH_URL", f"http://{host}:{port}")
-        monkeypatch.setattr(composition, "TUNING", Tuning(timeout_s=1))
+        monkeypatch.setattr(engine, "TUNING", Tuning(timeout_s=1))
         with open_query(load(QuerySettings), security=server_security(), registry=registry):
 
             def told() -> float | None:

@@ -38,8 +38,8 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
 
     from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
     from miradouro.adapters.grpc_embedder import GrpcEmbedder
+    from miradouro.adapters.index_engines import SHARED_ENGINE, open_audited_index
     from miradouro.adapters.kafka import KafkaSettings
-    from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings
     from miradouro.adapters.photo_reader.reading import open_reading
     from miradouro.adapters.photo_reader.settings import ReadingSettings
     from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
@@ -48,19 +48,18 @@ def events(*, sample: int, seed: int | None, settled: bool, as_json: bool) -> No
     from miradouro.ingest.audit.auditor import Audited
     from miradouro.ingest.audit.auditor import audit as prove
     from miradouro.runtime import logs
-    from miradouro.runtime.settings import LogSettings, load
+    from miradouro.runtime.settings import IndexSettings, LogSettings, load
 
     logs.configure(load(LogSettings))
     with (
-        OpenSearchIndex.open(load(OpenSearchSettings)) as index,
-        index.audited() as audited_index,
+        open_audited_index(load(IndexSettings).index or SHARED_ENGINE) as index,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         open_reading(load(ReadingSettings)) as reading,
         shown_steps() as show,
     ):
         audited = Audited(
             kafka=load(KafkaSettings),
-            index=audited_index,
+            index=index,
             embedder=embedder,
             photo_store=PhotoStores(load(PhotoStoreSettings)),
             reading=reading,

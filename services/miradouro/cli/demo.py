@@ -57,7 +57,7 @@ def demo(
             parts.services, security=ServerSecurity(owner=owner), listen=ANY_PORT, limits=load(ServerSettings).limits
         ) as server,
     ):
-        parts.index.set_address(server.target)
+        parts.publish_address(server.target)
         _take(tour, server.target, owner, parts.reading.reader)
     if serve:
         click.echo("\nThe services stay up until Ctrl-C: gRPC where it says ready, and a page to search on where it says open.")

@@ -94,7 +94,7 @@ def up(
     ):
 
         def tell(address: Address) -> None:
-            parts.index.set_address(str(address.here))
+            parts.publish_address(str(address.here))
             click.echo(f"ready: {address}" + (f"\npage: {door.url}" if door else ""))
             if door and sessions:
                 click.echo(f"open: {door.url}?{KEY}={sessions.new_key()}")

@@ -6,7 +6,7 @@ Every adapter passes the port's conformance suite in tests/conformance; one with
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Failure, Float32, Origin
@@ -266,80 +266,9 @@ class IndexAdmin(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class DocumentKey:
-    """Where the engine keeps a document: its generation (the physical index of a collection) and its id there."""
-
-    generation: str
-    document_id: str
-
-
-@dataclass(frozen=True)
-class RawDocument:
-    """A document or tombstone as the engine holds it; a missing text is "", a missing number 0.
-
-    `expected_id` is the id under which a write of this photo looks for it. `engine_version` is the version that the engine
-    compares writes with. `surplus` names the fields that were read and that a tombstone must not have.
-    """
-
-    key: DocumentKey
-    expected_id: str
-    collection: str
-    photo_id: str
-    version: int
-    deleted: bool
-    engine_version: int
-    surplus: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class StoredState:
-    """The version of a document and the SHA-256 of its photo."""
-
-    version: int
-    sha256: str
-
-
-class AuditedIndex(Protocol):
-    """Reads an index as its engine holds it, so that an audit need not trust the adapter's own reading.
-
-    Every method raises Unavailable when it can't read everything that it is asked for; none retries.
-    """
-
-    def collections(self) -> Sequence[str]:
-        """The names of all collections, sorted."""
-        ...
-
-    def count(self, collection: str) -> int:
-        """Number of documents and tombstones; makes everything that is stored visible to the other methods first."""
-        ...
-
-    def documents(self, collection: str) -> Iterator[RawDocument]:
-        """Every document and tombstone at one point in time; memory does not grow with their number. `surplus` is empty."""
-        ...
-
-    def tombstones(self, collection: str) -> Iterator[RawDocument]:
-        """Every tombstone at one point in time, with its `surplus`."""
-        ...
-
-    def state(self, key: DocumentKey) -> StoredState | None:
-        """The state of one document; None when it no longer exists."""
-        ...
-
-    def spaces(self, generation: str) -> Sequence[Space]:
-        """The spaces of a generation."""
-        ...
-
-    def distances(self, key: DocumentKey, vectors: Mapping[Space, Float32]) -> dict[Space, list[float | None]]:
-        """Euclidean distances, as searches compute them, of given vectors to the stored ones; None where none is stored.
-
-        `vectors`: space → float32 [vectors_per_photo, dimension]; one distance per row.
-        """
-        ...
-
-
+@runtime_checkable
 class DeadLetters(Protocol):
-    """Keeps what could not be indexed, with the reason."""
+    """Keeps the photos that could not be indexed, with the reason."""
 
     def put(self, failures: Sequence[Failure]) -> None:
         """Records failures durably, one per photo: the highest version wins."""

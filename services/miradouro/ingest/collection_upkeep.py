@@ -3,21 +3,17 @@
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Protocol
 
 from miradouro.adapters.described import Describe
 from miradouro.bundles.manifest import find
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound, TooManyCollections
-from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, IndexAdmin, PhotoIndex
+from miradouro.core.index_engine import Index
+from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats
 from miradouro.core.spaces import Preset, Space, choose_spaces
 from miradouro.runtime.call import Call
 
 _POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another run
-
-
-class AdministeredIndex(PhotoIndex, IndexAdmin, Protocol):
-    """An index with its own administration."""
 
 
 class CollectionUpkeep:
@@ -30,7 +26,7 @@ class CollectionUpkeep:
 
     def __init__(
         self,
-        index: AdministeredIndex,
+        index: Index,
         *,
         describe: Describe,
         spaces: Sequence[str] = (),

@@ -1,4 +1,4 @@
-"""Composes the ingest service of many machines: events from Kafka, the embedding service, documents to OpenSearch."""
+"""Composes the ingest service of many machines: events from Kafka, the embedding service, documents to the index."""
 
 import functools
 import hashlib
@@ -13,12 +13,13 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
+from miradouro.adapters.index_engines import SHARED_ENGINE, open_index
 from miradouro.adapters.kafka import INTAKE, KafkaBrokers, KafkaDeadLetters, KafkaSettings, KafkaSource, ensure_topics
-from miradouro.adapters.opensearch import TUNING, OpenSearchIndex, OpenSearchSettings
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
+from miradouro.core.index_engine import Opening
 from miradouro.ingest.cloud_event import item_of
 from miradouro.ingest.consumer import Consumer
 from miradouro.ingest.metrics import IngestMetrics
@@ -28,7 +29,7 @@ from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline
 from miradouro.runtime.grpc_server import Service
 from miradouro.runtime.peers import Peer, watched
-from miradouro.runtime.settings import load
+from miradouro.runtime.settings import IndexSettings, load
 from miradouro.v1 import ingest_service_pb2
 
 
@@ -56,7 +57,8 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
 
     Raises ConfigurationError (a setting, the pipeline), Unavailable (Kafka does not answer).
     """
-    kafka, opensearch = load(KafkaSettings), load(OpenSearchSettings)
+    kafka, chosen = load(KafkaSettings), load(IndexSettings)
+    engine = chosen.index or SHARED_ENGINE
     pipeline = load_pipeline(settings.pipeline)
     photos = load(PhotoStoreSettings)
     photo_store = PhotoStores(photos)
@@ -65,14 +67,14 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
     with (
         open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
-        OpenSearchIndex.open(opensearch, tuning=TUNING) as index,
+        open_index(engine, Opening(exact_vectors=chosen.exact_vectors)) as index,
         KafkaDeadLetters(kafka) as letters,
         KafkaSource(kafka, functools.partial(item_of, strict=kafka.kafka_strict_events), intake=INTAKE) as source,
         KafkaBrokers(kafka) as brokers,
         watched(
             [
                 Peer("kafka", "MIRADOURO_KAFKA_BOOTSTRAP", brokers.check),
-                Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
+                Peer(engine, "MIRADOURO_INDEX", index.check),
                 Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.check),
             ],
             registry=registry,

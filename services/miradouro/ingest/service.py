@@ -12,10 +12,11 @@ from miradouro.bundles.labels import LabelTable
 from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
+from miradouro.core.index_engine import Index
 from miradouro.core.ports import DeadLetters, Embedder, PhotoReader, PhotoStore
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest import event_wire, wire
-from miradouro.ingest.collection_upkeep import AdministeredIndex, CollectionUpkeep
+from miradouro.ingest.collection_upkeep import CollectionUpkeep
 from miradouro.ingest.folder_sync import FolderSync, real_root
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import PACE, Pace
@@ -53,7 +54,7 @@ class IngestService:
     def __init__(
         self,
         *,
-        store: AdministeredIndex,
+        store: Index,
         letters: DeadLetters,
         embedder: Embedder,
         reader: PhotoReader,

@@ -1,4 +1,4 @@
-"""Composes the query service of many machines: OpenSearch, the embedding service, and the HTTP door."""
+"""Composes the query service of many machines: the index, the embedding service, and the HTTP door."""
 
 import hashlib
 import hmac
@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.embedding_peer import EmbeddingPeerSettings
 from miradouro.adapters.grpc_embedder import GrpcEmbedder
-from miradouro.adapters.opensearch import TUNING, OpenSearchIndex, OpenSearchSettings
+from miradouro.adapters.index_engines import SHARED_ENGINE, open_index
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import FailedPrecondition
+from miradouro.core.index_engine import Opening
 from miradouro.query.http_door import Ingest
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
@@ -30,7 +31,7 @@ from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service
 from miradouro.runtime.peers import Peer, watched
 from miradouro.runtime.security import ServerSecurity
-from miradouro.runtime.settings import load
+from miradouro.runtime.settings import IndexSettings, load
 from miradouro.runtime.tokens import Tokens
 from miradouro.v1 import search_service_pb2
 from miradouro.v1.ingest_service_pb2 import ListFailuresRequest, ListFailuresResponse, PutEventsRequest, PutEventsResponse
@@ -62,20 +63,22 @@ class IngestElsewhere:
 
 @contextmanager
 def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: CollectorRegistry) -> Iterator[QueryParts]:
-    """Opens the search service over the cluster; `security` applies to its doors. Raises ConfigurationError.
+    """Opens the search service over the shared index; `security` applies to its doors. Raises ConfigurationError.
 
-    It is ready while OpenSearch answers: questions in words work without the embedding service.
+    It is ready while the index answers: questions in words work without the embedding service.
     """
+    chosen = load(IndexSettings)
+    engine = chosen.index or SHARED_ENGINE
     page_key = page_key_of(security.tokens)
     photo_store = PhotoStores(load(PhotoStoreSettings))
     photo_store.open()
     with (
-        OpenSearchIndex.open(load(OpenSearchSettings), tuning=TUNING) as index,
+        open_index(engine, Opening(writer=False, exact_vectors=chosen.exact_vectors)) as index,
         open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         watched(
             [
-                Peer("opensearch", "MIRADOURO_OPENSEARCH_URL", index.check),
+                Peer(engine, "MIRADOURO_INDEX", index.check),
                 Peer("embedding", "MIRADOURO_EMBEDDING_ADDRESS", embedder.check, is_needed=False),
             ],
             registry=registry,

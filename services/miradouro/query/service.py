@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
@@ -11,10 +10,11 @@ from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
+from miradouro.core.index_engine import Index
 from miradouro.core.page import Page, read_page, sign_page
 from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.pipeline import answer
-from miradouro.core.ports import Embedder, IndexAdmin, PhotoIndex, PhotoReader
+from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.query import wire
 from miradouro.query.metrics import QueryMetrics
 from miradouro.runtime.call import Call
@@ -26,10 +26,6 @@ from miradouro.v1.search_service_pb2 import (
     StatsRequest,
     StatsResponse,
 )
-
-
-class SearchableStore(PhotoIndex, IndexAdmin, Protocol):
-    """An index that also reports the sizes of its collections."""
 
 
 def no_originals(document: Document) -> bytes:
@@ -47,7 +43,7 @@ class SearchService:
     def __init__(
         self,
         *,
-        store: SearchableStore,
+        store: Index,
         embedder: Embedder,
         reader: PhotoReader,
         canonical: Callable[[str], str],

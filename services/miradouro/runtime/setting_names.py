@@ -11,6 +11,7 @@ NAMES = (
     "HEALTH_LISTEN",
     "HTTP_HOSTS",
     "HTTP_LISTEN",
+    "INDEX",
     "INGEST_LISTEN",
     "INGEST_WORKERS",
     "INLINE_STORE",

@@ -75,8 +75,11 @@ class HttpSettings(Settings):
 
 
 class IndexSettings(Settings):
-    """How every index engine answers."""
+    """The index engine, and the limits of every engine."""
 
+    index: str = Field(
+        "", description="Index engine, by the name of its entry point; empty: sqlite on one machine, opensearch in the services."
+    )
     exact_vectors: int = Field(
         20_000,
         ge=0,

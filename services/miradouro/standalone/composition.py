@@ -1,6 +1,6 @@
-"""Puts one machine's services together in one process, on the embedded index."""
+"""Composes the services of one machine in one process, on the index of its data folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_store import PhotoStores
-from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.core.ports import Embedder
 from miradouro.core.thumbnail import FOLDER
@@ -22,6 +21,7 @@ from miradouro.query.thumbnail_cache import ThumbnailCache
 from miradouro.runtime.grpc_server import Service
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.embedder_on_demand import open_embedder
+from miradouro.standalone.machine_index import MachineIndex, open_machine_index, publisher_of_address
 from miradouro.standalone.searching import originals, search_service
 from miradouro.v1 import ingest_service_pb2, search_service_pb2
 
@@ -30,9 +30,9 @@ _JOURNAL = "reading"  # of a data folder: the photos that are being read
 
 @dataclass(frozen=True)
 class AllParts:
-    """The services, what their HTTP door needs beside them, and the index, to tell it the address."""
+    """The services, what their HTTP door needs beside them, and how the other commands find their address."""
 
-    index: SqliteIndex
+    publish_address: Callable[[str], None]
     reading: Reading
     services: list[Service]
     ingest: IngestService
@@ -42,23 +42,24 @@ class AllParts:
 
 @contextmanager
 def ingest_service(
-    index: SqliteIndex,
+    index: MachineIndex,
     embedder: Embedder,
     configuration: Configuration,
     *,
     reading: Reading,
+    writer: bool = True,
     registry: CollectorRegistry | None = None,
 ) -> Iterator[IngestService]:
     """The ingest service over this process's index; counts in `registry`. Raises ConfigurationError (the pipeline).
 
-    A writer of the index remembers which photos were being read when its process ended.
+    A `writer` keeps a journal of the photos that are being read, for the case that its process ends.
     """
     data_folder = configuration.standalone.data_folder
     service = IngestService(
         store=index,
         letters=index,
         embedder=embedder,
-        reader=reading.remembering(data_folder / _JOURNAL) if index.is_writer else reading.reader,
+        reader=reading.remembering(data_folder / _JOURNAL) if writer else reading.reader,
         photo_store=PhotoStores(configuration.photos),
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
@@ -87,14 +88,14 @@ def open_ingest(configuration: Configuration, *, writer: bool = True, collection
     Raises StoreLocked (a writer), NotFound (no index there, not a writer), FailedPrecondition, Corrupt.
     """
     with (
-        SqliteIndex.open(configuration.standalone.data_folder, writer=writer, tuning=configuration.standalone.tuning) as index,
+        open_machine_index(configuration.standalone, writer=writer) as index,
         open_reading(configuration.reading) as reading,
     ):
         makes_one = collection and not any(one.name == collection for one in index.stats())
         spaces = configuration.ingest.space_names if makes_one else None
         with (
             open_embedder(configuration, reading=reading, store=index, new_spaces=spaces) as embedder,
-            ingest_service(index, embedder, configuration, reading=reading) as service,
+            ingest_service(index, embedder, configuration, reading=reading, writer=writer) as service,
         ):
             try:
                 yield service
@@ -104,7 +105,7 @@ def open_ingest(configuration: Configuration, *, writer: bool = True, collection
                 raise
 
 
-def _new_spaces(index: SqliteIndex, configuration: Configuration) -> Sequence[str] | None:
+def _new_spaces(index: MachineIndex, configuration: Configuration) -> Sequence[str] | None:
     """The spaces of collections to come: where there are some already and no setting says otherwise, none are expected."""
     names = configuration.ingest.space_names
     return None if index.stats() and not names else names
@@ -117,9 +118,7 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
     Raises StoreLocked, FailedPrecondition, Corrupt, BadBundle, ConfigurationError.
     """
     with (
-        SqliteIndex.open(
-            configuration.standalone.data_folder, writer=True, tuning=configuration.standalone.tuning, will_serve=True
-        ) as index,
+        open_machine_index(configuration.standalone, writer=True, will_serve=True) as index,
         open_reading(configuration.reading, warm=True) as reading,
         open_embedder(
             configuration, reading=reading, store=index, new_spaces=_new_spaces(index, configuration), registry=registry
@@ -142,7 +141,7 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
                 Service(search_wire.services_by_name["SearchService"], search),
             ]
             try:
-                yield AllParts(index, reading, services, ingest, search, pictures)
+                yield AllParts(publisher_of_address(index), reading, services, ingest, search, pictures)
             finally:
-                embedder.abandon()  # what still waits to be embedded is dropped: nobody waits for it any more
+                embedder.abandon()  # drops the photos that wait: no caller waits for them any more
                 reading.abandon()

@@ -8,21 +8,22 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_store import PhotoStores
-from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.bundles.manifest import manifests
+from miradouro.core.index_engine import Index
 from miradouro.core.ports import Embedder
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.embedder_on_demand import open_embedder
+from miradouro.standalone.machine_index import open_machine_index
 
 PAGE_KEY_BYTES = 32
 
 
 def search_service(
-    index: SqliteIndex,
+    index: Index,
     embedder: Embedder,
     configuration: Configuration,
     *,
@@ -43,7 +44,7 @@ def search_service(
     )
 
 
-def originals(index: SqliteIndex, configuration: Configuration) -> Originals:
+def originals(index: Index, configuration: Configuration) -> Originals:
     """Reads the photos of this process's index again, where this machine has them."""
     return Originals(store=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.reading.limits)
 
@@ -55,7 +56,7 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
     Of the bundles only that of the space is ever loaded. Raises NotFound (no index there), FailedPrecondition, Corrupt.
     """
     with (
-        SqliteIndex.open(configuration.standalone.data_folder, writer=False, tuning=configuration.standalone.tuning) as index,
+        open_machine_index(configuration.standalone, writer=False) as index,
         open_reading(configuration.reading) as reading,
     ):
         wanted = {(space or configuration.query.default_space).split("/")[0]}

@@ -1,15 +1,11 @@
 """Settings of one machine: the data folder, where `miradouro up` listens, and how the command line behaves."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
 from pydantic import Field
 
 from miradouro.runtime.settings import IndexSettings
-
-if TYPE_CHECKING:
-    from miradouro.adapters.sqlite_index import Tuning
 
 
 class StandaloneSettings(IndexSettings):
@@ -20,13 +16,6 @@ class StandaloneSettings(IndexSettings):
     )
     listen: str = Field("127.0.0.1:7350", description="host:port of `miradouro up`; port 0 takes a free one.")
     offline: bool = Field(False, description="Whether missing model files are an error instead of being pulled on first use.")
-
-    @property
-    def tuning(self) -> "Tuning":
-        """The sizes of the embedded index."""
-        from miradouro.adapters.sqlite_index import Tuning  # here: commands that only ask a server need no index
-
-        return Tuning.with_exact(self.exact_vectors)
 
     @property
     def data_folder(self) -> Path:

@@ -14,9 +14,9 @@ from miradouro.adapters.opensearch.client import connect, translated
 from miradouro.adapters.opensearch.documents import id_of
 from miradouro.adapters.opensearch.mapping import alias_of, field_of, spaces_of
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.core.audited_index import DocumentKey, RawDocument, StoredState
 from miradouro.core.document import Float32
 from miradouro.core.errors import MiradouroError, Unavailable
-from miradouro.core.ports import DocumentKey, RawDocument, StoredState
 from miradouro.core.spaces import Space
 
 _PAGE = 1_000

@@ -28,6 +28,7 @@ from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, me
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.searches import collection_names, count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
+from miradouro.adapters.opensearch.statistics import stats_of
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
@@ -41,7 +42,7 @@ from miradouro.core.errors import (
     Unavailable,
 )
 from miradouro.core.event import check_collection
-from miradouro.core.ports import MAX_COLLECTIONS, MAX_SAME_BYTES, CollectionStats, OriginState, SpaceStats, WriteStatus, Written
+from miradouro.core.ports import MAX_COLLECTIONS, MAX_SAME_BYTES, CollectionStats, OriginState, WriteStatus, Written
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, more_than, other_root
@@ -273,40 +274,8 @@ class OpenSearchIndex:
 
     def stats(self) -> Sequence[CollectionStats]:
         """See `IndexAdmin.stats`; `failed` is 0, since failures are kept elsewhere."""
-        found = []
-        for name in collection_names(self._client, self._settings.opensearch_prefix):
-            generation = self._generation(name, is_fresh=True)
-            counts = {
-                "size": 0,
-                "track_total_hits": True,
-                "aggs": {
-                    "deleted": {"filter": {"term": {"deleted": True}}},
-                    "spaces": {"terms": {"field": "spaces", "size": 1_000}},
-                },
-            }
-            told = search(self._client, generation.index, counts)
-            deleted = told["aggregations"]["deleted"]["doc_count"]
-            photos = {bucket["key"]: bucket["doc_count"] for bucket in told["aggregations"]["spaces"]["buckets"]}
-            found.append(
-                CollectionStats(
-                    name=name,
-                    root=generation.root,
-                    photos=told["hits"]["total"]["value"] - deleted,
-                    deleted=deleted,
-                    failed=0,
-                    spaces=tuple(
-                        SpaceStats(
-                            space.name,
-                            space.dimension,
-                            space.provenance,
-                            photos.get(space.name, 0) * space.vectors_per_photo,
-                            space.preset,
-                        )
-                        for space in generation.spaces
-                    ),
-                )
-            )
-        return found
+        names = collection_names(self._client, self._settings.opensearch_prefix)
+        return [stats_of(self._client, name, self._generation(name, is_fresh=True)) for name in names]
 
     def size_bytes(self) -> int:
         """See `IndexAdmin.size_bytes`: every copy of every shard of our indices."""

@@ -119,6 +119,11 @@ class SqliteIndex:
         """Whether this object may write to the data folder."""
         return self._lock is not None
 
+    def check(self) -> None:
+        """See `Index.check`."""
+        with self._connections.reading() as connection:
+            connection.execute("SELECT 1").fetchall()
+
     def set_address(self, address: str) -> None:
         """Publishes this writer's host:port to other processes, in the lock file."""
         if self._lock is not None:

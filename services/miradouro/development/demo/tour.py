@@ -20,7 +20,7 @@ from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
-from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
 from miradouro.core.errors import Unavailable
 from miradouro.core.event import PhotoEvent
 from miradouro.development.demo.questions import Asked, Search, ask_both
@@ -169,7 +169,7 @@ def _embedded(
     configuration = Configuration(
         standalone=StandaloneSettings(data_dir=data), photos=PhotoStoreSettings(photo_roots=str(photos.resolve()))
     )
-    with SqliteIndex.open(data, writer=True, tuning=configuration.standalone.tuning) as index:
+    with SqliteIndex.open(data, writer=True, tuning=Tuning.with_exact(configuration.standalone.exact_vectors)) as index:
         with ingest_service(index, embedder, configuration, reading=reading) as ingest:
             for _ in consume(events, Call(), runner=ingest.runner, runs=ingest.runs):
                 continue

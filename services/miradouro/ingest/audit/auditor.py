@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.kafka.replay import LogRecord, Replay, committed_offsets, retention_ms
 from miradouro.adapters.photo_reader.reading import Reading
+from miradouro.core.audited_index import AuditedIndex
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.event import EventKind, PhotoEvent
-from miradouro.core.ports import AuditedIndex, Embedder, PhotoStore
+from miradouro.core.ports import Embedder, PhotoStore
 from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.audit.findings import Report, Violation
 from miradouro.ingest.audit.ledger import Ledger

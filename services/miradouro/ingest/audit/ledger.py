@@ -12,7 +12,7 @@ from typing import Self
 
 import apsw
 
-from miradouro.core.ports import DocumentKey, RawDocument
+from miradouro.core.audited_index import DocumentKey, RawDocument
 from miradouro.ingest.audit.findings import Violation
 
 _TABLES = """
