@@ -85,7 +85,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
             "MIRADOURO_METRICS_LISTEN": "127.0.0.1:0",
             "MIRADOURO_LOG_LEVEL": "debug",
             "MIRADOURO_PHOTO_ROOTS": str(photos),
-            "MIRADOURO_THUMBNAIL_DIR": str(tmp_path / "thumbnails"),
+            "MIRADOURO_CACHE_DIR": str(tmp_path),
         }
         running = {}
         for name in SERVICES:

@@ -38,7 +38,7 @@ def open_embedding(
     networks = OnnxEmbedder(
         bundles,
         provider=settings.provider,
-        cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
+        cache_folder=(settings.cache_dir or models) / "tensorrt",
     )
     with run_embedding(networks, reading=reading, registry=registry) as parts:
         yield parts

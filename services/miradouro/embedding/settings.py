@@ -1,16 +1,15 @@
 """Settings of the embedding service."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from miradouro.adapters.onnx_embedder import Provider
-from miradouro.runtime.settings import Settings
+from miradouro.runtime.settings import CacheSettings
 
 
-class EmbeddingSettings(Settings):
+class EmbeddingSettings(CacheSettings):
     """What the embedding service loads, and where it listens."""
 
     embedding_listen: str = Field("127.0.0.1:50051", description="host:port of the embedding service; port 0 takes a free one.")
@@ -24,9 +23,6 @@ class EmbeddingSettings(Settings):
     )
     provider: Provider = Field(
         Provider.CPU, description="Where networks run: cpu, cuda or tensorrt; never another than this one."
-    )
-    tensorrt_cache_dir: Path | None = Field(
-        None, description="Folder where TensorRT keeps the engines that it built; empty for `tensorrt` in the folder of models."
     )
 
     @field_validator("bundles", mode="before")

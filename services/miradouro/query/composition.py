@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +18,7 @@ from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.labels import load_labels
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.index_engine import Opening
+from miradouro.core.thumbnail import FOLDER
 from miradouro.query.http_door import Ingest
 from miradouro.query.metrics import QueryMetrics
 from miradouro.query.originals import Originals
@@ -96,7 +96,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
             page_key=page_key,
             metrics=QueryMetrics(registry),
         )
-        cache = ThumbnailCache(Path(settings.thumbnail_dir) if settings.thumbnail_dir else None)
+        cache = ThumbnailCache(settings.cache_dir / FOLDER if settings.cache_dir else None)
         descriptor = search_service_pb2.DESCRIPTOR.services_by_name["SearchService"]
         yield QueryParts(
             Service(descriptor, handlers, ready=lambda: peers.answer),

@@ -2,16 +2,13 @@
 
 from pydantic import Field
 
-from miradouro.runtime.settings import Settings
+from miradouro.runtime.settings import CacheSettings
 
 
-class QuerySettings(Settings):
+class QuerySettings(CacheSettings):
     """Settings of answering questions."""
 
     default_space: str = Field(
         "efficientnet-lite0/look", description="Space in which example photos are compared when a question names none."
     )
     query_listen: str = Field("127.0.0.1:7362", description="host:port of the query service; port 0 takes a free one.")
-    thumbnail_dir: str = Field(
-        "", description="Folder in which the query service keeps thumbnails, which may be deleted at any time; empty: keeps none."
-    )

@@ -2,6 +2,7 @@
 
 NAMES = (
     "BUNDLES",
+    "CACHE_DIR",
     "COLLECTIONS",
     "DATA_DIR",
     "DEFAULT_SPACE",
@@ -55,8 +56,6 @@ NAMES = (
     "QUERY_LISTEN",
     "S3_ENDPOINT",
     "SPACES",
-    "TENSORRT_CACHE_DIR",
-    "THUMBNAIL_DIR",
     "TLS_CA_FILE",
     "TLS_CERT_FILE",
     "TLS_CLIENT_CA_FILE",

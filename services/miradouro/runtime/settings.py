@@ -4,6 +4,7 @@ Variables are called MIRADOURO_ and the field's name in capitals. Rooms with set
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -72,6 +73,16 @@ class HttpSettings(Settings):
     def host_names(self) -> list[str]:
         """`http_hosts` one by one."""
         return [name for part in self.http_hosts.split(",") if (name := part.strip())]
+
+
+class CacheSettings(Settings):
+    """Where services keep derived files."""
+
+    cache_dir: Path | None = Field(
+        None,
+        description="Folder of files that may be deleted at any time: thumbnails of the query service, TensorRT engines of the "
+        "embedding service; empty: no thumbnails are kept, and engines lie in the folder of models.",
+    )
 
 
 class IndexSettings(Settings):

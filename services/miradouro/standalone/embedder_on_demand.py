@@ -131,7 +131,7 @@ def open_embedder(
         networks = OnnxEmbedder(
             opened,
             provider=settings.provider,
-            cache_folder=settings.tensorrt_cache_dir or models / "tensorrt",
+            cache_folder=(settings.cache_dir or models) / "tensorrt",
         )
         with run_embedding(networks, reading=reading, registry=registry or CollectorRegistry()) as parts:
             yield parts
