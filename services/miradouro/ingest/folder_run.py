@@ -106,13 +106,18 @@ def index_folder(
 def forget_failures_without_photo(
     source: FolderSource, collection: str, *, within: str = "", index: PhotoIndex, letters: DeadLetters
 ) -> None:
-    """Puts tombstones where photos failed whose files are gone or ignored now: they were never stored, so no comparison meets
-    them."""
+    """Puts tombstones where photos failed whose files are gone or ignored now: without a stored document no comparison meets
+    them. A photo that is stored is left to the comparison, which may withhold its deletion."""
     failures = failures_within(letters, collection, within)
     gone = (failure for failure in failures if failure.uri.startswith("file:") and not source.takes(failure.photo_id))
-    while part := list(islice(gone, MAX_LIMIT)):
+    while part := {failure.photo_id: failure.version for failure in islice(gone, MAX_LIMIT)}:
+        stored = {state.photo_id for state in index.states(collection, list(part)) if not state.deleted}
         index.write(
-            [tombstone(PhotoEvent("gone", EventKind.DELETED, collection, failure.photo_id, failure.version)) for failure in part]
+            [
+                tombstone(PhotoEvent("gone", EventKind.DELETED, collection, photo_id, version))
+                for photo_id, version in part.items()
+                if photo_id not in stored
+            ]
         )
 
 

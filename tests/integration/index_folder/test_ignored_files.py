@@ -208,3 +208,17 @@ def test_a_rule_that_ignores_most_photos_needs_prune(ingest, folder):
     assert re.search(r"3 of the 3 photos .* ignored now .*line 2.*--prune", report.withheld_reason)
     assert len(ingest.photos()) == 3
     assert ingest.index_folder(folder, prune=True).deleted == 3
+
+
+def test_a_failed_photo_stays_while_its_deletion_is_withheld(ingest, folder):
+    for name in ("a.jpg", "b.jpg"):
+        write(folder / name, jpeg())
+    ingest.index_folder(folder)
+    write(folder / "a.jpg", b"bad", seconds_ago=5)
+    ingest.index_folder(folder)
+    write(folder / ".miradouroignore", b"*.jpg")
+
+    assert ingest.index_folder(folder).withheld == 2
+    assert set(ingest.photos()) == {"a.jpg", "b.jpg"}
+    assert ingest.index_folder(folder, prune=True).deleted == 2
+    assert ingest.failures() == {}

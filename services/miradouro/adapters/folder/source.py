@@ -159,9 +159,11 @@ class FolderSource:
                 yield self._compared(file, states.get(file.photo_id))
 
     def takes(self, photo_id: str) -> bool:
-        """Whether the file of a photo id is there, and neither ignored nor anything but a photo."""
+        """Whether the file of a photo id is there, and neither ignored nor anything but a photo, as far as it can be read."""
         file = File(photo_id, os.path.join(self._root, path_of(photo_id)))
-        return os.path.lexists(file.path) and self._ignored(file) is None
+        if not os.path.lexists(file.path):
+            return False
+        return self._ignored(file) in {None, _REASONS[FileKind.UNREADABLE]}
 
     def _ignored(self, file: File) -> IgnoreReason | None:
         found = left_out(self._root, file.photo_id, rules=self._rules)
