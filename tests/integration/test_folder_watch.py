@@ -22,6 +22,7 @@ from structlog.testing import capture_logs
 
 from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.metadata_blocks import packet
+from tests.opened_files import opened_files
 from tests.photo_folder import write
 from tests.pictures import jpeg
 from tests.reading import READER
@@ -43,7 +44,12 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def watch(
-    ingest: IngestFixture, folders: Mapping[str, Path], *, begun: threading.Event | None = None, rescan_s: float = PACE.rescan_s
+    ingest: IngestFixture,
+    folders: Mapping[str, Path],
+    *,
+    begun: threading.Event | None = None,
+    rescan_s: float = PACE.rescan_s,
+    quiet_s: float = 0.1,
 ) -> Iterator[Watched]:
     """Watches; `begun` is set when the first comparison begins."""
 
@@ -52,7 +58,7 @@ def watch(
             begun.set()
         return nullcontext(lambda _: None)
 
-    pace = Pace(settle_s=0.02, rescan_s=rescan_s)
+    pace = Pace(settle_s=0.02, quiet_s=quiet_s, rescan_s=rescan_s)
     with watching(ingest.service.folders, folders, excluded=[ingest.data], shown=shown, pace=pace) as watched:
         watched.start()
         yield watched
@@ -163,13 +169,16 @@ def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not
         until(lambda: ingest.index.get("photos", "linked.jpg").width == 77)
 
 
-def test_files_seen_while_they_were_written_are_no_failures_in_the_end(ingest, folder):
-    whole = jpeg(seed=3)
+def test_a_file_that_grows_is_left_alone_until_it_is_whole(ingest, folder):
+    whole, path = jpeg(seed=3), folder / "slow.jpg"
     with watch(ingest, {"photos": folder}):
-        (folder / "slow.jpg").write_bytes(whole[:100])
-        until(lambda: "slow.jpg" in ingest.failures())
-        (folder / "slow.jpg").write_bytes(whole)
+        for end in (0, 100, len(whole) // 2):
+            with opened_files(folder) as opened:
+                path.write_bytes(whole[:end])
+                until(lambda opened=opened: opened.count(path) > 1)  # written here, then read
+        path.write_bytes(whole)
         until(lambda: photos(ingest) == {"slow.jpg"})
+    assert ingest.photos() == {"slow.jpg": 1}
     assert ingest.failures() == {}
 
 

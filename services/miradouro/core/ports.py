@@ -318,11 +318,18 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class Unsettled:
+    """A file that is still being written; the next comparison meets it again."""
+
+    photo_id: str
+
+
+@dataclass(frozen=True)
 class NothingYet:
     """A running source has no item at the moment: finish and commit the items before it, without waiting for the next one."""
 
 
-SourceItem = PhotoEvent | Refused | Unchanged | Ignored
+SourceItem = PhotoEvent | Refused | Unchanged | Ignored | Unsettled
 
 
 class EventSource(Protocol):

@@ -1,5 +1,6 @@
 """Brings a collection in line with a folder, and counts what was done."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import Generic, TypeVar
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.pipeline import tombstone
-from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, Refused, SourceItem, Unchanged
+from miradouro.core.ports import DeadLetters, Ignored, PhotoIndex, SourceItem
 from miradouro.core.query import MAX_LIMIT
 from miradouro.core.sidecars.beside import SidecarFault
 from miradouro.ingest.failure_pages import failures_within
@@ -54,7 +55,8 @@ class FolderReport:
 
     `ignored_by` are the ignored files by `IgnoreCode`; what lies in ignored folders is not counted.
     `moved` photos keep what is stored of them under a new id. `withheld` photos are gone or ignored now and stay in the index,
-    for the `withheld_reason`.
+    for the `withheld_reason`. `unsettled` is the folder with every file that is still being written, as the ids of its photos
+    begin; None without such files.
     """
 
     indexed: int = 0
@@ -63,6 +65,7 @@ class FolderReport:
     deleted: int = 0
     withheld: int = 0
     withheld_reason: str = ""
+    unsettled: str | None = None
     ignored: int = 0
     ignored_by: Mapping[str, int] = field(default_factory=dict)
     ignored_folders: int = 0
@@ -84,6 +87,7 @@ def index_folder(
     first = list(islice(items, 1))  # the folder is listed now
     total = source.files
     yield FolderProgress(0, total, "")
+    run = replace(run, may_grow=source.may_grow)
     if source.gone:
         run = replace(run, moved_from=moves.moved_from)
     tally = _Tally()
@@ -139,6 +143,8 @@ class _Tally:
             self._add_sidecars(item.beside.faults)
         if outcome.status is Status.FAILED:
             self._failed.add(FailedFile(path_of_item(item), outcome.reason, outcome.message))
+        elif outcome.status is Status.UNSETTLED:
+            self._add_unsettled(path_of_item(item))
         elif isinstance(item, Ignored) and item.is_folder:
             self._counts = replace(counts, ignored_folders=counts.ignored_folders + 1)
         elif isinstance(item, Ignored):
@@ -172,6 +178,12 @@ class _Tally:
             sidecars_total=self._sidecars.total,
         )
 
+    def _add_unsettled(self, photo_id: str) -> None:
+        folder = photo_id[: photo_id.rfind("/") + 1]
+        before = self._counts.unsettled
+        both = os.path.commonpath([folder, folder if before is None else before])
+        self._counts = replace(self._counts, unsettled=f"{both}/" if both else "")
+
     def _add_sidecars(self, faults: Iterable[SidecarFault]) -> None:
         for fault in faults:
             if fault.path not in self._seen:
@@ -200,4 +212,4 @@ class _Entries(Generic[T]):
 
 def path_of_item(item: SourceItem) -> str:
     """The photo id, or the path below the folder of what is no photo."""
-    return item.photo_id if isinstance(item, PhotoEvent | Refused | Unchanged) else item.path
+    return item.path if isinstance(item, Ignored) else item.photo_id

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from miradouro.adapters.folder.ignore_rules import IgnoreRules
+from miradouro.adapters.folder.quiet_files import QuietFiles
 from miradouro.adapters.folder.source import FolderSource
 from miradouro.adapters.photo_store import file_uri
 from miradouro.core.error_text import shown
@@ -78,6 +79,7 @@ class FolderSync:
         rules: IgnoreRules | None = None,
         verify: bool = False,
         preset: str = "",
+        quiet_files: QuietFiles | None = None,
         waits: bool = False,
     ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
         """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
@@ -101,6 +103,7 @@ class FolderSync:
                 rules=rules,
                 refusals=lambda: failures_within(self._letters, collection, within),
                 verify=verify,
+                quiet_files=quiet_files,
             )
             run = self._runs.folder_run(root, call)
             for message in index_folder(source, moves=Moves(root, self._index), runner=self._runner, run=run):

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from miradouro.adapters.folder.ignore_rules import IgnoreRules, rules_of_run
+from miradouro.adapters.folder.quiet_files import QuietFiles
 from miradouro.adapters.folder.watch import EVERYTHING, touched
 from miradouro.core.errors import MiradouroError
 from miradouro.ingest.folder_run import FolderProgress, FolderReport
@@ -84,6 +85,7 @@ class _Watch:
         self.collection = collection
         self._sync, self._root, self._pace, self._shown, self._stop = sync, root, pace, shown, stop
         self._excluded, self._rules = excluded, rules
+        self._quiet_files = QuietFiles(pace.quiet_s)
         self._waiting: str | None = None  # the folder that is to be compared
         self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
         self._pause_s = FIRST_PAUSE_S
@@ -125,13 +127,25 @@ class _Watch:
             if report.withheld and within != EVERYTHING:
                 self._waiting = EVERYTHING  # more than half of a part may be few of the whole
             self._pause_s, self._told = FIRST_PAUSE_S, ""
-            self._not_before = time.monotonic() + min(LONGEST_REST_S, REST * (time.monotonic() - began))
+            rest_s = min(LONGEST_REST_S, REST * (time.monotonic() - began))
+            if report.unsettled is not None and self._waiting is None:
+                self._waiting, rest_s = report.unsettled, max(rest_s, self._pace.quiet_s)
+            self._not_before = time.monotonic() + rest_s
 
     def _report(self, within: str) -> FolderReport:
         report = FolderReport()
         with self._shown(self.collection) as show:
             call = Call(cancelled=self._stop)
-            for message in self._sync.follow(self._root, self.collection, call, within=within, rules=self._rules, waits=True):
+            messages = self._sync.follow(
+                self._root,
+                self.collection,
+                call,
+                within=within,
+                rules=self._rules,
+                quiet_files=self._quiet_files,
+                waits=True,
+            )
+            for message in messages:
                 if isinstance(message, FolderProgress):
                     show(message)
                 elif isinstance(message, FolderReport):

@@ -14,6 +14,7 @@ class Pace:
     `retry_s`: how long a step that fails for a passing reason is tried again: longer than a service takes to start again.
     `embed_timeout_s`: how long one photo may take in the embedder, waiting for its turn included.
     `settle_s`: how long a watched folder has to be quiet before it is compared: a copy of many files is compared once.
+    `quiet_s`: how long a file has to be quiet before a watch reads it: uploads over a network write with pauses.
     `rescan_s`: how often a watched folder is compared although no change was noticed: network disks report none.
     """
 
@@ -24,6 +25,7 @@ class Pace:
     retry_s: float = 60.0
     embed_timeout_s: float = 60.0
     settle_s: float = 0.5
+    quiet_s: float = 2.0
     rescan_s: float = 900.0
 
 

@@ -40,6 +40,7 @@ from miradouro.core.ports import (
     Refused,
     SourceItem,
     Unchanged,
+    Unsettled,
     WriteStatus,
     Written,
 )
@@ -66,6 +67,10 @@ class Status(StrEnum):
     FAILED = "failed"
     UNCHANGED = "unchanged"
     IGNORED = "ignored"
+    UNSETTLED = "unsettled"
+
+
+_SETTLED = {Ignored: Status.IGNORED, Unsettled: Status.UNSETTLED}  # the status of items without a document
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ class Run:
     `retry` is raised, since the other photos would meet it too; otherwise it is the outcome of its photo. A host of photos that
     does not answer never stops a run: the photo fails as `unreachable`. `moved_from` returns the tombstone of the id from which a
     stored photo moved, None for a photo that did not move; None itself: no photo can have moved.
+    `may_grow` returns whether the file of an item that failed for a reason is still being written: then it is no failure yet.
     """
 
     processors: Sequence[Processor]
@@ -98,6 +104,7 @@ class Run:
     retry: RetryPolicy
     retriable_stops: bool
     moved_from: Callable[[Document], Document | None] | None = None
+    may_grow: Callable[[SourceItem, str], bool] | None = None
 
     @property
     def cancelled(self) -> threading.Event:
@@ -319,10 +326,12 @@ class _Group:
     ) -> Outcome:
         result = next(written) if isinstance(result, Document) else result
         if isinstance(result, MiradouroError):
+            if self._run.may_grow is not None and self._run.may_grow(item, code_of(result)):
+                return Outcome(item, Status.UNSETTLED)
             return Outcome(item, Status.FAILED, code_of(result), result.message, result.retriable)
         if result is not None:
             return Outcome(item, Status.STORED if result is WriteStatus.STORED else Status.STALE)
-        return Outcome(item, Status.IGNORED if isinstance(item, Ignored) else Status.UNCHANGED)
+        return Outcome(item, _SETTLED.get(type(item), Status.UNCHANGED))
 
 
 def code_of(error: MiradouroError) -> str:

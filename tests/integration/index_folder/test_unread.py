@@ -82,6 +82,25 @@ def test_other_bytes_of_the_same_size_and_time_show(ingest: IngestFixture, folde
     assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize(("pieces", "indexed"), [(2, 1), (3, 0)])
+def test_a_file_that_grows_while_it_is_read_is_read_once_more(
+    ingest: IngestFixture, folder: Path, pieces: int, indexed: int
+) -> None:
+    data, path = jpeg(), folder / "a.jpg"
+    write(path, data[:200])
+    ends = iter([len(data) * piece // pieces for piece in range(1, pieces + 1)])
+
+    def grow(opened: Path) -> None:
+        if end := next(ends, 0):
+            with opened.open("r+b") as file:
+                file.write(data[:end])
+
+    with opened_files(folder, before=grow) as opened:
+        report = ingest.index_folder(folder)
+    assert opened == [path, path]
+    assert counts(report) == (indexed, 0, 0, 0, 1 - indexed)
+
+
 def test_verify_compares_bytes_whatever_the_state_says(ingest: IngestFixture, folder: Path) -> None:
     path = write(folder / "a.jpg", jpeg(seed=1))
     write(folder / "b.jpg", jpeg(seed=3))

@@ -12,6 +12,7 @@ from miradouro.adapters.folder.deletions import Candidate, Deletions, is_live
 from miradouro.adapters.folder.file_kind import file_kind
 from miradouro.adapters.folder.ignore_rules import IgnoreRules
 from miradouro.adapters.folder.photo_id import path_of, photo_id_of
+from miradouro.adapters.folder.quiet_files import QuietFiles
 from miradouro.adapters.folder.sidecars import SidecarState, read_contents, sha256_of_contents, state_of
 from miradouro.adapters.folder.spool import Spool
 from miradouro.adapters.folder.walk import Closed, File, Found, Inode, LeftOut, files_of, inode, left_out, sha256_of, walk
@@ -22,7 +23,17 @@ from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.file_kind import FileKind
 from miradouro.core.ignored_names import IgnoreCode, IgnoreReason
 from miradouro.core.metadata import PhotoMetadata
-from miradouro.core.ports import Ignored, NothingYet, OriginState, PhotoIndex, PhotoReader, Refused, SourceItem, Unchanged
+from miradouro.core.ports import (
+    Ignored,
+    NothingYet,
+    OriginState,
+    PhotoIndex,
+    PhotoReader,
+    Refused,
+    SourceItem,
+    Unchanged,
+    Unsettled,
+)
 from miradouro.core.sidecars.beside import Beside, event_of_photo, read_beside
 from miradouro.core.sidecars.pairing import is_sidecar_name
 
@@ -57,7 +68,8 @@ class FolderSource:
     `within` compares one of the folders alone (see `walk`); more than half of its photos gone withholds their deletion too.
 
     `refusals` are the collection's failures, ordered by photo id: a photo that failed is refused again, unread, while its files
-    stay as they were. With `verify` every file is read, so that other bytes under the same size and times show.
+    stay as they were. With `verify` every file is read, so that other bytes under the same size and times show. With
+    `quiet_files`, those of a watch, files that are still being written are left alone.
 
     `first_version` is that of a photo of which nothing is remembered and whose sidecar doesn't count; it may raise OSError.
     """
@@ -77,11 +89,12 @@ class FolderSource:
         first_version: Callable[[File], int] = lambda _: 1,
         refusals: Callable[[], Iterator[Failure]] = lambda: iter(()),
         verify: bool = False,
+        quiet_files: QuietFiles | None = None,
     ) -> None:
         self._root, self._collection, self._index, self._file_uri, self._prune = root, collection, index, file_uri, prune
         self._excluded, self._within, self._first_version = frozenset(_inodes(excluded)), within, first_version
         self._rules, self._reader = rules or IgnoreRules(), reader
-        self._refusals, self._verify = refusals, verify
+        self._refusals, self._verify, self._quiet_files = refusals, verify, quiet_files
         self.files = self.gone = self.withheld = 0
         self.withheld_reason = ""
 
@@ -140,8 +153,16 @@ class FolderSource:
                     return
                 yield self._deleted(state)
             yield Ignored(file.photo_id, reason)
+        elif self._quiet_files is not None and not self._quiet_files.is_quiet(file.path):
+            yield Unsettled(file.photo_id)
         else:
             yield self._compared(file, state)
+
+    def may_grow(self, item: SourceItem, reason: str) -> bool:
+        """Whether the file of an item that failed for `reason` is still being written, as far as a watch can say."""
+        if self._quiet_files is None or not isinstance(item, PhotoEvent) or item.origin is None:
+            return False
+        return self._quiet_files.may_grow(os.path.join(self._root, path_of(item.photo_id)), item.origin, reason)
 
     def acknowledge(self, item: SourceItem) -> None:
         """See `EventSource.acknowledge`. Does nothing: the next run compares the files with the stored documents."""

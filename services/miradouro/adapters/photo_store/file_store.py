@@ -43,7 +43,7 @@ class FileStore:
         """The bytes of a file; see `core.ports.PhotoStore`."""
         path = self._path(uri)
         try:
-            data = read_regular(path, limit_bytes + 1)
+            data = _read_settled(path, limit_bytes + 1)
         except OSError as exc:
             self._check_root_of(path)
             raise _translated(exc, named(uri)) from exc
@@ -82,6 +82,17 @@ class FileStore:
         """Raises Unavailable when it is no photo that is missing, but the disk with all of them."""
         if missing := [root for root in _above(path, self._mounted) if not os.path.isdir(root)]:
             raise Unavailable(f"the folder of photos {missing[0]} is not there; mount it, or correct MIRADOURO_PHOTO_ROOTS")
+
+
+def _read_settled(path: str, limit_bytes: int) -> bytes:
+    """The bytes of a file; one whose size changes meanwhile is read once more. Raises NotRegular, OSError."""
+    size_bytes = os.stat(path).st_size
+    data = read_regular(path, limit_bytes)
+    try:
+        has_changed = os.stat(path).st_size != size_bytes
+    except OSError:
+        return data  # it went when it had been read
+    return read_regular(path, limit_bytes) if has_changed else data
 
 
 def _above(path: str, roots: Sequence[str]) -> list[str]:
