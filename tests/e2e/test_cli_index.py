@@ -272,7 +272,11 @@ def test_a_dry_run_needs_no_index_and_makes_none(tmp_path):
         ("raw.nef", "ignored", "raw_file"),
     ]
     assert (found["indexed"], found["ignored_by"]) == (1, {"ignore_option": 1, "raw_file": 1})
-    assert "ignored    b\\n.jpg: --ignore 'b*'\n" in run(*words).out
+    (photos / "gone.jpg").symlink_to(photos / "nowhere")
+    lines = run(*words).out.splitlines()
+    assert "ignored    b\\n.jpg: --ignore 'b*'" in lines
+    assert ["gone.jpg" in line for line in lines].count(True) == 1
+    (photos / "gone.jpg").unlink()
     assert not data.exists()
     assert _index(photos, data, "--ignore", "b*") == (1, 0, 0, 2, 0)
     assert [one["action"] for one in run(*words, "--json").json["files"]] == ["unchanged", "ignored", "ignored"]

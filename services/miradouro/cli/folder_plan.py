@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import click
 
-from miradouro.cli.output import report_json, report_lines
+from miradouro.cli.output import report_counts, report_json
 from miradouro.core.printable import printable
 from miradouro.v1 import ingest_service_pb2
 from miradouro.v1.ingest_service_pb2 import FolderReport, IndexFolderResponse, PlannedFile
@@ -38,7 +38,7 @@ def write_plan(responses: Iterable[IndexFolderResponse], *, as_json: bool) -> No
     if as_json:
         click.echo(("" if count else _JSON_START) + "], " + json.dumps(report_json(report), allow_nan=False)[1:])
         return
-    for line in report_lines(report):
+    for line in report_counts(report):
         click.echo(line)
     if report.withheld_reason:
         click.echo(printable(f"deletions would be withheld: {report.withheld_reason}"))

@@ -169,6 +169,11 @@ def report_lines(report: FolderReport) -> Iterator[str]:
         yield printable(f"sidecar: {sidecar.path}: {sidecar.reason}")
     for one in report.failed:
         yield printable(f"failed: {one.path}: {one.code}: {one.reason}")
+    yield from report_counts(report)
+
+
+def report_counts(report: FolderReport) -> Iterator[str]:
+    """The counts of a report for a person."""
     moved = f"{report.moved:,} moved, " if report.moved else ""
     yield (
         f"{report.indexed:,} indexed, {moved}{report.unchanged:,} unchanged, {report.deleted:,} deleted, "
