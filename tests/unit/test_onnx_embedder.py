@@ -3,9 +3,10 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
-from miradouro.adapters.onnx_embedder import OnnxEmbedder, Provider, check_wheels, installed_wheels
+from miradouro.adapters.onnx_embedder import OnnxEmbedder, check_wheels, installed_wheels
 from miradouro.bundles.cut import cuts
 from miradouro.core.errors import BadBundle, ConfigurationError
+from miradouro.core.provider import Provider
 
 from tests.tiny_bundle import TINY, TINY_SPACES, pixels, tiny_bundles
 

@@ -4,7 +4,6 @@ import importlib.metadata
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,12 @@ from miradouro.bundles.registry import OpenBundle
 from miradouro.core.document import Float32
 from miradouro.core.embedding import LabelProbability
 from miradouro.core.errors import BadBundle, ConfigurationError
+from miradouro.core.provider import Provider
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.runtime.cpus import available_cpus
 
 MIN_PROBABILITY = 0.001
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
-
-
-class Provider(StrEnum):
-    """Where networks run."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-    TENSORRT = "tensorrt"
 
 
 _ORT_NAMES = {

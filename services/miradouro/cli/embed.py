@@ -37,7 +37,7 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
 
     configuration = Configuration(standalone=settings_of(offline=offline))
     good = 0
-    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=reading) as embedder:
+    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=lambda: reading) as embedder:
         rows = _embedded(files, spaces, embedder, reading)
         for number, row in enumerate(rows):
             good += row["error"] is None

@@ -1,8 +1,7 @@
 """Where the shell enters: the first and last moments of the command, in which Ctrl-C ends it without a word."""
 
-# Every interpreter has loaded these three; `signal` and `typing` take 10 ms to import, in which Ctrl-C would be a traceback.
-import _signal as signal  # type: ignore[import-not-found] # the part of `signal` that is built in, and not described
 import os
+import signal
 import sys
 
 

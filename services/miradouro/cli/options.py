@@ -1,5 +1,6 @@
 """Options that several subcommands share, and the settings that they override."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,8 @@ import click
 
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
-from miradouro.runtime import logs
 from miradouro.runtime.addresses import NO_TOKEN
+from miradouro.runtime.lines_on_demand import LinesOnDemand
 from miradouro.runtime.private_folder import OTHERS
 from miradouro.runtime.settings import LogSettings, load
 from miradouro.standalone.settings import StandaloneSettings
@@ -97,13 +98,21 @@ def no_token_option(command: Command) -> Command:
     )(command)
 
 
-def settings_of(*, data: Path | None = None, offline: bool = False) -> StandaloneSettings:
+def settings_of(*, data: Path | None = None, offline: bool = False, words_only: bool = False) -> StandaloneSettings:
     """The settings from the environment, overridden by options; sets up logging, and the mode of new files.
+
+    A command that reads `words_only`, no photos, sets up logging with its first line: hardly any of them writes one.
 
     Raises ConfigurationError.
     """
     os.umask(OTHERS)  # before the first file: the database's log and all that libraries write are for the owner alone, too
-    logs.configure(load(LogSettings))
+    chosen_logs = load(LogSettings)
+    if words_only:
+        logging.lastResort = LinesOnDemand(chosen_logs)
+    else:
+        from miradouro.runtime import logs
+
+        logs.configure(chosen_logs)
     chosen: dict[str, object] = {}
     if data is not None:
         chosen["data_dir"] = data

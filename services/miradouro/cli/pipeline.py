@@ -67,7 +67,7 @@ def simulate(*, file: Path, sidecar: Path | None, collection: str, offline: bool
     from miradouro.standalone.embedder_on_demand import open_embedder
 
     configuration = Configuration(standalone=settings_of(offline=offline))
-    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=reading) as embedder:
+    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=lambda: reading) as embedder:
         embedder.start()  # first, so that the step that embeds is not told to take as long
         found = simulation.simulate(
             file,

@@ -113,7 +113,7 @@ def search(
     from miradouro.core.query import MAX_LIMIT
     from miradouro.v1 import search_service_pb2 as pb
 
-    settings = settings_of(data=data, offline=offline)
+    settings = settings_of(data=data, offline=offline, words_only=photo is None and like is None)
     request = pb.SearchRequest(collection=utf8(collection, "collection"), space=utf8(space, "space"), exact=exact, more=more)
     if limit is not None:
         if not 0 <= limit <= MAX_UINT32:

@@ -10,19 +10,22 @@ the processors in their order (`miradouro pipeline show`); each is in the file o
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Float32, Tag
 from miradouro.core.embedding import Embedding, Priority, check_replicas
 from miradouro.core.errors import InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.more_of_kind import MIXED_IN, mixed
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.query import Order
 from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Preset, Space
+
+if TYPE_CHECKING:
+    from miradouro.core.decode import Decoded
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class PhotoInProgress:
     event: PhotoEvent
     spaces: tuple[Space, ...]
     data: bytes | None = None
-    decoded: Decoded | None = None
+    decoded: "Decoded | None" = None
     sha256: str = ""
     perceptual_hash: str = ""
     embedding: Embedding | None = None

@@ -6,18 +6,21 @@ Every adapter passes the port's conformance suite in tests/conformance; one with
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument, Overloaded
 from miradouro.core.event import PhotoEvent
 from miradouro.core.ignored_names import IgnoreReason
-from miradouro.core.metadata import PhotoMetadata
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import BundleDescription, Geometry, Preset, Region, Space
+
+if TYPE_CHECKING:
+    from miradouro.core.decode import Decoded
+    from miradouro.core.metadata import PhotoMetadata
 
 # Each has files or shards, background work and a share of every start of its own, and an event may name any collection.
 MAX_COLLECTIONS = 100
@@ -122,7 +125,7 @@ class PhotoReader(Protocol):
         priority: Priority = Priority.INTERACTIVE,
         timeout_s: float | None = None,
         key: str = "",
-    ) -> Decoded:
+    ) -> "Decoded":
         """`data` decoded once, and fitted into every distinct geometry: see core.decode.decode. Raises InvalidArgument too.
 
         `with_metadata` reads the metadata in the same turn, which costs less than asking for them after it.
@@ -131,13 +134,13 @@ class PhotoReader(Protocol):
 
     def metadata(
         self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
-    ) -> PhotoMetadata:
+    ) -> "PhotoMetadata":
         """What the file says about its photo: see core.metadata.read_metadata. Damage to it is no error."""
         ...
 
     def xmp_sidecar(
         self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
-    ) -> PhotoMetadata:
+    ) -> "PhotoMetadata":
         """What an XMP file beside a photo says about it: see core.metadata.read_xmp_sidecar. Damage to it is no error."""
         ...
 

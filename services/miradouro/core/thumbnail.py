@@ -6,9 +6,10 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from PIL import Image
 
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits, Reserve, decode
+from miradouro.core.decode import Reserve, decode
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.spaces import Fit, Geometry, Resample
 
 MEDIA_TYPE = "image/jpeg"

@@ -12,10 +12,11 @@ from concurrent.futures import Future
 import numpy as np
 import structlog
 
-from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs, Provider
+from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, Internal, MiradouroError, Unavailable
+from miradouro.core.provider import Provider
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.request import Plan, check_count, check_tensors, plan

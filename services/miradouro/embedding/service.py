@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from miradouro.core.decode import DecodeLimits
 from miradouro.core.embedding import Priority, Tensor
 from miradouro.core.errors import BadPhoto, InvalidArgument
-from miradouro.core.photo_limits import MAX_PHOTO_BYTES
+from miradouro.core.photo_limits import MAX_PHOTO_BYTES, DecodeLimits
 from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.batcher import Batcher

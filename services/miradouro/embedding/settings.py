@@ -1,11 +1,8 @@
 """Settings of the embedding service."""
 
-from typing import Annotated
-
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
 
-from miradouro.adapters.onnx_embedder import Provider
+from miradouro.core.provider import Provider
 from miradouro.runtime.settings import CacheSettings
 
 
@@ -13,7 +10,7 @@ class EmbeddingSettings(CacheSettings):
     """What the embedding service loads, and where it listens."""
 
     embedding_listen: str = Field("127.0.0.1:50051", description="host:port of the embedding service; port 0 takes a free one.")
-    bundles: Annotated[tuple[str, ...], NoDecode] = Field(
+    bundles: tuple[str, ...] = Field(
         ("efficientnet-lite0", "vgg16-conv"), min_length=1, description="Bundles that are loaded, separated by commas."
     )
     precision: str = Field(

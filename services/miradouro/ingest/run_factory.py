@@ -5,7 +5,7 @@ from pathlib import Path
 from miradouro.adapters.described import Describe
 from miradouro.adapters.photo_store import FileStore
 from miradouro.bundles.labels import LabelTable
-from miradouro.core.decode import DecodeLimits
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader, PhotoStore
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
 from miradouro.ingest.metrics import IngestMetrics

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from miradouro.adapters.described import cached_describe
 from miradouro.adapters.folder.ignore_rules import rules_of_run
 from miradouro.bundles.labels import LabelTable
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
 from miradouro.core.index_engine import Index
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.ports import DeadLetters, Embedder, PhotoReader, PhotoStore
 from miradouro.core.query import MAX_LIMIT
 from miradouro.ingest import event_wire, wire

@@ -10,11 +10,11 @@ from miradouro.adapters.folder.sidecars import read_contents
 from miradouro.adapters.folder.walk import files_of
 from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.bundles.labels import LabelTable
-from miradouro.core.decode import DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, MiradouroError, NotFound
 from miradouro.core.event import PhotoEvent
 from miradouro.core.metadata import PhotoMetadata
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.pipeline import ingest
 from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.core.sidecars.beside import SidecarFault, event_of_photo, read_beside

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from miradouro.core.decode import DecodeLimits
 from miradouro.core.fingerprint import GEOMETRY
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.spaces import needed_geometries
 from miradouro.processors.plugin import Context, ProcessorOptions, need

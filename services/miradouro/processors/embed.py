@@ -6,9 +6,10 @@ from dataclasses import replace
 import structlog
 from pydantic import Field
 
-from miradouro.core.decode import Decoded, DecodeLimits
+from miradouro.core.decode import Decoded
 from miradouro.core.embedding import Embedding, Tensor, check_replicas
 from miradouro.core.errors import Internal, InvalidArgument, Overloaded, Unavailable
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.spaces import BundleDescription, Geometry, needed_geometries
 from miradouro.processors.plugin import Context, ProcessorOptions, need

@@ -18,11 +18,11 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from miradouro.bundles.labels import LabelTable
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.event import PhotoEvent
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadPhoto, FailedPrecondition, InvalidArgument, NotFound
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.ports import IndexAdmin, PhotoStore
 from miradouro.core.redaction import public_uri
 

@@ -3,10 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import PhotoIndex, PhotoReader
 from miradouro.core.redaction import public_uri

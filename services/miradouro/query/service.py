@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
-
-from miradouro.bundles.manifest import preset_of
-from miradouro.core.decode import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.document import Document
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.index_engine import Index
 from miradouro.core.page import Page, read_page, sign_page
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, PhotoReader
+from miradouro.core.spaces import Preset
 from miradouro.query import wire
-from miradouro.query.metrics import QueryMetrics
 from miradouro.runtime.call import Call
 from miradouro.v1.search_service_pb2 import (
     GetPhotoRequest,
@@ -27,17 +26,27 @@ from miradouro.v1.search_service_pb2 import (
     StatsResponse,
 )
 
+if TYPE_CHECKING:
+    from miradouro.query.metrics import QueryMetrics
+
 
 def no_originals(document: Document) -> bytes:
     """The originals of a service without access to them. Raises FailedPrecondition."""
     raise FailedPrecondition(f"this service can't read {shown(document.photo_id)} again; send the photo itself (--photo)")
 
 
+def _preset_of(space: str) -> Preset | None:
+    from miradouro.bundles.manifest import preset_of  # here: words need no manifest
+
+    return preset_of(space)
+
+
 class SearchService:
     """Answers questions about the photos of `store`.
 
     `canonical` gives the label of a synonym; `page_key` signs page tokens, at least 16 secret bytes: tokens are good for
-    every service with the same key. `limits` are those of example photos; `original` reads an indexed photo again.
+    every service with the same key. `limits` are those of example photos; `original` reads an indexed photo again. Without
+    `metrics` nothing is counted.
     """
 
     def __init__(
@@ -51,16 +60,16 @@ class SearchService:
         page_key: bytes,
         original: Callable[[Document], bytes] = no_originals,
         limits: DecodeLimits = DEFAULT_LIMITS,
-        metrics: QueryMetrics | None = None,
+        metrics: "QueryMetrics | None" = None,
     ) -> None:
         self._store, self._embedder, self._reader, self._canonical = store, embedder, reader, canonical
         self._default_space, self._page_key, self._limits = default_space, page_key, limits
-        self._original, self._metrics = original, metrics or QueryMetrics(CollectorRegistry())
+        self._original, self._metrics = original, metrics
 
     def Search(self, request: SearchRequest, call: Call) -> SearchResponse:
         """Finds photos. Raises InvalidArgument, NotFound, FailedPrecondition, and what the embedder raises."""
         started = time.perf_counter()
-        with self._metrics.stage("read"):
+        with self._stage("read"):
             question = wire.question_from(request, read_page=lambda token: self._page(token, request))
         found = answer(
             question,
@@ -70,19 +79,23 @@ class SearchService:
             original=self._original,
             canonical=self._canonical,
             default_space=self._default_space,
-            preset_of=preset_of,
+            preset_of=_preset_of,
             limits=self._limits,
             remaining_s=call.remaining_s,
-            stage=self._metrics.stage,
+            stage=self._stage,
         )
-        with self._metrics.stage("answer"):
+        with self._stage("answer"):
             token = ""
             if found.next_page is not None:
                 token = sign_page(found.next_page, question=wire.question_bytes(request), key=self._page_key)
             took_s = time.perf_counter() - started
             response = wire.response_of(found, took_ms=took_s * 1_000, next_page_token=token)
-        self._metrics.question_seconds.labels(request.WhichOneof("query") or "list").observe(took_s)
+        if self._metrics is not None:
+            self._metrics.question_seconds.labels(request.WhichOneof("query") or "list").observe(took_s)
         return response
+
+    def _stage(self, name: str) -> AbstractContextManager[object]:
+        return nullcontext() if self._metrics is None else self._metrics.stage(name)
 
     def _page(self, token: str, request: SearchRequest) -> Page:
         return read_page(token, question=wire.question_bytes(request), key=self._page_key) if token else 0

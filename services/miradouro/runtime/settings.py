@@ -3,12 +3,12 @@
 Variables are called MIRADOURO_ and the field's name in capitals. Rooms with settings of their own subclass `Settings`.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from miradouro.core.error_text import shown
 from miradouro.core.errors import ConfigurationError
@@ -18,10 +18,16 @@ ENV_PREFIX = "MIRADOURO_"
 OFF = {"", "off"}  # an address that is none
 
 
-class Settings(BaseSettings):
-    """Root of all settings: typed, frozen, from the environment or from keyword arguments."""
+class Settings(BaseModel):
+    """Root of all settings: typed, frozen, from keyword arguments or else from the environment, where empty is not set."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        found = {name: os.environ.get(variable(name)) for name in cls.model_fields}
+        return {name: value for name, value in found.items() if value} | given
 
 
 class ServerSettings(Settings):

@@ -15,6 +15,7 @@ from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import PACE
 from miradouro.ingest.service import IngestService
 from miradouro.processors.pipeline_file import load_pipeline
+from miradouro.query.metrics import QueryMetrics
 from miradouro.query.pictures import Pictures
 from miradouro.query.service import SearchService
 from miradouro.query.thumbnail_cache import ThumbnailCache
@@ -94,7 +95,7 @@ def open_ingest(configuration: Configuration, *, writer: bool = True, collection
         makes_one = collection and not any(one.name == collection for one in index.stats())
         spaces = configuration.ingest.space_names if makes_one else None
         with (
-            open_embedder(configuration, reading=reading, store=index, new_spaces=spaces) as embedder,
+            open_embedder(configuration, reading=lambda: reading, store=index, new_spaces=spaces) as embedder,
             ingest_service(index, embedder, configuration, reading=reading, writer=writer) as service,
         ):
             try:
@@ -121,12 +122,12 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
         open_machine_index(configuration.standalone, writer=True, will_serve=True) as index,
         open_reading(configuration.reading, warm=True) as reading,
         open_embedder(
-            configuration, reading=reading, store=index, new_spaces=_new_spaces(index, configuration), registry=registry
+            configuration, reading=lambda: reading, store=index, new_spaces=_new_spaces(index, configuration), registry=registry
         ) as embedder,
     ):
         parts = embedder.start()
         with ingest_service(index, parts.embedder, configuration, reading=reading, registry=registry) as ingest:
-            search = search_service(index, parts.embedder, configuration, reading=reading, registry=registry)
+            search = search_service(index, parts.embedder, configuration, reader=reading.reader, metrics=QueryMetrics(registry))
             pictures = Pictures(
                 index=index,
                 originals=originals(index, configuration),

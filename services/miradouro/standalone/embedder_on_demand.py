@@ -6,19 +6,17 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from miradouro.adapters.photo_reader.reading import Reading
-from miradouro.bundles.registry import OpenBundle
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import Unavailable
 from miradouro.core.ports import IndexAdmin
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.standalone.configuration import Configuration
-from miradouro.standalone.models import open_or_pull, precision_in_use
-from miradouro.standalone.needed_bundles import needed_bundles
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from miradouro.adapters.photo_reader.reading import Reading
+    from miradouro.bundles.registry import OpenBundle
     from miradouro.embedding.composition import EmbeddingParts
 
 
@@ -31,8 +29,8 @@ class EmbedderOnDemand:
     def __init__(
         self,
         *,
-        open_bundles: Callable[[], list[OpenBundle]],
-        run: Callable[[list[OpenBundle]], AbstractContextManager["EmbeddingParts"]],
+        open_bundles: "Callable[[], list[OpenBundle]]",
+        run: "Callable[[list[OpenBundle]], AbstractContextManager[EmbeddingParts]]",
     ) -> None:
         self._open_bundles, self._run = open_bundles, run
         self._lock = threading.Lock()
@@ -84,7 +82,7 @@ class EmbedderOnDemand:
             if self._parts is not None:
                 self._parts.embedder.stop(timeout_s=0)
 
-    def _opened(self) -> list[OpenBundle]:
+    def _opened(self) -> "list[OpenBundle]":
         if self._bundles is None:
             self._bundles = self._open_bundles()
         return self._bundles
@@ -94,7 +92,7 @@ class EmbedderOnDemand:
 def open_embedder(
     configuration: Configuration,
     *,
-    reading: Reading,
+    reading: "Callable[[], Reading]",
     store: IndexAdmin | None = None,
     bundles: Sequence[str] = (),
     new_spaces: Sequence[str] | None = None,
@@ -108,20 +106,23 @@ def open_embedder(
     """
     settings, models = configuration.embedding, configuration.bundles.folder
 
-    def precision(name: str) -> str:
-        if store is None or "precision" in settings.model_fields_set:
-            return settings.precision
-        held = [space for collection in store.stats() for space in collection.spaces]
-        return precision_in_use(name, held=held, otherwise=settings.precision)
+    def open_bundles() -> "list[OpenBundle]":
+        from miradouro.standalone.models import open_or_pull, precision_in_use  # here: words need no bundle
+        from miradouro.standalone.needed_bundles import needed_bundles
 
-    def open_bundles() -> list[OpenBundle]:
+        def precision(name: str) -> str:
+            if store is None or "precision" in settings.model_fields_set:
+                return settings.precision
+            held = [space for collection in store.stats() for space in collection.spaces]
+            return precision_in_use(name, held=held, otherwise=settings.precision)
+
         names = bundles or settings.bundles
         if store is not None and not bundles:
             names = needed_bundles(names, collections=store.stats(), spaces=new_spaces)
         return open_or_pull(names, precision=precision, folder=models, offline=configuration.standalone.offline)
 
     @contextmanager
-    def run(opened: list[OpenBundle]) -> Iterator["EmbeddingParts"]:
+    def run(opened: "list[OpenBundle]") -> Iterator["EmbeddingParts"]:
         # Here: these take longer to import than a question in words takes to answer.
         from prometheus_client import CollectorRegistry
 
@@ -133,7 +134,7 @@ def open_embedder(
             provider=settings.provider,
             cache_folder=(settings.cache_dir or models) / "tensorrt",
         )
-        with run_embedding(networks, reading=reading, registry=registry or CollectorRegistry()) as parts:
+        with run_embedding(networks, reading=reading(), registry=registry or CollectorRegistry()) as parts:
             yield parts
 
     with EmbedderOnDemand(open_bundles=open_bundles, run=run) as embedder:

@@ -3,21 +3,20 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
-
-from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_store import PhotoStores
-from miradouro.bundles.labels import load_labels
-from miradouro.bundles.manifest import manifests
 from miradouro.core.index_engine import Index
-from miradouro.core.ports import Embedder
-from miradouro.query.metrics import QueryMetrics
+from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.standalone.configuration import Configuration
 from miradouro.standalone.embedder_on_demand import open_embedder
 from miradouro.standalone.machine_index import open_machine_index
+from miradouro.standalone.reader_on_demand import reader_of, reading_on_demand
+
+if TYPE_CHECKING:
+    from miradouro.query.metrics import QueryMetrics
 
 PAGE_KEY_BYTES = 32
 
@@ -27,21 +26,27 @@ def search_service(
     embedder: Embedder,
     configuration: Configuration,
     *,
-    reading: Reading,
-    registry: CollectorRegistry | None = None,
+    reader: PhotoReader,
+    metrics: "QueryMetrics | None" = None,
 ) -> SearchService:
-    """The search service over this process's index, counting in `registry`; its page tokens are good as long as it lives."""
+    """The search service over this process's index; its page tokens are good as long as it lives."""
     return SearchService(
         store=index,
         embedder=embedder,
-        reader=reading.reader,
-        canonical=lambda word: load_labels().canonical(word),  # read when the first word is asked for
+        reader=reader,
+        canonical=_canonical,
         default_space=configuration.query.default_space,
         original=originals(index, configuration).read,
-        limits=reading.limits,
+        limits=configuration.reading.limits,
         page_key=os.urandom(PAGE_KEY_BYTES),
-        metrics=QueryMetrics(registry or CollectorRegistry()),
+        metrics=metrics,
     )
+
+
+def _canonical(word: str) -> str:
+    from miradouro.bundles.labels import load_labels  # read when the first word is asked for
+
+    return load_labels().canonical(word)
 
 
 def originals(index: Index, configuration: Configuration) -> Originals:
@@ -57,13 +62,15 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
     """
     with (
         open_machine_index(configuration.standalone, writer=False) as index,
-        open_reading(configuration.reading) as reading,
+        reading_on_demand(configuration.reading) as reading,
     ):
         wanted = {(space or configuration.query.default_space).split("/")[0]}
         if region and not space:
+            from miradouro.bundles.manifest import manifests
+
             held = {one.name.split("/")[0] for collection in index.stats() for one in collection.spaces}
             regional = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}
             wanted = held & regional or wanted
         bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
         with open_embedder(configuration, reading=reading, store=index, bundles=bundles) as embedder:
-            yield search_service(index, embedder, configuration, reading=reading)
+            yield search_service(index, embedder, configuration, reader=reader_of(reading))

@@ -10,11 +10,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from miradouro.adapters.photo_reader.frames import BadFrame
-from miradouro.core.decode import Decoded, DecodeLimits
+from miradouro.core.decode import Decoded
 from miradouro.core.document import Place, TakenAt
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.metadata import TIME_SOURCES, PhotoMetadata
 from miradouro.core.metadata.block_metadata import bounded
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.sniff import Format
 from miradouro.core.spaces import Geometry, Region
 

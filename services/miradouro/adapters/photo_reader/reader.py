@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from miradouro.adapters.photo_reader.jobs import Job, decode_job, metadata_job, thumbnail_job, xmp_sidecar_job
-from miradouro.core.decode import DEFAULT_LIMITS, Decoded, DecodeLimits
+from miradouro.core.decode import Decoded
 from miradouro.core.embedding import Priority
 from miradouro.core.metadata import PhotoMetadata
+from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.spaces import Geometry, Region
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from miradouro.adapters.photo_reader.limits import MOST_PROCESSES
-from miradouro.core.decode import DecodeLimits
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.runtime.settings import Settings
 
 

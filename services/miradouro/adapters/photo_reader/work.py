@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from miradouro.core.decode import DecodeLimits, Reserve, decode
+from miradouro.core.decode import Reserve, decode
 from miradouro.core.metadata import PhotoMetadata, read_metadata, read_xmp_sidecar
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.spaces import Fit, Geometry, Region, Resample
 from miradouro.core.thumbnail import thumbnail
 

@@ -173,7 +173,7 @@ def _embedded(
         with ingest_service(index, embedder, configuration, reading=reading) as ingest:
             for _ in consume(events, Call(), runner=ingest.runner, runs=ingest.runs):
                 continue
-        service = search_service(index, embedder, configuration, reading=reading)
+        service = search_service(index, embedder, configuration, reader=reading.reader)
         yield lambda request: service.Search(request, Call())
 
 

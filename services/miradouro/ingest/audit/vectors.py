@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.audited_index import AuditedIndex, StoredState
-from miradouro.core.decode import DecodeLimits
 from miradouro.core.document import Float32
 from miradouro.core.embedding import Priority, check_replicas
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
+from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
 from miradouro.core.spaces import BundleDescription, Space, needed_geometries
 from miradouro.ingest.audit.findings import Report, Violation
