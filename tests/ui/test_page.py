@@ -116,6 +116,22 @@ def test_a_click_on_a_photo_asks_for_its_like_and_back_returns(visit: Visit):
     visit.settle()
 
 
+def test_more_of_a_kind_names_what_was_mixed_in(visit: Visit):
+    page = visit.open(f"?like={quote(NAMES[3], safe='')}")
+    page.get_by_role("link", name="More of this kind").click()
+    expect(page.locator("#status")).to_contain_text("mixed with ")
+    assert address(page) == {"like": [NAMES[3]], "more": ["1"]}
+    page.get_by_role("link", name="Like this one alone").click()
+    expect(page.locator("#status")).not_to_contain_text("mixed with ")
+    assert address(page) == {"like": [NAMES[3]]}
+
+
+def test_regions_have_no_more_of_their_kind(visit: Visit):
+    page = visit.open(f"?like={quote(NAMES[3], safe='')}&space=tiny/deep/regions")
+    expect(page.locator("#example")).to_be_visible()
+    expect(page.get_by_role("link", name="More of this kind")).to_have_count(0)
+
+
 def test_an_address_is_a_question_that_can_be_sent_to_somebody(visit: Visit):
     page = visit.open(f"?like={quote(NAMES[3], safe='')}&space=tiny/shallow/max")
     expect(photos(page).first.locator(".file")).to_have_text("03.jpg")

@@ -13,6 +13,7 @@ export async function search(question, { photo, token, signal }) {
   const rest = { limit: PAGE_SIZE };
   if (question.collection) rest.collection = question.collection;
   if (question.space && comparesPictures(question.kind)) rest.space = question.space;
+  if (question.more) rest.more = true;
   if (token) rest.pageToken = token;
   if (question.kind === "photo") {
     if (photo.size > MAX_PHOTO_BYTES) {

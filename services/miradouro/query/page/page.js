@@ -141,13 +141,13 @@ async function showExample(signal) {
 async function exampleOf(signal) {
   if (question.kind === "photo") {
     const file = fileOf(question);
-    return exampleCard(await preview(file), "Photos like yours", file.name);
+    return exampleCard(await preview(file), "Photos like yours", file.name, question);
   }
   if (question.kind !== "like") return [];
   const collection = collectionOf(question);
   const found = await photoOf(collection, question.value, signal);
   const text = found.title || found.caption || fileName(found.photoId);
-  return exampleCard(thumbnail(collection, found.photoId, text), "Photos like this one", text);
+  return exampleCard(thumbnail(collection, found.photoId, text), "Photos like this one", text, question);
 }
 
 function titleOf({ kind, value }) {

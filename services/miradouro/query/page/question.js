@@ -2,7 +2,7 @@
 
 const KINDS = ["keyword", "text", "like", "photo"];
 
-/** The question of an address: {kind, value, collection, space}; kind is "" without a question. */
+/** The question of an address: {kind, value, collection, space, more}; kind is "" without a question. */
 export function questionAt(search) {
   const said = new URLSearchParams(search);
   const kind = KINDS.find((one) => said.has(one)) ?? "";
@@ -11,15 +11,17 @@ export function questionAt(search) {
     value: kind ? said.get(kind) : "",
     collection: said.get("collection") ?? "",
     space: said.get("space") ?? "",
+    more: said.has("more") && comparesPictures(kind),
   };
 }
 
 /** The address of a question, relative to the page. */
-export function addressOf({ kind, value, collection, space }) {
+export function addressOf({ kind, value, collection, space, more = false }) {
   const said = new URLSearchParams();
   if (kind) said.set(kind, value);
   if (collection) said.set("collection", collection);
   if (space && comparesPictures(kind)) said.set("space", space);
+  if (more && comparesPictures(kind)) said.set("more", "1");
   const text = said.toString();
   return text ? `/?${text}` : "/";
 }

@@ -67,14 +67,24 @@ export function statusLine(question, answer, shown) {
   const photos = `${answer.totalIsExact ? "" : "at least "}${total.toLocaleString("en")} ${total === 1 ? "photo" : "photos"}`;
   const rest = [answer.exact ? "exact" : "approximate", `${Math.max(1, Math.round(answer.tookMs))} ms`];
   if (answer.hits[0]?.space) rest.unshift(`compared in ${answer.hits[0].space}`);
+  if (answer.mixedIn?.length) rest.unshift(`mixed with ${answer.mixedIn.map(fileName).join(", ")}`);
   if (answer.truncated) rest.unshift("more lie within the distance than can be shown");
   const count = shown < total ? [element("b", { textContent: shown.toLocaleString("en") }), ` of ${photos}`] : [element("b", { textContent: photos })];
   return [...count, ` · ${rest.join(" · ")}`];
 }
 
-/** The card of an example photo. */
-export function exampleCard(picture, title, text) {
-  return [picture, element("div", {}, element("h2", { textContent: title }), element("p", { textContent: text }))];
+/** The card of an example photo, with the way to more photos of its kind, or back from them. */
+export function exampleCard(picture, title, text, question) {
+  const about = element("div", {}, element("h2", { textContent: title }), element("p", { textContent: text }));
+  if (!question.space.endsWith("/regions")) about.append(kindLink(question));
+  return [picture, about];
+}
+
+function kindLink(question) {
+  const href = addressOf({ ...question, more: !question.more });
+  const textContent = question.more ? "Like this one alone" : "More of this kind";
+  const title = question.more ? "Compare with the example alone" : "Mix the first three photos into the example and ask again";
+  return element("p", {}, element("a", { className: "kind", href, textContent, title }));
 }
 
 /** The pixels of a file, upright, on a canvas: the policy of this page lets no other picture in. */
