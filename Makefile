@@ -76,16 +76,17 @@ protos-check: $(DEV)
 	        || { echo "$${made#*:} is not what protos/ says: run make protos and commit it" >&2; exit 1; }; \
 	done
 
-# $(1): the folder of the page; $(2): that of the names
-list_settings = $(BIN)/python -m tools.settings_page docs/settings.md $(1)/settings.md $(2)/setting_names.py
+# $(1): the folder of the pages on settings and metrics; $(2): that of the names
+list_settings = $(BIN)/python -m tools.settings_page docs/settings.md $(1)/settings.md $(2)/setting_names.py && \
+    $(BIN)/python -m tools.metrics_page docs/metrics.md $(1)/metrics.md
 
-settings: $(DEV)  ## make the table of docs/settings.md and the list of known settings anew
+settings: $(DEV)  ## make the tables of docs/settings.md and docs/metrics.md and the list of known settings anew
 	$(call list_settings,docs,services/miradouro/runtime)
 
 settings-check: $(DEV)
 	@mkdir -p build/settings
 	$(call list_settings,build/settings,build/settings)
-	@for made in docs/settings.md services/miradouro/runtime/setting_names.py; do \
+	@for made in docs/settings.md docs/metrics.md services/miradouro/runtime/setting_names.py; do \
 	    diff "build/settings/$$(basename "$$made")" "$$made" >/dev/null \
 	        || { echo "$$made is not what the classes say: run make settings and commit it" >&2; exit 1; }; \
 	done

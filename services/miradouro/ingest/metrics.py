@@ -14,16 +14,14 @@ class IngestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self.events = Counter(
-            "miradouro_ingest_events", "Events by what became of them.", ("status", "reason"), registry=registry
-        )
+        self.events = Counter("miradouro_ingest_events", "Events by result.", ("status", "reason"), registry=registry)
         self.dead_letters = Counter(
             "miradouro_ingest_dead_letters", "Events that became dead letters, by reason.", ("reason",), registry=registry
         )
         self.photo_bytes = Counter("miradouro_ingest_photo_bytes", "Bytes of encoded photos fetched.", registry=registry)
         self.photo_seconds = Histogram(
             "miradouro_ingest_photo_duration_seconds",
-            "Time from an event's arrival to its being stored.",
+            "Time from an event's arrival until it is stored.",
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
@@ -35,7 +33,7 @@ class IngestMetrics:
             registry=registry,
         )
         self.retries = Counter(
-            "miradouro_ingest_retries", "Tries after the first, by step; write and dead_letter too.", ("step",), registry=registry
+            "miradouro_ingest_retries", "Retries by step; write and dead_letter are steps, too.", ("step",), registry=registry
         )
         self.write_seconds = Histogram(
             "miradouro_ingest_write_duration_seconds",
@@ -57,10 +55,10 @@ class IngestMetrics:
 
     def watch(self, *, pending: Callable[[], int], lag: Callable[[], Mapping[int, int]]) -> None:
         """Reads the consumer each time metrics are collected; `lag` is by partition."""
-        held = Gauge("miradouro_ingest_pending_events", "Events read and not yet stored.", registry=self._registry)
+        held = Gauge("miradouro_ingest_pending_events", "Events that are read and not stored yet.", registry=self._registry)
         held.set_function(pending)
         whole = Gauge(
-            "miradouro_ingest_lag_events", "Records of our partitions that are not yet stored.", registry=self._registry
+            "miradouro_ingest_lag_events", "Records of the assigned partitions that are not stored yet.", registry=self._registry
         )
         whole.set_function(lambda: sum(lag().values()))
         self._registry.register(_PartitionLag(lag))
@@ -75,7 +73,7 @@ class _PartitionLag:
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = GaugeMetricFamily(
             "miradouro_ingest_partition_lag_events",
-            "Records of a partition of ours that are not yet stored.",
+            "Records of an assigned partition that are not stored yet.",
             labels=["partition"],
         )
         for partition, records in self._lag().items():

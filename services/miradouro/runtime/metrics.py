@@ -1,4 +1,4 @@
-"""Metrics of a process: its own registry, which every part that counts gets."""
+"""Metrics of a process: one registry, shared by all its parts."""
 
 from importlib.metadata import version
 
@@ -22,7 +22,7 @@ class RpcMetrics:
             registry=registry,
         )
         self.active = Gauge("miradouro_rpc_active_calls", "Calls in progress.", registry=registry)
-        self.refused = Counter("miradouro_rpc_refused_callers", "Calls refused for want of a token.", registry=registry)
+        self.refused = Counter("miradouro_rpc_refused_callers", "Calls refused without a valid token.", registry=registry)
 
 
 class HttpMetrics:
@@ -40,7 +40,7 @@ class HttpMetrics:
             registry=registry,
         )
         self.active = Gauge("miradouro_http_active_calls", "Handlers in progress.", ("pool",), registry=registry)
-        self.refused = Counter("miradouro_http_refused_callers", "Requests refused for want of a token.", registry=registry)
+        self.refused = Counter("miradouro_http_refused_callers", "Requests refused without a valid token.", registry=registry)
 
 
 def process_registry() -> CollectorRegistry:

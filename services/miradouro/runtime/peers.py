@@ -35,7 +35,7 @@ class Peers:
     def __init__(self, peers: Sequence[Peer], registry: CollectorRegistry) -> None:
         self._peers = peers
         self._up = Gauge(
-            "miradouro_peer_up", "Whether a service that this one calls answered last.", ("peer",), registry=registry
+            "miradouro_peer_up", "1 if the peer answered its latest check, otherwise 0.", ("peer",), registry=registry
         )
         self._answering: dict[str, bool | None] = {peer.name: None for peer in peers}
         self._stopped = threading.Event()
