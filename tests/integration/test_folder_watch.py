@@ -169,6 +169,17 @@ def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not
         until(lambda: ingest.index.get("photos", "linked.jpg").width == 77)
 
 
+def test_a_folder_renamed_while_watched_runs_no_network(ingest, folder):
+    for number in range(3):
+        write(folder / f"old/{number}.jpg", jpeg(seed=number))
+    with watch(ingest, {"photos": folder}):
+        until(lambda: len(photos(ingest)) == 3)
+        ingest.networks.runs.clear()
+        (folder / "old").rename(folder / "new")
+        until(lambda: photos(ingest) == {f"new/{number}.jpg" for number in range(3)})
+    assert ingest.networks.runs == []
+
+
 def test_a_file_that_grows_is_left_alone_until_it_is_whole(ingest, folder):
     whole, path = jpeg(seed=3), folder / "slow.jpg"
     with watch(ingest, {"photos": folder}):
