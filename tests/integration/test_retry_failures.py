@@ -211,7 +211,7 @@ def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(i
     assert {one.status for one in told.values()} == {RETRY_STATUS_IMPOSSIBLE}
     assert "send it again, corrected" in told["bad_data"].message
     for reason in ("unreachable", "vanished"):
-        assert "the event was not kept with its failure; mend what the failure tells" in told[reason].message
+        assert "the event was not kept with its failure; remove the cause that the failure names" in told[reason].message
 
 
 def test_a_refused_event_leads_to_no_file_outside_the_folder(ingest, folder, tmp_path):

@@ -1,4 +1,4 @@
-"""Publishes all photos of a place, and goes on from where it stopped."""
+"""Publishes all photos of a location, and resumes after an interruption."""
 
 import collections
 import hashlib
@@ -20,7 +20,7 @@ from miradouro.runtime.whole_file import write_whole
 
 @dataclass(frozen=True)
 class Job:
-    """What is published where; a checkpoint is that of one job."""
+    """The source and the target of a backfill; each job has its own checkpoint."""
 
     uri: str
     collection: str
@@ -29,45 +29,45 @@ class Job:
 
     @property
     def file_name(self) -> str:
-        """A name for its checkpoint that no other job has."""
+        """The name of its checkpoint, unique to the job."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32] + ".json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a job came: the id of the last photo of which Kafka has every event up to it, and how many those are."""
+    """The progress of a job: Kafka has the events of the photos up to the id `after`; `published` is their number."""
 
     after: str = ""
     published: int = 0
 
 
 class CheckpointFile:
-    """The checkpoint of a job, in a file that is there while the job is not done."""
+    """The checkpoint of a job, in a file that exists until the job is done."""
 
     def __init__(self, path: Path, job: Job) -> None:
         self.path, self._job = path, job
 
     def read(self) -> Checkpoint:
-        """Where to go on, the beginning when there is no file. Raises ConfigurationError (another job's, or no checkpoint)."""
+        """The checkpoint; the beginning without a file. Raises ConfigurationError (of another job, or not a checkpoint)."""
         try:
-            told = json.loads(self.path.read_bytes())
-            if told["job"] != asdict(self._job):
-                raise ConfigurationError(f"{self.path} is of another backfill, {told['job']}; name another file with --state")
-            return Checkpoint(str(told["after"]), int(told["published"]))
+            saved = json.loads(self.path.read_bytes())
+            if saved["job"] != asdict(self._job):
+                raise ConfigurationError(f"{self.path} is of another backfill, {saved['job']}; name another file with --state")
+            return Checkpoint(str(saved["after"]), int(saved["published"]))
         except FileNotFoundError:
             return Checkpoint()
         except (OSError, ValueError, TypeError, KeyError) as exc:
             raise ConfigurationError(f"{self.path} can't be read as a checkpoint: {exc}; begin anew with --restart") from exc
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Keeps it. Raises ConfigurationError."""
+        """Writes it durably. Raises ConfigurationError."""
         try:
             write_whole(self.path, json.dumps({"job": asdict(self._job), **asdict(checkpoint)}).encode(), synced=True)
         except OSError as exc:
             raise ConfigurationError(f"{self.path} can't be written: {exc.strerror}; name another file with --state") from exc
 
     def remove(self) -> None:
-        """The job is done, or begins anew."""
+        """Removes the file: the job is done, or begins again."""
         self.path.unlink(missing_ok=True)
 
 

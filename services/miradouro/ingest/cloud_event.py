@@ -50,24 +50,24 @@ _PLACE = frozenset({"latitude", "longitude"})
 _TAKEN_AT = frozenset({"instant", "utc_offset_minutes"})
 _ATTRIBUTES = {"specversion", "id", "source", "type", "subject", "photoversion", "dataschema", "datacontenttype", TRACEPARENT}
 _READ = {"specversion", "id", "type", "subject", "photoversion", "dataschema", TRACEPARENT}
-_HEADERS = {"content-type": "content-type"} | {f"ce_{name}": name for name in _READ}  # header → what it tells
+_HEADERS = {"content-type": "content-type"} | {f"ce_{name}": name for name in _READ}  # header → attribute
 _KINDS = {kind.value: kind for kind in EventKind}
 
 
 def item_of(record: SourceRecord, *, strict: bool = False) -> SourceItem:
-    """The checked event, or the refusal of a record that is none; never raises.
+    """The checked event, or a refusal if the record is not one; never raises.
 
-    Fields that this version does not know are left out, so that producers may grow; with `strict` they are refused.
+    Unknown fields are ignored, so that producers may add fields; with `strict` they are refused.
     """
     try:
         return check_event(_event_of(record, kept=record, strict=strict))
     except InvalidArgument as exc:
         error = exc
     except (ValueError, ArithmeticError, RecursionError) as exc:
-        # A check that is missing here must not end the consumer, which would read the same record again and again.
+        # A missing check must not end the consumer: it would read the same record again after each start.
         error = BadEvent("not_an_event", "value", f"it can't be read: {type(exc).__name__}: {exc!s:.200}")
     collection, photo_id = _names(record.key)
-    version = _told_by_headers(record).get("photoversion", "")
+    version = _header_attributes(record).get("photoversion", "")
     known = int(version) if _VERSION.fullmatch(version) and int(version) <= MAX_VERSION else 1
     return Refused(collection, photo_id, known, "", error, record)
 
@@ -86,11 +86,11 @@ def _event_of(record: SourceRecord, *, kept: SourceRecord | None, strict: bool) 
             "key",
             f"{shown(record.key, most=300)} is not collection/photo id in UTF-8; collections: [a-z0-9][a-z0-9_-]{{0,62}}",
         )
-    attributes = _told_by_headers(record)
+    attributes = _header_attributes(record)
     if record.value is None:
         return _deleted_by_null(record, attributes, collection, photo_id, kept)
     content_type = _media_type(attributes.get("content-type", ""))
-    data: Any  # a PhotoEvent message as bytes, or what JSON told
+    data: Any  # a PhotoEvent message as bytes, or decoded JSON
     if content_type == _STRUCTURED:
         attributes, data = _structured(record.value)
     elif content_type in _PROTOBUF:
@@ -162,8 +162,8 @@ def record_of(event: PhotoEvent) -> tuple[bytes, bytes, list[tuple[str, bytes]]]
         "content-type": "application/json",
     } | ({f"ce_{TRACEPARENT}": event.traceparent} if event.traceparent else {})
     key, value = f"{event.collection}/{event.photo_id}".encode(), json.dumps(state, ensure_ascii=False).encode()
-    encoded = [(name, told.encode()) for name, told in headers.items()]
-    size = len(key) + len(value) + sum(len(name) + len(told) for name, told in encoded)
+    encoded = [(name, text.encode()) for name, text in headers.items()]
+    size = len(key) + len(value) + sum(len(name) + len(text) for name, text in encoded)
     if size > MAX_EVENT_BYTES - _BATCH_OVERHEAD_BYTES:
         raise InvalidArgument("event", f"{size:,} bytes; a record has at most {MAX_EVENT_BYTES:,}: name the photo by uri instead")
     return key, value, encoded
@@ -174,13 +174,13 @@ def _names(key: bytes | None) -> tuple[str, str]:
     return collection, photo_id
 
 
-def _told_by_headers(record: SourceRecord) -> dict[str, str]:
-    """Attribute → text, of those that are read, and `content-type`; of a header that comes twice, the last one."""
-    told = {}
+def _header_attributes(record: SourceRecord) -> dict[str, str]:
+    """Attribute → text, for the attributes that are read and `content-type`; of a repeated header the last one."""
+    attributes = {}
     for name, text in record.headers:
         if attribute := _HEADERS.get(name) or _HEADERS.get(name.lower()):
-            told[attribute] = (text or b"").decode("utf-8", "replace")
-    return told
+            attributes[attribute] = (text or b"").decode("utf-8", "replace")
+    return attributes
 
 
 def _traceparent(attributes: Mapping[str, str]) -> str:
@@ -201,18 +201,18 @@ def _deleted_by_null(
 
 
 def _structured(value: bytes) -> tuple[dict[str, str], Any]:
-    told = _json(value)
-    if not isinstance(told, dict):
-        raise BadEvent("not_an_event", "value", f"a JSON {type(told).__name__} is no CloudEvent; allowed: an object")
-    attributes = {name: text for name, text in told.items() if name in _ATTRIBUTES and text is not None}
+    event = _json(value)
+    if not isinstance(event, dict):
+        raise BadEvent("not_an_event", "value", f"a JSON {type(event).__name__} is not a CloudEvent; allowed: an object")
+    attributes = {name: text for name, text in event.items() if name in _ATTRIBUTES and text is not None}
     for name, text in attributes.items():
         if not isinstance(text, str):
             raise BadEvent("not_an_event", name, f"{shown(text)} is no JSON string")
-    if told.get("data_base64") is None:
-        return attributes, told.get("data")
-    if told.get("data") is not None:
+    if event.get("data_base64") is None:
+        return attributes, event.get("data")
+    if event.get("data") is not None:
         raise BadEvent("not_an_event", "data", "it stands beside data_base64; an event has one of them")
-    data = _base64(_typed(told, "data_base64", str, within=""), "data_base64")
+    data = _base64(_typed(event, "data_base64", str, within=""), "data_base64")
     # Some libraries write JSON so. CloudEvents 1.0, section 3.1.1: */json and */*+json are JSON.
     is_json = _media_type(attributes.get("datacontenttype", "")).endswith(("/json", "+json"))
     return attributes, _json(data) if is_json else data
@@ -278,9 +278,9 @@ def _state(data: Any, *, strict: bool) -> dict[str, Any]:
     return state
 
 
-def _check_names(told: Mapping[str, Any], allowed: frozenset[str], field: str) -> None:
-    if not told.keys() <= allowed:
-        unknown = sorted(told.keys() - allowed)
+def _check_names(data: Mapping[str, Any], allowed: frozenset[str], field: str) -> None:
+    if not data.keys() <= allowed:
+        unknown = sorted(data.keys() - allowed)
         raise BadEvent("bad_data", f"{field}.{unknown[0]:.100}", f"no such field; allowed: {', '.join(sorted(allowed))}")
 
 

@@ -125,13 +125,13 @@ def events_of_lines(lines: Iterable[bytes]) -> Iterator[PhotoEvent | Unpublished
 
 def _event_of_line(line: bytes, number: int) -> PhotoEvent:
     try:
-        told = json.loads(line)
+        event = json.loads(line)
     except (ValueError, RecursionError) as exc:
         raise InvalidArgument("line", f"it is no JSON: {exc}") from exc
-    if not isinstance(told, dict):
-        raise InvalidArgument("line", f"a JSON {type(told).__name__}; allowed: an object, a CloudEvent")
-    collection, photo_id = told.pop("collection", DEFAULT_COLLECTION), told.get("subject", "")
-    value = json.dumps(told, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    if not isinstance(event, dict):
+        raise InvalidArgument("line", f"a JSON {type(event).__name__}; allowed: an object, a CloudEvent")
+    collection, photo_id = event.pop("collection", DEFAULT_COLLECTION), event.get("subject", "")
+    value = json.dumps(event, ensure_ascii=False).encode("utf-8", "backslashreplace")
     key = f"{check_collection(str(collection))}/{photo_id}".encode("utf-8", "backslashreplace")
     headers = (("content-type", b"application/cloudevents+json"),)
     return event_of(SourceRecord("", 0, number, key, value, headers))

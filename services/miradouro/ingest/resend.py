@@ -1,7 +1,7 @@
-"""Sends dead letters to the topic of events again, once what they died of is mended.
+"""Sends dead letters to the topic of events again, after their cause is removed.
 
-Of each photo only the newest state is sent, and none that the topic holds a newer one of: Kafka keeps the last record of a
-photo when it compacts, so that has to be its newest state. A note beside each letter tells that it was sent: none is sent twice.
+Only the newest state of a photo is sent, and only if the topic holds no newer one: compaction keeps the last record of a photo,
+which must be its newest state. A note in the topic of dead letters records each that was sent, so that none is sent twice.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ from miradouro.ingest.cloud_event import item_of, record_of
 from miradouro.ingest.event_wire import event_from_failure
 
 _BATCH, _BATCH_BYTES = 100, 8 * 1024 * 1024
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+Progress = Callable[[str, int, int], None]  # the step, how much of it is done, and of how much
 
 
 class Status(StrEnum):
-    """What became of a dead letter."""
+    """The result of one dead letter."""
 
     SENT = "sent"
     SUPERSEDED = "superseded"
@@ -34,7 +34,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Resent:
-    """A dead letter that was looked at; `message` tells why it was not sent."""
+    """A dead letter and its result; `message` is the reason why it was not sent."""
 
     failure: Failure
     status: Status
@@ -43,9 +43,9 @@ class Resent:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A letter without its record, which may be large. `origin`: where that stands in the topic of events, (-1, -1) nowhere.
+    """A dead letter without its record, which may be large. `origin`: the record's position in the topic, or (-1, -1).
 
-    `wrong` tells why it can't be sent; then there are no key and version.
+    `wrong` is the reason why it can't be sent; then it has no key and version.
     """
 
     letter: Letter
@@ -56,11 +56,11 @@ class _Waiting:
 
     @property
     def rank(self) -> tuple[int, PartitionOffset, PartitionOffset]:
-        """Of the letters of a photo the one with the highest is the newest state."""
+        """The dead letter of a photo with the highest rank has its newest state."""
         return self.version, self.origin, self.letter.position
 
     def is_superseded_by(self, event: PhotoEvent, record: SourceRecord) -> bool:
-        """Whether an event of the same photo makes ours needless: a newer state, or the same one that came later."""
+        """Whether an event of the same photo replaces this one: a newer state, or the same one that came later."""
         partition, offset = self.origin
         is_later = partition < 0 or (record.partition == partition and record.offset > offset)
         return event.version > self.version or (event.version == self.version and is_later)
@@ -68,9 +68,9 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class Resend:
-    """One run over the letters that stand in the topic when it begins; those that come meanwhile are left to the next one.
+    """One run over the dead letters that are in the topic when it begins.
 
-    `collection` and `reasons` choose, empty for all. `is_dry`: nothing is sent and nothing noted.
+    `collection` and `reasons` select; empty: all. `is_dry`: sends nothing and writes no note.
     """
 
     settings: KafkaSettings
@@ -80,10 +80,11 @@ class Resend:
     is_dry: bool = False
 
     def run(self, progress: Progress) -> Iterator[Resent]:
-        """One answer for each letter that is chosen, once it is sent and noted.
+        """One result for each selected dead letter, after it is sent and noted.
 
-        Interrupted at any point, the next run goes on; what was sent and not noted is superseded by itself then. Memory grows
-        with the number of letters, not with their size. Raises NotFound (no topic of events), Unavailable, Corrupt.
+        After an interruption the next run continues: a dead letter that was sent and not noted is superseded by its own event.
+        Memory grows with the number of dead letters, not with their size. Raises NotFound (no topic of events), Unavailable,
+        Corrupt.
         """
         with Replay(self.settings, self.settings.kafka_topic) as log:
             log_ends, ends = log.ends(), self.letters.ends()
@@ -102,19 +103,19 @@ class Resend:
                 self._keep_newest_last(newest, log, log_ends)
 
     def _waiting(self, ends: Mapping[int, int], log: Replay, log_ends: Mapping[int, int], progress: Progress) -> list[_Waiting]:
-        """What is chosen and not settled."""
+        """The selected dead letters that are not settled."""
         found: dict[tuple[str, str], list[_Waiting]] = {}
         settled: set[PartitionOffset | None] = set()
         total = sum(ends.values())
-        for done, told in enumerate(self.letters.read(ends), 1):
-            if isinstance(told, Letter):
-                if self._is_chosen(told):
-                    photo = (told.failure.collection, told.failure.photo_id)
-                    found.setdefault(photo, []).append(_looked_at(told, log, log_ends, strict=self._is_strict))
-            elif told.letter is None:
-                found.pop((told.collection, told.photo_id), None)
+        for done, entry in enumerate(self.letters.read(ends), 1):
+            if isinstance(entry, Letter):
+                if self._is_chosen(entry):
+                    photo = (entry.failure.collection, entry.failure.photo_id)
+                    found.setdefault(photo, []).append(_looked_at(entry, log, log_ends, strict=self._is_strict))
+            elif entry.letter is None:
+                found.pop((entry.collection, entry.photo_id), None)
             else:
-                settled.add(told.letter)
+                settled.add(entry.letter)
             progress("dead letters", done, total)
         return [one for of_photo in found.values() for one in of_photo if one.letter.position not in settled]
 
@@ -145,16 +146,16 @@ class Resend:
     ) -> Iterator[Resent]:
         batch: list[tuple[Letter, SourceRecord]] = []
         done = size_bytes = 0
-        for told in self.letters.read(ends if positions else {}):
-            if not isinstance(told, Letter) or told.position not in positions:
+        for letter in self.letters.read(ends if positions else {}):
+            if not isinstance(letter, Letter) or letter.position not in positions:
                 continue
             try:
-                record = _record_of(told, log, log_ends)
-            except InvalidArgument as exc:  # it went in the meantime
-                yield Resent(told.failure, Status.IMPOSSIBLE, exc.message)
+                record = _record_of(letter, log, log_ends)
+            except InvalidArgument as exc:  # Kafka removed it in the meantime
+                yield Resent(letter.failure, Status.IMPOSSIBLE, exc.message)
                 continue
-            # A topic that was made anew may have fewer partitions.
-            batch.append((told, record if record.partition in log_ends else replace(record, partition=-1)))
+            # A topic that was created again may have fewer partitions.
+            batch.append((letter, record if record.partition in log_ends else replace(record, partition=-1)))
             size_bytes += len(record.value or b"")
             if len(batch) == _BATCH or size_bytes >= _BATCH_BYTES:
                 yield from self._send_batch(batch)
@@ -171,7 +172,7 @@ class Resend:
             yield Resent(letter.failure, Status.IMPOSSIBLE if error else Status.SENT, error.message if error else "")
 
     def _keep_newest_last(self, sent: Mapping[bytes, _Waiting], log: Replay, start: Mapping[int, int]) -> None:
-        """Publishes once more a newer state that came between our look at the topic and our older one."""
+        """Publishes a newer state once more, if it came after the topic was read and before the older one was sent."""
         while sent:
             ends = log.ends()
             newest: dict[bytes, tuple[int, SourceRecord]] = {}
@@ -204,7 +205,7 @@ def _looked_at(letter: Letter, log: Replay, log_ends: Mapping[int, int], *, stri
 
 
 def _record_of(letter: Letter, log: Replay, log_ends: Mapping[int, int]) -> SourceRecord:
-    """What is to be sent; partition -1 where nobody tells. Raises InvalidArgument when there is nothing to send."""
+    """The record to send; partition -1 for that of its key. Raises InvalidArgument when there is none."""
     record = letter.record
     if record is None:
         if not letter.failure.event:
@@ -225,7 +226,7 @@ def _record_of(letter: Letter, log: Replay, log_ends: Mapping[int, int]) -> Sour
 def _superseded(
     newest: Mapping[bytes, _Waiting], log: Replay, log_ends: Mapping[int, int], progress: Progress, *, strict: bool
 ) -> Collection[bytes]:
-    """The keys of letters of which the topic holds a newer state."""
+    """The keys of the dead letters whose photos have a newer state in the topic."""
     found: set[bytes] = set()
     total = sum(log_ends.values())
     for done, one in enumerate(log.read({}, log_ends if newest else {}), 1):

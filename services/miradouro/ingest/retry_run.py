@@ -75,12 +75,12 @@ class Retry:
 
     def _tried(self, items: Iterable[SourceItem | NothingYet], run: Run) -> Iterator[Retried]:
         for outcome in self.runner.run(items, run):
-            told = self._told(outcome)
-            if told.status is RetryStatus.SETTLED:
-                self.letters.forget(self.collection, [told.photo_id])
-            yield told
+            retried = self._retried(outcome)
+            if retried.status is RetryStatus.SETTLED:
+                self.letters.forget(self.collection, [retried.photo_id])
+            yield retried
 
-    def _told(self, outcome: Outcome) -> Retried:
+    def _retried(self, outcome: Outcome) -> Retried:
         photo_id = path_of_item(outcome.item)
         if outcome.status is Status.FAILED:
             return Retried(self.collection, photo_id, RetryStatus.FAILED, outcome.reason, outcome.message)
@@ -95,7 +95,7 @@ class Retry:
         if not self.root or not failure.uri.startswith(below):
             return False
         path = os.fsdecode(unquote_to_bytes(failure.uri.removeprefix(below)))
-        # The URI may come from an event: one that climbs out of the folder is none of its files.
+        # The URI may come from an event, and climb out of the folder.
         is_below = os.path.normpath(path) == path and path.partition("/")[0] != ".."
         return is_below and photo_id_of(path) == failure.photo_id
 
@@ -106,5 +106,5 @@ def _why_not(failure: Failure) -> str:
     if failure.uri and failure.reason in _OF_THE_EVENT:
         return "the event itself was refused; send it again, corrected"
     if failure.uri:
-        return "the event was not kept with its failure; mend what the failure tells, then send the event again"
+        return "the event was not kept with its failure; remove the cause that the failure names, then send the event again"
     return "the photo came inside its event and was not kept; send the event again"

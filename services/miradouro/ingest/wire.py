@@ -27,7 +27,7 @@ _RETRY_STATUSES = {
 
 
 def result_of(outcome: Outcome, event_id: str) -> ingest_service_pb2.EventResult:
-    """What the sender of an event is told."""
+    """The result of an event, for its sender."""
     return ingest_service_pb2.EventResult(
         event_id=event_id,
         status=_STATUSES[outcome.status],
@@ -86,14 +86,14 @@ def _planned(file: PlannedFile) -> ingest_service_pb2.PlannedFile:
     )
 
 
-def retry_response(told: Retried) -> ingest_service_pb2.RetryFailuresResponse:
+def retry_response(retried: Retried) -> ingest_service_pb2.RetryFailuresResponse:
     """One message of the stream."""
     return ingest_service_pb2.RetryFailuresResponse(
-        collection=told.collection,
-        photo_id=told.photo_id,
-        status=_RETRY_STATUSES[told.status],
-        reason=told.reason,
-        message=told.message,
+        collection=retried.collection,
+        photo_id=retried.photo_id,
+        status=_RETRY_STATUSES[retried.status],
+        reason=retried.reason,
+        message=retried.message,
     )
 
 

@@ -12,7 +12,7 @@ _MAX_DEPTH = 32
 
 
 def load_plain(text: str) -> tuple[Any, yaml.Node | None]:
-    """The data that `text` describes, and its nodes, which have the lines. Raises ValueError saying what is wrong."""
+    """The data in `text`, and its nodes, which have the line numbers. Raises ValueError naming the mistake."""
     if len(text) > _MAX_CHARS:
         raise ValueError(f"it has {len(text):,} characters; allowed: {_MAX_CHARS:,}")
     try:
