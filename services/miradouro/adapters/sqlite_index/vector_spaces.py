@@ -42,6 +42,7 @@ class _Remembered:
     version: int
     collection: Collection
     space: StoredSpace
+    index: VectorIndex
     searcher: ReferenceType[Searcher]
 
 
@@ -54,6 +55,7 @@ class VectorSpaces:
         self._catalogue = catalogue
         self._tuning = tuning
         self._indexes: dict[int, VectorIndex] = {}  # by space id
+        self._of_name: dict[str, list[tuple[StoredSpace, VectorIndex]]] = {}  # collections keep their spaces
         self._lock = threading.Lock()
 
     def begin(self, connection: Reader, name: str, space_name: str) -> OpenSpace:
@@ -67,11 +69,11 @@ class VectorSpaces:
         if isinstance(known, _Remembered) and known.version == version:
             searcher = known.searcher()
             if searcher is not None and searcher.is_complete():
-                return self._opened(connection, known.collection, known.space, searcher)
+                return _opened(connection, known.collection, known.space, known.index, searcher)
         connection.execute("ROLLBACK")
         found = self._begin_anew(connection, name, space_name)
         connection.remembered[name, space_name] = _Remembered(
-            _version(connection), found.collection, found.space, ref(found.searcher)
+            _version(connection), found.collection, found.space, found.index, ref(found.searcher)
         )
         return found
 
@@ -111,10 +113,14 @@ class VectorSpaces:
                 index.close()
 
     def _of_collection(self, name: str) -> list[tuple[StoredSpace, VectorIndex]]:
-        with self._connections.reading() as connection:
-            collection = self._catalogue.find(connection, name)
-            spaces = self._catalogue.spaces(connection, collection)
-            return [(space, self._index(connection, collection, space)) for space in spaces]
+        found = self._of_name.get(name)
+        if found is None:
+            with self._connections.reading() as connection:
+                collection = self._catalogue.find(connection, name)
+                spaces = self._catalogue.spaces(connection, collection)
+                found = [(space, self._index(connection, collection, space)) for space in spaces]
+            self._of_name[name] = found
+        return found
 
     def _index(self, connection: apsw.Connection, collection: Collection, space: StoredSpace) -> VectorIndex:
         with self._lock:
@@ -142,11 +148,12 @@ class VectorSpaces:
             opened = Opened()
             connection.execute("BEGIN")
         collection = self._catalogue.find(connection, name)
-        return self._opened(connection, collection, space, index.searcher(changelog, opened))
+        return _opened(connection, collection, space, index, index.searcher(changelog, opened))
 
-    def _opened(self, connection: Reader, collection: Collection, space: StoredSpace, searcher: Searcher) -> OpenSpace:
-        changelog = SpaceChangelog(connection, collection.collection_id, space.space_id)
-        return OpenSpace(collection, space, self._index(connection, collection, space), changelog, searcher)
+
+def _opened(connection: Reader, collection: Collection, space: StoredSpace, index: VectorIndex, searcher: Searcher) -> OpenSpace:
+    changelog = SpaceChangelog(connection, collection.collection_id, space.space_id)
+    return OpenSpace(collection, space, index, changelog, searcher)
 
 
 def _version(connection: apsw.Connection) -> int:

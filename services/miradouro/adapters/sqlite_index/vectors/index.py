@@ -10,7 +10,7 @@ from pathlib import Path
 
 from miradouro.adapters.sqlite_index.vectors.arrays import Int64
 from miradouro.adapters.sqlite_index.vectors.changelog import Changelog, SegmentInfo, Transactions
-from miradouro.adapters.sqlite_index.vectors.growing import GrowingSegment, append_batch
+from miradouro.adapters.sqlite_index.vectors.growing import GrowingSegment
 from miradouro.adapters.sqlite_index.vectors.merging import Merger
 from miradouro.adapters.sqlite_index.vectors.open_segments import Coverage, OpenSegments, Segment
 from miradouro.adapters.sqlite_index.vectors.query_vector import QueryVector
@@ -61,7 +61,7 @@ class VectorIndex:
         Raises Unusable (`seal` has to rebuild the files), Unavailable, Corrupt, OSError.
         """
         with self._growing.lock, self._transactions.reading() as changelog:
-            append_batch(changelog, self._growing.writer(changelog), self._identity)
+            self._growing.append(changelog)
 
     def open(self, infos: Sequence[SegmentInfo]) -> Opened:
         """Maps the segments of the list. Call it before the transaction of a search begins.

@@ -57,9 +57,7 @@ class Sealer:
         with self._growing.lock:
             try:
                 with self._transactions.reading() as changelog:
-                    writer = self._growing.writer(changelog)
-                    was_behind = writer.through_change < changelog.last_change()
-                    append_batch(changelog, writer, self._identity)
+                    writer, was_behind = self._growing.append(changelog)
                 photos, through = writer.photos, writer.through_change
             except Unusable as exc:
                 _log.info("the growing segment of %s is rebuilt: %s", self._identity.space, exc)
@@ -91,7 +89,7 @@ class Sealer:
             while not holds_all and writer.photos * self._identity.vectors_per_photo < self._tuning.growing_vectors:
                 check_cancelled()
                 with self._transactions.reading() as changelog:
-                    holds_all = append_batch(changelog, writer, self._identity)
+                    holds_all = append_batch(changelog, writer, self._identity, changelog.last_change())
             with self._growing.lock:
                 if not holds_all:
                     self._close(segment, last_change, 0)
