@@ -29,7 +29,7 @@ def sqlite(folder: Path) -> SqliteIndex:
 
 
 class SettledIndex(SqliteIndex):
-    """After every write everything is sealed, merged and mended that is due: questions meet graphs from 50 vectors on."""
+    """Seals, merges and rebuilds after every write: queries use graphs from 50 vectors on."""
 
     def write(self, documents: Sequence[Document]) -> list[WriteStatus]:
         statuses = super().write(documents)

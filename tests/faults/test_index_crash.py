@@ -143,12 +143,12 @@ def kill_again_and_again(folder: Path, rounds: int, *, filler: int = 0) -> int:
     return checkpoints
 
 
-def test_killed_while_it_writes_again_and_again_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
+def test_killed_while_writing_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path / "data", KILLS)
 
 
 @pytest.mark.long
-def test_killed_a_hundred_times_while_it_writes_and_checkpoints_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
+def test_killed_a_hundred_times_it_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """Photos so large that the log is written back to the database again and again."""
     assert kill_again_and_again(tmp_path / "data", 100, filler=60_000) >= 10
 
@@ -193,7 +193,7 @@ HARMS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_segments_that_were_harmed_are_not_believed_and_come_back(tmp_path: Path, harm: str) -> None:
+def test_damaged_growing_segments_are_rebuilt(tmp_path: Path, harm: str) -> None:
     folder = tmp_path / "data"
     names = [f"{i}.jpg" for i in range(50)]
     with SqliteIndex.open(folder, writer=True) as index:
@@ -219,7 +219,7 @@ def empty(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("remove", [empty, shutil.rmtree])
-def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Path, remove: Callable[[Path], None]) -> None:
+def test_segments_removed_under_the_writer_are_rebuilt(tmp_path: Path, remove: Callable[[Path], None]) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True) as index, SqliteIndex.open(folder, writer=False) as reader:
         index.ensure_collection(COLLECTION, spaces=SPACES)
@@ -240,7 +240,7 @@ def test_the_whole_folder_of_segments_may_go_while_the_writer_runs(tmp_path: Pat
 
 
 @pytest.mark.parametrize("pattern", ["*", "*.vectors", "*.keys"])
-def test_a_segment_cut_under_a_running_reader_does_not_end_it(tmp_path: Path, pattern: str) -> None:
+def test_a_reader_survives_a_segment_that_is_cut(tmp_path: Path, pattern: str) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
@@ -254,7 +254,7 @@ def test_a_segment_cut_under_a_running_reader_does_not_end_it(tmp_path: Path, pa
             check(reader, {"0.jpg": 2})
 
 
-def test_segments_of_another_space_of_the_same_shape_are_not_believed(tmp_path: Path) -> None:
+def test_segments_of_another_space_are_not_used(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     twin = replace(WHOLE, layer="other", provenance="7" * 64)
     with SqliteIndex.open(folder, writer=True) as index:
@@ -275,7 +275,7 @@ def test_segments_of_another_space_of_the_same_shape_are_not_believed(tmp_path: 
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_segments_of_another_database_are_not_believed(tmp_path: Path) -> None:
+def test_segments_of_another_database_are_not_used(tmp_path: Path) -> None:
     """Same collection, same spaces, valid in themselves, as after a copy of the wrong folder."""
     for name, count in (("one", 30), ("other", 50)):
         with SqliteIndex.open(tmp_path / name, writer=True) as index:
@@ -291,7 +291,7 @@ def test_segments_of_another_database_are_not_believed(tmp_path: Path) -> None:
         check(index, {"other0.jpg": 1})
 
 
-def test_a_collection_that_changes_all_the_time_does_not_grow_without_end(tmp_path: Path) -> None:
+def test_constant_changes_do_not_grow_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True) as index, SqliteIndex.open(folder, writer=False) as reader:
         index.ensure_collection(COLLECTION, spaces=[WHOLE])
@@ -314,7 +314,7 @@ def test_a_collection_that_changes_all_the_time_does_not_grow_without_end(tmp_pa
         assert near(reader, "0.jpg", 1).total == 0
 
 
-def test_a_full_disk_is_told_keeps_what_was_stored_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_writes_fail_on_a_full_disk_and_recover(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path / "data")],
         env=ENVIRONMENT,
@@ -336,7 +336,7 @@ def fill(index: SqliteIndex) -> int:
     return 10_000
 
 
-def test_a_store_that_may_not_grow_refuses_writes_and_still_answers(tmp_path: Path) -> None:
+def test_at_the_size_limit_only_queries_work(tmp_path: Path) -> None:
     with SqliteIndex.open(tmp_path / "data", writer=True, max_bytes=600_000) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         written = fill(index)
@@ -350,7 +350,7 @@ def test_a_store_that_may_not_grow_refuses_writes_and_still_answers(tmp_path: Pa
         assert index.stats()[0].photos == written + 1
 
 
-def test_segments_that_do_not_fit_on_the_disk_do_not_stop_writes(tmp_path: Path) -> None:
+def test_writes_continue_where_segments_do_not_fit(tmp_path: Path) -> None:
     """The commit is the truth: what the segments lack is scanned from the database, and comes when there is room."""
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True) as index:

@@ -104,12 +104,12 @@ def kill_again_and_again(folder: Path, rounds: int) -> None:
         assert list((folder / "segments").glob("building*")) == []
 
 
-def test_killed_while_it_seals_and_merges_it_answers_as_before(tmp_path: Path) -> None:
+def test_killed_while_sealing_and_merging_answers_stay(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path / "data", 10)
 
 
 @pytest.mark.long
-def test_killed_a_hundred_times_while_it_seals_and_merges_it_answers_as_before(tmp_path: Path) -> None:
+def test_killed_a_hundred_times_while_sealing_answers_stay(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path / "data", 100)
 
 
@@ -134,7 +134,7 @@ HARMS: dict[str, Callable[[Path], None]] = {"cut": cut, "flipped": flip, "anothe
 
 @pytest.mark.parametrize("suffix", ["graph", "keys", "vectors"])
 @pytest.mark.parametrize("harm", HARMS)
-def test_sealed_segments_that_were_harmed_are_not_believed_and_come_back(tmp_path: Path, harm: str, suffix: str) -> None:
+def test_damaged_sealed_segments_are_rebuilt(tmp_path: Path, harm: str, suffix: str) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
@@ -157,7 +157,7 @@ def test_sealed_segments_that_were_harmed_are_not_believed_and_come_back(tmp_pat
 
 
 @pytest.mark.parametrize("suffix", ["graph", "keys", "vectors"])
-def test_a_file_of_a_sealed_segment_that_goes_while_the_writer_runs_comes_back(tmp_path: Path, suffix: str) -> None:
+def test_a_sealed_file_that_is_removed_is_rebuilt(tmp_path: Path, suffix: str) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[WHOLE])
@@ -171,7 +171,7 @@ def test_a_file_of_a_sealed_segment_that_goes_while_the_writer_runs_comes_back(t
         assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 120, False)
 
 
-def test_segments_of_a_restored_older_database_are_not_believed(tmp_path: Path) -> None:
+def test_segments_newer_than_a_restored_database_are_rebuilt(tmp_path: Path) -> None:
     """The database goes back in time, its segments do not: the same numbers then mean other photos."""
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
@@ -190,7 +190,7 @@ def test_segments_of_a_restored_older_database_are_not_believed(tmp_path: Path) 
         assert index.stats()[0].photos == 170
 
 
-def test_segments_are_merged_and_what_was_deleted_leaves_them(tmp_path: Path) -> None:
+def test_merged_segments_hold_no_deleted_photos(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[WHOLE])
@@ -205,7 +205,7 @@ def test_segments_are_merged_and_what_was_deleted_leaves_them(tmp_path: Path) ->
         assert sum(path.stat().st_size for path in (folder / "segments").glob("*.vectors")) <= 70 * 32 * 2
 
 
-def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_path: Path) -> None:
+def test_queries_and_writes_continue_during_sealing_and_merging(tmp_path: Path) -> None:
     """A heartbeat of questions at a real number of dimensions, while everything that is indexed is sealed and merged."""
     space = Space("real", "features", "", 512, "5" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     asked = unit("asked", 1, 512)[0]
@@ -242,7 +242,7 @@ def test_questions_and_writes_go_on_while_segments_are_sealed_and_merged(tmp_pat
     assert max(gaps) <= LONGEST_GAP_S
 
 
-def test_a_graph_that_does_not_fit_on_the_disk_is_made_when_there_is_room(tmp_path: Path) -> None:
+def test_a_graph_follows_once_the_disk_has_room(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path / "data")],
         env=ENVIRONMENT,
@@ -255,7 +255,7 @@ def test_a_graph_that_does_not_fit_on_the_disk_is_made_when_there_is_room(tmp_pa
     assert (done.returncode, done.stdout.splitlines()) == (0, told), done.stderr
 
 
-def test_a_tail_that_was_made_anew_is_sealed_like_any_other_when_it_is_full(tmp_path: Path) -> None:
+def test_a_rebuilt_growing_segment_is_sealed_when_full(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[WHOLE])
@@ -271,8 +271,8 @@ def test_a_tail_that_was_made_anew_is_sealed_like_any_other_when_it_is_full(tmp_
         assert len(list((folder / "segments").glob("*.graph"))) == 1
 
 
-def test_a_setting_of_no_exact_vectors_is_kept_by_small_collections_too(tmp_path: Path) -> None:
-    """A thousand photos lie in the open tail, which has no graph, unless the setting says that they are too many for that."""
+def test_small_collections_keep_the_setting_of_exact_vectors(tmp_path: Path) -> None:
+    """1,000 photos stay in the growing segment, which has no graph, unless the setting makes them too many for it."""
     asked = vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0]
     for tuning, exact in ((Tuning.with_exact(20_000), True), (Tuning.with_exact(0), False)):
         with SqliteIndex.open(tmp_path / "data", writer=True, tuning=tuning) as index:
@@ -283,7 +283,7 @@ def test_a_setting_of_no_exact_vectors_is_kept_by_small_collections_too(tmp_path
             assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 1_000, exact)
 
 
-def test_a_region_key_names_the_photo_and_its_box(tmp_path: Path) -> None:
+def test_a_region_hit_names_photo_and_box(tmp_path: Path) -> None:
     with SqliteIndex.open(tmp_path / "data", writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[PARTS])
         index.write([photo(f"{i}.jpg", spaces=(PARTS,)) for i in range(60)])

@@ -46,7 +46,7 @@ def index(folder: Path) -> Iterator[SqliteIndex]:
         yield opened
 
 
-def test_a_snapshot_taken_while_others_write_is_one_moment_and_comes_back_whole(index: SqliteIndex, tmp_path: Path) -> None:
+def test_a_snapshot_during_writes_holds_one_state(index: SqliteIndex, tmp_path: Path) -> None:
     stop = threading.Event()
     written = []
 
@@ -84,7 +84,7 @@ def test_a_snapshot_taken_while_others_write_is_one_moment_and_comes_back_whole(
         assert restored.stats()[0].photos == stats.photos + 1
 
 
-def test_a_folder_as_target_gets_a_file_named_by_the_time(index: SqliteIndex, tmp_path: Path) -> None:
+def test_a_snapshot_in_a_folder_has_the_time(index: SqliteIndex, tmp_path: Path) -> None:
     (tmp_path / "copies").mkdir()
     done = miradouro("snapshot", tmp_path / "copies", "--data", tmp_path / "data")
     assert done.returncode == 0, done.stderr
@@ -99,7 +99,7 @@ def test_a_folder_as_target_gets_a_file_named_by_the_time(index: SqliteIndex, tm
 
 
 @pytest.mark.usefixtures("index")
-def test_a_snapshot_overwrites_nothing_and_needs_something_to_copy(tmp_path: Path) -> None:
+def test_a_snapshot_needs_an_index_and_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert "exists already" in refused("snapshot", tmp_path / "mine.txt", "--data", tmp_path / "data")
     assert (tmp_path / "mine.txt").read_text() == "mine"
@@ -120,7 +120,7 @@ def test_a_restore_replaces_nothing(index: SqliteIndex, tmp_path: Path) -> None:
     assert (tmp_path / "other/letter.txt").read_text() == "mine"
 
 
-def test_only_a_whole_snapshot_of_this_or_an_older_format_is_restored(index: SqliteIndex, tmp_path: Path) -> None:
+def test_only_intact_snapshots_of_this_format_are_restored(index: SqliteIndex, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     assert miradouro("snapshot", copy, "--data", tmp_path / "data").returncode == 0
     assert "is no file" in refused("restore", tmp_path / "nothing.db", "--data", tmp_path / "new")

@@ -53,7 +53,7 @@ def failure(photo_id: str, version: int) -> Failure:
     return Failure(COLLECTION, photo_id, version, "truncated", "cut off", "", datetime.now(UTC))
 
 
-def test_a_reader_in_another_process_sees_every_commit_at_once(index: SqliteIndex, folder: Path) -> None:
+def test_a_reader_process_sees_every_commit_at_once(index: SqliteIndex, folder: Path) -> None:
     index.write([photo("first.jpg")])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
     with subprocess.Popen(
@@ -96,7 +96,7 @@ def test_a_reader_does_not_write(index: SqliteIndex, folder: Path) -> None:
                 call()
 
 
-def test_a_second_writer_is_refused_and_told_who_writes_and_where(index: SqliteIndex, folder: Path) -> None:
+def test_a_second_writer_learns_who_holds_the_lock(index: SqliteIndex, folder: Path) -> None:
     assert read_holder(folder) == Holder(os.getpid(), "")
     with pytest.raises(StoreLocked, match=str(os.getpid())):
         SqliteIndex.open(folder, writer=True)
@@ -111,7 +111,7 @@ def test_a_second_writer_is_refused_and_told_who_writes_and_where(index: SqliteI
         assert next_writer.stats()[0].photos == 1
 
 
-def test_nobody_writes_to_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_reader_does_not_make_the_folder(tmp_path: Path) -> None:
     assert read_holder(tmp_path / "nowhere") is None
     with pytest.raises(NotFound, match="nowhere"):
         SqliteIndex.open(tmp_path / "nowhere", writer=False)
@@ -129,7 +129,7 @@ def test_folder_of_another_format_is_refused(folder: Path, other: int, remedy: s
     assert read_holder(folder) is None
 
 
-def test_a_database_of_a_newer_format_is_refused_without_its_file(folder: Path) -> None:
+def test_a_newer_database_without_format_file_is_refused(folder: Path) -> None:
     SqliteIndex.open(folder, writer=True).close()
     (folder / "format.json").unlink()
     SqliteIndex.open(folder, writer=True).close()
@@ -166,13 +166,13 @@ def test_a_closed_index_says_so(folder: Path) -> None:
         index.stats()
 
 
-def test_a_stored_document_clears_the_failure_of_its_photo_in_the_same_commit(index: SqliteIndex) -> None:
+def test_storing_a_document_clears_its_failure_atomically(index: SqliteIndex) -> None:
     index.put([failure(name, 3) for name in ("older.jpg", "same.jpg", "newer.jpg", "gone.jpg")])
     index.write([photo("older.jpg", 4), photo("same.jpg", 3), photo("newer.jpg", 2), tombstone("gone.jpg", 4)])
     assert [one.photo_id for one in index.list()[0]] == ["newer.jpg"]
 
 
-def test_a_failure_that_the_stored_version_has_overtaken_is_not_kept(index: SqliteIndex) -> None:
+def test_a_failure_older_than_the_document_is_dropped(index: SqliteIndex) -> None:
     index.write([photo("a.jpg", 4)])
     index.put([failure("a.jpg", 3), failure("a.jpg", 4)])
     assert index.list() == ([], "")
@@ -180,7 +180,7 @@ def test_a_failure_that_the_stored_version_has_overtaken_is_not_kept(index: Sqli
     assert [one.version for one in index.list()[0]] == [5]
 
 
-def test_row_ids_are_kept_by_updates_and_never_used_again(index: SqliteIndex, folder: Path) -> None:
+def test_updates_keep_row_ids_and_none_is_reused(index: SqliteIndex, folder: Path) -> None:
     index.write([photo("a.jpg"), photo("b.jpg")])
     database = apsw.Connection(str(folder / "miradouro.db"), flags=apsw.SQLITE_OPEN_READONLY)
 
@@ -195,7 +195,7 @@ def test_row_ids_are_kept_by_updates_and_never_used_again(index: SqliteIndex, fo
     database.close()
 
 
-def test_writing_reading_and_searching_go_on_at_the_same_time(index: SqliteIndex) -> None:
+def test_writes_reads_and_searches_run_concurrently(index: SqliteIndex) -> None:
     """Three threads search what is only ever added while one writes: no answer may lack what was there before it began."""
     stop = threading.Event()
     errors: list[str] = []
@@ -237,7 +237,7 @@ def test_writing_reading_and_searching_go_on_at_the_same_time(index: SqliteIndex
     assert errors == []
 
 
-def test_memory_of_a_listing_does_not_hold_back_the_log(index: SqliteIndex, folder: Path) -> None:
+def test_an_unfinished_listing_lets_the_log_shrink(index: SqliteIndex, folder: Path) -> None:
     """A half-read listing is no open transaction: the log can be written back into the database and cut."""
     index.write([Document(COLLECTION, f"{i:05}.jpg", 1) for i in range(1_500)])
     states = index.origins(COLLECTION)
@@ -250,7 +250,7 @@ def test_memory_of_a_listing_does_not_hold_back_the_log(index: SqliteIndex, fold
     assert sum(1 for _ in states) == 1_499
 
 
-def test_a_reader_that_comes_before_the_first_writer_has_made_the_tables_is_told_that_there_is_no_index(tmp_path: Path) -> None:
+def test_a_reader_before_the_tables_finds_no_index(tmp_path: Path) -> None:
     (tmp_path / "miradouro.db").touch()
     with pytest.raises(NotFound, match="holds no index yet; index some photos into it first"):
         SqliteIndex.open(tmp_path, writer=False)

@@ -64,7 +64,7 @@ def graphs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Graphs(kind, index)
 
 
-def test_of_the_nearest_ten_hardly_any_is_missed_however_hard_the_vectors_are(graphs: Graphs) -> None:
+def test_hnsw_misses_few_neighbours_of_hard_vectors(graphs: Graphs) -> None:
     def distances(vector: Float32, *, exact: bool) -> list[float]:
         clause = VectorClause(SPACE.name, SPACE.provenance, vector, exact=exact)
         answer = graphs.index.search(IndexQuery(COLLECTION, clause, limit=NEAREST, with_documents=False))
@@ -78,7 +78,7 @@ def test_of_the_nearest_ten_hardly_any_is_missed_however_hard_the_vectors_are(gr
     assert found >= LEAST_RECALL * NEAREST * QUESTIONS
 
 
-def test_no_photo_is_on_two_pages_whatever_the_graph_finds_for_each(graphs: Graphs, tmp_path: Path) -> None:
+def test_hnsw_pages_share_no_photo(graphs: Graphs, tmp_path: Path) -> None:
     """The first page by few candidates, the next ones by more, the last ones by a scan."""
     with run_embedding(OnnxEmbedder(tiny_bundles(tmp_path), threads=1), reading=READING, registry=CollectorRegistry()) as parts:
         service = SearchService(
