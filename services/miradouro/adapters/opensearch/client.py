@@ -75,7 +75,7 @@ def connect(settings: OpenSearchSettings, *, timeout_s: float = TUNING.timeout_s
             http_auth=auth,
             ca_certs=settings.opensearch_ca_file or None,
             timeout=timeout_s,
-            max_retries=0,  # whoever calls us decides by `retriable`
+            max_retries=0,  # the caller decides, by `retriable`
             retry_on_timeout=False,
             http_compress=False,
             serializer=JSON,
@@ -146,16 +146,16 @@ def _error(exc: TransportError) -> MiradouroError:
 
 
 def reason_of(error: dict[str, Any]) -> str:
-    """The first cause of an error that an answer tells."""
+    """The first cause in the error of a response."""
     causes = error.get("root_cause") or [error]
     return f"{causes[0].get('type', '')}: {causes[0].get('reason', '')}"
 
 
 def reason_text(exc: TransportError) -> str:
-    """The status and the first cause that an error of the cluster tells."""
-    told: Any = exc.info
-    if isinstance(told, dict) and isinstance(told.get("error"), dict):
-        return f"{exc.status_code} {reason_of(told['error'])}"
+    """The status and the first cause of an error of the cluster."""
+    info: Any = exc.info
+    if isinstance(info, dict) and isinstance(info.get("error"), dict):
+        return f"{exc.status_code} {reason_of(info['error'])}"
     return f"{exc.status_code} {exc.error}"
 
 

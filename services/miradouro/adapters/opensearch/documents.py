@@ -108,21 +108,21 @@ def origin_source(origin: Origin) -> dict[str, Any]:
 
 def origin_of(source: dict[str, Any]) -> Origin | None:
     """The inverse of `origin_source`."""
-    told = source.get("origin")
-    if not told:
+    origin = source.get("origin")
+    if not origin:
         return None
     return Origin(
-        told["size_bytes"],
-        int(told["mtime_ns"]),
-        int(told["ctime_ns"]),
-        int(told["inode"]),
-        told["sidecars_state"],
-        told["sidecars_sha256"],
+        origin["size_bytes"],
+        int(origin["mtime_ns"]),
+        int(origin["ctime_ns"]),
+        int(origin["inode"]),
+        origin["sidecars_state"],
+        origin["sidecars_sha256"],
     )
 
 
 def state_of(source: dict[str, Any]) -> OriginState:
-    """What is remembered of a photo of a folder, or of a tombstone."""
+    """The state of a photo of a folder, or of a tombstone."""
     return OriginState(source["photo_id"], source["version"], source["deleted"], source.get("sha256", ""), origin_of(source))
 
 
@@ -152,19 +152,21 @@ def document_of(source: dict[str, Any]) -> Document:
 
 
 def check_is_whole(source: Mapping[str, Any], spaces: Sequence[Space]) -> None:
-    """Raises Unavailable unless a whole document that was read holds the vectors that it names.
+    """Raises Unavailable unless the document has the vectors of all spaces that it names.
 
-    OpenSearch makes them of its vector files, and at times it can't.
+    OpenSearch derives them from its vector files, which fails at times.
     """
     there = {space.name for space in spaces if field_of(space) in source}
     if missing := sorted(set(source["spaces"]) - there):
-        raise Unavailable(f"OpenSearch tells {shown(source['photo_id'])} without its vectors of {', '.join(missing)} now")
+        raise Unavailable(
+            f"OpenSearch returned {shown(source['photo_id'])} without its vectors of {', '.join(missing)}; try again"
+        )
 
 
 def vectors_of(source: dict[str, Any], space: Space) -> Float32 | None:
     """The vectors of a photo in a space, float32 [vectors_per_photo, dimension]; None when it has none."""
-    told = source.get(field_of(space))
-    if told is None:
+    stored = source.get(field_of(space))
+    if stored is None:
         return None
-    rows = [one["vector"] for one in sorted(told, key=lambda one: one["number"])] if space.regions else [told]
+    rows = [one["vector"] for one in sorted(stored, key=lambda one: one["number"])] if space.regions else [stored]
     return np.array(rows, np.float32)

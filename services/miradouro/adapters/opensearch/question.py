@@ -1,6 +1,6 @@
-"""A question as the body of one `_search` request, and its answer read back.
+"""A query as the body of one `_search` request, and the response as matches.
 
-Scores of vectors: OpenSearch tells 1 / (1 + d²) for the Euclidean distance d (space type l2), here and in scripts.
+OpenSearch's score of a vector is 1 / (1 + d²) for the Euclidean distance d (space type l2), in k-NN queries and in scripts.
 """
 
 import copy
@@ -41,28 +41,28 @@ from miradouro.core.query import (
 from miradouro.core.spaces import Space
 
 Body = dict[str, Any]
-_WITHOUT_TIME = -(2**63)  # what the cluster sorts photos without a time by, when they come last
+_WITHOUT_TIME = -(2**63)  # the cluster's sort value of photos without a time, which come last
 _SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 _LIVE: Body = {"term": {"deleted": False}}
 _FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_local"}
-_EXACT_COUNT = 40_000  # up to so many different values the cluster counts nearly exactly
-# Values that each shard tells of a facet, beside four times those asked for; many when these did not suffice.
+_EXACT_COUNT = 40_000  # the cluster counts up to so many distinct values nearly exactly
+# Values of a facet that each shard returns beyond four times the requested ones; and the number when these did not suffice.
 _FACET_VALUES, _MANY_FACET_VALUES = 100, 50_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The body of the request, and how its answer is to be read. `space` is None for words; no `body`: nothing is found."""
+    """The body of the request, and how to read its response. `space` is None for words; without a `body` nothing matches."""
 
     query: IndexQuery
     body: Body | None
     space: Space | None = None
     is_exact: bool = True
-    counts_apart: bool = False  # the hits of a k-NN query are the nearest alone, so all that pass are counted beside it
+    counts_apart: bool = False  # a k-NN query returns the nearest photos only: a second aggregation counts all that pass
 
 
 def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
-    """How the cluster is asked. `space` is that of a vector clause; `scans`: its vectors are few enough to compare them all.
+    """The request for a query. `space`: of a vector clause; `scans`: its vectors are few enough for an exact search.
 
     Raises InvalidArgument for a window beyond MAX_RANKED and for pages by key where there are none.
     """
@@ -89,11 +89,11 @@ def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
 
 
 def counting_more(plan: Plan, answer: Body | None) -> Plan | None:
-    """The same question with more values of each facet from every shard, when those in the answer may be too few to be right."""
+    """The same query with more values of each facet from every shard; None when the counts of the response are exact."""
     if answer is None or plan.body is None:
         return None
-    told = _counted(plan, answer)
-    facets = [told[f"facet_{i}"] for i in range(len(plan.query.facets))]
+    counted = _counted(plan, answer)
+    facets = [counted[f"facet_{i}"] for i in range(len(plan.query.facets))]
     if not any(facet.get("values", {}).get("doc_count_error_upper_bound") for facet in facets):
         return None
     body = copy.deepcopy(plan.body)
@@ -104,7 +104,7 @@ def counting_more(plan: Plan, answer: Body | None) -> Plan | None:
 
 
 def read(plan: Plan, answer: Body | None) -> Matches:
-    """The answer in our terms."""
+    """The response as matches."""
     query = plan.query
     if answer is None:
         return Matches((), 0, True, False, True, tuple(FacetCounts(facet.field, (), 0) for facet in query.facets))
@@ -124,9 +124,9 @@ def read(plan: Plan, answer: Body | None) -> Matches:
     )
 
 
-def _counted(plan: Plan, told: Body, name: str = "aggregations") -> Body:
-    """Where the facets stand, in an answer or, by `name` aggs, in a body."""
-    found: Body = told.get(name, {})
+def _counted(plan: Plan, parent: Body, name: str = "aggregations") -> Body:
+    """The aggregations of the facets, in a response or, with `name` "aggs", in a request."""
+    found: Body = parent.get(name, {})
     if plan.counts_apart:
         found = found["all"]["aggs"]["passing"]["aggs"] if name == "aggs" else found["all"]["passing"]
     return found
@@ -158,8 +158,8 @@ def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters:
 
 
 def _approximate(space: Space, knn: Body, filters: list[Body]) -> Body:
-    asked: Body = {"knn": {vector_field(space): {**knn, "filter": {"bool": {"filter": filters}}}}}
-    return _nested(space, asked) if space.regions else asked
+    knn_query: Body = {"knn": {vector_field(space): {**knn, "filter": {"bool": {"filter": filters}}}}}
+    return _nested(space, knn_query) if space.regions else knn_query
 
 
 def _scripted(space: Space, vector: list[float], filters: list[Body]) -> Body:
@@ -175,10 +175,10 @@ def _scripted(space: Space, vector: list[float], filters: list[Body]) -> Body:
     return {"bool": {"must": [nested], "filter": filters}}
 
 
-def _nested(space: Space, asked: Body) -> Body:
+def _nested(space: Space, query: Body) -> Body:
     path = field_of(space)
     inner = {"size": 1, "_source": False, "docvalue_fields": [f"{path}.number"]}
-    return {"nested": {"path": path, "score_mode": "max", "query": asked, "inner_hits": inner}}
+    return {"nested": {"path": path, "score_mode": "max", "query": query, "inner_hits": inner}}
 
 
 def _least_score(distance: float) -> float:
@@ -187,7 +187,7 @@ def _least_score(distance: float) -> float:
 
 def _text(clause: TextClause) -> Body | None:
     must, should, must_not = (_phrases(part) for part in (clause.must, clause.should, clause.must_not))
-    if not must and not should:  # nothing but stop words, or nothing that may be found
+    if not must and not should:  # only stop words, or only excluded phrases
         return None
     return {"must": must, "should": should, "must_not": must_not, "minimum_should_match": 0 if must else 1}
 
@@ -196,9 +196,9 @@ def _phrases(raw: Iterable[str]) -> list[Body]:
     return [{"match_phrase": {"words": phrase}} for phrase in dict.fromkeys(map(analysed, raw)) if phrase]
 
 
-def _body(query: IndexQuery, asked: Body, *, facets: Sequence[Facet] = ()) -> Body:
+def _body(query: IndexQuery, query_body: Body, *, facets: Sequence[Facet] = ()) -> Body:
     body: Body = {
-        "query": asked,
+        "query": query_body,
         "size": query.limit,
         "track_total_hits": True,
         "sort": _sort(query),
@@ -280,14 +280,14 @@ def _aggregations(facets: Sequence[Facet]) -> Body:
     return found
 
 
-def _facet_counts(facet: Facet, told: Body) -> FacetCounts:
+def _facet_counts(facet: Facet, aggregation: Body) -> FacetCounts:
     if facet.field is FacetField.YEAR:
-        years = [FacetCount(bucket["key_as_string"][:4], bucket["doc_count"]) for bucket in told["buckets"]]
+        years = [FacetCount(bucket["key_as_string"][:4], bucket["doc_count"]) for bucket in aggregation["buckets"]]
         years.sort(key=lambda count: (-count.photos, count.value))
         return FacetCounts(facet.field, tuple(years[: facet.size]), len(years))
-    counts = tuple(FacetCount(bucket["key"], bucket["doc_count"]) for bucket in told["values"]["buckets"])
-    are_all = not told["values"]["sum_other_doc_count"]
-    return FacetCounts(facet.field, counts, len(counts) if are_all else int(told["distinct"]["value"]))
+    counts = tuple(FacetCount(bucket["key"], bucket["doc_count"]) for bucket in aggregation["values"]["buckets"])
+    are_all = not aggregation["values"]["sum_other_doc_count"]
+    return FacetCounts(facet.field, counts, len(counts) if are_all else int(aggregation["distinct"]["value"]))
 
 
 def _match(plan: Plan, hit: Body) -> Match:
