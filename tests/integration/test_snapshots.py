@@ -80,7 +80,7 @@ def test_a_snapshot_during_writes_holds_one_state(index: SqliteIndex, tmp_path: 
         assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("007.jpg", stats.photos, False)
         for clause in (KeywordClause(("pier",)), TextClause(("harbour",), (), ())):
             assert restored.search(IndexQuery(COLLECTION, clause)).total == stats.photos
-        write(restored, 900, 901)
+        write(restored, 1_000_000, 1_000_001)  # beyond what the writer reaches
         assert restored.stats()[0].photos == stats.photos + 1
 
 
