@@ -6,17 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import Overloaded
+from miradouro.core.spaces import Fit, Geometry, Resample
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.embedding.work_queue import Job, Ticket, WorkQueue
 from prometheus_client import CollectorRegistry
 
-PIXELS = np.zeros((2, 2, 3), np.uint8)
+TENSORS = {Geometry(Fit.SQUASH, 2, 2, 0, Resample.BILINEAR): np.zeros((2, 2, 3), np.uint8)}
 CAPACITY = 12
 
 
 def request(priority: Priority, bundles: list[str], deadline: float | None = None) -> list[Job]:
     ticket = Ticket(priority, deadline)
-    return [Job(ticket, position, bundle, PIXELS, (), False) for position, bundle in enumerate(bundles)]
+    return [Job(ticket, position, bundle, TENSORS, (), False) for position, bundle in enumerate(bundles)]
 
 
 puts = st.tuples(
