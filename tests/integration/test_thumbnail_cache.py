@@ -61,7 +61,7 @@ def test_a_folder_filled_before_the_bound_shrinks(tmp_path: Path) -> None:
 
 
 def test_processes_share_one_bounded_folder(tmp_path: Path) -> None:
-    script = "import sys; from pathlib import Path; from tests.unit.test_thumbnail_cache import fill; "
+    script = "import sys; from pathlib import Path; from tests.integration.test_thumbnail_cache import fill; "
     calls = [f"{script}print(fill(Path(sys.argv[1]), {first}))" for first in (0, 300, 10_000)]
     processes = [
         subprocess.Popen([sys.executable, "-c", call, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) for call in calls
