@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from miradouro.core.document import Document, Place, Tag, TagKind, TakenAt
+from miradouro.core.document import Document, GeoPoint, Tag, TagKind, TakenAt
 from miradouro.core.spaces import Preset, Region, Space
 
 COLLECTION = "photos"
@@ -42,7 +42,7 @@ def batch(start: int, count: int, spaces: Sequence[Space] = SPACES) -> list[Docu
             tags=tuple(Tag(f"label {(number * 7 + k * k * 31) % LABELS}", 0.5 / (k + 1), TagKind.LABEL) for k in range(20)),
             owner=f"owner {number % 10}",
             attributes={"camera": f"camera {number % 20}"},
-            place=Place(number % 180 - 90, number % 360 - 180),
+            place=GeoPoint(number % 180 - 90, number % 360 - 180),
             taken_at=TakenAt(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=number), None),
             vectors={space.name: vectors[space.name][number - start] for space in spaces},
             provenances={space.name: space.provenance for space in spaces},

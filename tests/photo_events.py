@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.event import MAX_VERSION, EventKind, PhotoEvent
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -20,7 +20,7 @@ EVENTS = st.builds(
     tags=st.lists(TEXT.filter(bool), max_size=4).map(tuple),
     owner=TEXT,
     attributes=st.dictionaries(TEXT.filter(bool), TEXT, max_size=3),
-    place=st.none() | st.builds(Place, st.floats(-90, 90), st.floats(-180, 180)),
+    place=st.none() | st.builds(GeoPoint, st.floats(-90, 90), st.floats(-180, 180)),
     taken_at=st.none()
     | st.builds(
         TakenAt,

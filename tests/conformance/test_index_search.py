@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miradouro.core.document import Document, Place, TakenAt
+from miradouro.core.document import Document, GeoPoint, TakenAt
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import (
     AttributeIn,
@@ -37,16 +37,16 @@ from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, parent, phot
 SCORE_ERROR = 2e-3
 CASES = tomllib.loads((Path(__file__).parents[1] / "golden/text_cases.toml").read_text(encoding="utf-8"))["case"]
 PLACES = [
-    Place(0, 0),
-    Place(0, 180),
-    Place(0, -179.5),
-    Place(10, 179.5),
-    Place(89.9, 30),
-    Place(89.9, -150),
-    Place(-90, 0),
-    Place(38.7167, -9.1333),
-    Place(38.7168, -9.1334),
-    Place(41.15, -8.61),
+    GeoPoint(0, 0),
+    GeoPoint(0, 180),
+    GeoPoint(0, -179.5),
+    GeoPoint(10, 179.5),
+    GeoPoint(89.9, 30),
+    GeoPoint(89.9, -150),
+    GeoPoint(-90, 0),
+    GeoPoint(38.7167, -9.1333),
+    GeoPoint(38.7168, -9.1334),
+    GeoPoint(41.15, -8.61),
 ]
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
@@ -80,10 +80,10 @@ def ids(matches: Matches) -> list[str]:
     return [match.photo_id for match in matches.matches]
 
 
-def great_circle_m(a: Place, b: Place) -> float:
+def great_circle_m(a: GeoPoint, b: GeoPoint) -> float:
     """By the angle between two vectors: another formula than the engines'."""
 
-    def point(place: Place) -> np.ndarray:
+    def point(place: GeoPoint) -> np.ndarray:
         latitude, longitude = math.radians(place.latitude), math.radians(place.longitude)
         return np.array([math.cos(latitude) * math.cos(longitude), math.cos(latitude) * math.sin(longitude), math.sin(latitude)])
 
@@ -112,14 +112,14 @@ CONDITIONS: dict[str, tuple[Condition, Callable[[Document], bool]]] = {
         TakenBetween(datetime(2024, 6, 1, 14, tzinfo=timezone(timedelta(hours=1))), NOON + timedelta(hours=20)),
         lambda d: taken(d, NOON + timedelta(hours=1), NOON + timedelta(hours=20)),
     ),
-    "near a city": (Near(Place(38.7167, -9.1333), 20), lambda d: d.place in PLACES[7:9]),
-    "near, a city further": (Near(Place(38.7167, -9.1333), 300_000), lambda d: d.place in PLACES[7:]),
-    "near the antimeridian": (Near(Place(0, 179.9), 100_000), lambda d: d.place in PLACES[1:3]),
-    "near a pole": (Near(Place(89.95, 0), 20_000), lambda d: d.place in PLACES[4:6]),
-    "near everywhere": (Near(Place(10, 10), 20_037_509), lambda d: d.place is not None),
-    "box": (InBox(Place(30, -10), Place(45, -8)), lambda d: d.place in PLACES[7:]),
+    "near a city": (Near(GeoPoint(38.7167, -9.1333), 20), lambda d: d.place in PLACES[7:9]),
+    "near, a city further": (Near(GeoPoint(38.7167, -9.1333), 300_000), lambda d: d.place in PLACES[7:]),
+    "near the antimeridian": (Near(GeoPoint(0, 179.9), 100_000), lambda d: d.place in PLACES[1:3]),
+    "near a pole": (Near(GeoPoint(89.95, 0), 20_000), lambda d: d.place in PLACES[4:6]),
+    "near everywhere": (Near(GeoPoint(10, 10), 20_037_509), lambda d: d.place is not None),
+    "box": (InBox(GeoPoint(30, -10), GeoPoint(45, -8)), lambda d: d.place in PLACES[7:]),
     "box with its corner on a photo": (InBox(PLACES[7], PLACES[9]), lambda d: d.place in (PLACES[7], PLACES[9])),
-    "box across the antimeridian": (InBox(Place(-1, 179), Place(20, -179)), lambda d: d.place in PLACES[1:4]),
+    "box across the antimeridian": (InBox(GeoPoint(-1, 179), GeoPoint(20, -179)), lambda d: d.place in PLACES[1:4]),
     "file name": (FileNamePrefix("x"), lambda d: d.photo_id.split("/")[-1].startswith("x")),
     "file name, whole": (FileNamePrefix("y1.jpg"), lambda d: d.photo_id == "b/y1.jpg"),
     "file name is not the folder": (FileNamePrefix("a/"), lambda _: False),
@@ -128,7 +128,7 @@ CONDITIONS: dict[str, tuple[Condition, Callable[[Document], bool]]] = {
         NoneOf((OwnerIs("ana"), TakenBetween(None, NOON + timedelta(hours=30)), NoneOf((TagIs("t2"),)))),
         lambda d: d.owner != "ana" and not taken(d, None, NOON + timedelta(hours=30)) and carries(d, "t2"),
     ),
-    "not near": (NoneOf((Near(Place(0, 0), 10),)), lambda d: d.place != PLACES[0]),
+    "not near": (NoneOf((Near(GeoPoint(0, 0), 10),)), lambda d: d.place != PLACES[0]),
 }  # fmt: skip
 CLAUSES: dict[str, tuple[Clause, Callable[[Document], bool]]] = {
     "keyword": (KeywordClause(("t2", "t5")), lambda d: carries(d, "t2") or carries(d, "t5")),
@@ -157,7 +157,7 @@ def test_every_condition_narrows_every_clause_as_a_plain_loop_does(index: Index)
 
 def test_great_circle_distance_decides_to_the_metre(index: Index) -> None:
     index.write([photo(f"{i}.jpg", place=place) for i, place in enumerate(PLACES)])
-    for center in (Place(38.7, -9.1), Place(-89, 12), Place(0, -180)):
+    for center in (GeoPoint(38.7, -9.1), GeoPoint(-89, 12), GeoPoint(0, -180)):
         for i, place in enumerate(PLACES):
             distance = great_circle_m(center, place)
             assert f"{i}.jpg" in ids(ask(index, CLAUSES["vector"][0], Near(center, distance + 1)))

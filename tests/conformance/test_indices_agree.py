@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.opensearch import OpenSearchIndex
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.core.document import Document, Place, Tag, TakenAt
+from miradouro.core.document import Document, GeoPoint, Tag, TakenAt
 from miradouro.core.errors import MiradouroError
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import (
@@ -87,7 +87,7 @@ def library() -> list[Document]:
                 tags=tags_of(i),
                 owner=["", "ana", "rui", "eva"][i % 4],
                 attributes={"camera": f"c{i % 6}"} if i % 7 else {},
-                place=Place(38 + i % 10 / 10, -9 + i % 13 / 10) if i % 3 else None,
+                place=GeoPoint(38 + i % 10 / 10, -9 + i % 13 / 10) if i % 3 else None,
                 taken_at=TakenAt(START + timedelta(days=5 * (i // 2)), None) if i % 6 else None,
                 vectors=vectors,
             )
@@ -139,9 +139,9 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "with t2 by two cameras": (TagIs("t2"), AttributeIn("camera", ("c1", "c4"))),
     "in a year and a box": (
         TakenBetween(START + timedelta(days=200), START + timedelta(days=500)),
-        InBox(Place(38, -9), Place(38.6, -8.2)),
+        InBox(GeoPoint(38, -9), GeoPoint(38.6, -8.2)),
     ),
-    "near, not rui's": (Near(Place(38.5, -8.5), 40_000), NoneOf((OwnerIs("rui"),))),
+    "near, not rui's": (Near(GeoPoint(38.5, -8.5), 40_000), NoneOf((OwnerIs("rui"),))),
     "none": (OwnerIs("nobody"),),
 }
 VECTORS = [

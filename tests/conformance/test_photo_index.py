@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from miradouro.core.document import Document, Origin, Place, TakenAt
+from miradouro.core.document import Document, GeoPoint, Origin, TakenAt
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
 from miradouro.core.ports import MAX_SAME_BYTES, WriteStatus
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
@@ -46,7 +46,7 @@ FULL = photo(
     tags=(parent("vehicle", 0.5), label("streetcar", 0.25), label("trolleybus", 0.25), user_tag("Lisboa"), label("bus", 0.5)),
     owner="ana",
     attributes={"camera": "X100", "weird name é": "väl\nue"},
-    place=Place(38.7167, -9.1333),
+    place=GeoPoint(38.7167, -9.1333),
     taken_at=TakenAt(datetime(2023, 6, 1, 19, 30, 0, 123_456, tzinfo=UTC), 60),
     origin=Origin(10, 2**62, 2**62 + 1, 2**64 - 1, "a" * 64, "b" * 64),
 )

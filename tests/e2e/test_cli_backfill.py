@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from miradouro.adapters.kafka import KafkaSettings, Publisher, ensure_topics
 from miradouro.adapters.location import Listed, Location
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.event import PhotoEvent
 from miradouro.core.source_record import SourceRecord
 from miradouro.ingest.backfill import Checkpoint, CheckpointFile, Job, backfill
@@ -108,7 +108,7 @@ def test_a_bucket_is_published_with_its_sidecars_and_ingest_finds_the_photos(kaf
     names = ["2024.jpg", "2024/a b+é%20.jpg", "2024/b.jpg", "2024/c.jpg", "by-content"]
     assert [one.photo_id for one in events[:5]] == names
     assert events[3].caption == "A street"
-    assert (events[1].tags, events[1].place, events[2].version) == (("x",), Place(1, 2), 12)
+    assert (events[1].tags, events[1].place, events[2].version) == (("x",), GeoPoint(1, 2), 12)
     changed = files.info("photos/by-content")["LastModified"]
     assert events[4].version == int(changed.timestamp() * 1_000)
     store = PhotoStores(PhotoStoreSettings(photo_sources="s3://photos/", s3_endpoint=bucket))

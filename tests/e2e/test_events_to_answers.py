@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.v1 import search_service_pb2 as pb
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,7 +37,7 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
         ingest, query = here.start("ingest"), here.start("query")
         eventually("every service is ready", lambda: all(one.is_ready() for one in (embedding, ingest, query)))
 
-        here.publish(*(uploaded(f"trip/{i}.jpg", 1, seed=i, caption=f"caption{i}", place=Place(38.7, -9.1)) for i in range(4)))
+        here.publish(*(uploaded(f"trip/{i}.jpg", 1, seed=i, caption=f"caption{i}", place=GeoPoint(38.7, -9.1)) for i in range(4)))
         here.publish(
             uploaded("trip/0.jpg", 3, seed=10, kind=EventKind.UPDATED, title="Graça"),
             uploaded("trip/0.jpg", 2, seed=11, kind=EventKind.UPDATED, title="too late"),

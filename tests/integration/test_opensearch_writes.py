@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from miradouro.adapters.opensearch import OpenSearchIndex, Tuning
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.core.document import Document, Origin, Place, TakenAt
+from miradouro.core.document import Document, GeoPoint, Origin, TakenAt
 from miradouro.core.errors import InvalidArgument, NotFound, Unavailable
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import WriteStatus
@@ -141,7 +141,7 @@ def test_whatever_an_event_may_say_the_cluster_takes_and_finds(
     given_tags = (*map(user_tag, tags), label("a label", 0.001))
     document = Document(
         COLLECTION, f"{uuid.uuid4().hex}/{title}", version, title=title, caption=title * 400, tags=given_tags, owner=owner,
-        attributes=attributes, place=Place(latitude, longitude), taken_at=TakenAt(at.replace(tzinfo=UTC), 60),
+        attributes=attributes, place=GeoPoint(latitude, longitude), taken_at=TakenAt(at.replace(tzinfo=UTC), 60),
     )  # fmt: skip
     assert shared_index.write([document]) == [STORED]
     found = shared_index.get(COLLECTION, document.photo_id)

@@ -10,7 +10,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.labels import load_labels
 from miradouro.core.decode import decode
-from miradouro.core.document import Document, Place, Tag, TagKind
+from miradouro.core.document import Document, GeoPoint, Tag, TagKind
 from miradouro.core.errors import (
     BadPhoto,
     DeadlineExceeded,
@@ -97,7 +97,7 @@ def _document(photo_id: str, number: int, embedder: Batcher) -> Document:
         tags=tuple(tags),
         owner="Ana" if is_even else "Rui",
         attributes={"rating": str(number)},
-        place=Place(38.7, -9.4) if is_even else None,
+        place=GeoPoint(38.7, -9.4) if is_even else None,
         vectors=embedding.vectors,
         provenances={space.name: space.provenance for space in _spaces(embedder)},
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.filter_grammar import (
     FORMS,
@@ -60,11 +60,11 @@ def underlined(error):
         ("-attr.rating:1|2", (NoneOf((AttributeIn("rating", ("1", "2")),)),)),
         ("-tag:cat tag:-dog", (NoneOf((TagIs("cat"),)), TagIs("-dog"))),
         ("name:IMG_", (FileNamePrefix("IMG_"),)),
-        ("near:38.71,-9.14,2km", (Near(Place(38.71, -9.14), 2_000),)),
-        ('near:"38.71, -9.14, 500 m"', (Near(Place(38.71, -9.14), 500),)),
-        ("near:+90,-180,1e-3KM", (Near(Place(90, -180), 1),)),
-        ("box:38.6,-9.3,38.8,-9.0", (InBox(Place(38.6, -9.3), Place(38.8, -9)),)),
-        ("box:-20,170,-10,-170", (InBox(Place(-20, 170), Place(-10, -170)),)),
+        ("near:38.71,-9.14,2km", (Near(GeoPoint(38.71, -9.14), 2_000),)),
+        ('near:"38.71, -9.14, 500 m"', (Near(GeoPoint(38.71, -9.14), 500),)),
+        ("near:+90,-180,1e-3KM", (Near(GeoPoint(90, -180), 1),)),
+        ("box:38.6,-9.3,38.8,-9.0", (InBox(GeoPoint(38.6, -9.3), GeoPoint(38.8, -9)),)),
+        ("box:-20,170,-10,-170", (InBox(GeoPoint(-20, 170), GeoPoint(-10, -170)),)),
         ("tag:a\u2003tag:b", (TagIs("a"), TagIs("b"))),
     ],
 )
@@ -215,7 +215,7 @@ def test_what_is_too_much_is_refused_with_the_limit(text, words):
 def test_the_limits_themselves_are_allowed():
     assert len(parse_filter("tag:a " * MAX_CONDITIONS)) == MAX_CONDITIONS
     assert len(parse_filter("attr.a:" + "|".join("b" * MAX_VALUES))[0].values) == MAX_VALUES
-    assert parse_filter(f"near:0,0,{MAX_RADIUS_M}m") == (Near(Place(0, 0), MAX_RADIUS_M),)
+    assert parse_filter(f"near:0,0,{MAX_RADIUS_M}m") == (Near(GeoPoint(0, 0), MAX_RADIUS_M),)
 
 
 def test_the_caller_names_the_field():
@@ -262,7 +262,7 @@ times = st.datetimes(datetime(2, 1, 1), datetime(9999, 12, 30), timezones=st.sam
 midnights = times.map(lambda time: time.replace(hour=0, minute=0, second=0, microsecond=0))
 bounds = st.none() | times | midnights | times.map(lambda time: time.replace(microsecond=0))
 latitudes, longitudes = st.floats(-90, 90), st.floats(-180, 180)
-places = st.builds(Place, latitudes, longitudes)
+places = st.builds(GeoPoint, latitudes, longitudes)
 
 
 def are_comparable(span):
@@ -281,7 +281,7 @@ conditions = st.one_of(
     st.builds(TakenBetween, bounds, bounds).filter(lambda span: not are_comparable(span) or span.start < span.end),
     st.builds(Near, places, st.floats(0, MAX_RADIUS_M, exclude_min=True) | st.integers(1, 20_000_000).map(float)),
     st.builds(
-        lambda latitudes, west, east: InBox(Place(min(latitudes), west), Place(max(latitudes), east)),
+        lambda latitudes, west, east: InBox(GeoPoint(min(latitudes), west), GeoPoint(max(latitudes), east)),
         st.tuples(latitudes, latitudes),
         longitudes,
         longitudes,

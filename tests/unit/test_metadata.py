@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.event import MAX_TAGS, MAX_TITLE_CHARS
 from miradouro.core.metadata import PhotoMetadata, read_metadata
 from miradouro.core.metadata.bounds import MAX_XMP_BYTES
@@ -30,7 +30,7 @@ from tests.metadata_blocks import (
 )
 from tests.pictures import blocks, encode
 
-LISBON = Place(38.70775, -9.136592)
+LISBON = GeoPoint(38.70775, -9.136592)
 
 
 def pillow_exif() -> Image.Exif:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.event import MAX_ATTRIBUTE_VALUE_CHARS
 from miradouro.core.metadata import PhotoMetadata, read_metadata
 
@@ -25,7 +25,7 @@ from tests.metadata_blocks import (
     with_segments,
 )
 
-LISBON = Place(38.70775, -9.136592)
+LISBON = GeoPoint(38.70775, -9.136592)
 
 
 @pytest.mark.parametrize("order", "<>")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from miradouro.adapters.photo_store import FileStore
 from miradouro.bundles.labels import LabelTable
-from miradouro.core.document import Place, TagKind, TakenAt
+from miradouro.core.document import GeoPoint, TagKind, TakenAt
 from miradouro.core.embedding import Embedding
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.event import EventKind, PhotoEvent, check_event
@@ -63,7 +63,7 @@ def test_what_the_event_leaves_open_comes_from_the_file():
         ("Lisboa", 1.0, TagKind.USER),
     ]
     assert document.attributes == {"camera": "Leica Q3", "taken_from": "exif"}
-    assert document.place == Place(38, -9)
+    assert document.place == GeoPoint(38, -9)
     assert document.taken_at.utc_offset_minutes is None
     assert document.taken_at.instant.isoformat() == "2024-05-01T18:30:15+00:00"
 
@@ -75,7 +75,7 @@ def test_what_the_event_says_wins_field_by_field():
         title="Mine",
         tags=("own",),
         attributes={"camera": "Scanner", "rating": "5"},
-        place=Place(0, 0),
+        place=GeoPoint(0, 0),
         taken_at=TakenAt(said.instant.replace(year=1999), 60),
     )
     document = stored(event)
@@ -88,7 +88,7 @@ def test_what_the_event_says_wins_field_by_field():
 
 def test_words_and_places_can_be_left_out():
     """Those of sidecars, too: without `place` no position of a private photo is stored."""
-    sidecar = PhotoMetadata(title="T", caption="C", people=("Ana",), place=Place(1, 2))
+    sidecar = PhotoMetadata(title="T", caption="C", people=("Ana",), place=GeoPoint(1, 2))
     document = stored(replace(BARE, beside=Beside(OwnSidecar(), (sidecar,))), ExifOptions(texts=False, place=False))
 
     assert (document.title, document.caption, document.tags, document.place) == ("", "", (), None)

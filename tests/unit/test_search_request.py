@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import (
     AttributeIn,
@@ -131,10 +131,10 @@ def test_pages_beyond_the_ranking_are_refused():
         (Filter(owner="Ana Silva"), OwnerIs("Ana Silva")),
         (Filter(owner=""), OwnerIs("")),
         (Filter(attribute=AttributeFilter(name="rating", values=["4", ""])), AttributeIn("rating", ("4", ""))),
-        (Filter(near=NearFilter(center=LISBON, radius_m=20_037_509)), Near(Place(38.71, -9.14), 20_037_509)),
+        (Filter(near=NearFilter(center=LISBON, radius_m=20_037_509)), Near(GeoPoint(38.71, -9.14), 20_037_509)),
         (
             Filter(box=BoxFilter(south_west={"latitude": -1, "longitude": 170}, north_east={"latitude": 1, "longitude": -170})),
-            InBox(Place(-1, 170), Place(1, -170)),
+            InBox(GeoPoint(-1, 170), GeoPoint(1, -170)),
         ),
         (Filter(file_name_prefix="IMG_"), FileNamePrefix("IMG_")),
         (Filter(**{"not": NotFilter(filters=[Filter(tag="cat")])}), NoneOf((TagIs("cat"),))),

@@ -43,7 +43,7 @@ def ordered_tags(tags: Iterable[Tag]) -> list[Tag]:
 
 
 @dataclass(frozen=True)
-class Place:
+class GeoPoint:
     """A point on the earth in degrees, WGS 84."""
 
     latitude: float
@@ -109,7 +109,7 @@ class Document:
     tags: tuple[Tag, ...] = ()
     owner: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    place: Place | None = None
+    place: GeoPoint | None = None
     taken_at: TakenAt | None = None
     origin: Origin | None = None
     vectors: Mapping[str, Float32] = field(default_factory=dict)

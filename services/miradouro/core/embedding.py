@@ -43,15 +43,16 @@ class Embedding:
     labels: tuple[LabelProbability, ...] = ()
 
 
-def check_replicas(embedding: Embedding, *, held: Mapping[str, str], told: Mapping[str, str]) -> None:
-    """Raises Unavailable for vectors that were made by another replica than the one that `describe` asked, in another way.
+def check_replicas(embedding: Embedding, *, held: Mapping[str, str], described: Mapping[str, str]) -> None:
+    """Raises Unavailable when the replicas of the embedding service make vectors of different provenances.
 
-    All by space name: `held` are the provenances of the collection, which are good whoever tells them; `told` is what
-    `describe` gave. Vectors that are as told and not as held pass: that is no matter of replicas, and never passes.
+    Provenances are by space name: `held` are those of the collection, `described` those that `describe` returned. A vector with
+    the provenance of the collection passes, whichever replica made it. So does a vector with the described provenance: replicas
+    cannot cause that mismatch, and another try cannot heal it. The index refuses such a vector with ProvenanceMismatch.
     """
     for name, made in embedding.provenances.items():
-        if made not in (held[name], told.get(name)):
+        if made not in (held[name], described.get(name)):
             raise Unavailable(
-                f"space {name}: replicas of the embedding service differ: one tells provenance {told.get(name, 'none')}, another "
-                f"made vectors of {made or 'none'}; give all the same release, MIRADOURO_BUNDLES and MIRADOURO_PRECISION"
+                f"space {name}: replicas of the embedding service differ: one reports provenance {described.get(name, 'none')}, "
+                f"another made vectors of {made or 'none'}; give all the same release, MIRADOURO_BUNDLES and MIRADOURO_PRECISION"
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from miradouro.core.document import Origin, Place, TakenAt
+from miradouro.core.document import GeoPoint, Origin, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.source_record import SourceRecord
@@ -62,7 +62,7 @@ class PhotoEvent:
     tags: tuple[str, ...] = ()
     owner: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    place: Place | None = None
+    place: GeoPoint | None = None
     taken_at: TakenAt | None = None
     origin: Origin | None = None
     beside: "Beside | None" = None
@@ -117,7 +117,7 @@ def check_event(event: PhotoEvent) -> PhotoEvent:
     return event
 
 
-def check_place(place: Place, *, field: str = "place", names: tuple[str, str] = ("latitude", "longitude")) -> Place:
+def check_place(place: GeoPoint, *, field: str = "place", names: tuple[str, str] = ("latitude", "longitude")) -> GeoPoint:
     """`place` itself when it lies on the earth; raises InvalidArgument otherwise, NaN included. `names` are the caller's."""
     if not -90 <= place.latitude <= 90:
         raise InvalidArgument(f"{field}.{names[0]}", f"{place.latitude} is not within -90 to 90 degrees")

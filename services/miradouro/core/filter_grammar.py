@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_OWNER_CHARS, MAX_TAG_CHARS
 from miradouro.core.query import (
@@ -285,8 +285,8 @@ class _Reader:
             self.fail(f"{field} takes {form}, as in {FORMS[field]}; {len(parts)} parts given", value.start, value.end)
         return parts
 
-    def place(self, latitude: _Value, longitude: _Value) -> Place:
-        return Place(self.degrees("latitude", latitude, 90), self.degrees("longitude", longitude, 180))
+    def place(self, latitude: _Value, longitude: _Value) -> GeoPoint:
+        return GeoPoint(self.degrees("latitude", latitude, 90), self.degrees("longitude", longitude, 180))
 
     def degrees(self, what: str, value: _Value, most: int) -> float:
         if not _NUMBER.fullmatch(value.text):

@@ -21,7 +21,7 @@ from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.query import Order
-from miradouro.core.question import Answer, Example, Like, Look, Question, offered_space, page_of, plan, searched_space
+from miradouro.core.question import Answer, Example, Like, QueryVector, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Preset, Space
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def answer(
         stored = stored_photo_id(index, question.collection, like.photo_id)
         question = replace(question, sought=replace(like, photo_id=stored))
     with stage("embed"):
-        look = _look(
+        query_vector = _query_vector(
             question,
             embedder=embedder,
             reader=reader,
@@ -152,44 +152,44 @@ def answer(
             remaining_s=remaining_s,
         )
     mixed_in: tuple[str, ...] = ()
-    if question.more and look is not None:
+    if question.more and query_vector is not None:
         with stage("search"):
-            look, mixed_in = _more_of_kind(question, look, index=index, canonical=canonical)
+            query_vector, mixed_in = _more_of_kind(question, query_vector, index=index, canonical=canonical)
     with stage("plan"):
-        query = plan(question, look, canonical=canonical)
+        query = plan(question, query_vector, canonical=canonical)
     with stage("search"):
         matches, next_page = page_of(question, query, index.search(query))
     has_region = isinstance(question.sought, Example | Like) and question.sought.region is not None
     return Answer(
         matches,
-        space=look.space if look else "",
+        space=query_vector.space if query_vector else "",
         next_page=next_page,
         mixed_in=mixed_in,
-        whole_photos=has_region and look is not None and not look.of_regions,
+        whole_photos=has_region and query_vector is not None and not query_vector.of_regions,
     )
 
 
 def _more_of_kind(
-    question: Question, look: Look, *, index: PhotoIndex, canonical: Callable[[str], str]
-) -> tuple[Look, tuple[str, ...]]:
+    question: Question, query_vector: QueryVector, *, index: PhotoIndex, canonical: Callable[[str], str]
+) -> tuple[QueryVector, tuple[str, ...]]:
     """The example mixed with its first hits, and their ids; asked anew for every page, from the first.
 
     Raises InvalidArgument for a space of regions: a hit there is a part of a photo, of which the stored row 0 is not the vector.
     """
-    if any(space.regions for space in index.spaces(question.collection) if space.name == look.space):
-        raise InvalidArgument("more", f"{look.space} compares parts of photos; name another space, or leave it out")
+    if any(space.regions for space in index.spaces(question.collection) if space.name == query_vector.space):
+        raise InvalidArgument("more", f"{query_vector.space} compares parts of photos; name another space, or leave it out")
     itself = question.sought.photo_id if isinstance(question.sought, Like) else None
     first = replace(question, page=0, limit=MIXED_IN + 1, order=Order.RELEVANCE, facets=())
-    query = replace(plan(first, look, canonical=canonical), with_documents=False)
+    query = replace(plan(first, query_vector, canonical=canonical), with_documents=False)
     found: dict[str, Float32] = {}
     for match in index.search(query).matches:
         if match.photo_id != itself and len(found) < MIXED_IN:
             with suppress(NotFound):  # it was deleted meanwhile
-                found[match.photo_id] = index.vector(question.collection, match.photo_id, look.space)[0]
-    return replace(look, vector=mixed(look.vector, list(found.values()))), tuple(found)
+                found[match.photo_id] = index.vector(question.collection, match.photo_id, query_vector.space)[0]
+    return replace(query_vector, vector=mixed(query_vector.vector, list(found.values()))), tuple(found)
 
 
-def _look(
+def _query_vector(
     question: Question,
     *,
     embedder: Embedder,
@@ -200,7 +200,7 @@ def _look(
     preset_of: Callable[[str], Preset | None],
     limits: DecodeLimits,
     remaining_s: Callable[[], float | None],
-) -> Look | None:
+) -> QueryVector | None:
     """The vector that photos are compared with; None for a question in words."""
     sought = question.sought
     if not isinstance(sought, Example | Like):
@@ -222,7 +222,7 @@ def _look(
             timeout_s=remaining_s(),
         )
         vectors = embedding.vectors[space.name]
-        check_replicas(embedding, held={space.name: space.provenance}, told={space.name: offered.provenance})
+        check_replicas(embedding, held={space.name: space.provenance}, described={space.name: offered.provenance})
         provenance = embedding.provenances[space.name]
     # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
-    return Look(space.name, provenance, vectors[0], space.compares_regions)
+    return QueryVector(space.name, provenance, vectors[0], space.compares_regions)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from miradouro.core.document import Document, Float32, Place
+from miradouro.core.document import Document, Float32, GeoPoint
 from miradouro.core.spaces import Region
 
 MAX_LIMIT = 1_000
@@ -112,7 +112,7 @@ class TakenBetween:
 class Near:
     """Taken within `radius_m` metres (great circle, sphere of radius 6,371,008.8 m) of `center`."""
 
-    center: Place
+    center: GeoPoint
     radius_m: float
 
 
@@ -120,8 +120,8 @@ class Near:
 class InBox:
     """Taken in the box; it crosses the 180th meridian when north_east lies west of south_west."""
 
-    south_west: Place
-    north_east: Place
+    south_west: GeoPoint
+    north_east: GeoPoint
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,10 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a photo looks in one space: `vector` is float32 [dimension], length 1; `provenance` tells how it was made.
+class QueryVector:
+    """The vector that photos are compared with: float32 [dimension], length 1, in the space named `space`.
 
-    `of_regions`: the space compares regions.
+    `provenance` is that of the vector. `of_regions`: the space compares regions.
     """
 
     space: str
@@ -110,11 +110,11 @@ class Answer:
     whole_photos: bool = False
 
 
-def plan(question: Question, look: Look | None, *, canonical: Callable[[str], str]) -> IndexQuery:
-    """What the index is asked; `look` is that of the photo for Example and Like, `canonical` names the label of a synonym."""
+def plan(question: Question, query_vector: QueryVector | None, *, canonical: Callable[[str], str]) -> IndexQuery:
+    """The query of the index. `query_vector` is the photo's, for Example and Like; `canonical` returns the label of a synonym."""
     query = IndexQuery(
         collection=question.collection,
-        clause=_clause(question, look, canonical),
+        clause=_clause(question, query_vector, canonical),
         conditions=question.conditions,
         limit=question.limit,
         offset=offset_of(question.page),
@@ -214,7 +214,7 @@ def tag_words(words: Sequence[str], canonical: Callable[[str], str]) -> tuple[st
     return tuple(dict.fromkeys(folded))
 
 
-def _clause(question: Question, look: Look | None, canonical: Callable[[str], str]) -> Clause:
+def _clause(question: Question, query_vector: QueryVector | None, canonical: Callable[[str], str]) -> Clause:
     match question.sought:
         case Keywords(words):
             return KeywordClause(tag_words(words, canonical))
@@ -223,5 +223,7 @@ def _clause(question: Question, look: Look | None, canonical: Callable[[str], st
         case Everything():
             return EverythingClause()
         case Example() | Like():
-            assert look is not None, "a photo is looked at before its question is planned"
-            return VectorClause(look.space, look.provenance, look.vector, question.max_distance, question.exact)
+            assert query_vector is not None, "Example and Like are embedded before they are planned"
+            return VectorClause(
+                query_vector.space, query_vector.provenance, query_vector.vector, question.max_distance, question.exact
+            )

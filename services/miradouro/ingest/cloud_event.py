@@ -27,7 +27,7 @@ import orjson
 from google.protobuf.message import DecodeError
 
 from miradouro.adapters.kafka.settings import MAX_EVENT_BYTES
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.event import COLLECTION, MAX_UTC_OFFSET_MINUTES, MAX_VERSION, EventKind, PhotoEvent, check_event
@@ -297,10 +297,10 @@ def _texts(values: list[Any], field: str) -> list[str]:
     return values
 
 
-def _place(place: Mapping[str, Any], *, strict: bool) -> Place:
+def _place(place: Mapping[str, Any], *, strict: bool) -> GeoPoint:
     if strict:
         _check_names(place, _PLACE, "data.place")
-    return Place(_number(place, "latitude"), _number(place, "longitude"))
+    return GeoPoint(_number(place, "latitude"), _number(place, "longitude"))
 
 
 def _number(place: Mapping[str, Any], name: str) -> float:

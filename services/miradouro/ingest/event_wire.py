@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from miradouro.core.document import Failure, Place, TakenAt
+from miradouro.core.document import Failure, GeoPoint, TakenAt
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, MAX_VERSION, EventKind, PhotoEvent, check_event
 from miradouro.core.ports import Refused, SourceItem
@@ -73,7 +73,7 @@ def message_to_event(message: photo_event_pb2.PhotoEvent, *, kind: EventKind) ->
         tags=tuple(message.tags),
         owner=message.owner,
         attributes=dict(message.attributes),
-        place=Place(message.place.latitude, message.place.longitude) if message.HasField("place") else None,
+        place=GeoPoint(message.place.latitude, message.place.longitude) if message.HasField("place") else None,
         taken_at=_taken_at(message.taken_at) if message.HasField("taken_at") else None,
     )
 

@@ -67,7 +67,7 @@ class Embed:
             raise Unavailable(
                 f"the embedding service refused a tensor of the size that it asks for: {exc.message}; check its replicas"
             ) from exc
-        check_replicas(embedding, held={space.name: space.provenance for space in photo.spaces}, told=offered)
+        check_replicas(embedding, held={space.name: space.provenance for space in photo.spaces}, described=offered)
         return replace(photo, embedding=embedding, provenances=embedding.provenances)
 
     def _tensors(self, photo: PhotoInProgress, decoded: Decoded, geometries: Sequence[Geometry]) -> dict[Geometry, Tensor]:

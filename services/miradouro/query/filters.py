@@ -6,7 +6,7 @@ from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_CHARS, MAX_OWNER_CHARS, MAX_TAG_CHARS, check_place
@@ -105,7 +105,7 @@ def _filter(condition: Condition) -> search_service_pb2.Filter:
             return negation
 
 
-def _place_of(place: Place) -> photo_event_pb2.GeoPoint:
+def _place_of(place: GeoPoint) -> photo_event_pb2.GeoPoint:
     return photo_event_pb2.GeoPoint(latitude=place.latitude, longitude=place.longitude)
 
 
@@ -202,8 +202,8 @@ def _box(one: search_service_pb2.BoxFilter, field: str) -> InBox:
     return InBox(south_west, north_east)
 
 
-def _place(one: photo_event_pb2.GeoPoint, field: str) -> Place:
-    return check_place(Place(one.latitude, one.longitude), field=field)
+def _place(one: photo_event_pb2.GeoPoint, field: str) -> GeoPoint:
+    return check_place(GeoPoint(one.latitude, one.longitude), field=field)
 
 
 def _file_name_prefix(prefix: str, field: str) -> FileNamePrefix:

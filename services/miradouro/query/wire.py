@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from miradouro.core.document import Document, Place, Tag, TagKind, TakenAt
+from miradouro.core.document import Document, GeoPoint, Tag, TagKind, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, MAX_PHOTO_ID_BYTES, MAX_TAG_CHARS, check_collection
@@ -280,7 +280,7 @@ def _region(region: Region) -> photo_event_pb2.Region:
     return photo_event_pb2.Region(x=region.x, y=region.y, width=region.width, height=region.height)
 
 
-def _place(place: Place) -> photo_event_pb2.GeoPoint:
+def _place(place: GeoPoint) -> photo_event_pb2.GeoPoint:
     return photo_event_pb2.GeoPoint(latitude=place.latitude, longitude=place.longitude)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from miradouro.adapters.opensearch.mapping import field_of
-from miradouro.core.document import Document, Float32, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
+from miradouro.core.document import Document, Float32, GeoPoint, Origin, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Unavailable
 from miradouro.core.microseconds import from_microseconds, local_microseconds, microseconds
@@ -145,7 +145,7 @@ def document_of(source: dict[str, Any]) -> Document:
         tags=tuple(Tag(label, score, TagKind(kind)) for label, score, kind in source["tags_stored"]["tags"]),
         owner=source["owner"],
         attributes=source["attributes"],
-        place=None if latitude is None else Place(latitude, source["longitude"]),
+        place=None if latitude is None else GeoPoint(latitude, source["longitude"]),
         taken_at=None if taken_us is None else TakenAt(from_microseconds(taken_us), source.get("utc_offset_minutes")),
         origin=origin_of(source),
     )

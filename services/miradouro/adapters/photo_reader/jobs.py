@@ -11,7 +11,7 @@ import numpy as np
 
 from miradouro.adapters.photo_reader.frames import BadFrame
 from miradouro.core.decode import Decoded
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.metadata import TIME_SOURCES, PhotoMetadata
 from miradouro.core.metadata.block_metadata import bounded
@@ -142,10 +142,10 @@ def _metadata(answer: Mapping[str, Any]) -> PhotoMetadata:
     )
 
 
-def _place(value: object) -> Place:
+def _place(value: object) -> GeoPoint:
     match value:
         case [float(latitude), float(longitude)] if abs(latitude) <= 90 and abs(longitude) <= 180:
-            return Place(latitude, longitude)
+            return GeoPoint(latitude, longitude)
     raise BadFrame("a place that is none")
 
 

@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 
 from miradouro.adapters.sqlite_index.vectors.arrays import Int64
-from miradouro.core.document import Document, Origin, Place, Tag, TagKind, TakenAt, ordered_tags
+from miradouro.core.document import Document, GeoPoint, Origin, Tag, TagKind, TakenAt, ordered_tags
 from miradouro.core.microseconds import from_microseconds
 from miradouro.core.spaces import Preset, Region, Space
 
@@ -59,7 +59,7 @@ def document_of(collection: str, row: Sequence[Any]) -> Document:
         tags=tuple(Tag(label, score, TagKind(kind)) for label, score, kind in fields["tags"]),
         owner=owner,
         attributes=fields["attributes"],
-        place=None if latitude is None else Place(latitude, longitude),
+        place=None if latitude is None else GeoPoint(latitude, longitude),
         taken_at=None if taken_us is None else TakenAt(from_microseconds(taken_us), fields["utc_offset_minutes"]),
         origin=origin_of(origin),
     )

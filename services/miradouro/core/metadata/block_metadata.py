@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.event import (
     MAX_ATTRIBUTE_VALUE_CHARS,
     MAX_CAPTION_CHARS,
@@ -27,7 +27,7 @@ class BlockMetadata:
     caption: str = ""
     tags: tuple[str, ...] = ()
     camera: str = ""
-    place: Place | None = None
+    place: GeoPoint | None = None
     times: Mapping[str, TakenAt] = field(default_factory=dict)
     rating: int | None = None
     unread: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ def bounded(
     tags: Iterable[str] = (),
     make: str = "",
     model: str = "",
-    place: Place | None = None,
+    place: GeoPoint | None = None,
     times: Mapping[str, TakenAt | None] | None = None,
     rating: int | None = None,
     unread: Iterable[str] = (),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.metadata.block_metadata import BlockMetadata, bounded
 from miradouro.core.metadata.rating import stars
 from miradouro.core.metadata.texts import decode_text
@@ -114,7 +114,7 @@ def _gps_time(gps: Directory) -> TakenAt | None:
     return read_time(f"{date} {int(hour):02}:{int(minute):02}:{float(second):09.6f}Z")
 
 
-def _place(gps: Directory) -> Place | None:
+def _place(gps: Directory) -> GeoPoint | None:
     latitude, longitude = gps.rationals(_LATITUDE, 3), gps.rationals(_LONGITUDE, 3)
     if not latitude and not longitude:
         return None
@@ -127,4 +127,4 @@ def _place(gps: Directory) -> Place | None:
         if not 0 <= value <= most:
             raise ValueError(f"{float(value)} degrees are not on the earth")
         degrees.append(float(value * signs[reference]))
-    return Place(*degrees) if any(degrees) else None  # devices that don't know where they are write 0, 0
+    return GeoPoint(*degrees) if any(degrees) else None  # devices that don't know where they are write 0, 0

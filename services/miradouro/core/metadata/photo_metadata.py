@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 
 XMP_SIDECAR, TAKEOUT = "xmp-sidecar", "takeout"
 # Where a time of taking may come from, the most trusted first; the last is no metadata: `file_name.py`.
@@ -21,7 +21,7 @@ class PhotoMetadata:
     caption: str = ""
     tags: tuple[str, ...] = ()
     camera: str = ""
-    place: Place | None = None
+    place: GeoPoint | None = None
     taken_at: TakenAt | None = None
     taken_from: str = ""
     rating: int | None = None

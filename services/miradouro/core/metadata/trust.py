@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.event import MAX_ATTRIBUTES, MAX_TAGS, PhotoEvent
 from miradouro.core.metadata.photo_metadata import TAKEOUT, PhotoMetadata
 
@@ -47,7 +47,7 @@ def _tags(sources: Iterable[PhotoMetadata]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*keywords, *people)))[:MAX_TAGS]
 
 
-def _place(sources: Iterable[PhotoMetadata]) -> Place | None:
+def _place(sources: Iterable[PhotoMetadata]) -> GeoPoint | None:
     return next((one.place for one in sources if one.place is not None), None)
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from xml.parsers.expat import ExpatError
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.metadata.block_metadata import MAX_CANDIDATES, BlockMetadata, bounded
 from miradouro.core.metadata.rating import stars
 from miradouro.core.metadata.times import read_time
@@ -99,7 +99,7 @@ def _rating(properties: "_Properties", unread: list[str]) -> int | None:
         return None
 
 
-def _place(properties: "_Properties", unread: list[str]) -> Place | None:
+def _place(properties: "_Properties", unread: list[str]) -> GeoPoint | None:
     """`38,42.465N` and `9,8.1955W`: degrees, minutes, and seconds or a fraction."""
     texts = [properties.first(name).strip() for name in (_LATITUDE, _LONGITUDE)]
     if not any(texts):
@@ -112,7 +112,7 @@ def _place(properties: "_Properties", unread: list[str]) -> Place | None:
             unread.append("xmp.place")
             return None
         degrees.append(-value if found[4] in "SW" else value)
-    return Place(*degrees) if any(degrees) else None
+    return GeoPoint(*degrees) if any(degrees) else None
 
 
 class _Properties:

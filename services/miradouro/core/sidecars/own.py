@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.error_text import cut, shown
 from miradouro.core.event import (
     MAX_ATTRIBUTE_NAME_CHARS,
@@ -42,7 +42,7 @@ class OwnSidecar:
     tags: tuple[str, ...] = ()
     owner: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    place: Place | None = None
+    place: GeoPoint | None = None
     taken_at: TakenAt | None = None
     version: int | None = None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from miradouro.core.document import Place, TakenAt
+from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.metadata.block_metadata import MAX_CANDIDATES, bounded
 from miradouro.core.metadata.photo_metadata import TAKEOUT, PhotoMetadata
@@ -101,7 +101,7 @@ def _taken_at(value: object) -> TakenAt | None:
         raise NotValidError(f"{shown(text)} is not a time in seconds") from exc
 
 
-def _place(value: object) -> Place | None:
+def _place(value: object) -> GeoPoint | None:
     """0, 0 stands for an unknown place."""
     place = place_of(value, ("latitude", "longitude"))
     return place if place.latitude or place.longitude else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from miradouro.core.document import Place
+from miradouro.core.document import GeoPoint
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import check_place
@@ -34,11 +34,11 @@ def object_of(value: object) -> Mapping[str, object]:
     return value
 
 
-def place_of(value: object, names: tuple[str, str]) -> Place:
+def place_of(value: object, names: tuple[str, str]) -> GeoPoint:
     """The place of an object with latitude and longitude in degrees under `names`. Raises NotValidError."""
     fields = object_of(value)
     try:
-        return check_place(Place(*(_degrees(fields, name) for name in names)), names=names)
+        return check_place(GeoPoint(*(_degrees(fields, name) for name in names)), names=names)
     except InvalidArgument as exc:
         raise NotValidError(exc.message.removeprefix("place.")) from exc
 

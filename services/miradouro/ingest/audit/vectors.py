@@ -108,7 +108,7 @@ class VectorAudit:
             priority=Priority.BULK,
             timeout_s=_TIMEOUT_S,
         )
-        check_replicas(embedding, held={space.name: space.provenance for space in spaces}, told=offered)
+        check_replicas(embedding, held={space.name: space.provenance for space in spaces}, described=offered)
         return embedding.vectors
 
     def _spaces_of(self, generation: str) -> tuple[Space, ...]:
