@@ -12,7 +12,7 @@ from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.opensearch import OpenSearchSettings
 from miradouro.adapters.opensearch.mapping import index_body
 from miradouro.bundles.manifest import manifests
-from miradouro.cli.plan import told
+from miradouro.cli.plan import formatted
 from miradouro.core.capacity import Demand, Figure, Plan, assumptions, plan, storage
 from miradouro.core.capacity.demand import BITS
 from miradouro.core.errors import InvalidArgument
@@ -102,7 +102,7 @@ def test_the_data_nodes_hold_all_that_memory_and_disks_must_hold(demand: Demand)
 
 @given(st.floats(0, 1e19), st.sampled_from(["B", "", "cores", "days"]))
 def test_values_for_people_are_near_the_value_and_have_no_exponent(value: float, unit: str) -> None:
-    text = told(Figure("group", "name", value, unit, "formula", ("ours",)))
+    text = formatted(Figure("group", "name", value, unit, "formula", ("ours",)))
     assert unit != "B" or text.split()[1] in {"B", "kB", "MB", "GB", "TB", "PB"}
     number = float(text.split()[0].replace(",", ""))
     size = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15}.get(text.split()[-1], 1.0)
@@ -116,7 +116,7 @@ def test_values_for_people_are_near_the_value_and_have_no_exponent(value: float,
      (99.7, "cores", "100"), (9.96, "cores", "10"), (0.25, "cores", "0.25"), (2.31, "days", "2.3 days"), (1_234.5, "", "1,234")],
 )  # fmt: skip
 def test_values_for_people_round_as_people_do(value: float, unit: str, text: str) -> None:
-    assert told(Figure("group", "name", value, unit, "formula", ("ours",))) == text
+    assert formatted(Figure("group", "name", value, unit, "formula", ("ours",))) == text
 
 
 def test_faiss_memory_is_what_the_documentation_states() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from miradouro.adapters.photo_reader.byte_budget import ByteBudget
+from miradouro.adapters.photo_reader.decode_memory import DecodeMemory
 from miradouro.core.errors import DeadlineExceeded
 
 from tests.processes import eventually
@@ -21,7 +21,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_shares_never_pass_the_limit_together() -> None:
-    budget = ByteBudget(100)
+    budget = DecodeMemory(100)
     with budget.share(60, remaining_s=patient) as share, budget.share(0, remaining_s=patient) as other:
         assert not other.grow(41)
         assert other.grow(40)
@@ -31,7 +31,7 @@ def test_shares_never_pass_the_limit_together() -> None:
 
 
 def test_a_share_is_never_larger_than_the_limit() -> None:
-    with ByteBudget(100).share(1_000, remaining_s=patient) as share:
+    with DecodeMemory(100).share(1_000, remaining_s=patient) as share:
         assert share.size == 100
 
 
@@ -39,7 +39,7 @@ def test_a_caller_gives_up_when_its_time_is_over() -> None:
     def over() -> float:
         raise DeadlineExceeded("now")
 
-    budget = ByteBudget(100)
+    budget = DecodeMemory(100)
     with budget.share(60, remaining_s=patient), pytest.raises(DeadlineExceeded), budget.share(60, remaining_s=over):
         pass
     assert budget.taken == 0
@@ -48,7 +48,7 @@ def test_a_caller_gives_up_when_its_time_is_over() -> None:
 
 
 def test_small_ones_do_not_starve_a_large_one(threads: ThreadPoolExecutor) -> None:
-    budget = ByteBudget(100, patience_s=0.2)
+    budget = DecodeMemory(100, patience_s=0.2)
 
     def take_all() -> int:
         with budget.share(100, remaining_s=patient):

@@ -1,4 +1,4 @@
-"""`miradouro backfill`: tells Kafka of photos that were there before anybody told it."""
+"""`miradouro backfill`: publishes events for photos that are there already."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Published:
-    """Progress; nobody knows beforehand how many there are."""
+    """Progress; the total is not known beforehand."""
 
     done: int
     total: int = 0
@@ -30,7 +30,7 @@ class _Published:
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="File that tells where to go on; it is there until all is published. Default: one in the user's state folder.",
+    help="File that holds the place to go on from; it is there until all is published. Default: one in the user's state folder.",
 )
 def backfill(*, uri: str, collection: str, restart: bool, state: Path | None) -> None:
     """Publish an event for every photo at URI: a folder, file:///…, s3://bucket/folder, gs://…, or another URL of fsspec.

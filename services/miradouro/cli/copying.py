@@ -25,12 +25,12 @@ def shown_copy(name: str) -> Iterator[Callable[[int, int], None]]:
     import structlog
 
     log = structlog.get_logger()
-    told_at = time.monotonic()
+    logged_at = time.monotonic()
 
-    def tell(done: int, total: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= LOG_INTERVAL_S:
-            told_at = time.monotonic()
+    def log_progress(done: int, total: int) -> None:
+        nonlocal logged_at
+        if time.monotonic() - logged_at >= LOG_INTERVAL_S:
+            logged_at = time.monotonic()
             log.info(name, done=done, total=total)
 
-    yield tell
+    yield log_progress

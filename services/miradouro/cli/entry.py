@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Runs the command and ends the process.
 
-    While modules are imported, and while the interpreter winds down, nobody can catch KeyboardInterrupt: it would show as a
+    While modules are imported, and while the interpreter winds down, KeyboardInterrupt can't be caught: it would show as a
     traceback. There the signal itself ends the process. A process that was started to ignore it goes on ignoring it.
     """
     _hold_standard_descriptors()

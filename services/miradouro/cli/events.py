@@ -21,7 +21,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024  # an event with a photo of 1 MiB inside, in th
 
 @click.group()
 def events() -> None:
-    """Publish photo events to Kafka, and tell what they look like."""
+    """Publish photo events to Kafka, and print their schema."""
 
 
 @events.command()
@@ -74,8 +74,8 @@ def schema(*, only_data: bool, as_asyncapi: bool) -> None:
 
     if only_data and as_asyncapi:
         raise click.UsageError("--data and --asyncapi exclude each other; leave one out")
-    told = asyncapi(load(KafkaSettings)) if as_asyncapi else data_schema() if only_data else event_schema()
-    click.echo(json.dumps(told, indent=2))
+    description = asyncapi(load(KafkaSettings)) if as_asyncapi else data_schema() if only_data else event_schema()
+    click.echo(json.dumps(description, indent=2))
 
 
 @events.command()
@@ -93,7 +93,7 @@ def topics() -> None:
 @events.command()
 @click.option("--collection", default="", metavar="NAME", help="Dead letters of one collection. Default: of every one.")
 @click.option("--reason", "reasons", multiple=True, metavar="NAME", help="Dead letters of this reason; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be sent, and what would not and why.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be sent, and what would not and why.")
 @json_option
 def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Send dead letters to the topic of events again, once what they died of is mended.
@@ -117,13 +117,13 @@ def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: 
     if collection:
         check_collection(utf8(collection, "collection"))
     counts = dict.fromkeys((status.value for status in Status), 0)
-    told: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
     with KafkaDeadLetters(settings) as letters, shown_steps() as show:
         for one in Resend(settings, letters, collection, frozenset(reasons), is_dry=dry_run).run(show):
             failure = one.failure
             counts[one.status] += 1
             if as_json:
-                told.append(
+                rows.append(
                     {
                         "collection": failure.collection,
                         "photo_id": failure.photo_id,
@@ -138,7 +138,7 @@ def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: 
                 why = one.message or failure.message
                 click.echo(printable(f"{one.status}: {failure.collection}: {failure.photo_id}: {failure.reason}: {why}"))
     if as_json:
-        write_json({"dry_run": dry_run, "letters": told, **counts})
+        write_json({"dry_run": dry_run, "letters": rows, **counts})
     else:
         click.echo(("would be: " if dry_run else "") + ", ".join(f"{number:,} {status}" for status, number in counts.items()))
     impossible = counts[Status.IMPOSSIBLE]

@@ -39,8 +39,8 @@ def _status(target: str, service: str) -> str:
     with grpc.insecure_channel(target) as channel:  # plain by design: see MIRADOURO_HEALTH_LISTEN
         try:
             stub: Any = health_pb2_grpc.HealthStub(channel)
-            told = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=_ASKED_S)
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=_ASKED_S)
         except grpc.RpcError as exc:
             code: grpc.StatusCode = exc.code()
             return "no such service" if code is grpc.StatusCode.NOT_FOUND else f"no answer ({code.name})"
-    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(told.status))
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))

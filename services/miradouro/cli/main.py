@@ -32,11 +32,11 @@ COMMANDS = {
     "demo": ("miradouro.cli.demo", "Index sample photos, ask one question of each kind, show the answers."),
     "serve": ("miradouro.cli.serve", "Run one service."),
     "health": ("miradouro.cli.health", "Ask a running service whether it would answer."),
-    "events": ("miradouro.cli.events", "Publish photo events to Kafka, and tell what they look like."),
-    "audit": ("miradouro.cli.audit", "Prove that the index holds what Kafka tells."),
+    "events": ("miradouro.cli.events", "Publish photo events to Kafka, and print their schema."),
+    "audit": ("miradouro.cli.audit", "Prove that the index holds every event of Kafka."),
     "backfill": ("miradouro.cli.backfill", "Publish an event for every photo of a folder or bucket."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
-    "plan": ("miradouro.cli.plan", "Tell how much of everything so many photos need."),
+    "plan": ("miradouro.cli.plan", "Estimate the machines and disks that so many photos need."),
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),
     "pipeline": ("miradouro.cli.pipeline", "Show the steps that a photo goes through."),
 }
@@ -85,7 +85,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command and ends the process: 0 done, 1 failed, 2 wrong usage, 3 some of it failed, 130 interrupted."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on standard error; what they tell, our errors tell
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines on standard error; our errors contain the same
     try:
         code = cli.main(arguments, prog_name="miradouro", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as exc:
@@ -121,7 +121,7 @@ def _missing_extra(error: Exception) -> str | None:
 
 
 def _named_command(arguments: Sequence[str] | None) -> str:
-    """The words up to the innermost command: errors of the parser itself do not tell it."""
+    """The words up to the innermost command: errors of the parser itself do not contain it."""
     command: click.Command | None = cli
     path = "miradouro"
     for word in sys.argv[1:] if arguments is None else arguments:

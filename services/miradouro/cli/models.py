@@ -22,7 +22,7 @@ _PRECISIONS = click.Choice(["int8", "fp32"])
 
 @dataclass(frozen=True)
 class _State:
-    """A model file; `reason` says what is wrong with one that is not ready."""
+    """A model file; `reason` is the fault of one that is not ready."""
 
     name: str
     precision: str

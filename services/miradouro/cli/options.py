@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def named_folder(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Path | None:
-    """The folder that a word names. An empty word is a variable that nobody set, not the folder where we are."""
+    """The folder that a word names. An empty word is a variable that is not set, not the working folder."""
     if value == "":
         raise click.BadParameter("it is empty; name a folder")
     return None if value is None else Path(value)

@@ -33,7 +33,7 @@ def write_json(value: Any) -> None:
 
 
 def search_json(answer: SearchResponse, *, with_times: bool = False) -> dict[str, Any]:
-    """The answer as `miradouro search --json` prints it; `with_times` tells when photos were taken."""
+    """The answer as `miradouro search --json` prints it; `with_times` adds the times when photos were taken."""
     facets = {FACETS[one.field]: _facet_json(one) for one in answer.facets}
     hits = [_hit_json(hit) | ({"taken_at": _taken_text(hit)} if with_times else {}) for hit in answer.hits]
     return {

@@ -68,7 +68,7 @@ def simulate(*, file: Path, sidecar: Path | None, collection: str, offline: bool
 
     configuration = Configuration(standalone=settings_of(offline=offline))
     with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=lambda: reading) as embedder:
-        embedder.start()  # first, so that the step that embeds is not told to take as long
+        embedder.start()  # first, so that its time does not count as the step's
         found = simulation.simulate(
             file,
             sidecar=sidecar,
@@ -80,11 +80,11 @@ def simulate(*, file: Path, sidecar: Path | None, collection: str, offline: bool
             limits=reading.limits,
             spaces=configuration.ingest.space_names,
         )
-    told = simulation_json(found)
+    result = simulation_json(found)
     if as_json:
-        write_json(told)
+        write_json(result)
     else:
-        for line in simulation_lines(told):
+        for line in simulation_lines(result):
             click.echo(line)
     if found.error is not None:
         raise click.ClickException(f"{file}: {found.error.message}")

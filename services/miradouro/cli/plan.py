@@ -62,7 +62,7 @@ def plan(
     as_json: bool,
     **asked: object,
 ) -> None:
-    """Tell how much of everything so many photos need: Kafka, ingest, embedding, OpenSearch.
+    """Estimate the machines and disks that so many photos need: Kafka, ingest, embedding, OpenSearch.
 
     Nothing is asked or changed anywhere: it is arithmetic. Sizes are decimal, a GB is 10^9 bytes.
     """
@@ -123,13 +123,13 @@ def _lines(made: Plan) -> Iterator[str]:
         rows = f"{space.vectors_per_photo} x {space.dimension}" if space.regions else f"{space.dimension}"
         yield f"    {space.name:28} {rows:>8}"
     names = max(len(figure.name) for figure in made.figures)
-    values = max(len(told(figure)) for figure in made.figures)
+    values = max(len(formatted(figure)) for figure in made.figures)
     group = ""
     for figure in made.figures:
         if figure.group != group:
             group = figure.group
             yield group
-        yield f"    {figure.name:{names}}  {told(figure):>{values}}  {figure.formula} [{', '.join(figure.sources)}]"
+        yield f"    {figure.name:{names}}  {formatted(figure):>{values}}  {figure.formula} [{', '.join(figure.sources)}]"
     if made.notes:
         yield "mind"
         yield from (f"    {note}" for note in made.notes)
@@ -144,7 +144,7 @@ def _used(made: Plan) -> list[str]:
     return [name for name in SOURCES if name in named]
 
 
-def told(figure: Figure) -> str:
+def formatted(figure: Figure) -> str:
     """A figure's value for a person: two or three digits and a unit, whole counts, "?" for what is unknown."""
     value, unit = figure.value, figure.unit
     if value is None:

@@ -63,13 +63,13 @@ def _logged_progress(collection: str = "", *, with_end: bool = True, doing: str 
     import structlog
 
     log = structlog.get_logger().bind(**({"collection": collection} if collection else {}))
-    told_at, told = time.monotonic(), 0
+    shown_at, shown_count = time.monotonic(), 0
 
     def show(progress: Progress) -> None:
-        nonlocal told_at, told
-        is_due = time.monotonic() - told_at >= LOG_INTERVAL_S or (with_end and progress.done == progress.total)
-        if is_due and progress.done != told:
-            told_at, told = time.monotonic(), progress.done
+        nonlocal shown_at, shown_count
+        is_due = time.monotonic() - shown_at >= LOG_INTERVAL_S or (with_end and progress.done == progress.total)
+        if is_due and progress.done != shown_count:
+            shown_at, shown_count = time.monotonic(), progress.done
             log.info(doing, done=progress.done, **({"total": progress.total} if progress.total else {}))
 
     return show
@@ -77,7 +77,7 @@ def _logged_progress(collection: str = "", *, with_end: bool = True, doing: str 
 
 @contextmanager
 def shown_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows one step after the other, by its name, what is done, and of how much; see `shown_progress`."""
+    """A function that shows one step after the other, by its name, the amount done and the total; see `shown_progress`."""
     if not sys.stderr.isatty():
         yield _logged_steps()
         return
@@ -99,12 +99,12 @@ def _logged_steps() -> Callable[[str, int, int], None]:
     import structlog
 
     log = structlog.get_logger()
-    told_at = time.monotonic()
+    shown_at = time.monotonic()
 
     def show(step: str, done: int, total: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= LOG_INTERVAL_S:
-            told_at = time.monotonic()
+        nonlocal shown_at
+        if time.monotonic() - shown_at >= LOG_INTERVAL_S:
+            shown_at = time.monotonic()
             log.info(step, done=done, total=total)
 
     return show

@@ -38,12 +38,12 @@ def retry(*, photo_ids: tuple[str, ...], collection: str, data: Path | None, off
         collection=utf8(collection, "collection"), photo_ids=[utf8(photo_id, "photo_ids") for photo_id in photo_ids]
     )
     counts = dict.fromkeys(STATUSES.values(), 0)
-    told: list[dict[str, str]] = []
+    rows: list[dict[str, str]] = []
     with open_ingest(settings_of(data=data, offline=offline)) as door:
         for one in door.RetryFailures(request):
             status = STATUSES[one.status]
             counts[status] += 1
-            told.append(
+            rows.append(
                 {
                     "collection": one.collection,
                     "photo_id": one.photo_id,
@@ -55,8 +55,8 @@ def retry(*, photo_ids: tuple[str, ...], collection: str, data: Path | None, off
             if not as_json:
                 click.echo(printable(f"{status}: {one.collection}: {one.photo_id}" + (f": {one.message}" if one.message else "")))
     if as_json:
-        write_json({"photos": told, **counts})
+        write_json({"photos": rows, **counts})
     else:
         click.echo(", ".join(f"{number:,} {status}" for status, number in counts.items()))
     failed = counts["failed"] + counts["impossible"]
-    end_when_any_failed(failed, done=len(told) - failed, what="photos could be indexed")
+    end_when_any_failed(failed, done=len(rows) - failed, what="photos could be indexed")

@@ -33,7 +33,7 @@ def serve() -> None:
 
 @dataclass(frozen=True)
 class _Process:
-    """What a service's process has before the service is there: where it will listen, and who is told what meanwhile."""
+    """The process of a service before the service is there: its address, its guards, its metrics and its health."""
 
     listen: str
     setting: str
@@ -125,7 +125,7 @@ def ingest(*, listen: str | None, no_token: bool) -> None:
     ):
 
         def begin(address: Address) -> None:
-            # What stops every photo ends the process: whoever runs it sees that, and starts it again.
+            # What stops every photo ends the process: its operator sees that, and starts it again.
             parts.consumer.start(on_failure=lambda: os.kill(os.getpid(), signal.SIGTERM))
             click.echo(f"ingest service listening on {address}")
 

@@ -35,15 +35,15 @@ def simulation_json(simulation: "Simulation") -> dict[str, Any]:
     }
 
 
-def simulation_lines(told: Mapping[str, Any]) -> Iterator[str]:
+def simulation_lines(simulation: Mapping[str, Any]) -> Iterator[str]:
     """The same for a person."""
-    for step in told["steps"]:
+    for step in simulation["steps"]:
         error = f": {step['error']}" if step["error"] else ""
         yield printable(f"{step['took_ms']:9.1f} ms  {step['name']}: {step['outcome']}{error}")
-    for one in told["sidecars"]:
+    for one in simulation["sidecars"]:
         yield printable(f"sidecar: {one['path']}: {one['reason']}")
-    yield f"goes to {told['goes_to']}"
-    for field, value in (told["document"] or {}).items():
+    yield f"goes to {simulation['goes_to']}"
+    for field, value in (simulation["document"] or {}).items():
         if field == "vectors":
             for space, one in value.items():
                 first = " ".join(f"{number:.3f}" for number in one["first"])

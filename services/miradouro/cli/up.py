@@ -93,7 +93,7 @@ def up(
         ) as watched,
     ):
 
-        def tell(address: Address) -> None:
+        def announce(address: Address) -> None:
             parts.publish_address(str(address.here))
             click.echo(f"ready: {address}" + (f"\npage: {door.url}" if door else ""))
             if door and sessions:
@@ -113,7 +113,7 @@ def up(
             security=security,
             registry=registry,
             health=health,
-            on_ready=tell,
+            on_ready=announce,
             on_drain=drain,
         )
 

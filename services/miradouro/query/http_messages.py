@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from miradouro.core.error_text import shown
+from miradouro.core.error_text import cut, shown
 from miradouro.core.errors import InvalidArgument
 
 M = TypeVar("M", bound=Message)
@@ -23,7 +23,7 @@ _WIDE = {  # numbers of 64 bits are strings in JSON
 }
 MAX_JSON_PARTS = 16_384
 _SEPARATORS = (b",", b":", b"[", b"{")
-_SHOWN_CHARS = 300
+_SHOWN_BYTES = 300
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -36,13 +36,7 @@ def from_json(kind: type[M], data: bytes) -> M:
     try:
         return json_format.Parse(data, kind())
     except (json_format.ParseError, UnicodeDecodeError, RecursionError) as exc:
-        raise InvalidArgument("body", f"it is not the JSON of a {kind.DESCRIPTOR.name}: {_brief(exc)}") from exc
-
-
-def _brief(error: Exception) -> str:
-    """Shortens the parser's message, which may contain a whole value."""
-    text = str(error)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+        raise InvalidArgument("body", f"it is not the JSON of a {kind.DESCRIPTOR.name}: {cut(str(exc), _SHOWN_BYTES)}") from exc
 
 
 def from_parameters(kind: type[M], parameters: Iterable[tuple[str, str]], *, but: Iterable[str] = ()) -> M:
@@ -66,7 +60,9 @@ def from_parameters(kind: type[M], parameters: Iterable[tuple[str, str]], *, but
     try:
         return json_format.ParseDict(said, kind())
     except (json_format.ParseError, RecursionError) as exc:
-        raise InvalidArgument("query", f"the parameters are not those of a {kind.DESCRIPTOR.name}: {_brief(exc)}") from exc
+        raise InvalidArgument(
+            "query", f"the parameters are not those of a {kind.DESCRIPTOR.name}: {cut(str(exc), _SHOWN_BYTES)}"
+        ) from exc
 
 
 def parameter_fields(kind: type[Message], *, but: Iterable[str] = ()) -> list[FieldDescriptor]:

@@ -68,7 +68,7 @@ def audited(action: str, call: Call, **what: str | int | bool) -> Iterator[None]
     if call.caller is THIS_PROCESS:
         yield
         return
-    result = "CANCELLED"  # of a stream that nobody reads to its end
+    result = "CANCELLED"  # of a stream that is not read to its end
     try:
         yield
         result = "OK"

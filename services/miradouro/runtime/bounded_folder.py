@@ -16,7 +16,7 @@ from miradouro.runtime.whole_file import write_whole
 _PARTS = 256  # sub-folders, by the first two hexadecimal digits of a hash
 _BLOCK_BYTES = 4_096  # what the smallest file takes, at least
 _LEFT_SHARE = 0.9  # of a full part: not every new file shall look for an old one
-_MOST_REMOVED = 1_000  # at a time, should the bound have been lowered: what is over goes with the next files
+_MOST_REMOVED = 1_000  # at a time, if the bound was lowered: the remaining ones go with the next files
 _USE_NOTED_EVERY_S = 3_600.0
 
 

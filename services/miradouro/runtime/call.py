@@ -27,7 +27,7 @@ THIS_PROCESS = Caller(peer="", token_id="", is_owner=True)
 
 @dataclass(frozen=True)
 class Call:
-    """`deadline` is on the clock of time.monotonic, None for no limit; `cancelled` is set when nobody waits any more.
+    """`deadline` is on the clock of time.monotonic, None for no limit; `cancelled` is set when the caller waits no more.
 
     Every door sets `caller`; the default is for calls that this process makes by itself.
     """

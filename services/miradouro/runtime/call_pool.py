@@ -77,6 +77,6 @@ class CallPool:
             place.release()
 
         future = self.submit(work)
-        # Released when the thread is done, not when the caller gives up: work that nobody awaits still takes a thread.
+        # Released when the thread is done, not when the caller gives up: abandoned work still takes a thread.
         future.add_done_callback(end)
         return await asyncio.wrap_future(future)

@@ -1,6 +1,6 @@
 """The server's certificate and key from files, for gRPC and HTTP alike, read again when they are swapped.
 
-Every new connection gets what is in the files then; connections that are open keep what they began with.
+Every new connection gets the present content of the files; connections that are open keep what they began with.
 """
 
 import ssl

@@ -2,7 +2,7 @@
 
 It listens on loopback with tokens, and beyond it with TLS, too: see `security`.
 
-Handlers are told in `rpc`. A server runs on the process's event loop; `running` gives it to tests and to a process that
+`rpc` describes handlers. A server runs on the process's event loop; `running` gives it to tests and to a process that
 holds several services, `serve` blocks until a signal and drains.
 """
 
@@ -118,8 +118,8 @@ def running(
 ) -> Iterator[RunningServer]:
     """Runs a server of all `services` on `listen` while the block runs; on leaving, calls get the grace period to end.
 
-    `setting` is the name by which errors call `listen`; metrics of calls go to `registry`; `health` is what the process told of
-    its services until now.
+    `setting` is the name by which errors call `listen`; metrics of calls go to `registry`; `health` is the health of the
+    process until now.
     Raises ConfigurationError: the port is taken, or `security` does not allow to listen there.
     """
     address = security.address(listen, setting=setting)

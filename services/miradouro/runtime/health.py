@@ -1,4 +1,4 @@
-"""Whether a process's services would answer, told by the gRPC health protocol: on the services' own port, and on a plain one for
+"""Whether a process's services would answer, by the gRPC health protocol: on the services' own port, and on a plain one for
 probes, which is there from the beginning, while networks are still being loaded.
 """
 
@@ -38,7 +38,7 @@ def _always() -> bool:
 class Service:
     """A service of a proto file and the object that answers it, with one method per RPC.
 
-    `ready` tells the health service whether calls would succeed; it is asked often, on the event loop, and must not block.
+    `ready` returns whether calls would succeed; it is asked often, on the event loop, and must not block.
     """
 
     descriptor: ServiceDescriptor
@@ -47,10 +47,10 @@ class Service:
 
 
 class Health:
-    """What the health service tells: of each service, and for the server ("") that of all of them; and LIVENESS, always.
+    """The statuses of the health service: of each service, and for the server ("") that of all of them; and LIVENESS, always.
 
     NOT_SERVING until `follow`, then as the services say, and NOT_SERVING for good from `drain` on. Used on the event loop.
-    Whoever asks and does not read the answer holds nobody up.
+    A caller that does not read its answer delays no other.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Health:
         self.statuses.set({**dict.fromkeys((*names, ""), _STATUS.NOT_SERVING), LIVENESS: _STATUS.SERVING})
 
     def follow(self, services: Sequence[Service]) -> None:
-        """From now on tells what the services say."""
+        """From now on the statuses are those of the services."""
         self._publish(services)
         self._following = asyncio.ensure_future(self._keep_publishing(services))
 

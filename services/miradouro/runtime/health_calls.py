@@ -1,5 +1,5 @@
 """The calls of the gRPC health protocol: anybody may make them, so they are few at a time, a question has to come soon, and
-nobody waits for one who does not read the answers.
+a caller that does not read its answers delays no other.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Statuses:
         return self._by_name.get(name)
 
     def set(self, statuses: Mapping[str, int]) -> None:
-        """Sets them, and wakes whoever waits."""
+        """Sets them, and wakes the watchers."""
         self._by_name.update(statuses)
         before, self._changed = self._changed, asyncio.Event()
         before.set()
@@ -85,18 +85,18 @@ def health_handler(statuses: Statuses, *, checks: CallLimits, max_watchers: int)
 
     async def watch(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> None:
         if not max_watchers:
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "nobody can watch here: call Check now and then", _FINAL)
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "watching is not possible here: call Check now and then", _FINAL)
         with watchers.place() as found:
             if not found:
                 await _refuse(context, "watchers")
             name = await _service(requests, context)
-            told = None
+            sent = None
             while True:
                 changed, status = statuses.changed, statuses.get(name)
                 status = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN if status is None else status
-                if status != told:
+                if status != sent:
                     await context.write(health_pb2.HealthCheckResponse(status=status))
-                told = status
+                sent = status
                 await changed.wait()
 
     # Both take a stream of one request, which is the same to a client: grpc waits for a single one for ever.

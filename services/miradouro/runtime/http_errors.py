@@ -15,12 +15,12 @@ def error_response(
     status: str, message: str, *, field: str = "", code: int = 0, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """An answer with the error; `code` is that of `status` unless given."""
-    told = {"status": status, "message": error_text(message)} | ({"field": field} if field else {})
+    described = {"status": status, "message": error_text(message)} | ({"field": field} if field else {})
     code = code or HTTP_CODES[status]
     retry = {"Retry-After": str(RETRY_AFTER_S)} if code == 503 else {}
-    return JSONResponse({"error": told}, code, {"Cache-Control": "no-store", **retry, **(headers or {})})
+    return JSONResponse({"error": described}, code, {"Cache-Control": "no-store", **retry, **(headers or {})})
 
 
 def response_of(error: MiradouroError, *, code: int = 0) -> JSONResponse:
-    """The answer that tells of `error`; `code` is that of its status unless given."""
+    """The answer with `error`; `code` is that of its status unless given."""
     return error_response(error.status, error.message, field=error.field if isinstance(error, InvalidArgument) else "", code=code)

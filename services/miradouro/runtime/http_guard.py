@@ -53,7 +53,7 @@ _CHALLENGES = ('Basic realm="miradouro", charset="UTF-8"', 'Bearer realm="mirado
 
 @dataclass(frozen=True)
 class Hosts:
-    """The values of Host that mean us: `here` as they stand, `named` with any port unless they tell one themselves."""
+    """The values of Host that mean us: `here` as they stand, `named` with any port unless they contain one."""
 
     here: frozenset[str]
     named: frozenset[str] = frozenset()
@@ -65,7 +65,7 @@ class Hosts:
         return host in self.here or host in self.named or _without_port(host) in self.named
 
     def is_ours(self, origin: str, host: str) -> bool:
-        """Whether an Origin header tells of our own page, for a request to `host`.
+        """Whether an Origin header names our own page, for a request to `host`.
 
         In front of a named host there may be a proxy, which speaks TLS or not.
         """

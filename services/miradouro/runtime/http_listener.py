@@ -1,7 +1,7 @@
 """Accepts connections over TCP, so many in all and of one peer, and completes their TLS handshake in time.
 
 Where there are too many, the oldest connection without a request in progress gives way: that of the same peer, or of the peer
-that has the most. So silent connections shut nobody out, neither from another address nor from their own.
+that has the most. So silent connections shut no caller out, neither from another address nor from their own.
 """
 
 import asyncio

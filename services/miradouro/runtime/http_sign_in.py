@@ -1,4 +1,4 @@
-"""The page for a browser that nobody let in, and the answer to a link that does."""
+"""The page for a browser that is not signed in, and the answer to a link that signs it in."""
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser

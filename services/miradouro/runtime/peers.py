@@ -17,8 +17,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Peer:
-    """A service that this process calls. `check` returns when it answers and raises otherwise: a MiradouroError, or what nobody
-    foresaw, which the log tells with its traceback.
+    """A service that this process calls. `check` returns when it answers and raises otherwise: a MiradouroError, or an
+    unforeseen error, which is logged with its traceback.
 
     Without one that is not `needed`, this process can still do a part of its work, and is ready.
     """
@@ -39,7 +39,7 @@ class Peers:
         )
         self._answering: dict[str, bool | None] = {peer.name: None for peer in peers}
         self._stopped = threading.Event()
-        # One that hangs keeps nobody from asking the others.
+        # One that hangs does not delay the checks of the others.
         self._threads = [
             threading.Thread(target=self._run, args=(peer,), name=f"peer {peer.name}", daemon=True) for peer in peers
         ]

@@ -17,8 +17,8 @@ def make_private(folder: Path, *, known: Collection[str] | None = None) -> None:
     A folder that a person names may be for something else: with `known`, one that is not empty and holds no file of such a name
     keeps its rights, and is refused.
 
-    What is in it keeps its modes: nobody else can reach it any more. Raises OSError and FailedPrecondition: the folder belongs to
-    another user, or it is open to others and for something else, as a home folder or /tmp is.
+    What is in it keeps its modes: other users can't reach it any more. Raises OSError and FailedPrecondition: the folder belongs
+    to another user, or it is open to others and for something else, as a home folder or /tmp is.
     """
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     _check_owner(folder, folder.stat())

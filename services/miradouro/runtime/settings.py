@@ -1,4 +1,4 @@
-"""Settings of every process, read from the environment; each field tells its unit and why it exists.
+"""Settings of every process, read from the environment; each field has a sentence with its unit and its purpose.
 
 Variables are called MIRADOURO_ and the field's name in capitals. Rooms with settings of their own subclass `Settings`.
 """
@@ -115,7 +115,7 @@ class LogSettings(Settings):
 
 
 class MetricsSettings(Settings):
-    """Where a process offers its metrics and its health to whoever watches it."""
+    """Where a process offers its metrics and its health."""
 
     metrics_listen: str = Field(
         "",
@@ -133,7 +133,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def load(settings: type[SettingsT]) -> SettingsT:
-    """The settings from the environment. Raises ConfigurationError naming the variable, its value and what is allowed."""
+    """The settings from the environment. Raises ConfigurationError naming the variable, its value and the allowed ones."""
     try:
         return settings()
     except ValidationError as exc:

@@ -55,7 +55,7 @@ class SwappedFiles(Generic[T]):
 
 def _state_of(path: Path) -> tuple[int, int, int, int] | None:
     try:
-        told = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return (told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size)
+    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)

@@ -44,7 +44,7 @@ def read_tokens(path: Path, *, name: str, is_own: bool) -> Sequence[str]:
 
 def _read(path: Path, *, name: str, is_own: bool) -> str:
     try:
-        # O_NONBLOCK: a pipe would be waited for. O_NOFOLLOW: nobody else's file in the place of a data folder's token.
+        # O_NONBLOCK: a pipe would be waited for. O_NOFOLLOW: another's file must not take the place of our token.
         opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if is_own else 0))
     except OSError as exc:
         raise ConfigurationError(f"{name}: {exc.strerror}; name a file with one token a line") from exc

@@ -1,7 +1,7 @@
 """One trace id for whatever is done for one event or one call, in every process and every log line: W3C Trace Context.
 
 It travels as `traceparent`: an attribute of CloudEvents (their distributed tracing extension), a key of gRPC metadata, a header
-of HTTP. We send no spans anywhere, so the header alone is enough; whoever collects spans finds ours by their ids.
+of HTTP. We send no spans anywhere, so the header alone is enough; a collector of spans finds ours by their ids.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def read_trace(header: str | None) -> Trace | None:
-    """The trace that a header tells; None when it tells none: a bad one is as good as none, says the standard."""
+    """The trace of a header; None where it has none. By the standard a bad header counts as none."""
     found = _HEADER.fullmatch((header or "").strip())
     if found is None or (found[1] == "00" and found[5]):
         return None
@@ -50,7 +50,7 @@ def read_trace(header: str | None) -> Trace | None:
 
 
 def new_trace() -> Trace:
-    """One that nobody has begun yet."""
+    """A new trace."""
     return Trace(secrets.token_hex(16), secrets.token_hex(8))
 
 
@@ -66,11 +66,11 @@ def current_trace() -> Trace | None:
 
 
 @contextmanager
-def traced(trace: Trace, **told: object) -> Iterator[None]:
-    """Makes `trace` the current one in this thread or task; log lines bear its id and what else is `told`."""
+def traced(trace: Trace, **values: object) -> Iterator[None]:
+    """Makes `trace` the current one in this thread or task; log lines bear its id and the other `values`."""
     token = _CURRENT.set(trace)
     try:
-        with structlog.contextvars.bound_contextvars(trace_id=trace.trace_id, **told):
+        with structlog.contextvars.bound_contextvars(trace_id=trace.trace_id, **values):
             yield
     finally:
         _CURRENT.reset(token)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whoever reads them meanwhile."""
+"""Files that readers see whole or not at all."""
 
 import os
 import secrets

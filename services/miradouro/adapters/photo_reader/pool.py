@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 import structlog
 
-from miradouro.adapters.photo_reader.byte_budget import ByteBudget
+from miradouro.adapters.photo_reader.decode_memory import DecodeMemory
 from miradouro.adapters.photo_reader.jobs import Job
 from miradouro.adapters.photo_reader.limits import AT_HAND_BYTES, MOST_BULK, MOST_INTERACTIVE, MOST_PROCESSES, ReaderLimits
 from miradouro.adapters.photo_reader.process import Postponed, ProcessEnded, cpu_is_spent
@@ -32,7 +32,7 @@ class ReaderPool:
     def __init__(self, *, size: int = 0, limits: ReaderLimits | None = None) -> None:
         self.size = size or min(available_cpus(), MOST_PROCESSES)
         self._limits = limits or ReaderLimits()
-        self._budget = ByteBudget(self._limits.budget_bytes)
+        self._budget = DecodeMemory(self._limits.budget_bytes)
         self._processes = Processes(self.size, self._limits)
         self._photos = dict.fromkeys(Priority, 0)  # admitted, waiting ones included
         self._lock = threading.Lock()

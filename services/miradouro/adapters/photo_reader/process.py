@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from miradouro.adapters.photo_reader.byte_budget import Share
+from miradouro.adapters.photo_reader.decode_memory import Share
 from miradouro.adapters.photo_reader.frames import BadFrame, receive_frame, send_frame
 from miradouro.adapters.photo_reader.jobs import Job, error_of
 from miradouro.adapters.photo_reader.limits import MOST_TURNS, START_S, ReaderLimits

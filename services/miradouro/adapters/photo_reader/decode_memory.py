@@ -1,4 +1,4 @@
-"""Memory that photos may take together: large ones wait for each other, small ones pass, and none waits for ever."""
+"""Memory that photos share while they are decoded: large ones wait for it in turn, small ones pass them, none waits for ever."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ class Share:
     grow: Callable[[int], bool]
 
 
-class ByteBudget:
+class DecodeMemory:
     """`limit` bytes for all photos of the process; the oldest one that waits is passed by others for `patience_s`."""
 
     def __init__(self, limit: int, *, patience_s: float = PATIENCE_S) -> None:
