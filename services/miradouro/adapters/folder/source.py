@@ -11,6 +11,7 @@ from pathlib import Path
 from miradouro.adapters.folder.deletions import Candidate, Deletions, is_live
 from miradouro.adapters.folder.file_kind import file_kind
 from miradouro.adapters.folder.ignore_rules import IgnoreRules
+from miradouro.adapters.folder.ordered_failures import OrderedFailures
 from miradouro.adapters.folder.photo_id import path_of, photo_id_of
 from miradouro.adapters.folder.quiet_files import QuietFiles
 from miradouro.adapters.folder.sidecars import SidecarState, read_contents, sha256_of_contents, state_of
@@ -127,7 +128,7 @@ class FolderSource:
     def _list(self, found: Spool[_Beside], candidates: Spool[Candidate]) -> int:
         """Fills both; returns the number of remembered photos."""
         known = 0
-        refusals = _Ordered(self._refusals())
+        refusals = OrderedFailures(self._refusals())
         for file, state in self._beside():
             if state is not None and is_live(state):
                 known += 1
@@ -338,20 +339,6 @@ def _version(beside: Beside, state: OriginState | None, *, following: int) -> in
     if beside.own.version is None:
         return following
     return max(beside.own.version, following) if state and state.deleted else beside.own.version
-
-
-class _Ordered:
-    """Failures in the order of photo ids, each of which is asked for in that order."""
-
-    def __init__(self, failures: Iterator[Failure]) -> None:
-        self._failures = failures
-        self._next = next(failures, None)
-
-    def of(self, photo_id: str) -> Failure | None:
-        """The failure of this photo, None without one."""
-        while self._next is not None and self._next.photo_id.encode() < photo_id.encode():
-            self._next = next(self._failures, None)
-        return self._next if self._next is not None and self._next.photo_id == photo_id else None
 
 
 def _origin_of(status: os.stat_result, sidecars_state: str) -> Origin:
