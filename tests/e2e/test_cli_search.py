@@ -151,7 +151,8 @@ def test_stats_count_photos_failures_and_vectors_per_space(indexed):
     assert set(answer) == {"collections", "bytes"}
     [photos] = answer["collections"]
     spaces = photos.pop("spaces")
-    assert photos == {"name": "photos", "root": str(indexed.photos), "photos": 6, "deleted": 0, "failed": 1}
+    counts = {"photos": 6, "deleted": 0, "failed": 1}
+    assert photos == {"name": "photos", "root": str(indexed.photos), "preset": "standard", **counts}
     assert {space["name"]: space["vectors"] for space in spaces} == {
         name: 6 * 14 if name.endswith("/regions") else 6 for name in DEFAULT_SPACES
     }
