@@ -128,15 +128,25 @@ class OnnxEmbedder:
             model = onnx.load(bundle.path)
         except (OSError, DecodeError) as exc:
             raise BadBundle(f"{bundle.path}: not an ONNX file: {exc}") from exc
-        parts: list[tuple[frozenset[str], str | bytes]] = [(cut.outputs, cut.model.SerializeToString()) for cut in cuts(model)]
-        parts.append((frozenset(output.name for output in model.graph.output), str(bundle.path)))
-        opened = []
-        for number, (outputs, graph) in enumerate(parts):
-            session = self._session(bundle, graph, number, threads=threads, cache_folder=cache_folder)
-            opened.append((outputs, session, tuple(taken.name for taken in session.get_inputs())))
-        return opened
+        parts: list[tuple[frozenset[str], str | bytes, tuple[str, ...]]] = [
+            (cut.outputs, cut.model.SerializeToString(), _inputs_of(cut.model)) for cut in cuts(model)
+        ]
+        parts.append((frozenset(output.name for output in model.graph.output), str(bundle.path), _inputs_of(model)))
+        return [
+            (outputs, self._session(bundle, graph, inputs, number, threads=threads, cache_folder=cache_folder), inputs)
+            for number, (outputs, graph, inputs) in enumerate(parts)
+        ]
 
-    def _session(self, bundle: OpenBundle, graph: str | bytes, part: int, *, threads: int, cache_folder: Path | None) -> Any:
+    def _session(
+        self,
+        bundle: OpenBundle,
+        graph: str | bytes,
+        inputs: Collection[str],
+        part: int,
+        *,
+        threads: int,
+        cache_folder: Path | None,
+    ) -> Any:
         description = bundle.description
         options = self._ort.SessionOptions()
         # Layers follow one another, so threads inside an operator are all that helps; two networks never run at once.
@@ -149,7 +159,7 @@ class OnnxEmbedder:
         providers = _provider_options(
             self.provider,
             description,
-            bundle.inputs,
+            {geometry: name for geometry, name in bundle.inputs.items() if name in inputs},
             cache_folder,
             engine=f"{description.name}-{description.sha256[:12]}-{part}",
         )
@@ -163,6 +173,10 @@ class OnnxEmbedder:
                 f"{session.get_providers()[0]}; check the driver and the CUDA, cuDNN and TensorRT libraries"
             )
         return session
+
+
+def _inputs_of(model: Any) -> tuple[str, ...]:
+    return tuple(taken.name for taken in model.graph.input)
 
 
 def installed_wheels() -> tuple[str, ...]:
