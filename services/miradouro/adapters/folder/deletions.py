@@ -1,4 +1,4 @@
-"""Which photos of a folder may be deleted from the index, of those whose files are gone or ignored now."""
+"""Decides which photos without a file, or with an ignored file, are deleted from the index."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,17 +14,18 @@ _STATES_AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A photo without a file that the run takes; `rule` is why it is ignored, "" when the file is gone."""
+    """A remembered photo that the run does not index: `rule` says why its file is ignored, "" when the file is gone."""
 
     photo_id: str
     rule: str
 
 
 class Deletions:
-    """Decides for one run over the folder `root`, of which the index remembers `known` photos.
+    """The deletions of one run over the folder `root`, of which the index holds `known` photos.
 
-    Without `prune`, when more than half of the photos are candidates, only those may be deleted whose bytes the collection holds
-    under another name, of which `takes` is true. The others are `withheld`, for the `reason`.
+    A guard against unmounted disks: without `prune`, when more than half of the photos are candidates, only moved photos are
+    deleted. A photo is moved when the collection holds its bytes under another id for which `takes` is true. The number of the
+    other photos is `withheld`, with its `reason`.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Deletions:
         self.reason = ""
 
     def of(self, candidates: Iterable[Candidate]) -> Iterator[OriginState]:
-        """The photos to delete. Those that are not remembered any more, since they moved, are left out."""
+        """The photos to delete. Skips photos that the index no longer holds because they moved during the run."""
         with Spool[OriginState]() as missing:
             rule = ""
             for state, why in self._remembered(candidates):
@@ -73,12 +74,12 @@ class Deletions:
 
 
 def is_live(state: OriginState) -> bool:
-    """Whether the folder answers for the photo: it is not deleted, and it did not come by event."""
+    """Whether the photo is stored and comes from a folder: photos of events have no origin."""
     return not state.deleted and state.origin is not None
 
 
 def is_gone(root: str, photo_id: str) -> bool:
-    """Whether no file lies where the photo's was. One that can't be looked at is not gone."""
+    """Whether the photo's file does not exist. False when the system cannot say, for example without permission."""
     try:
         os.lstat(os.path.join(root, path_of(photo_id)))
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""What the files of a folder are, each looked into once as long as it does not change."""
+"""The kinds of a folder's files: photo, raw file, sidecar, other. An unchanged file is opened once."""
 
 import os
 import stat
@@ -8,17 +8,17 @@ from functools import lru_cache
 from miradouro.core.file_kind import FileKind, is_photo_name, kind_by_bytes, kind_by_name
 from miradouro.runtime.regular_file import NotRegular, open_regular
 
-_REMEMBERED = 50_000  # files, about 20 MB of memory: those of a folder that is looked through again and again
-_FRESH_NS = 2_000_000_000  # one that changed this short a time ago may change again within a tick of its clock
+_REMEMBERED = 50_000  # files, about 20 MB of memory: enough for a folder that a watch compares repeatedly
+_FRESH_NS = 2_000_000_000  # a younger change is not cached: the file may change again within one tick of its file system's clock
 
 
 def is_photo(path: str) -> bool:
-    """Whether the file is a photo, or is called one."""
+    """Whether the file is a photo by its name or by its first bytes."""
     return file_kind(path) is FileKind.PHOTO
 
 
 def file_kind(path: str) -> FileKind:
-    """What the file at `path` is. A name of a picture decides; under any other name the first bytes do."""
+    """The kind of the file at `path`: by its name when that is a photo's, otherwise by its first bytes."""
     name = os.path.basename(path)
     if is_photo_name(name):
         return FileKind.PHOTO
@@ -43,5 +43,5 @@ def _remembered_kind(path: str, *_state: int) -> FileKind:
 
 def _kind(path: str) -> FileKind:
     with open_regular(path) as file:
-        # Not `file.read`, which reads a whole buffer for 32 bytes.
+        # `file.read` would fill a whole buffer for 32 bytes.
         return kind_by_bytes(os.path.basename(path), lambda offset, size: os.pread(file.fileno(), size, offset))

@@ -1,4 +1,4 @@
-"""Ignore rules of people: `.miradouroignore` files and patterns of a run, in the syntax and with the precedence of gitignore."""
+"""User-written ignore rules: `.miradouroignore` files and `--ignore` patterns, with gitignore's syntax and precedence."""
 
 import re
 import unicodedata
@@ -20,41 +20,41 @@ MAX_IGNORE_FILE_BYTES = 65_536
 MAX_PATTERNS = 1_000  # of one file, or of one run
 MAX_PATTERN_CHARS = 1_024
 
-# The regular expressions of the library backtrack: each further wildcard multiplies the longest time by the length of a name.
-# With these limits a name of 255 characters takes at most half a second, and usual ones take microseconds.
+# The library's regular expressions backtrack: each further wildcard multiplies the worst time by the length of a name.
+# With these limits a name of 255 characters takes at most half a second. Typical names take microseconds.
 MAX_STARS_IN_A_PART = 3
 MAX_DOUBLE_STARS = 3
 _ANY_FOLDER = GitIgnoreSpecPattern("*/").regex
-_LINE_FEED = "\ue000"  # in its place: `.` of the library's expressions matches no line feed, and `$` does before a last one
+_LINE_FEED = "\ue000"  # stands for a line feed, which `.` does not match and before which `$` matches at the end
 
 
 @dataclass(frozen=True)
 class _Level:
-    """The patterns of one source, for the paths that begin with `prefix`, "" or a folder's id."""
+    """The patterns of one source. They apply to the paths that begin with `prefix`: "" or a folder's id."""
 
     prefix: str
     code: IgnoreCode
     source: str
     lines: Sequence[str]
-    patterns: Sequence[tuple[int, "re.Pattern[str]"]]  # the numbers of the lines and their expressions, the last first
+    patterns: Sequence[tuple[int, "re.Pattern[str]"]]  # line numbers and their expressions, the last line first
 
 
 @dataclass(frozen=True)
 class IgnoreRules:
-    """The rules that hold in one folder.
+    """The rules that apply in one folder.
 
-    As in git the last line that matches decides, of the first source that has one: the patterns of the run, the ignore file of
-    the folder itself, then those of the folders above it. A rule can't take back what lies in an ignored folder. Letters match in
-    any Unicode form; case matters.
+    The sources are searched in this order: the patterns of the run, the folder's own ignore file, the ignore files of the folders
+    above it. The first source with a matching line decides, by its last matching line. As in git, no rule includes a file of an
+    ignored folder again. Patterns match any Unicode normalization form of a name and are case-sensitive.
     """
 
     patterns: tuple[_Level, ...] = ()
     files: tuple[_Level, ...] = ()
 
     def within(self, path: str, prefix: str) -> "IgnoreRules":
-        """The rules of the folder at `path`, which has an ignore file; `prefix` is its id, / at the end, "" for the root.
+        """The rules of the folder at `path`, which has an ignore file. `prefix` is its id with a / at the end, "" for the root.
 
-        Raises OSError, InvalidArgument (a line that is no pattern).
+        Raises OSError, InvalidArgument (a line is not a pattern).
         """
         data = read_regular(path + "/" + IGNORE_FILE, MAX_IGNORE_FILE_BYTES + 1)
         name = prefix + IGNORE_FILE
@@ -65,7 +65,7 @@ class IgnoreRules:
         return replace(self, files=(_level(lines, prefix=prefix, code=IgnoreCode.IGNORE_FILE, source=name), *self.files))
 
     def decision(self, photo_id: str) -> IgnoreReason | Literal[False] | None:
-        """Why a file or folder (its id ends with /) is ignored; False where a rule takes it, None where no rule matches."""
+        """Why a file or folder is ignored; False when a rule includes it, None when none matches. A folder's id ends with /."""
         if not self.patterns and not self.files:
             return None
         for level in (*self.patterns, *self.files):
@@ -82,7 +82,7 @@ class IgnoreRules:
 
 
 def rules_of_run(patterns: Iterable[str], *, field: str = "ignore") -> IgnoreRules:
-    """The rules of a run, relative to the root. Raises InvalidArgument naming `field`."""
+    """The rules of a run, relative to its root. Raises InvalidArgument that names `field`."""
     lines = list(patterns)
     if not lines:
         return IgnoreRules()
@@ -99,9 +99,9 @@ def _level(lines: Sequence[str], *, prefix: str, code: IgnoreCode, source: str, 
 
 
 def _pattern(line: str, field: str) -> "re.Pattern[str] | None":
-    """The expression of a line, None for a comment and an empty line.
+    """The regular expression of a line; None for a comment or an empty line.
 
-    Raises InvalidArgument for what is no pattern, and for one that could take too long.
+    Raises InvalidArgument when the line is not a pattern, or when matching it could take too long.
     """
     if line.startswith("#"):
         return None
@@ -120,10 +120,11 @@ def _pattern(line: str, field: str) -> "re.Pattern[str] | None":
 
 
 def _matches(pattern: "re.Pattern[str]", path: str) -> bool:
-    """Whether a file, or a folder whose path ends with /, is matched itself.
+    """Whether the pattern matches the path itself and not only a folder above it. A folder's path ends with /.
 
-    The expressions match what lies below a matched folder, too. The walk never gets there, unless a rule takes the folder back;
-    then git does not ask the folder's rule again. Their one group marks the / behind the folder that was matched.
+    The library's expressions also match everything below a matched folder. The walk gets there only when another rule includes
+    that folder again; git then does not apply the folder's rule to its contents. The one group of an expression captures the /
+    behind the matched folder.
     """
     found = pattern.search(path)
     if found is None:
@@ -133,7 +134,7 @@ def _matches(pattern: "re.Pattern[str]", path: str) -> bool:
     mark = found.end(1) if pattern.groups else -1
     if mark >= 0:
         return mark == len(path)
-    return not path.endswith("/") or found.end() < len(path)  # a/** matches what lies in a/, not a/ itself
+    return not path.endswith("/") or found.end() < len(path)  # a/** matches the contents of a/, not a/ itself
 
 
 def _normalized(path: str) -> str:

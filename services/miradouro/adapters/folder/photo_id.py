@@ -1,4 +1,4 @@
-"""Photo ids of files: their paths below the root, as text that can be sent and stored, whatever bytes the names hold."""
+"""Photo ids of files: paths below the root as valid Unicode text, also for names that are not UTF-8."""
 
 import os
 
@@ -6,10 +6,10 @@ _ESCAPE = "\N{REPLACEMENT CHARACTER}"
 
 
 def photo_id_of(relative_path: str) -> str:
-    """The photo id of a path below the root, as the operating system gives it.
+    """The photo id of a path below the root, which the operating system gave.
 
-    Bytes that are no UTF-8, and the replacement character itself, are written as that character and two hexadecimal digits,
-    so that two files never share an id.
+    Each byte that is not UTF-8 becomes U+FFFD and two hexadecimal digits. So does each byte of U+FFFD itself: two files never
+    share an id.
     """
     if relative_path.isascii():
         return relative_path
@@ -18,7 +18,7 @@ def photo_id_of(relative_path: str) -> str:
 
 
 def path_of(photo_id: str) -> str:
-    """The path below the root that `photo_id_of` made the id from."""
+    """The path below the root: the inverse of `photo_id_of`."""
     if _ESCAPE not in photo_id:
         return photo_id
     head, *rest = photo_id.split(_ESCAPE)

@@ -1,4 +1,4 @@
-"""Files that another program is still writing, as a watch meets them: they are left alone until they are quiet and whole."""
+"""Files that another program is still writing. A watch waits until such a file is quiet and complete."""
 
 import os
 import time
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from miradouro.core.document import Origin
 
-_PATIENCE_S = 60.0  # a slow upload may pause for longer than the quiet time: until then its cut file is no failure
+_PATIENCE_S = 60.0  # a slow upload may pause longer than the quiet time: until then a truncated file is not a failure
 _NS_PER_S = 1_000_000_000
-_CUT = frozenset({"truncated", "empty", "not_a_photo"})  # as a file looks of which the beginning or the end is missing
+_CUT = frozenset({"truncated", "empty", "not_a_photo"})  # the failures of a file whose beginning or end is missing
 
 _Sight = tuple[int, int, int]  # size, ctime and inode
 
@@ -22,9 +22,10 @@ class _Pending:
 
 
 class QuietFiles:
-    """Remembers changed files over the comparisons of one watch. A file is quiet when it has not changed for `quiet_s`.
+    """Remembers changed files between the comparisons of one watch. A file is quiet when it has not changed for `quiet_s`.
 
-    Its mtime counts where it lies that far back. Otherwise this machine's own clock does: that of a file server may be wrong.
+    An mtime at least `quiet_s` ago is proof enough. Otherwise the time is measured with this machine's clock, because the clock
+    of a file server may be wrong.
     """
 
     def __init__(self, quiet_s: float) -> None:
@@ -32,7 +33,7 @@ class QuietFiles:
         self._pending: dict[str, _Pending] = {}
 
     def is_quiet(self, path: str) -> bool:
-        """Whether the file may be read now. One that can't be looked at is quiet: reading it gives the reason."""
+        """Whether the file may be read now. True when its state is unavailable: the read then reports the error."""
         try:
             sight, mtime_ns = _look(path)
         except OSError:
@@ -51,9 +52,9 @@ class QuietFiles:
         return True
 
     def may_grow(self, path: str, read: Origin, reason: str) -> bool:
-        """Whether a file that failed for `reason` is left alone, since its end may still come: for a minute, once per change.
+        """Whether a file that failed for `reason` may be incomplete and is read again later: once per change, after a minute.
 
-        `read` is its state before it was read; if it has changed since, it is left alone until it is quiet again.
+        `read` is the file's state before it was read. A file that has changed since is read again as soon as it is quiet.
         """
         try:
             sight, mtime_ns = _look(path)

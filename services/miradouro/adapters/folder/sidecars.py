@@ -1,4 +1,4 @@
-"""The sidecars of a photo as files: their state, and their bytes. Nothing here raises for what lies on the disk."""
+"""The sidecar files of a photo: their state and their bytes. Unreadable files are results here, not exceptions."""
 
 import hashlib
 import os
@@ -13,7 +13,10 @@ from miradouro.runtime.regular_file import read_regular
 
 @dataclass(frozen=True)
 class SidecarState:
-    """State of all sidecars of a photo: SHA-256 of names, sizes, times and inodes, "" without any; the latest mtime in ns."""
+    """The state of a photo's sidecars: `fingerprint` is the SHA-256 of names, sizes, times and inodes, "" without sidecars.
+
+    `newest_ns` is the latest mtime in nanoseconds.
+    """
 
     fingerprint: str
     newest_ns: int
@@ -23,7 +26,7 @@ _NONE = SidecarState("", 0)
 
 
 def state_of(photo: str, sidecars: Sequence[SidecarName]) -> SidecarState:
-    """The state of the sidecars beside the photo at the path `photo` now; one that cannot be looked at has a state, too."""
+    """The current state of the sidecars beside the file `photo`. For an unreadable sidecar the error number counts."""
     if not sidecars:
         return _NONE
     folder, newest_ns = os.path.dirname(photo), 0
@@ -41,13 +44,13 @@ def state_of(photo: str, sidecars: Sequence[SidecarName]) -> SidecarState:
 
 
 def read_contents(photo: str, sidecars: Sequence[SidecarName], *, prefix: str) -> tuple[SidecarContent, ...]:
-    """The bytes of the sidecars beside the photo at the path `photo`; `prefix`: how the ids of its folder begin."""
+    """The bytes of the sidecars beside the file `photo`. `prefix` is the id of its folder, "" for the root."""
     folder = os.path.dirname(photo)
     return tuple(_content(folder, one, prefix) for one in sidecars)
 
 
 def sha256_of_contents(contents: Sequence[SidecarContent]) -> str:
-    """64 lower-case hexadecimal digits over names and bytes; "" without any."""
+    """SHA-256 over names and bytes, 64 lower-case hexadecimal digits; "" without sidecars."""
     if not contents:
         return ""
     digest = hashlib.sha256()

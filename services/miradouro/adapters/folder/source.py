@@ -1,4 +1,4 @@
-"""EventSource over a folder: what differs between its files and what an index remembers of them."""
+"""EventSource over a folder: the differences between its files and the photos that an index holds."""
 
 import os
 import stat
@@ -38,10 +38,10 @@ from miradouro.core.ports import (
 from miradouro.core.sidecars.beside import Beside, event_of_photo, read_beside
 from miradouro.core.sidecars.pairing import is_sidecar_name
 
-# A file may change again within the same tick of its file system's clock. One that changed this short a time ago is
-# remembered with the time 0, so that the next run compares its contents instead of trusting its time.
+# A file may change again within the same tick of its file system's clock. A younger change is stored with the time 0: the next
+# run then compares the file's contents instead of its time.
 _FRESH_NS = 2_000_000_000
-_FRESH_SIDECARS = "0" * 64  # the same for sidecars; no files have this SHA-256
+_FRESH_SIDECARS = "0" * 64  # the same for sidecars: a fingerprint that never matches
 _REASONS = {
     FileKind.RAW: IgnoreReason(IgnoreCode.RAW_FILE, "it is a raw file of a camera"),
     FileKind.OTHER: IgnoreReason(IgnoreCode.NOT_A_PHOTO, "neither its name nor its first bytes are those of a picture"),
@@ -57,22 +57,21 @@ _Beside = tuple[Found, OriginState | None, Failure | None]
 class FolderSource:
     """Brings a collection in line with the folder `root`, an absolute path.
 
-    `index` remembers the collection's photos; None: nothing is remembered. `file_uri` makes a URI of a path; `reader` reads XMP
-    sidecars. `excluded` folders are left out, and so are the files that `rules` and ignore files name. A walk compares files and
-    remembered photos side by side and keeps the differences on disk, so memory does not grow with either.
+    `index` holds the collection's photos; None stands for an empty index. `file_uri` makes a URI of a path. `reader` reads XMP
+    sidecars. `excluded` folders are skipped, as are files that match `rules` or an ignore file. The walk merges files and stored
+    photos in the order of their ids and spools the differences to disk: memory does not grow with either.
 
-    Photos whose files are gone or ignored now are deleted last, when every new file is stored: one that moved is no longer
-    remembered by then. Without `prune` nothing is deleted when the root is missing, and of more than half of the photos only
-    those are deleted whose bytes the collection holds under another name. A file that can't be read, and the photos of a folder
-    that can't be listed, are not gone: they stay in the index.
+    Deletions come last, after every new file is stored: the index no longer holds a moved photo under its old id by then. Without
+    `prune` nothing is deleted when the root is missing, and `Deletions` withholds the deletion of more than half of the photos.
+    Unreadable files and the photos of folders that cannot be listed stay in the index.
 
-    `within` compares one of the folders alone (see `walk`); more than half of its photos gone withholds their deletion too.
+    `within` compares one folder only (see `walk`). The guard against deleting more than half then counts its photos only.
 
-    `refusals` are the collection's failures, ordered by photo id: a photo that failed is refused again, unread, while its files
-    stay as they were. With `verify` every file is read, so that other bytes under the same size and times show. With
-    `quiet_files`, those of a watch, files that are still being written are left alone.
+    `refusals` are the collection's failures, ordered by photo id: a failed photo is refused again without reading it while its
+    files are unchanged. `verify` reads every file, to find changed bytes under unchanged size and times. `quiet_files`, from a
+    watch, defers files that are still being written.
 
-    `first_version` is that of a photo of which nothing is remembered and whose sidecar doesn't count; it may raise OSError.
+    `first_version` gives the version of a new photo without one in its sidecar; it may raise OSError.
     """
 
     def __init__(
@@ -100,15 +99,16 @@ class FolderSource:
         self.withheld_reason = ""
 
     def events(self) -> Iterator[SourceItem | NothingYet]:
-        """Walks through the folder, then gives its items: new, changed, unchanged, ignored and refused files in the order of
-        photo ids, NothingYet, and the deletions of photos whose files are gone or ignored.
+        """Walks the folder, then yields its items.
 
-        With the first item `files` is the number of files to look at and `gone` that of remembered photos without a file; at the
-        end `withheld` is the number of photos that stay in the index although their files are gone or ignored, for the
-        `withheld_reason`.
+        First come new, changed, unchanged, ignored and refused files in the order of photo ids, then NothingYet, then the
+        deletions of photos whose files are gone or ignored.
 
-        Raises InvalidArgument when there is no such folder and nothing is known of it, and FailedPrecondition when it can't be
-        listed, is missing, or vanishes under way.
+        From the first item on `files` is the number of files to compare and `gone` the number of stored photos without a file.
+        At the end `withheld` is the number of photos whose deletion was withheld, for the `withheld_reason`.
+
+        Raises InvalidArgument when the folder does not exist and the index holds none of its photos, and FailedPrecondition when
+        it cannot be listed, is missing, or vanishes during the run.
         """
         self.files = self.gone = self.withheld = 0
         root = inode(self._root)
@@ -126,7 +126,7 @@ class FolderSource:
             self.withheld, self.withheld_reason = deletions.withheld, deletions.reason
 
     def _list(self, found: Spool[_Beside], candidates: Spool[Candidate]) -> int:
-        """Fills both; returns the number of remembered photos."""
+        """Fills both spools from the walk. Returns the number of stored photos."""
         known = 0
         refusals = OrderedFailures(self._refusals())
         for file, state in self._beside():
@@ -149,7 +149,7 @@ class FolderSource:
             yield item
         elif reason := _ignored_by_bytes(file.path):
             if state is not None and is_live(state):
-                if file_kind(file.path) is FileKind.UNREADABLE:  # it may be the photo still
+                if file_kind(file.path) is FileKind.UNREADABLE:  # it may still be the photo
                     yield self._compared(file, state)
                     return
                 yield self._deleted(state)
@@ -160,7 +160,7 @@ class FolderSource:
             yield self._compared(file, state)
 
     def may_grow(self, item: SourceItem, reason: str) -> bool:
-        """Whether the file of an item that failed for `reason` is still being written, as far as a watch can say."""
+        """Whether the item failed for `reason` because its file is still being written; always False outside a watch."""
         if self._quiet_files is None or not isinstance(item, PhotoEvent) or item.origin is None:
             return False
         return self._quiet_files.may_grow(os.path.join(self._root, path_of(item.photo_id)), item.origin, reason)
@@ -169,7 +169,7 @@ class FolderSource:
         """See `EventSource.acknowledge`. Does nothing: the next run compares the files with the stored documents."""
 
     def again(self, photo_ids: Iterable[str]) -> Iterator[SourceItem]:
-        """The files of these photos alone, compared as `events` does; the files that are gone are refused as vanished."""
+        """The items of these photos only, compared as in `events`. Missing files are refused as vanished."""
         wanted = sorted(set(photo_ids), key=str.encode)
         remembered = self._index.states(self._collection, wanted) if self._index else ()
         states = {state.photo_id: state for state in remembered}
@@ -181,7 +181,7 @@ class FolderSource:
                 yield self._compared(file, states.get(file.photo_id))
 
     def takes(self, photo_id: str) -> bool:
-        """Whether the file of a photo id is there, and neither ignored nor anything but a photo, as far as it can be read."""
+        """Whether the file of a photo id exists and is indexed as a photo. An unreadable file counts as a photo."""
         file = File(photo_id, os.path.join(self._root, path_of(photo_id)))
         if not os.path.lexists(file.path):
             return False
@@ -192,10 +192,10 @@ class FolderSource:
         return found.reason if isinstance(found, LeftOut) else _ignored_by_bytes(file.path)
 
     def _beside(self) -> Iterator[tuple[File | LeftOut | Closed | None, OriginState | None]]:
-        """Files and remembered photos of the same id side by side, None where one of both is missing.
+        """Pairs of file and stored photo with the same id, None in place of a missing one.
 
-        An ignored folder comes with every photo that is remembered of it, and then without one. What is remembered of photos
-        below a folder that can't be listed is left out.
+        An ignored folder is paired with each of its stored photos, and at last with None. Stored photos below a folder that
+        cannot be listed are skipped.
         """
         states = self._known()
         state = next(states, None)
@@ -250,7 +250,7 @@ class FolderSource:
             )
 
     def _untouched(self, file: File, state: OriginState | None, refusal: Failure | None) -> SourceItem | None:
-        """The item of a file that is as it was when it was stored or refused, told by its state alone; None otherwise."""
+        """The item of a file whose state equals the one stored with its document or failure; None otherwise."""
         remembered = state.origin if state and not state.deleted else None
         refused = refusal.origin if refusal else None
         if remembered is None and refused is None:
@@ -275,7 +275,7 @@ class FolderSource:
     def _compared(self, file: File, state: OriginState | None) -> SourceItem:
         version = state.version + 1 if state else 1
         try:
-            now = time.time_ns()  # before anything is read: a change from here on shows the next time
+            now = time.time_ns()  # before the first read: the next run notices any later change
             status = _regular(os.stat(file.path), file.path)
             beside = state_of(file.path, file.sidecars)
             prefix = file.photo_id[: file.photo_id.rfind("/") + 1]
@@ -298,12 +298,12 @@ class FolderSource:
             return self._refused(file.photo_id, version, file.path, exc)
 
     def _has_same_content(self, file: File, state: OriginState, origin: Origin) -> bool:
-        before = state.origin  # its size decides nothing: it was listed before the bytes of `state.sha256` were read
+        before = state.origin  # not by size alone: the size is older than the bytes of `state.sha256`
         if (before.sidecars_sha256 if before else "") != origin.sidecars_sha256:
             return False
         if before is not None and not self._verify and origin.mtime_ns:
             with_its_sidecars = replace(before, sidecars_state=origin.sidecars_state)
-            if with_its_sidecars == origin:  # a sidecar was touched, the photo was not
+            if with_its_sidecars == origin:  # only the state of a sidecar changed
                 return True
         return sha256_of(file.path, origin.size_bytes + 1) == state.sha256
 
@@ -335,7 +335,7 @@ class FolderSource:
 
 
 def _version(beside: Beside, state: OriginState | None, *, following: int) -> int:
-    """The sidecar's own count, or the following one; what comes back after it was deleted is always newer than the tombstone."""
+    """The version in the sidecar, otherwise the `following` one. A restored photo is always newer than its tombstone."""
     if beside.own.version is None:
         return following
     return max(beside.own.version, following) if state and state.deleted else beside.own.version
@@ -376,7 +376,7 @@ def _unreadable(path: str, error: OSError) -> BadPhoto:
 
 
 def _shown(path: str) -> str:
-    """The file's name as text that can be sent and stored, whatever its bytes."""
+    """The file's name as valid Unicode text."""
     return photo_id_of(os.path.basename(path))
 
 

@@ -1,4 +1,4 @@
-"""A list on disk: what a walk found is kept there until it is worked on, so that memory does not grow with the folder."""
+"""A list on disk for the results of a walk: memory does not grow with the folder."""
 
 import pickle
 import tempfile
@@ -12,7 +12,10 @@ T = TypeVar("T")
 
 
 class Spool(Generic[T]):
-    """A context manager. Append first, then read in order any number of times; the file has no name and ends with the block."""
+    """A context manager. Append all items first, then iterate in order, any number of times.
+
+    Beyond _IN_MEMORY_BYTES the items are in an unnamed temporary file, which the end of the block removes.
+    """
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 # closed by `__exit__`
@@ -33,7 +36,7 @@ class Spool(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         self._file.seek(0)
         for _ in range(self._count // _AT_ONCE):
-            yield from pickle.load(self._file)  # noqa: S301 # this process wrote it, into a file that no other can open
+            yield from pickle.load(self._file)  # noqa: S301 # this process wrote it into an unnamed file
         yield from self._last
 
     def __enter__(self) -> Self:

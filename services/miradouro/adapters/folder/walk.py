@@ -1,4 +1,4 @@
-"""Every file below a folder, in the order of photo ids, without holding more than one folder's names per level."""
+"""Lists every file below a folder in the order of photo ids. Memory: the names of one folder per level."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from miradouro.core.ignored_names import HIDDEN, IgnoreCode, IgnoreReason, ignor
 from miradouro.core.sidecars.pairing import SidecarName, SidecarNames, is_sidecar_name
 from miradouro.runtime.regular_file import open_regular
 
-NO_MEDIA_FILE = ".nomedia"  # Android's mark of a folder that no gallery shows
+NO_MEDIA_FILE = ".nomedia"  # Android's marker: galleries do not show the folder
 _CHUNK_BYTES = 1024 * 1024
 
 Inode = tuple[int, int]  # device and number
@@ -31,7 +31,7 @@ class File:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is ignored without a look into it; `photo_id` of a folder is what its photos' ids begin with."""
+    """An ignored file or folder, which is not opened. The `photo_id` of a folder is the common prefix of its photos' ids."""
 
     photo_id: str
     path: str
@@ -41,7 +41,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Closed:
-    """A folder that can't be listed, or whose ignore file can't be used; `photo_id` is what the ids of its photos begin with."""
+    """A folder that cannot be listed, or whose ignore file is unusable. `photo_id` is the common prefix of its photos' ids."""
 
     photo_id: str
     path: str
@@ -60,23 +60,23 @@ class _Entry:
     path: str
     is_folder: bool
     sidecars: tuple[SidecarName, ...]
-    rules: IgnoreRules  # those of the folder that it lies in
+    rules: IgnoreRules  # of the folder that contains the entry
 
 
 _Listed = _Entry | LeftOut | Closed
 
 
 def files_of(root: str, photo_ids: Iterable[str], *, rules: IgnoreRules | None = None) -> Iterator[File]:
-    """The files of photo ids that `photo_id_of` made, with their sidecars but for ignored ones; a file need not exist.
+    """The files of photo ids, with the sidecars that are not ignored. A file need not exist.
 
-    Each folder is listed once where the ids of its photos stand together.
+    Sort the ids: a folder is listed once per run of consecutive ids.
     """
     for folder, ids in groupby(photo_ids, key=lambda photo_id: photo_id[: photo_id.rfind("/") + 1]):
         path = os.path.join(root, path_of(folder)).rstrip("/")
         try:
             with os.scandir(path) as scan:
                 names = [entry.name for entry in scan if is_sidecar_name(entry.name) and not _is_folder(entry)]
-        except OSError:  # the photo cannot be read either
+        except OSError:  # reading the photo fails, too, and reports the error
             names = []
         sidecars = SidecarNames(name for name in names if left_out(root, folder + photo_id_of(name), rules=rules) is None)
         for photo_id in ids:
@@ -85,11 +85,11 @@ def files_of(root: str, photo_ids: Iterable[str], *, rules: IgnoreRules | None =
 
 
 def walk(root: str, *, excluded: frozenset[Inode], within: str = "", rules: IgnoreRules | None = None) -> Iterator[Found]:
-    """Everything below `root`, ordered by the UTF-8 bytes of its photo id; sidecars come with their photos, not by themselves.
+    """Everything below `root`, ordered by the UTF-8 bytes of the photo ids. Sidecars are listed with their photos.
 
-    `within`: below this folder alone, given as its photos' ids begin, / at the end; none of its parts is a link. Ignored and
-    `excluded` folders are left out as a whole. `rules` are those of the run; ignore files are read on the way. Links are
-    followed, except back into a folder that they lie in. A root that can't be listed is Closed too.
+    `within` limits the walk to one folder: the prefix of its photos' ids, with a / at the end and without links in it. Ignored
+    and `excluded` folders are not entered. `rules` are those of the run; the walk adds the ignore files that it finds. Links are
+    followed, except to a folder that contains them. A root that cannot be listed is Closed.
     """
     start = _start(root, within, rules or IgnoreRules())
     if not isinstance(start, _Start):
@@ -115,7 +115,7 @@ def walk(root: str, *, excluded: frozenset[Inode], within: str = "", rules: Igno
 
 
 def left_out(root: str, photo_id: str, *, rules: IgnoreRules | None = None) -> LeftOut | Closed | None:
-    """Why the file of a photo id is ignored, by the names and ignore files on the way to it; None where it is not."""
+    """Why the file of a photo id is ignored, by the names of its path and the ignore files along it; None when it is not."""
     folder, _, name = photo_id.rpartition("/")
     start = _start(root, folder + "/" if folder else "", rules or IgnoreRules())
     if not isinstance(start, _Start):
@@ -129,7 +129,7 @@ def left_out(root: str, photo_id: str, *, rules: IgnoreRules | None = None) -> L
 
 @dataclass(frozen=True)
 class _Start:
-    """A folder, the folders above it, and the rules of the folder right above it."""
+    """The folder where a walk starts, the inodes of the folders above it, and the rules of its parent."""
 
     path: str
     inodes: list[Inode]
@@ -137,7 +137,7 @@ class _Start:
 
 
 def _start(root: str, within: str, rules: IgnoreRules) -> _Start | LeftOut | Closed:
-    """The folder `within`, LeftOut when it or one above it is ignored, Closed when an ignore file above it can't be used."""
+    """The folder `within`; LeftOut when it or a folder above it is ignored, Closed when an ignore file above it is unusable."""
     path, prefix = root, ""
     inodes: list[Inode] = []
     for part in within.split("/")[:-1]:
@@ -153,7 +153,7 @@ def _start(root: str, within: str, rules: IgnoreRules) -> _Start | LeftOut | Clo
 
 
 def _rules_of(path: str, prefix: str, rules: IgnoreRules, names: Container[str] | None = None) -> IgnoreRules | LeftOut | Closed:
-    """The rules that hold in the folder at `path`, whose `names` are those of its files; None: they are looked up."""
+    """The rules that apply in the folder at `path`. `names` are the names of its files; None looks them up."""
     if names is None:
         names = {name for name in (IGNORE_FILE, NO_MEDIA_FILE) if os.path.lexists(os.path.join(path, name))}
     if NO_MEDIA_FILE in names and (not prefix or rules.decision(prefix) is not False):
@@ -167,9 +167,9 @@ def _rules_of(path: str, prefix: str, rules: IgnoreRules, names: Container[str] 
 
 
 def _reason(photo_id: str, name: str, *, is_folder: bool, parent: str, rules: IgnoreRules) -> IgnoreReason | None:
-    """Why a file or folder is ignored: a rule of people goes before the default, except for hidden names.
+    """Why a file or folder is ignored. User-written rules precede the defaults, except for hidden names.
 
-    `parent` is the name of the folder that it lies in, `rules` are those of that folder.
+    `parent` is the name of the folder that contains it, `rules` are the rules of that folder.
     """
     default = ignored_by_name(name, is_folder=is_folder, parent=parent)
     if default is HIDDEN or (decided := rules.decision(photo_id)) is None:
@@ -214,7 +214,7 @@ def _listing(path: str, prefix: str, inodes: list[Inode], rules: IgnoreRules) ->
 
 
 def inode(path: str) -> Inode | None:
-    """What tells the folder from every other; None where it can't be reached."""
+    """The device and inode number, which identify a folder; None when it cannot be reached."""
     try:
         status = os.stat(path)
     except OSError:
@@ -235,5 +235,5 @@ def sha256_of(path: str, limit_bytes: int) -> str:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads nowhere is a file that can't be read
+    except OSError:  # a broken link counts as an unreadable file
         return False

@@ -1,4 +1,4 @@
-"""Notices changes below a folder, and tells the part of it that is to be compared again; what changed is for the comparison."""
+"""Watches a folder and reports the subfolder that has changes. Which files changed is found by comparing that subfolder."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,20 +13,20 @@ from miradouro.adapters.folder.photo_id import photo_id_of
 from miradouro.adapters.folder.walk import NO_MEDIA_FILE, Inode, inode
 
 EVERYTHING = ""
-_TICK_MS = 250  # how often a stop, and a root that comes or goes, are noticed
-_LONGEST_GROUP = 10  # settle times after which changes are told although more keep coming
+_TICK_MS = 250  # the interval of checks for a stop and for a root that was mounted or unmounted
+_LONGEST_GROUP = 10  # settle times after which changes are reported although more keep coming
 
 _log = structlog.get_logger(__name__)
 
 
 def touched(root: str, *, stop: Event, settle_ms: int, excluded: Sequence[Path] = ()) -> Iterator[str | None]:
-    """The folder below which something changed, as the ids of its photos begin: "" for all of `root`, "2023/lisbon/" for a part.
+    """The folders with changes, as prefixes of photo ids: "" for all of `root`, "2023/lisbon/" for a subfolder.
 
-    Changes are told together, when none has come for `settle_ms`, as the one folder that they have in common; None is told
-    now and then when there was none. "" comes first of all, once changes are being noted, and again whenever `root` comes,
-    goes or is replaced (a disk is mounted). What is hidden or `excluded` is not told, and what two links to one folder both show
-    may be told of one of them alone. Where the system can't note changes only
-    that first one is told, and a line is logged. Ends when `stop` is set.
+    Changes are grouped until none has come for `settle_ms`; a group is reported as the deepest folder that contains all of it.
+    None comes at intervals without changes. The first value is "", as soon as the watch is active; "" comes again whenever
+    `root` appears, disappears or is replaced (a disk is mounted). Changes in hidden and `excluded` folders are not reported. A
+    change in a folder that two links lead to may be reported for one of them only. Where the system cannot watch, only the first
+    "" comes, and a warning is logged. Ends when `stop` is set.
     """
     left_out = [os.path.realpath(folder) for folder in excluded]
     while not stop.is_set():
@@ -35,9 +35,9 @@ def touched(root: str, *, stop: Event, settle_ms: int, excluded: Sequence[Path] 
             if identity is not None:
                 yield from _noted(root, identity, stop=stop, settle_ms=settle_ms, excluded=left_out)
                 continue
-        except (OSError, RuntimeError) as exc:  # the library's own errors are of the latter kind
+        except (OSError, RuntimeError) as exc:  # watchfiles raises RuntimeError for its own failures
             _log.warning(
-                "changes of a folder can't be noticed, it is looked through now and then instead",
+                "cannot watch the folder; comparing it at intervals instead",
                 folder=root,
                 error=str(exc),
                 hint="on Linux the limit is sysctl fs.inotify.max_user_watches",
@@ -48,7 +48,7 @@ def touched(root: str, *, stop: Event, settle_ms: int, excluded: Sequence[Path] 
 
 
 def _noted(root: str, identity: Inode, *, stop: Event, settle_ms: int, excluded: Sequence[str]) -> Iterator[str | None]:
-    """Changes until `root` is another folder. Raises OSError when they can't be noted."""
+    """Changes until another folder replaces `root`. Raises OSError, RuntimeError when the system cannot watch."""
     groups = watchfiles.watch(
         root,
         watch_filter=None,
@@ -79,14 +79,14 @@ def _common_folder(root: str, paths: Iterable[str], excluded: Sequence[str]) -> 
     common = os.path.commonpath(folders)
     while not os.path.isdir(common) and _is_below(common, root):
         common = os.path.dirname(common)
-    # With links a folder can be reached by several paths; which one the system tells is not defined. `root` has none in it.
+    # With links a folder has several paths, and the system may report any of them. `root` itself contains no link.
     if not _is_below(common, root) or common == root or os.path.realpath(common) != common:
         return EVERYTHING
     return photo_id_of(os.path.relpath(common, root)) + "/"
 
 
 def _is_hidden(parts: Sequence[str]) -> bool:
-    """Whether a path is never indexed; the files that say what else is not indexed count as seen."""
+    """Whether a path is hidden and never indexed. Ignore files are not hidden: a change in them changes what is indexed."""
     *folders, name = parts
     return any(part.startswith(".") for part in folders) or (name.startswith(".") and name not in {IGNORE_FILE, NO_MEDIA_FILE})
 
