@@ -1,4 +1,4 @@
-"""Caches what an embedder offers, so that neither a photo nor a question costs a remote call more."""
+"""Caches the bundle descriptions of an embedder: photos and questions need no extra remote call."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from miradouro.core.spaces import BundleDescription
 
-_VALID_S = 1.0  # an embedder that is restarted with other bundles takes longer than that
+_VALID_S = 1.0  # an embedder takes longer to restart with other bundles
 
 Describe = Callable[[], Sequence[BundleDescription]]
 

@@ -1,4 +1,4 @@
-"""Where the embedding service is, for the services that are not in its process."""
+"""The address of the embedding service, for services in other processes."""
 
 from pydantic import Field
 

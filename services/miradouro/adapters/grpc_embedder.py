@@ -1,4 +1,4 @@
-"""The Embedder port over gRPC: raw tensors out, vectors back."""
+"""The Embedder port over gRPC: sends raw tensors, receives vectors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,9 +34,9 @@ _PRIORITIES = {Priority.INTERACTIVE: pb.PRIORITY_INTERACTIVE, Priority.BULK: pb.
 
 
 class GrpcEmbedder:
-    """Asks the embedding service at `target` (host:port), once per call: retries are the caller's.
+    """A client of the embedding service at `target` (host:port). Calls are not retried: the caller owns the retries.
 
-    `security` is that of the settings unless given. Close it, or use it as a context manager.
+    `security` defaults to the settings. Close it, or use it as a context manager.
     """
 
     def __init__(self, target: str, *, security: ClientSecurity | None = None) -> None:
@@ -45,11 +45,11 @@ class GrpcEmbedder:
         self._stub = EmbeddingServiceStub(self._channel)
 
     def check(self) -> None:
-        """Returns when the service answers at once; raises as every call does otherwise."""
+        """Returns when the service answers within CHECK_TIMEOUT_S. Raises Unavailable, DeadlineExceeded."""
         self._describe(CHECK_TIMEOUT_S)
 
     def describe(self) -> Sequence[BundleDescription]:
-        """The bundles that the service has loaded. Raises Unavailable, DeadlineExceeded."""
+        """The bundles loaded by the service. Raises Unavailable, DeadlineExceeded."""
         return self._describe(DEFAULT_TIMEOUT_S)
 
     def _describe(self, timeout_s: float) -> Sequence[BundleDescription]:
@@ -93,7 +93,7 @@ class GrpcEmbedder:
         return [_embedding(result.embedding) for result in answer.results]
 
     def close(self) -> None:
-        """Closes the channel; calls in progress end as Unavailable."""
+        """Closes the channel. Calls in progress raise Unavailable."""
         self._channel.close()
 
     def __enter__(self) -> Self:

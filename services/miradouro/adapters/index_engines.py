@@ -1,4 +1,4 @@
-"""Opens the index of the engine that a setting names. Engines are found by entry points, so other packages may bring one."""
+"""Opens the index of the engine that a setting names. Engines are entry points, so other packages can provide one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +10,21 @@ from miradouro.core.errors import ConfigurationError
 from miradouro.core.index_engine import Auditable, Index, IndexEngine, Opening
 
 GROUP = "miradouro.indexes"
-MACHINE_ENGINE = "sqlite"  # unless MIRADOURO_INDEX names another: on one machine
-SHARED_ENGINE = "opensearch"  # and in the services of many machines
+MACHINE_ENGINE = "sqlite"  # the default of MIRADOURO_INDEX on one machine
+SHARED_ENGINE = "opensearch"  # the default in the services of many machines
 _OURS = "miradouro"
 
 
 @contextmanager
 def open_index(engine: str, opening: Opening) -> Iterator[Index]:
-    """The index of the engine of this name. Raises what the engine raises, and ConfigurationError for an unknown name."""
+    """Opens the index of the engine `engine`. Raises the engine's errors, and ConfigurationError for an unknown name."""
     with load_engine(engine)(opening) as index:
         yield index
 
 
 @contextmanager
 def open_audited_index(engine: str) -> Iterator[AuditedIndex]:
-    """The shared index of the engine as it holds it. Raises as `open_index`, and ConfigurationError for one without audits."""
+    """Opens the shared index of the engine for an audit. Raises as `open_index`; ConfigurationError without audit support."""
     with open_index(engine, Opening(writer=False)) as index:
         if not isinstance(index, Auditable):
             raise ConfigurationError(f"MIRADOURO_INDEX={engine} can't be audited: it has no `audited`")
@@ -33,7 +33,10 @@ def open_audited_index(engine: str) -> Iterator[AuditedIndex]:
 
 
 def load_engine(name: str) -> IndexEngine:
-    """The engine of this name; our own engines win. Raises ConfigurationError, and ImportError for a missing extra of ours."""
+    """The engine of this name. Built-in engines take precedence.
+
+    Raises ConfigurationError, and ImportError when a built-in engine lacks its extra.
+    """
     if own := _own(name):
         engine: IndexEngine = own.load()
         return engine
@@ -55,7 +58,7 @@ def load_engine(name: str) -> IndexEngine:
 
 
 def _own(name: str) -> EntryPoint | None:
-    """The entry point of this distribution; reading the metadata of it alone is much faster than reading all."""
+    """The entry point of this distribution, None without one. Reading one distribution is much faster than reading all."""
     try:
         found = distribution(_OURS).entry_points.select(group=GROUP, name=name)
     except PackageNotFoundError:

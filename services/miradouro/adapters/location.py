@@ -1,4 +1,4 @@
-"""Photos of a place that fsspec reaches, for whoever tells of them: names, times and sidecars, but not the photos themselves."""
+"""Lists the photos of an fsspec location: ids, URIs, times and sidecars, without reading the photos."""
 
 import math
 import posixpath
@@ -20,13 +20,13 @@ from miradouro.core.redaction import public_error, public_uri
 from miradouro.core.sidecars.beside import READ_BYTES, SidecarContent
 from miradouro.core.sidecars.pairing import Role, SidecarNames, is_sidecar_name
 
-_TIMES = ("LastModified", "mtime", "last_modified")  # as listings call it, so that no photo has to be asked by itself
+_TIMES = ("LastModified", "mtime", "last_modified")  # keys of the modification time in listings, which saves a request per photo
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}  # protocol → extra of this package
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A photo. `modified_ms` is the latest time of it and its sidecars, since 1970; None where the place has no times."""
+    """A photo. `modified_ms` is the latest modification of it and its sidecars, in ms since 1970; None without times."""
 
     photo_id: str
     uri: str
@@ -36,21 +36,21 @@ class Listed:
 
 @dataclass(frozen=True)
 class Unlisted:
-    """Something that can't be looked at, and why."""
+    """A file or folder that cannot be read, and the reason."""
 
     where: str
     error: InvalidArgument
 
 
 class Location:
-    """What lies at `uri`: a folder, or any URL that an installed fsspec implementation knows.
+    """The folder at `uri`: a path, or a URL that an installed fsspec implementation supports.
 
-    `s3_endpoint` is a URL, empty for AWS's own. Raises ConfigurationError (no implementation) and InvalidArgument.
+    `s3_endpoint` is a URL, empty for AWS. Raises ConfigurationError (no implementation) and InvalidArgument.
     """
 
     def __init__(self, uri: str, *, s3_endpoint: str = "") -> None:
         self._uri = uri
-        if uri.startswith("file:"):  # as URIs are written, which fsspec takes as they stand
+        if uri.startswith("file:"):  # fsspec does not decode percent-encoded paths
             uri = url2pathname(urlsplit(uri).path)
         extra = _EXTRAS.get(uri.partition("://")[0], "")
         options: dict[str, Any] = {"endpoint_url": s3_endpoint} if extra == "s3" and s3_endpoint else {}
@@ -63,20 +63,20 @@ class Location:
             what = f"{_named(uri)}: {public_error(exc, uri)}"
             raise InvalidArgument("uri", f"{what}; allowed: a folder, s3://bucket/folder, or what fsspec knows") from exc
         self._root = str(path).rstrip("/")
-        self.uri = str(self._files.unstrip_protocol(self._root or "/"))  # the same however it was written
+        self.uri = str(self._files.unstrip_protocol(self._root or "/"))  # normalized: one spelling per location
 
     @property
     def folder(self) -> Path | None:
-        """The folder on this machine; None where it is elsewhere."""
+        """The folder on this machine; None for a remote location."""
         return Path(self._root or "/") if isinstance(self._files, LocalFileSystem) else None
 
     def photos(self, *, after: str = "") -> Iterator[Listed | Unlisted]:
         """Every photo whose id comes after `after`, ordered by the UTF-8 bytes of the ids, which are paths below the location.
 
-        A photo is known by its name, or else by its first bytes: that is a request of its own for each file that is called
-        otherwise. Names that are ignored by default are left out. Memory grows with the largest folder.
+        A file is a photo by its name, otherwise by its first bytes, which cost one request per file. Names that are ignored by
+        default are skipped. Memory grows with the largest folder.
 
-        Raises InvalidArgument (there is nothing, or no folder), Unavailable.
+        Raises InvalidArgument (the location is empty or not a folder), Unavailable.
         """
         levels = [iter(self._entries(self._root, after))]
         while levels:
@@ -93,16 +93,16 @@ class Location:
                     yield listed
 
     def _entries(self, folder: str, after: str) -> Sequence["_Entry | Unlisted"]:
-        """What lies in a folder, in order, as far as something of it comes after `after`; sidecars beside their photos."""
+        """The entries of a folder in order, without those that end before `after`. Photos carry their sidecars."""
         try:
             found = self._files.ls(folder, detail=True)
         except FileNotFoundError as exc:
             if folder != self._root:
-                return []  # it went meanwhile
+                return []  # deleted during the listing
             raise InvalidArgument("uri", f"there is nothing at {_named(self._uri)}") from exc
         except PermissionError as exc:
-            return [Unlisted(f"{self._id_of(folder)}/", InvalidArgument("uri", _said(folder, "can't be listed", exc)))]
-        except Exception as exc:  # each implementation has errors of its own
+            return [Unlisted(f"{self._id_of(folder)}/", InvalidArgument("uri", _problem(folder, "can't be listed", exc)))]
+        except Exception as exc:  # each implementation raises its own classes
             raise _unanswered(folder, exc) from exc
         if folder == self._root and [self._path_of(one) for one in found if one["type"] == "file"] == [folder]:
             raise InvalidArgument("uri", f"{_named(self._uri)} is a file; name the folder that it lies in")
@@ -125,16 +125,16 @@ class Location:
         return sorted(entries, key=lambda entry: entry.key.encode() if isinstance(entry, _Entry) else b"")
 
     def _listed(self, entry: "_Entry") -> Listed | Unlisted | None:
-        """The photo; None when it is none."""
+        """The photo; None when the file is not a photo."""
         try:
             if not self._is_photo(entry):
                 return None
-            sidecars = tuple(self._content(told, role) for told, role in entry.beside)
-            times = [self._modified_ms(one) for one in (entry.told, *(told for told, _ in entry.beside))]
+            sidecars = tuple(self._content(row, role) for row, role in entry.beside)
+            times = [self._modified_ms(row) for row in (entry.row, *(row for row, _ in entry.beside))]
         except FileNotFoundError:
-            return None  # it went meanwhile
+            return None  # deleted during the listing
         except PermissionError as exc:
-            return Unlisted(entry.key, InvalidArgument("photo", _said(entry.path, "can't be read", exc)))
+            return Unlisted(entry.key, InvalidArgument("photo", _problem(entry.path, "can't be read", exc)))
         except Exception as exc:
             if isinstance(exc, MiradouroError):
                 raise
@@ -143,10 +143,10 @@ class Location:
         modified_ms = max(known) if len(known) == len(times) else None
         return Listed(entry.key, self._files.unstrip_protocol(entry.path), modified_ms, sidecars)
 
-    def _content(self, told: Mapping[str, Any], role: Role) -> SidecarContent:
-        path = self._path_of(told)
+    def _content(self, row: Mapping[str, Any], role: Role) -> SidecarContent:
+        path = self._path_of(row)
         try:
-            data = self._files.cat_file(path, start=0, end=READ_BYTES) if told["size"] != 0 else b""
+            data = self._files.cat_file(path, start=0, end=READ_BYTES) if row["size"] != 0 else b""
         except (FileNotFoundError, PermissionError) as exc:
             return SidecarContent(self._id_of(path), role, b"", f"it can't be read: {public_error(exc, path)}")
         return SidecarContent(self._id_of(path), role, data)
@@ -155,29 +155,29 @@ class Location:
         name = posixpath.basename(entry.path)
         if is_photo_name(name):
             return True
-        if entry.told["size"] == 0:
+        if entry.row["size"] == 0:
             return kind_by_name(name) is FileKind.PHOTO
 
         def read_at(offset: int, size: int) -> bytes:
-            if size == 0 or offset >= (entry.told["size"] or math.inf):
-                return b""  # such a range is an error of its own for some implementations
+            if size == 0 or offset >= (entry.row["size"] or math.inf):
+                return b""  # some implementations raise for an empty range
             return bytes(self._files.cat_file(entry.path, start=offset, end=offset + size))
 
         return kind_by_bytes(name, read_at) is FileKind.PHOTO
 
-    def _modified_ms(self, told: Mapping[str, Any]) -> int | None:
-        found = next((told[name] for name in _TIMES if told.get(name) is not None), None)
+    def _modified_ms(self, row: Mapping[str, Any]) -> int | None:
+        found = next((row[name] for name in _TIMES if row.get(name) is not None), None)
         if found is None:
             try:
-                found = self._files.modified(self._path_of(told))
+                found = self._files.modified(self._path_of(row))
             except NotImplementedError:
                 return None
         if isinstance(found, datetime):
             found = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
         return max(1, round(float(found) * 1_000))
 
-    def _path_of(self, told: Mapping[str, Any]) -> str:
-        return str(told["name"]).rstrip("/")
+    def _path_of(self, row: Mapping[str, Any]) -> str:
+        return str(row["name"]).rstrip("/")
 
     def _id_of(self, path: str) -> str:
         return path[len(self._root) + 1 :]
@@ -185,26 +185,26 @@ class Location:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file or folder: its id, / at the end of a folder's; the listing's rows of it and of its sidecars."""
+    """A file or folder: `key` is its id, with a / at the end for a folder; `row` and `beside` are rows of the listing."""
 
     key: str
     path: str
     is_folder: bool
-    told: Mapping[str, Any]
+    row: Mapping[str, Any]
     beside: tuple[tuple[Mapping[str, Any], Role], ...]
 
 
 def _unanswered(path: str, exc: Exception) -> Unavailable:
-    said = _said(path, "can't be read now", exc)
-    return Unavailable(f"{said}; run it again, it goes on from where it stopped")
+    problem = _problem(path, "can't be read now", exc)
+    return Unavailable(f"{problem}; run it again, it goes on from where it stopped")
 
 
-def _said(path: str, what: str, exc: Exception) -> str:
+def _problem(path: str, what: str, exc: Exception) -> str:
     return f"{_named(path)} {what}: {public_error(exc, path) if _is_uri(path) else exc}"
 
 
 def _named(path: str) -> str:
-    """A URI without its secrets; a path may have any characters, and is none."""
+    """A URI without its secrets. A path is returned unchanged: it may contain any characters."""
     return public_uri(path) if _is_uri(path) else path
 
 

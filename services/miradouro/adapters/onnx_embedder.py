@@ -1,4 +1,4 @@
-"""Runs bundles with onnxruntime. The sessions, their threads and their execution provider are decided here and nowhere else."""
+"""Runs bundles with onnxruntime. Owns all decisions about sessions, threads and execution providers."""
 
 import importlib.metadata
 import os
@@ -31,7 +31,7 @@ _ORT_NAMES = {
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a run of N photos gave.
+    """The outputs of a run of N photos.
 
     `vectors`: space name → float32 [N, vectors_per_photo, dimension]; `probabilities`: float32 [N, labels], or None.
     """
@@ -51,10 +51,10 @@ class OnnxEmbedder:
         threads: int = 0,
         cache_folder: Path | None = None,
     ) -> None:
-        """Loads every bundle. `threads` is for the CPU provider, 0 for one per CPU; TensorRT keeps engines in `cache_folder`.
+        """Loads every bundle. `threads` is for the CPU provider, 0 for one per CPU. TensorRT stores engines in `cache_folder`.
 
-        Raises ConfigurationError when onnxruntime is missing or doubled, when it lacks the provider, or when the provider
-        doesn't start (it never falls back to another); BadBundle when a file is no graph that runs.
+        Raises ConfigurationError when onnxruntime is missing or installed twice, when it lacks the provider, or when the provider
+        does not start (there is no fallback to another). Raises BadBundle when onnxruntime cannot load a file.
         """
         self._ort = _import_onnxruntime(installed_wheels())
         self.provider = provider
@@ -76,9 +76,9 @@ class OnnxEmbedder:
     def run(
         self, bundle: str, photos: Mapping[Geometry, npt.NDArray[np.uint8]], *, spaces: Collection[str], tags: bool
     ) -> Outputs:
-        """One forward pass of `photos` through `bundle`, as far as the asked outputs need it.
+        """One forward pass of `photos` through `bundle`, limited to the layers that the requested outputs need.
 
-        `photos` holds uint8 [N, height, width, 3] for every geometry that the outputs are computed from, N the same in all.
+        `photos` holds uint8 [N, height, width, 3] for every geometry of the outputs, with the same N.
         """
         opened = self._bundles[bundle]
         names = [opened.outputs[space] for space in spaces]
@@ -96,7 +96,7 @@ class OnnxEmbedder:
         return Outputs(vectors, by_name[opened.tag_output] if tags and opened.tag_output else None)
 
     def labels(self, bundle: str, probabilities: Float32) -> tuple[LabelProbability, ...]:
-        """The classes of at least MIN_PROBABILITY in `probabilities` (float32 [labels]), most probable first."""
+        """The labels with at least MIN_PROBABILITY in `probabilities` (float32 [labels]), most probable first."""
         names = self._bundles[bundle].labels
         likely = np.flatnonzero(probabilities >= MIN_PROBABILITY)
         order = likely[np.argsort(-probabilities[likely], kind="stable")]
@@ -110,7 +110,7 @@ class OnnxEmbedder:
         for name, photos in inputs.items():
             binding.bind_ortvalue_input(name, self._ort.OrtValue.ortvalue_from_numpy(photos, "cuda", 0))
         for name in dict.fromkeys(names):
-            binding.bind_output(name, "cuda", 0)  # the provider writes there; one copy home for all of them
+            binding.bind_output(name, "cuda", 0)  # outputs stay on the GPU, to be copied to the CPU together
         session.run_with_iobinding(binding)
         bound = dict(zip(dict.fromkeys(names), binding.copy_outputs_to_cpu(), strict=True))
         return [bound[name] for name in names]
@@ -118,8 +118,8 @@ class OnnxEmbedder:
     def _open(
         self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None
     ) -> list[tuple[frozenset[str], Any, tuple[str, ...]]]:
-        """Sessions with the outputs that they offer and the inputs that they take, the cheapest first, the whole graph last."""
-        import onnx  # here: processes that never load a network read settings from this module
+        """Sessions with their outputs and inputs, the cheapest first, the whole graph last."""
+        import onnx  # lazy: processes that load no network import this module, too
         from google.protobuf.message import DecodeError
 
         from miradouro.bundles.cut import cuts
@@ -149,11 +149,11 @@ class OnnxEmbedder:
     ) -> Any:
         description = bundle.description
         options = self._ort.SessionOptions()
-        # Layers follow one another, so threads inside an operator are all that helps; two networks never run at once.
+        # Layers run in sequence and two networks never run at once: only threads inside an operator help.
         options.intra_op_num_threads = threads or available_cpus()
         options.inter_op_num_threads = 1
-        # Threads may spin between the operators of a run, which small networks gain from, but not after it:
-        # the next photo's decoding and the gRPC threads need those CPUs.
+        # Threads spin between the operators of a run, which speeds up small networks. They stop after it: the decoding of the
+        # next photo and the gRPC threads need the CPUs.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3
         providers = _provider_options(
@@ -165,7 +165,7 @@ class OnnxEmbedder:
         )
         try:
             session = self._ort.InferenceSession(graph, options, providers=providers)
-        except Exception as exc:  # onnxruntime has no public root for its errors
+        except Exception as exc:  # onnxruntime has no public base class for its errors
             raise BadBundle(f"{bundle.path}: onnxruntime can't load {description.name}: {exc}") from exc
         if session.get_providers()[0] != _ORT_NAMES[self.provider]:
             raise ConfigurationError(
@@ -180,12 +180,12 @@ def _inputs_of(model: Any) -> tuple[str, ...]:
 
 
 def installed_wheels() -> tuple[str, ...]:
-    """Which of the wheels that provide onnxruntime are installed."""
+    """The installed wheels that provide onnxruntime."""
     return tuple(name for name in WHEELS if any(importlib.metadata.distributions(name=name)))
 
 
 def check_wheels(installed: Sequence[str]) -> None:
-    """Raises ConfigurationError unless exactly one wheel is installed: both write the same folder and break each other."""
+    """Raises ConfigurationError unless exactly one wheel is installed: both write the same folder and overwrite each other."""
     if not installed:
         raise ConfigurationError("onnxruntime is not installed; install miradouro[cpu] or, with an NVIDIA GPU, miradouro[gpu]")
     if len(installed) > 1:
@@ -196,7 +196,7 @@ def check_wheels(installed: Sequence[str]) -> None:
 
 def _import_onnxruntime(installed: Sequence[str]) -> Any:
     check_wheels(installed)
-    import onnxruntime  # here, so that a missing wheel is told as a ConfigurationError
+    import onnxruntime  # lazy: a missing wheel is a ConfigurationError, not an ImportError
 
     return onnxruntime
 
@@ -207,15 +207,15 @@ def _provider_options(
     cpu: tuple[str, dict[str, str]] = (_ORT_NAMES[Provider.CPU], {})
     if provider is Provider.CPU:
         return [cpu]
-    # TF32 rounds float32 to 10 bits of mantissa: vectors would differ from those made elsewhere under the same provenance.
-    # TensorRT has no option for it, the libraries below it read this variable.
+    # TF32 rounds float32 to 10 bits of mantissa: vectors would differ from those of other machines under the same provenance.
+    # TensorRT has no option for it; the libraries below it read this variable.
     os.environ["NVIDIA_TF32_OVERRIDE"] = "1" if description.precision == "tf32" else "0"
     cuda = (
         _ORT_NAMES[Provider.CUDA],
         {
             "device_id": "0",
             "use_tf32": "1" if description.precision == "tf32" else "0",
-            "cudnn_conv_algo_search": "HEURISTIC",  # exhaustive search would run again for every new batch size
+            "cudnn_conv_algo_search": "HEURISTIC",  # an exhaustive search runs again for every new batch size
             "cudnn_conv_use_max_workspace": "1",
             "arena_extend_strategy": "kSameAsRequested",
         },
@@ -234,7 +234,7 @@ def _provider_options(
         "trt_profile_opt_shapes": shapes(8),
         "trt_profile_max_shapes": shapes(64),
     }
-    if cache_folder is not None:  # an engine takes minutes to build
+    if cache_folder is not None:  # building an engine takes minutes
         cache_folder.mkdir(parents=True, exist_ok=True)
         tensorrt |= {
             "trt_engine_cache_enable": "1",

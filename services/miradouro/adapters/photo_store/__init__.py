@@ -1,4 +1,4 @@
-"""Original photos, wherever they lie: in files, behind https, in S3 and Google Cloud Storage."""
+"""Original photos in files, on HTTPS servers, in S3 and in Google Cloud Storage."""
 
 from miradouro.adapters.photo_store.file_store import FileStore, file_uri
 from miradouro.adapters.photo_store.settings import PhotoStoreSettings

@@ -1,4 +1,4 @@
-"""Which network addresses are public, and the connection to them: the very address that was checked, never looked up again."""
+"""Checks that network addresses are public, and connects to exactly the address that was checked."""
 
 import socket
 import threading
@@ -14,15 +14,15 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
 Connect = Callable[[str, int, float], socket.socket]
 
-# IPv6 addresses are given out from here alone; whatever lies elsewhere is of some special use (RFC 4291, 2.4).
+# Public IPv6 addresses are assigned from this block only; all others have a special use (RFC 4291, 2.4).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64, _SIX_TO_FOUR = IPv6Network("64:ff9b::/96"), IPv6Network("2002::/16")  # RFC 6052, RFC 3056: IPv4 addresses inside
-# Special uses that the ipaddress module of older Pythons calls global: 6to4 relays, Teredo, documentation (RFC 9637).
+# Special uses that older versions of `ipaddress` report as global: 6to4 relays, Teredo, documentation (RFC 9637).
 _SPECIAL = tuple(map(ip_network, ("192.88.99.0/24", "192.0.0.0/24", "2001::/23", "3fff::/20")))
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the public internet; an IPv6 address that stands for an IPv4 address, if that one does."""
+    """Whether an address belongs to the public internet. For an IPv6 address that embeds an IPv4 address the latter decides."""
     if isinstance(address, IPv6Address):
         inner = _inner(address)
         if inner is not None:
@@ -34,29 +34,29 @@ def is_public(address: Address) -> bool:
 
 
 def resolved(host: str, port: int) -> list[str]:
-    """The addresses of a name, or of an address in any spelling, as the system knows them. Raises OSError."""
+    """The system resolver's addresses for a host name, or for an address in any notation. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def connected(address: str, port: int, timeout_s: float) -> socket.socket:
-    """A connection to an address. Raises OSError."""
+    """An open TCP connection to an address. Raises OSError."""
     return socket.create_connection((address, port), timeout_s)
 
 
 def open_checked(
     host: str, port: int, *, permitted: Sequence[Network], within_s: float, resolve: Resolve, connect: Connect
 ) -> socket.socket:
-    """A connection to `host`, which is looked up once; all its addresses must be public or in a `permitted` network.
+    """An open connection to `host`. Resolves it once; every address must be public or in a `permitted` network.
 
-    Raises InvalidArgument (an address that is neither), OSError, TimeoutError.
+    Raises InvalidArgument (an address is neither), OSError, TimeoutError.
     """
     ends = time.monotonic() + within_s
     addresses = _in_time(lambda: resolve(host, port), within_s)
     if not addresses:
         raise OSError(f"{host} has no address")
     for address in addresses:
-        parsed = ip_address(address)  # one with a zone, as fe80::1%eth0, is parsed too
+        parsed = ip_address(address)  # accepts a zone as well, as in fe80::1%eth0
         if not (is_public(parsed) or any(parsed in network for network in permitted)):
             raise InvalidArgument(
                 "uri",
@@ -76,7 +76,7 @@ def open_checked(
 
 
 def _in_time(look_up: Callable[[], Sequence[str]], within_s: float) -> Sequence[str]:
-    """The system's look-up knows no deadline: it goes on when nobody waits any more, for as long as resolv.conf says."""
+    """Calls `look_up` with a deadline, which the system resolver lacks: after a timeout its thread runs on in the background."""
     answer: SimpleQueue[Sequence[str] | OSError] = SimpleQueue()
 
     def ask() -> None:
@@ -98,7 +98,7 @@ def _in_time(look_up: Callable[[], Sequence[str]], within_s: float) -> Sequence[
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
+    """The IPv4 address embedded in an IPv6 address; None without one."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     if address in _SIX_TO_FOUR:

@@ -1,7 +1,6 @@
-"""Which places photos may be read from: URIs and the list of allowed prefixes, both taken apart by one function.
+"""The allowlist of photo URIs. One function parses both the URIs and the allowed prefixes.
 
-What is compared with the list is what is connected to afterwards: nothing takes the URI apart a second time. A part that
-two programs could read differently is refused instead of being guessed at.
+A URI is parsed once: the checked parts are the parts used to connect. A URI that two parsers could read differently is refused.
 """
 
 import re
@@ -14,7 +13,7 @@ from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.redaction import public_uri
 
-WEB = {"https": 443, "http": 80}  # scheme → port where none is named
+WEB = {"https": 443, "http": 80}  # scheme → default port
 OBJECTS = ("s3", "gs")
 SCHEMES = (*WEB, *OBJECTS)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")  # a name, an IPv4 or an IPv6 address
@@ -27,9 +26,9 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True)
 class Place:
-    """Where a URI leads. `host` is a bucket for s3 and gs, whose `port` is 0; `path` begins with a slash, as it was written.
+    """A parsed URI. For s3 and gs `host` is the bucket and `port` is 0. `path` begins with a slash and is not decoded.
 
-    The text of a place has no `query`: signed URLs carry their secret in it.
+    `str()` omits the `query`: signed URLs carry their secret in it.
     """
 
     scheme: str
@@ -44,25 +43,25 @@ class Place:
 
     @property
     def authority(self) -> str:
-        """The host as it stands in a URI."""
+        """The host in URI notation: IPv6 addresses in brackets."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
 def place_of(uri: str) -> Place:
-    """Where an https, http, s3 or gs URI leads. Raises InvalidArgument telling what is wrong with it."""
+    """Parses an https, http, s3 or gs URI. Raises InvalidArgument with the reason."""
     try:
-        return _taken_apart(uri)
+        return _parsed(uri)
     except ValueError as exc:
         raise InvalidArgument("uri", f"{named(uri)} is not taken: {exc}; allowed: https://host/path, s3://bucket/key") from exc
 
 
 def named(uri: str) -> str:
-    """A URI in an error: quoted, bounded and without its secrets."""
+    """A URI for an error message: quoted, bounded and without secrets."""
     return shown(public_uri(uri), most=_SHOWN_CHARS)
 
 
 def sources(text: str) -> tuple[Place, ...]:
-    """The allowed prefixes, separated by white space or commas. Raises ValueError naming the wrong one."""
+    """Parses the allowed prefixes, separated by white space or commas. Raises ValueError that names the wrong one."""
     found = []
     for word in re.split(r"[\s,]+", text.strip()) if text.strip() else []:
         scheme, _, rest = word.partition("://")
@@ -80,7 +79,7 @@ def sources(text: str) -> tuple[Place, ...]:
 
 
 def is_allowed(place: Place, among: Iterable[Place]) -> bool:
-    """Whether the place lies below one of the prefixes; a prefix ends at a slash even where it was written without."""
+    """Whether the place is below one of the prefixes. A prefix without a slash at its end matches whole path segments only."""
     return any(
         (place.scheme, place.port) == (prefix.scheme, prefix.port)
         and (place.host.endswith(prefix.host[1:]) if prefix.host.startswith("*.") else place.host == prefix.host)
@@ -90,7 +89,7 @@ def is_allowed(place: Place, among: Iterable[Place]) -> bool:
 
 
 def private_networks(text: str) -> dict[str, tuple[Network, ...]]:
-    """Host → the networks in which it may lie although they are not public, of HOST=CIDR words. Raises ValueError."""
+    """Parses HOST=CIDR words: host → the private networks in which its addresses are allowed. Raises ValueError."""
     found: dict[str, tuple[Network, ...]] = {}
     for word in re.split(r"[\s,]+", text.strip()) if text.strip() else []:
         host, equals, network = word.partition("=")
@@ -101,12 +100,12 @@ def private_networks(text: str) -> dict[str, tuple[Network, ...]]:
     return found
 
 
-def told(places: Sequence[Place]) -> str:
-    """The allowed prefixes for an error message."""
+def allowed_prefixes(places: Sequence[Place]) -> str:
+    """The allowed prefixes as text for an error message."""
     return ", ".join(map(str, places)) or "none; set MIRADOURO_PHOTO_SOURCES"
 
 
-def _taken_apart(uri: str) -> Place:
+def _parsed(uri: str) -> Place:
     scheme, _, rest = uri.partition("://")
     scheme = scheme.lower()
     if scheme in WEB:
@@ -129,7 +128,7 @@ def _web_place(uri: str) -> Place:
     try:
         parts = urlsplit(uri)
         port = WEB[parts.scheme] if parts.port is None else parts.port
-    except ValueError:  # its text holds what it could not read: of a password with a slash, the beginning
+    except ValueError:  # dropped: its text may contain the beginning of a password with a slash
         raise ValueError("its host or port can't be read") from None
     if "@" in parts.netloc:
         raise ValueError("it names a user")
@@ -140,8 +139,8 @@ def _web_place(uri: str) -> Place:
 
 
 def _climbs(path: str) -> bool:
-    """Whether some server may take the path for one outside of the folder where it seems to lie."""
+    """Whether a server could resolve the path to another folder: dot segments, backslashes, in any percent-encoding."""
     before = None
-    while path != before:  # %252e%252e is decoded twice by some
+    while path != before:  # some servers decode %252e%252e twice
         before, path = path, unquote(path, errors="replace")
     return "\\" in path or not {".", ".."}.isdisjoint(path.split("/"))

@@ -1,15 +1,15 @@
-"""How long one photo may take to be fetched."""
+"""Time limits of fetching one photo."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """Limits of one photo in the network. Operators need not know them; tests give smaller ones.
+    """Limits of one fetch over the network. They are constants, not settings; tests pass smaller ones.
 
-    `connect_s`: seconds to find and reach its host: no healthy one takes longer.
-    `total_s`: seconds for the whole of it, redirects included: 32 MiB at 10 Mbit/s.
-    `redirects`: how many are followed, each to an allowed place: two or three are usual, more are a loop.
+    `connect_s`: seconds to resolve and reach the host; a healthy host takes less.
+    `total_s`: seconds for the whole fetch with its redirects: 32 MiB at 10 Mbit/s.
+    `redirects`: the number of redirects followed, each to an allowed prefix. Two or three are usual, more are a loop.
     """
 
     connect_s: float = 5.0

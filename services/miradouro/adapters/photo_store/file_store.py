@@ -13,30 +13,30 @@ from miradouro.runtime.whole_file import write_whole
 
 _GONE = {errno.ENOENT, errno.ENOTDIR}
 _PASSING = {errno.EINTR, errno.EAGAIN}
-# What a disk says that lies elsewhere and does not answer; of a disk here, that it is broken.
+# Errors of a network file system that does not answer, and of a broken local disk.
 _UNREACHED = {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 
 
 def file_uri(path: str) -> str:
-    """The URI of an absolute path as the operating system gives it; bytes that are no UTF-8 are kept, percent-encoded."""
+    """The file: URI of an absolute path. Bytes that are not UTF-8 are percent-encoded, so the path can be recovered."""
     return "file://" + quote_from_bytes(os.fsencode(path))
 
 
 class FileStore:
-    """PhotoStore over the file system, for what lies below `roots` and nothing else; links below them are followed.
+    """PhotoStore over the file system. Reads files below `roots` only; follows links below them.
 
-    Inline photos are kept in the folder `kept_in`, which is one of the roots then.
+    Inline photos are written to the folder `kept_in`, which becomes one of the roots.
     """
 
     def __init__(self, roots: Sequence[Path], *, kept_in: Path | None = None) -> None:
         self._kept_in = kept_in
         self._mounted = [os.path.normpath(os.path.abspath(root)) for root in roots]
-        # The folder of inline photos comes with the first of them.
+        # Not in `_mounted`: the folder of inline photos is created with the first photo.
         self._roots = [*self._mounted, *([os.path.normpath(os.path.abspath(kept_in))] if kept_in else [])]
 
     @property
     def roots(self) -> list[Path]:
-        """The folders below which it reads."""
+        """The folders below which files may be read."""
         return [Path(root) for root in self._roots]
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
@@ -79,19 +79,19 @@ class FileStore:
         return path
 
     def _check_root_of(self, path: str) -> None:
-        """Raises Unavailable when it is no photo that is missing, but the disk with all of them."""
+        """Raises Unavailable when the whole root is missing: its disk is not mounted."""
         if missing := [root for root in _above(path, self._mounted) if not os.path.isdir(root)]:
             raise Unavailable(f"the folder of photos {missing[0]} is not there; mount it, or correct MIRADOURO_PHOTO_ROOTS")
 
 
 def _read_settled(path: str, limit_bytes: int) -> bytes:
-    """The bytes of a file; one whose size changes meanwhile is read once more. Raises NotRegular, OSError."""
+    """The bytes of a file. Reads it once more when its size changed during the read. Raises NotRegular, OSError."""
     size_bytes = os.stat(path).st_size
     data = read_regular(path, limit_bytes)
     try:
         has_changed = os.stat(path).st_size != size_bytes
     except OSError:
-        return data  # it went when it had been read
+        return data  # deleted after the read
     return read_regular(path, limit_bytes) if has_changed else data
 
 

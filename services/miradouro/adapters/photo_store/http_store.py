@@ -1,9 +1,9 @@
-"""Original photos behind https, and http where it is allowed.
+"""Original photos on HTTPS servers, and on HTTP servers where an allowed prefix names http.
 
-On httpcore, since its network backend is the one place through which every connection is made: there the host is looked up,
-its addresses are checked, and the connection goes to the address that was checked. Each redirect is a request of its own and
-passes the same checks. fsspec's HTTP file system follows redirects and connects by itself, reads endless bodies into memory,
-and tells a refused connection as a missing file. A connection serves one photo, which costs a TLS handshake each.
+Uses httpcore because every connection passes through its network backend. The backend here resolves the host, checks its
+addresses and connects to a checked address. Each redirect is a new request with the same checks. fsspec's HTTP file system does
+not fit: it follows redirects and connects without checks, reads endless bodies into memory, and reports a refused connection as
+a missing file. A connection serves one photo, at the cost of one TLS handshake per photo.
 """
 
 import socket
@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from miradouro.adapters.photo_store.addresses import Connect, Resolve, connected, open_checked, resolved
-from miradouro.adapters.photo_store.allowed import WEB, Network, Place, is_allowed, named, place_of, told
+from miradouro.adapters.photo_store.allowed import WEB, Network, Place, allowed_prefixes, is_allowed, named, place_of
 from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.core.errors import BadPhoto, ConfigurationError, InvalidArgument, MiradouroError, OriginalUnavailable
 
@@ -28,9 +28,10 @@ _PASSING_ERRORS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.Pr
 
 
 class HttpStore:
-    """PhotoStore over https and http for what lies below `sources`.
+    """PhotoStore over https and http for URIs below `sources`.
 
-    `private` tells the networks in which a host may lie although they are not public. `resolve` and `connect` are the system's.
+    `private` maps hosts to the private networks in which their addresses are allowed. `resolve` and `connect` default to the
+    system's.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class HttpStore:
         self._trust = _trust(ca_file)
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
-        """The bytes behind a URL; see `core.ports.PhotoStore`."""
+        """The bytes at a URL; see `core.ports.PhotoStore`."""
         ends = time.monotonic() + self._limits.total_s
         url = uri
         for _ in range(self._limits.redirects + 1):
@@ -64,11 +65,12 @@ class HttpStore:
             try:
                 url = urljoin(_written(place), answer.location)
             except ValueError as exc:
-                raise InvalidArgument("uri", f"{place} is redirected to no URI; allowed: {told(self._sources)}") from exc
+                prefixes = allowed_prefixes(self._sources)
+                raise InvalidArgument("uri", f"{place} is redirected to no URI; allowed: {prefixes}") from exc
         raise BadPhoto("unreadable", f"{named(uri)} was redirected more than {self._limits.redirects} times")
 
-    def keep(self, data: bytes, *, sha256: str) -> str:  # noqa: ARG002 # nothing is written there
-        """Nothing is kept behind https."""
+    def keep(self, data: bytes, *, sha256: str) -> str:  # noqa: ARG002 # this store is read-only
+        """Returns "": this store is read-only."""
         return ""
 
     def _allowed(self, url: str, asked: str) -> Place:
@@ -76,7 +78,7 @@ class HttpStore:
         if not is_allowed(place, self._sources):
             redirected = "" if url == asked else f" to which {named(asked)} was redirected"
             raise InvalidArgument(
-                "uri", f"{named(url)}{redirected} is not below an allowed prefix; allowed: {told(self._sources)}"
+                "uri", f"{named(url)}{redirected} is not below an allowed prefix; allowed: {allowed_prefixes(self._sources)}"
             )
         return place
 
@@ -119,7 +121,7 @@ class _Redirect:
 
 
 class _Gate(httpcore.NetworkBackend):
-    """Makes the connections of one photo, and ends them when its time is up."""
+    """Opens the connections of one photo and enforces its deadline."""
 
     def __init__(self, open_socket: Callable[[str, int, float], socket.socket], ends: float, connect_s: float) -> None:
         self._open, self._ends, self._connect_s = open_socket, ends, connect_s
@@ -128,24 +130,24 @@ class _Gate(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 # the photo's own counts
-        local_address: str | None = None,  # noqa: ARG002 # sockets are ours
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 # sockets are ours
+        timeout: float | None = None,  # noqa: ARG002 # the photo's deadline applies
+        local_address: str | None = None,  # noqa: ARG002 # `open_socket` decides
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 # `open_socket` decides
     ) -> httpcore.NetworkStream:
         return _Stream(self._open(host, port, _left(self._ends)), self._ends, self._connect_s)
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every step has the time that the photo has left: trickling bytes gain nothing."""
+    """A connection whose every step is limited to the photo's remaining time: a server cannot extend it by trickling bytes."""
 
     def __init__(self, connection: socket.socket, ends: float, connect_s: float) -> None:
         self._connection, self._ends, self._connect_s = connection, ends, connect_s
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 # the photo's own counts
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 # the photo's deadline applies
         self._connection.settimeout(_left(self._ends))
         return self._connection.recv(max_bytes)
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 # the photo's own counts
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 # the photo's deadline applies
         self._connection.settimeout(_left(self._ends))
         self._connection.sendall(buffer)
 
@@ -156,9 +158,9 @@ class _Stream(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 # the photo's own counts
+        timeout: float | None = None,  # noqa: ARG002 # the photo's deadline applies
     ) -> httpcore.NetworkStream:
-        self._connection.settimeout(min(_left(self._ends), self._connect_s))  # of the whole handshake, as Python has it
+        self._connection.settimeout(min(_left(self._ends), self._connect_s))  # Python applies it to the whole handshake
         try:
             secured = ssl_context.wrap_socket(self._connection, server_hostname=server_hostname)
         except BaseException:
@@ -166,7 +168,7 @@ class _Stream(httpcore.NetworkStream):
             raise
         return _Stream(secured, self._ends, self._connect_s)
 
-    def get_extra_info(self, info: str) -> Any:  # noqa: ARG002 # httpcore asks for ssl_object, to find out about HTTP/2
+    def get_extra_info(self, info: str) -> Any:  # noqa: ARG002 # httpcore reads ssl_object to detect HTTP/2
         return None
 
 
@@ -176,7 +178,7 @@ def _trust(ca_file: str) -> ssl.SSLContext:
     if ca_file:
         try:
             context.load_verify_locations(ca_file)
-        except OSError as exc:  # ssl.SSLError is one
+        except OSError as exc:  # includes ssl.SSLError
             raise ConfigurationError(f"MIRADOURO_PHOTO_CA_FILE={ca_file!r} can't be read as PEM: {exc}") from exc
     return context
 
@@ -212,7 +214,7 @@ def _left(ends: float) -> float:
 
 
 def _check_status(place: Place, status: int) -> None:
-    """Raises unless the answer is the photo."""
+    """Raises the error of a status other than 200."""
     if status in _GONE:
         raise BadPhoto("vanished", f"{place} is not there (any more): HTTP {status}")
     if status in _PASSING or status >= 500:

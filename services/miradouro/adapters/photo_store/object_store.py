@@ -1,7 +1,7 @@
 """Original photos in S3 and Google Cloud Storage, through fsspec's s3fs and gcsfs.
 
-An event names bucket and key alone. The host is the operator's own word (or the cloud's), whatever an event says, and may
-have a private address: a MinIO in the cluster needs nothing but its endpoint.
+An event names only bucket and key. The host comes from the operator's settings or is the cloud's own, so it may have a private
+address: MinIO in the cluster needs no further setting than its endpoint.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import fsspec.asyn
 
-from miradouro.adapters.photo_store.allowed import Place, is_allowed, named, place_of, told
+from miradouro.adapters.photo_store.allowed import Place, allowed_prefixes, is_allowed, named, place_of
 from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.core.errors import (
     BadPhoto,
@@ -26,7 +26,7 @@ from miradouro.core.redaction import public_uri
 
 T = TypeVar("T")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
-# What a cloud says of our keys, not of a photo: every photo would meet it, and keys are renewed while we wait.
+# Errors of the credentials, not of a photo. They affect every photo and are retriable: credentials may be renewed meanwhile.
 _WRONG_KEYS = (
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
@@ -39,11 +39,11 @@ _CONNECTIONS = 64
 
 
 class ObjectStore:
-    """PhotoStore over the buckets of one `scheme`, s3 or gs, for what lies below `sources`.
+    """PhotoStore over the buckets of one `scheme`, s3 or gs, for URIs below `sources`.
 
-    Inline photos are kept below `kept_in`, which is one of the sources then. `endpoint` is a URL, empty for the cloud's own;
-    that of gs is read from STORAGE_EMULATOR_HOST, as Google's own clients do.
-    Keys come from the cloud's usual places (environment, profile, role). Raises ConfigurationError (a missing package).
+    Inline photos are written below `kept_in`, which becomes one of the sources. `endpoint` is a URL, empty for the cloud's own.
+    For gs the library reads the endpoint from STORAGE_EMULATOR_HOST, as Google's clients do. Credentials come from the cloud's
+    usual sources (environment, profile, role). Raises ConfigurationError (a missing package).
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class ObjectStore:
         """The bytes of an object; see `core.ports.PhotoStore`."""
         place = place_of(uri)
         if not is_allowed(place, self._sources):
-            raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {told(self._sources)}")
+            prefixes = allowed_prefixes(self._sources)
+            raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {prefixes}")
         try:
             data = self._waited_for(self._read(place.host + place.path, limit_bytes + 1))
         except self._errors as exc:
@@ -85,12 +86,12 @@ class ObjectStore:
             self._waited_for(self._files._pipe_file(path, data))  # noqa: SLF001 # fsspec names coroutines so
         except self._errors as exc:
             raise Unavailable(
-                f"{self._scheme}://{path} can't be written: {_said(exc)}; correct MIRADOURO_INLINE_STORE or the rights to it"
+                f"{self._scheme}://{path} can't be written: {_one_line(exc)}; correct MIRADOURO_INLINE_STORE or the rights to it"
             ) from exc
         return f"{self._scheme}://{path}"
 
     async def _read(self, path: str, most: int) -> bytes | None:
-        """At most so many bytes of an object; None for a folder. One request, unless there is no such object."""
+        """At most `most` bytes of an object; None for a folder. One request, two when the object is missing or empty."""
         try:
             if not path.endswith("/"):
                 return bytes(await self._files._cat_file(path, start=0, end=most))  # noqa: SLF001 # fsspec names coroutines so
@@ -113,9 +114,9 @@ class ObjectStore:
 
 
 def _opened(scheme: str, endpoint: str, limits: FetchLimits) -> tuple[Any, tuple[type[Exception], ...]]:
-    """The file system, which remembers nothing that it saw, and every error that it raises of the network's or cloud's doing.
+    """The fsspec file system, without caches, and the error classes that it raises for network and cloud failures.
 
-    The runner tries again, so that the client does hardly.
+    The runner owns the retries, so the client's own are kept to a minimum.
     """
     package = _PACKAGES[scheme]
     try:
@@ -127,7 +128,7 @@ def _opened(scheme: str, endpoint: str, limits: FetchLimits) -> tuple[Any, tuple
         ) from exc
     aiohttp = importlib.import_module("aiohttp")
     if scheme == "gs":
-        # Of the core: the package's own class asks first, with other keys and other clients, of which kind a bucket is.
+        # `gcsfs.core`: the package's top-level class first requests the bucket's kind, with other credentials and clients.
         files = importlib.import_module("gcsfs.core").GCSFileSystem(skip_instance_cache=True, use_listings_cache=False)
         auth, retry = importlib.import_module("google.auth.exceptions"), importlib.import_module("gcsfs.retry")
         return files, (OSError, aiohttp.ClientError, auth.GoogleAuthError, retry.HttpError)
@@ -148,23 +149,23 @@ def _opened(scheme: str, endpoint: str, limits: FetchLimits) -> tuple[Any, tuple
 
 
 def _translated(exc: Exception, uri: str) -> MiradouroError:
-    where, said = named(uri), _said(exc)
-    shown = said if public_uri(uri) == uri else type(exc).__name__  # errors name the key, with what looks like a query
+    where, text = named(uri), _one_line(exc)
+    shown = text if public_uri(uri) == uri else type(exc).__name__  # the text contains the key with its secret query
     if isinstance(exc, FileNotFoundError):
         return BadPhoto("vanished", f"{where} is not there (any more)")
-    if wrong := [sign for sign in _WRONG_KEYS if sign in said]:
+    if wrong := [sign for sign in _WRONG_KEYS if sign in text]:
         return Unavailable(f"{where} can't be read with the keys of this process, {wrong[0]}: {shown}; correct or renew them")
-    if isinstance(exc, PermissionError) or "Forbidden" in said or getattr(exc, "code", None) in {401, 403}:
+    if isinstance(exc, PermissionError) or "Forbidden" in text or getattr(exc, "code", None) in {401, 403}:
         return BadPhoto("unreadable", f"{where} can't be read: {shown}")
     return OriginalUnavailable(f"{where} can't be read now: {shown}")
 
 
 def _is_empty_range(exc: Exception) -> bool:
-    """Whether a cloud says that an object has no first byte."""
+    """Whether the error reports an unsatisfiable range: the object is empty."""
     return getattr(exc, "errno", None) == errno.EINVAL or getattr(exc, "code", None) == 416
 
 
-def _said(exc: Exception) -> str:
-    """An error in one line, with what it was made from: S3's own code stands there."""
+def _one_line(exc: Exception) -> str:
+    """The error and its cause as one line; the cause contains S3's error code."""
     words = [f"{type(one).__name__}: {str(one) or 'no answer in time'}" for one in (exc, exc.__cause__) if one is not None]
     return " ".join("; ".join(words).split())[:500]

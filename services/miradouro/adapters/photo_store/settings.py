@@ -9,7 +9,7 @@ from miradouro.runtime.settings import Settings
 
 
 class PhotoStoreSettings(Settings):
-    """Where photos may be read from, and where those that come inside events are kept."""
+    """The allowed sources of photos, and the store of photos that arrive inside events."""
 
     photo_roots: str = Field(
         "", description="Folders, separated by colons, below which events may name photos by file URI; empty: none."
@@ -54,5 +54,5 @@ class PhotoStoreSettings(Settings):
 
     @property
     def photo_root_folders(self) -> list[Path]:
-        """`photo_roots` one by one."""
+        """`photo_roots` as a list of paths."""
         return [Path(root) for root in self.photo_roots.split(":") if root]

@@ -1,10 +1,19 @@
-"""The photo store of a process: one door to every place that its settings allow."""
+"""The photo store of a process: dispatches by scheme to the stores that its settings allow."""
 
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from miradouro.adapters.photo_store.allowed import OBJECTS, SCHEMES, WEB, Place, named, private_networks, sources, told
+from miradouro.adapters.photo_store.allowed import (
+    OBJECTS,
+    SCHEMES,
+    WEB,
+    Place,
+    allowed_prefixes,
+    named,
+    private_networks,
+    sources,
+)
 from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.adapters.photo_store.file_store import FileStore
 from miradouro.adapters.photo_store.settings import PhotoStoreSettings
@@ -13,9 +22,9 @@ from miradouro.core.ports import PhotoStore
 
 
 class PhotoStores:
-    """PhotoStore over files, https, http, s3 and gs, as far as `settings` allow them.
+    """PhotoStore over files, https, http, s3 and gs, limited to the sources in `settings`.
 
-    A store is opened when the first photo of its scheme is read: most commands need none.
+    The store of a scheme is opened with its first photo: most commands need none.
     """
 
     def __init__(self, settings: PhotoStoreSettings, *, limits: FetchLimits = FETCH_LIMITS) -> None:
@@ -28,12 +37,12 @@ class PhotoStores:
         self._opened: dict[str, PhotoStore] = {}
 
     def open(self) -> None:
-        """Opens what the settings name, so that a service says at its start what is missing. Raises ConfigurationError."""
+        """Opens the stores of all configured schemes, so that a service fails at its start. Raises ConfigurationError."""
         for source in self._sources:
             self._of(source.scheme)
 
     def below(self, roots: Sequence[Path]) -> PhotoStore:
-        """The same store, for photos in these folders too."""
+        """The same store with additional root folders."""
         return _Below(self, FileStore([*self._files.roots, *roots]))
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
@@ -42,16 +51,17 @@ class PhotoStores:
         if scheme not in SCHEMES:
             return self._files.read(uri, limit_bytes=limit_bytes)
         if not any(source.scheme == scheme for source in self._sources):
-            raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {told(self._sources)}")
+            prefixes = allowed_prefixes(self._sources)
+            raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {prefixes}")
         return self._of(scheme).read(uri, limit_bytes=limit_bytes)
 
     def keep(self, data: bytes, *, sha256: str) -> str:
-        """Keeps inline bytes where MIRADOURO_INLINE_STORE says; see `core.ports.PhotoStore`."""
+        """Writes inline bytes to MIRADOURO_INLINE_STORE; see `core.ports.PhotoStore`."""
         store = self._of(self._keeper.scheme) if self._keeper else self._files
         return store.keep(data, sha256=sha256)
 
     def _of(self, scheme: str) -> PhotoStore:
-        """The store of a scheme. Raises ConfigurationError (a missing package, a wrong file of authorities)."""
+        """The store of a scheme, opened once. Raises ConfigurationError (a missing package, a wrong CA file)."""
         with self._opening:
             if scheme not in self._opened:
                 if scheme in WEB:
@@ -62,7 +72,7 @@ class PhotoStores:
 
 
 class _Below:
-    """A store that reads files of more folders than the one behind it."""
+    """A store with more root folders than the one behind it."""
 
     def __init__(self, behind: PhotoStores, files: FileStore) -> None:
         self._behind, self._files = behind, files
@@ -76,12 +86,12 @@ class _Below:
 
 
 def scheme_of(uri: str) -> str:
-    """What stands before the first colon, in small letters."""
+    """The scheme of a URI: the text before the first colon, in lower case."""
     return uri.partition(":")[0].lower()
 
 
 def _web(settings: PhotoStoreSettings, allowed: Sequence[Place], limits: FetchLimits) -> PhotoStore:
-    from miradouro.adapters.photo_store.http_store import HttpStore  # here: not every process fetches
+    from miradouro.adapters.photo_store.http_store import HttpStore  # lazy: most processes fetch no photo
 
     return HttpStore(
         allowed,
@@ -94,7 +104,7 @@ def _web(settings: PhotoStoreSettings, allowed: Sequence[Place], limits: FetchLi
 def _objects(
     scheme: str, settings: PhotoStoreSettings, allowed: Sequence[Place], keeper: Place | None, limits: FetchLimits
 ) -> PhotoStore:
-    from miradouro.adapters.photo_store.object_store import ObjectStore  # here: not every process fetches
+    from miradouro.adapters.photo_store.object_store import ObjectStore  # lazy: most processes fetch no photo
 
     assert scheme in OBJECTS
     return ObjectStore(
