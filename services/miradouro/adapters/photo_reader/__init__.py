@@ -1,4 +1,4 @@
-"""Reads somebody else's photos in processes of their own: `pool` is the adapter, `process` and `child` are the two ends of it.
+"""Reads untrusted photos in child processes: `pool` is the adapter, `process` its end of a connection, `child` the other end.
 
-This package imports nothing by itself: the child processes load `child` and what that needs, which is `core` alone.
+The package itself imports nothing: a child process loads only `child` and `core`.
 """

@@ -1,6 +1,6 @@
-"""A process that reads photos for another one: `python -m miradouro.adapters.photo_reader.child PARENT BYTES CPU_S`.
+"""The child process that reads photos: `python -m miradouro.adapters.photo_reader.child PARENT BYTES CPU_S`.
 
-Its standard input is a socket to the parent. It ends when that closes, and with the parent.
+Standard input is a socket to the parent. The process ends when the socket closes or the parent ends.
 """
 
 import ctypes
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _MOST_PHOTO_BYTES = 2**31
 _MOST_OPEN_FILES = 64
-_MOST_RESTING_BYTES = 128 * 2**20  # a heap that stays larger than this after a photo is given back by ending the process
+_MOST_RESTING_BYTES = 128 * 2**20  # a process whose heap is larger after a photo ends, which frees the memory
 _TRACEBACK_CHARS = 4_096
 
 
 class _Postponed(BaseException):
-    """The memory that a photo needs is not free now: it is sent again later. No handler of exceptions may keep it."""
+    """The photo needs memory that is not free now; the parent sends it again later. A BaseException: no handler swallows it."""
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
@@ -33,12 +33,12 @@ class _Postponed(BaseException):
 
 def main() -> None:
     """Reads photos until the parent closes the socket."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are the parent's to answer
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the parent handles them
         signal.signal(number, signal.SIG_IGN)
     parent, address_space_bytes, cpu_s = (int(argument) for argument in sys.argv[1:4])
     _end_with(parent)
     link = socket.socket(fileno=os.dup(0))
-    os.set_blocking(2, False)  # what a library writes there is dropped once nobody reads it
+    os.set_blocking(2, False)  # stderr drops output when the pipe is full, instead of blocking
     from miradouro.adapters.photo_reader.frames import receive_frame, send_frame
     from miradouro.core.errors import BadPhoto, InvalidArgument
 
@@ -79,7 +79,7 @@ def main() -> None:
             answer = {"kind": "refused", "field": exc.field, "message": _text(exc)}
         except MemoryError:
             answer, ends = {"kind": "no_memory"}, True
-        except Exception:  # noqa: BLE001 # a fault of this program: the parent logs it
+        except Exception:  # noqa: BLE001 # a bug of this program: the parent logs it
             answer = {"kind": "failed", "traceback": traceback.format_exc()[-_TRACEBACK_CHARS:]}
         del data
         ends = ends or _resting_bytes() > _MOST_RESTING_BYTES
@@ -89,18 +89,18 @@ def main() -> None:
 
 
 def _text(error: "InvalidArgument") -> str:
-    """The error's message without its field, which its constructor puts before it again."""
+    """The error's message without its field, which the parent's constructor adds again."""
     return error.message.removeprefix(f"{error.field}: ").encode("utf-8", "backslashreplace").decode()
 
 
 def _end_with(parent: int) -> None:
-    """Lets the kernel end this process with its parent, where it can; elsewhere the socket closes."""
+    """Ends this process with its parent: by the kernel on Linux, elsewhere when the socket closes."""
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None).prctl
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        # Out of memory, the kernel ends this process before its parent, which holds everybody's work. In a container /proc may
-        # be read-only: then it chooses by size.
+        # Out of memory, the kernel kills this process before its parent, which holds the work of all callers. In a container
+        # /proc may be read-only: then the kernel chooses by size.
         with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
     if os.getppid() != parent:
@@ -118,7 +118,7 @@ def _limit_this_process(address_space_bytes: int) -> None:
 
 
 def _renew_cpu(cpu_s: int) -> None:
-    """Gives `cpu_s` more seconds of CPU from now on: the limit counts over the life of the process."""
+    """Allows `cpu_s` more seconds of CPU from now on: RLIMIT_CPU counts over the life of the process."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(_used_cpu_s()) + 1 + cpu_s, hard))
 

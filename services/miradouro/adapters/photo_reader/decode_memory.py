@@ -1,4 +1,4 @@
-"""Memory that photos share while they are decoded: large ones wait for it in turn, small ones pass them, none waits for ever."""
+"""The memory budget for decoding photos. Small photos may overtake large ones, but only for a limited time."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-PATIENCE_S = 5.0  # a photo that has waited so long is passed by no other
+PATIENCE_S = 5.0  # after this time no other photo overtakes a waiting one
 
 
 @dataclass
@@ -18,17 +18,17 @@ class Share:
 
 
 class DecodeMemory:
-    """`limit` bytes for all photos of the process; the oldest one that waits is passed by others for `patience_s`."""
+    """A budget of `limit` bytes for all photos of the process. Others may overtake the oldest waiting photo for `patience_s`."""
 
     def __init__(self, limit: int, *, patience_s: float = PATIENCE_S) -> None:
         self.limit, self._patience_s = limit, patience_s
         self._taken = 0
         self._changed = threading.Condition()
-        self._waiting: list[float] = []  # since when, the oldest first
+        self._waiting: list[float] = []  # start times of the waiting photos, the oldest first
 
     @property
     def taken(self) -> int:
-        """Bytes that are held."""
+        """The bytes in use."""
         with self._changed:
             return self._taken
 
@@ -36,8 +36,8 @@ class DecodeMemory:
     def share(self, size: int, *, remaining_s: Callable[[], float | None], at_hand: int = 0) -> Iterator[Share]:
         """Holds `size` bytes, at most the limit, while the block runs; waits until they are free.
 
-        With a `size` of 0 it waits for nothing, and holds `at_hand` bytes where they are free now.
-        `remaining_s` gives the seconds that the caller waits, and raises when there are none left.
+        With `size` 0 it does not wait, and holds `at_hand` bytes if they are free now.
+        `remaining_s` returns the seconds that the caller still waits, and raises when there are none left.
         """
         if size:
             self._take(min(size, self.limit), remaining_s)

@@ -1,7 +1,7 @@
-"""The frames that the pool and its children exchange over a socket: JSON and raw bytes, each with its length before it.
+"""The frames between the pool and its children: length-prefixed JSON and raw bytes over a socket.
 
-A child that decoded hostile bytes is not trusted: lengths are compared with what is expected before anything is allocated, and
-nothing that it sends is ever unpickled.
+A child that decoded hostile bytes is not trusted. Lengths are checked against the expected size before anything is allocated, and
+no answer is unpickled.
 """
 
 import socket
@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 
-MOST_JSON_BYTES = 512 * 2**10  # metadata at its limits, every character escaped
+MOST_JSON_BYTES = 512 * 2**10  # metadata of maximal size with every character escaped
 _HEAD = struct.Struct(">II")  # bytes of JSON, bytes of data
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 
 
 class BadFrame(Exception):
-    """The other end sent what is no frame, or more than is expected."""
+    """The peer sent an invalid frame, or a larger one than expected."""
 
 
 def send_frame(
@@ -27,7 +27,7 @@ def send_frame(
     *,
     remaining_s: Callable[[], float | None] | None = None,
 ) -> None:
-    """Sends one frame, in one system call where it can. Raises OSError, TimeoutError, and what `remaining_s` raises."""
+    """Sends one frame, if possible in one system call. Raises OSError, TimeoutError, and the errors of `remaining_s`."""
     text = orjson.dumps(message)
     if remaining_s is not None:
         _limit(link, socket.SO_SNDTIMEO, remaining_s())
@@ -39,23 +39,25 @@ def send_frame(
                 sent -= len(rest.pop(0))
             if rest:
                 rest[0] = rest[0][sent:]
-    except BlockingIOError as exc:  # the kernel's time is over
+    except BlockingIOError as exc:  # SO_SNDTIMEO expired
         raise TimeoutError from exc
 
 
 def receive_frame(
     link: socket.socket, *, most_bytes: int, remaining_s: Callable[[], float | None] | None = None
 ) -> tuple[dict[str, Any], bytes | memoryview]:
-    """The next frame, with at most `most_bytes` of data, as bytes where `remaining_s` is None: then there is no limit of time.
+    """The next frame, with at most `most_bytes` of data. Without `remaining_s` it waits without limit and returns bytes.
 
-    `remaining_s` gives the seconds left, and raises when there are none.
-    Raises BadFrame, EOFError (the other end closed), OSError.
+    `remaining_s` returns the seconds left, and raises when there are none.
+    Raises BadFrame, EOFError (the peer closed the socket), OSError.
     """
     json_bytes, data_bytes = _HEAD.unpack(_receive(link, _HEAD.size, remaining_s))
     if json_bytes > MOST_JSON_BYTES or data_bytes > most_bytes:
         raise BadFrame(f"{json_bytes:,} bytes of JSON and {data_bytes:,} of data; expected at most {most_bytes:,}")
     if remaining_s is None:
-        return _object(_receive(link, json_bytes, None)), bytes(_receive(link, data_bytes, None))  # which is no copy of bytes
+        return _object(_receive(link, json_bytes, None)), bytes(
+            _receive(link, data_bytes, None)
+        )  # `bytes` of bytes copies nothing
     whole = memoryview(_receive(link, json_bytes + data_bytes, remaining_s))
     return _object(whole[:json_bytes]), whole[json_bytes:]
 
@@ -71,7 +73,7 @@ def _object(text: bytes | bytearray | memoryview) -> dict[str, Any]:
 
 
 def _receive(link: socket.socket, size: int, remaining_s: Callable[[], float | None] | None) -> bytes | bytearray:
-    """`size` bytes in one system call: each gives the interpreter's lock away, and a busy process is slow to return it."""
+    """Receives `size` bytes in one system call: each call releases the GIL, which a busy process is slow to give back."""
     if remaining_s is None:
         whole = link.recv(size, socket.MSG_WAITALL)
         if len(whole) < size:
@@ -80,7 +82,7 @@ def _receive(link: socket.socket, size: int, remaining_s: Callable[[], float | N
     data = bytearray(size)
     rest = memoryview(data)
     while rest:
-        _limit(link, socket.SO_RCVTIMEO, remaining_s())  # which raises when there is no time left
+        _limit(link, socket.SO_RCVTIMEO, remaining_s())  # `remaining_s` raises when no time is left
         try:
             received = link.recv_into(rest, 0, socket.MSG_WAITALL)
         except BlockingIOError:
@@ -92,6 +94,6 @@ def _receive(link: socket.socket, size: int, remaining_s: Callable[[], float | N
 
 
 def _limit(link: socket.socket, option: int, seconds: float | None) -> None:
-    """Has the kernel end a call that waits longer; None: it may wait. Python's own timeouts take two system calls for each."""
+    """Sets the kernel's timeout of a call; None for no limit. Python's own timeouts cost an additional system call each."""
     microseconds = 0 if seconds is None else max(1, int(seconds * 1e6))
     link.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(*divmod(microseconds, 1_000_000)))

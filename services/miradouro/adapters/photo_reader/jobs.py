@@ -1,4 +1,4 @@
-"""What the pool asks a child for, and what it takes as an answer: the pool's side of `work`."""
+"""The requests of the pool to a child and the checks of its answers: the pool's side of `work`."""
 
 import functools
 import math
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Job(Generic[T]):
-    """`message` goes to the child with the photo's `data`; `read` checks its answer, of at most `most_bytes` of data."""
+    """A request: `message` and the photo's `data` go to the child. `read` checks the answer, which has at most `most_bytes`."""
 
     message: Mapping[str, object]
     data: bytes
@@ -57,7 +57,7 @@ def decode_job(
 
 @functools.cache
 def _fields(geometry: Geometry) -> dict[str, Any]:
-    """As it is sent; a process has few of them."""
+    """The geometry as JSON fields. Cached: a process uses few geometries."""
     return asdict(geometry)
 
 
@@ -83,12 +83,12 @@ def thumbnail_job(
         "limits": asdict(limits),
         "file_format": file_format,
     }
-    # No format makes a picture larger than its pixels, but for headers and tables.
+    # No encoding is larger than the raw pixels, apart from headers and tables.
     return Job(message, data, 4 * longest_side * longest_side + 65_536, lambda _, encoded: bytes(encoded))
 
 
 def error_of(answer: Mapping[str, Any]) -> InvalidArgument:
-    """The error by which a child refuses a photo. Raises BadFrame."""
+    """The error of a child's refusal. Raises BadFrame."""
     reason, field, text = answer.get("reason"), answer.get("field"), answer.get("message")
     if not isinstance(text, str):
         raise BadFrame("a refusal without a message")

@@ -1,9 +1,9 @@
-"""The photos that are being read, in files that outlive the process: one that ends it again and again is read no more.
+"""Records which photos are being read in files that survive the process. A photo that ends the process repeatedly is refused.
 
-A child that ends is its photo's fault, and the pool sees it. When the whole process ends (out of memory, where the system ends a
-container as one; a power failure; an operator) nothing says why. So each photo has a file while a child reads it. Found at the
-next start, the photo is suspect: it is read while no other photo holds memory. When the process ends during that too, the photo
-is refused without being read. Files are not synced: they have to outlive the process, not the machine.
+The pool handles the end of a child: its photo is the cause. The end of the whole process has no known cause: out of memory,
+where the system kills a whole container; a power failure; an operator. Therefore each photo has a file while a child reads it.
+When the file exists at the next start, the photo is suspect: it is read while no other photo holds memory. When the process ends
+then, too, the photo is refused unread. Files are not synced: they must survive the process, not a power failure.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from miradouro.core.embedding import Priority
 from miradouro.core.errors import BadPhoto, FailedPrecondition
 from miradouro.runtime.private_folder import make_private
 
-MOST_ENDS = 2  # of the process, during one photo; then it is refused
+MOST_ENDS = 2  # ends of the process during one photo; then the photo is refused
 _MOST_REMEMBERED = 10_000
 _ENDS_BYTES = 16 * 2**10
 _log = structlog.get_logger(__name__)
@@ -29,23 +29,23 @@ T = TypeVar("T")
 
 
 class Journal:
-    """Runs jobs in `pool` and notes those with a key in `folder`, which is made when it is missing.
+    """Runs jobs in `pool` and records those with a key in `folder`, which it creates when missing.
 
-    The folder should belong to one process at a time: photos that another one reads are suspect, which costs speed alone.
-    Raises FailedPrecondition (it belongs to another user) and OSError.
+    Use one folder per process: photos that another process is reading count as suspect, which costs only speed. Raises
+    FailedPrecondition (the folder belongs to another user) and OSError.
     """
 
     def __init__(self, folder: Path, pool: ReaderPool) -> None:
         self._folder, self._pool = folder, pool
         make_private(folder)
-        if folder.is_symlink():  # in a temporary folder, which others write to as well, it may be anybody's
+        if folder.is_symlink():  # in a shared temporary folder another user may have created it
             raise FailedPrecondition(f"{folder} is a link; remove it: the photos that are being read are noted there")
-        self._ends = _remembered(folder)  # by name of the file: how often the process ended during the photo
+        self._ends = _remembered(folder)  # file name → how often the process ended during the photo
         if self._ends:
             _log.warning("the process ended while it read photos; each is read alone now", photos=len(self._ends))
 
     def run(self, job: Job[T], *, priority: Priority, timeout_s: float | None = None, key: str = "") -> T:
-        """As ReaderPool.run. Raises BadPhoto (too_expensive) for a photo during which the process ended MOST_ENDS times."""
+        """See ReaderPool.run. Raises BadPhoto (too_expensive) when the process ended MOST_ENDS times during this photo."""
         if not key:
             return self._pool.run(job, priority=priority, timeout_s=timeout_s)
         name = _name(key, job.data)
@@ -63,7 +63,7 @@ class Journal:
         path = self._folder / name
         try:
             path.write_text(str(times), encoding="ascii")
-        except OSError as exc:  # the photo is read all the same: a full disk stops ingest where it writes the index
+        except OSError as exc:  # read the photo anyway: on a full disk the write to the index fails and reports it
             _log.warning("can't note which photo is being read", folder=str(self._folder), error=str(exc))
         try:
             yield
@@ -74,7 +74,7 @@ class Journal:
 
 
 def _name(key: str, data: bytes) -> str:
-    """Of the photo and its bytes, ends and length of which will do: a file that was saved anew is another photo."""
+    """A hash of the photo's key, its length and its first and last bytes: a file that was saved again is another photo."""
     parts = (key.encode("utf-8", "surrogatepass"), str(len(data)).encode(), data[:_ENDS_BYTES], data[-_ENDS_BYTES:])
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

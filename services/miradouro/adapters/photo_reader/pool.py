@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 
 class ReaderPool:
-    """At most `size` children, 0 for one per CPU up to MOST_PROCESSES; the first starts with the first photo. Thread-safe.
+    """At most `size` children, 0 for one per CPU up to MOST_PROCESSES. The first starts with the first photo. Thread-safe.
 
-    `close` ends the children, and with them what they read.
+    `close` ends the children and the reads in progress.
     """
 
     def __init__(self, *, size: int = 0, limits: ReaderLimits | None = None) -> None:
@@ -34,7 +34,7 @@ class ReaderPool:
         self._limits = limits or ReaderLimits()
         self._budget = DecodeMemory(self._limits.budget_bytes)
         self._processes = Processes(self.size, self._limits)
-        self._photos = dict.fromkeys(Priority, 0)  # admitted, waiting ones included
+        self._photos = dict.fromkeys(Priority, 0)  # admitted photos, including the waiting ones
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -44,7 +44,7 @@ class ReaderPool:
         self.close()
 
     def close(self) -> None:
-        """Ends every child and waits for its end; photos that are being read fail as Unavailable."""
+        """Ends every child and waits for its end. Reads in progress raise Unavailable."""
         self._processes.close()
 
     def warm(self) -> None:
@@ -53,26 +53,26 @@ class ReaderPool:
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the children that run."""
+        """The process ids of the running children."""
         return self._processes.pids
 
     @property
     def busy(self) -> int:
-        """The children that read a photo."""
+        """The number of children that are reading a photo."""
         return self._processes.lent
 
     @property
     def waiting(self) -> int:
-        """The photos that wait for a child."""
+        """The number of photos that wait for a child."""
         return self._processes.waiting
 
     @property
     def taken_bytes(self) -> int:
-        """The memory that the photos being read are estimated to take."""
+        """The estimated memory of the photos that are being read."""
         return self._budget.taken
 
     def run(self, job: Job[T], *, priority: Priority, timeout_s: float | None = None, key: str = "", alone: bool = False) -> T:
-        """The answer to a job; `alone` runs it while no other photo holds memory. See `PhotoReader` for the errors."""
+        """The answer to a job. `alone` runs it while no other photo holds memory. See `PhotoReader` for the errors."""
         del key  # a pool keeps no journal
         remaining_s = _counting_down(timeout_s)
         with self._admitted(priority):
@@ -92,7 +92,7 @@ class ReaderPool:
                 ) from exc
 
     def _read(self, job: Job[T], priority: Priority, remaining_s: Callable[[], float | None], *, alone: bool) -> T:
-        """Once, or twice where the first child found that more memory is needed than was free."""
+        """Reads the photo; again with more memory when the child needs more than was free."""
         wanted = self._budget.limit if alone else 0
         while True:
             with (
@@ -111,11 +111,11 @@ class ReaderPool:
                 continue
             if answer.error is not None:
                 raise answer.error
-            return answer.value  # type: ignore[return-value]  # one of the two is there
+            return answer.value  # type: ignore[return-value]  # either `error` or `value` is set
 
     @contextmanager
     def _admitted(self, priority: Priority) -> Iterator[None]:
-        """Counts a photo, so that no more than a bounded number of threads ever waits here."""
+        """Counts a photo. Refuses it beyond the limit, which bounds the number of waiting threads."""
         with self._lock:
             if self._photos[priority] >= _MOST[priority]:
                 raise Overloaded(f"{self._photos[priority]} photos are being read, which is the limit; ask again after a pause")

@@ -1,4 +1,4 @@
-"""One child process as the pool holds it: started, asked, ended."""
+"""The pool's handle of one child process: starts it, sends it jobs, ends it."""
 
 import math
 import os
@@ -22,14 +22,14 @@ from miradouro.core.errors import BadPhoto, Internal, InvalidArgument, Unavailab
 
 _log = structlog.get_logger(__name__)
 _STDERR_BYTES = _TEXT_CHARS = 4_096  # in a log line
-_SOCKET_BYTES = 2**20  # fewer turns between the two processes for each photo
-_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")  # without which Python or a library may not load
+_SOCKET_BYTES = 2**20  # fewer context switches per photo
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "SYSTEMROOT")  # Python or a library may not load without them
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """The answer to a job; `error` in its place when the photo is at fault."""
+    """The answer to a job: `value`, or `error` when the photo is at fault."""
 
     value: T | None
     error: InvalidArgument | Internal | None = None
@@ -37,13 +37,13 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True)
 class Postponed:
-    """The photo needs `size` bytes of memory, which were not free: nothing was decoded."""
+    """The photo needs `size` bytes of memory that were not free. Nothing was decoded."""
 
     size: int
 
 
 class ProcessEnded(Exception):
-    """The process ended while it read a photo; `signal` by which, 0 when it exited."""
+    """The process ended while it read a photo. `signal` is the signal that ended it, 0 when it exited."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"signal {number}" if number else "exit")
@@ -51,24 +51,24 @@ class ProcessEnded(Exception):
 
 
 class ReaderProcess:
-    """A child. Only one thread may use it at a time; `kill` may be called by any."""
+    """A child process. Use it from one thread at a time; `kill` is thread-safe."""
 
     def __init__(self, limits: ReaderLimits) -> None:
-        """Starts it without waiting for it. Raises OSError.
+        """Starts the process without waiting until it is ready. Raises OSError.
 
-        The thread that starts it has to live as long: the kernel ends the child with that thread.
+        The starting thread must outlive the process: the kernel ends the child together with that thread.
         """
         self._limits = limits
         self._ready = False
-        self.is_reusable = True  # for another photo, when the last one was answered
-        self._cpu_s_before = 0.0  # seconds of CPU that it had used when it answered last, as it says itself
+        self.is_reusable = True  # whether the process takes another photo after its last answer
+        self._cpu_s_before = 0.0  # seconds of CPU used up to the last answer, as the child reported
         self._link, theirs = socket.socketpair()
         with theirs:
             for end in (self._link, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
             arguments = (str(os.getpid()), str(limits.address_space_bytes), str(limits.cpu_s))
             try:
-                self._process = subprocess.Popen(  # noqa: S603 # our own module
+                self._process = subprocess.Popen(  # noqa: S603 # a module of this package
                     [sys.executable, "-P", "-m", "miradouro.adapters.photo_reader.child", *arguments],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
@@ -90,10 +90,10 @@ class ReaderProcess:
         return self._process.poll() is None
 
     def ask(self, job: Job[T], share: Share, *, remaining_s: Callable[[], float | None]) -> Done[T] | Postponed:
-        """The child's answer. `remaining_s` gives the seconds that the caller waits, and raises when there are none left.
+        """The child's answer. `remaining_s` returns the seconds that the caller still waits, and raises when none are left.
 
-        After any error the process is of no more use. Raises BadPhoto (too_expensive), ProcessEnded, Internal, Unavailable
-        (it does not start), and what `remaining_s` raises.
+        After an error the process is not usable. Raises BadPhoto (too_expensive), ProcessEnded, Internal, Unavailable (it does
+        not start), and the errors of `remaining_s`.
         """
         self._wait_until_ready(remaining_s)
         wall_s, began = self._limits.wall_s, time.monotonic()
@@ -103,7 +103,7 @@ class ReaderProcess:
             nonlocal turns
             took_s = time.monotonic() - began
             if took_s >= turns * wall_s and turns < MOST_TURNS and self._cpu_s() - self._cpu_s_before < took_s / 2:
-                turns += 1  # the machine was busy with others
+                turns += 1  # other processes kept the CPU busy
             left = turns * wall_s - took_s
             if left <= 0:
                 raise BadPhoto(
@@ -116,7 +116,7 @@ class ReaderProcess:
         try:
             return self._exchange(job, share, remaining_of_photo_s)
         except TimeoutError:
-            while True:  # the clock of the socket may be a little ahead
+            while True:  # the socket's timeout may expire slightly early: `remaining_of_photo_s` raises at the right time
                 time.sleep(min(remaining_of_photo_s(), 0.001))
         except (EOFError, ConnectionError) as exc:
             raise self._ended() from exc
@@ -125,11 +125,11 @@ class ReaderProcess:
             raise Internal("a process that reads photos sent a wrong answer; the log has it") from exc
 
     def end(self) -> None:
-        """Ends the process without waiting; a caller that waits for its answer gets ProcessEnded."""
+        """Ends the process without waiting for its end. A waiting caller gets ProcessEnded."""
         self._process.kill()
 
     def kill(self) -> None:
-        """Ends the process, however busy it is, and waits for its end."""
+        """Kills the process and waits for its end."""
         self._process.kill()
         self._process.wait()
         self._link.close()
@@ -137,7 +137,7 @@ class ReaderProcess:
             self._process.stderr.close()
 
     def _cpu_s(self) -> float:
-        """Seconds of CPU that the child has used; without end where the system does not say."""
+        """Seconds of CPU that the child has used; infinite when the system does not report them."""
         try:
             with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()
@@ -170,7 +170,7 @@ class ReaderProcess:
                     raise BadFrame(f"kind {str(kind)[:32]!r}")
 
     def _wait_until_ready(self, remaining_s: Callable[[], float | None]) -> None:
-        """Waits for a new child, whose start is not the photo's time. Raises Unavailable when it does not start."""
+        """Waits for a new child; its start does not count as time of the photo. Raises Unavailable when it does not start."""
         if self._ready:
             return
         ends_at = time.monotonic() + START_S
@@ -202,7 +202,7 @@ class ReaderProcess:
         return ended
 
     def _stderr(self) -> str:
-        """What the process wrote to its standard error before it ended: never mixed with this process's own log lines."""
+        """The child's output on standard error, which goes into a log field and not among this process's log lines."""
         stream = self._process.stderr
         if stream is None:
             return ""
@@ -213,12 +213,12 @@ class ReaderProcess:
 
 
 def cpu_is_spent(ended: ProcessEnded) -> bool:
-    """Whether the process ended because its CPU time was over."""
+    """Whether the process ended because it used up its CPU time."""
     return ended.signal == signal.SIGXCPU
 
 
 def _environment() -> dict[str, str]:
-    """What a child needs to find Python's packages: none of our secrets, and one thread for each library."""
+    """The child's environment: enough to find Python's packages, without secrets, and with one thread per library."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     paths = [path for path in sys.path if os.path.isabs(path)]
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")

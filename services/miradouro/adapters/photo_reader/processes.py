@@ -1,4 +1,4 @@
-"""The children of a pool: started when they are needed, handed out by priority, replaced when they ended."""
+"""The children of a pool: starts them on demand, lends them by priority, replaces those that ended."""
 
 import heapq
 import itertools
@@ -21,7 +21,7 @@ class Processes:
     def __init__(self, size: int, limits: ReaderLimits) -> None:
         self._size, self._limits = size, limits
         self._changed = threading.Condition()
-        self._idle: list[ReaderProcess] = []  # the last one used is the next one: its memory is warm
+        self._idle: list[ReaderProcess] = []  # a stack: the child used last is lent first, its memory is warm
         self._lent: set[ReaderProcess] = set()
         self._starting = 0
         self._start_error: OSError | None = None
@@ -33,34 +33,34 @@ class Processes:
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the children that run."""
+        """The process ids of the running children."""
         with self._changed:
             return [process.pid for process in (*self._idle, *self._lent) if process.is_alive]
 
     @property
     def lent(self) -> int:
-        """The children that are in use."""
+        """The number of children in use."""
         with self._changed:
             return len(self._lent)
 
     @property
     def waiting(self) -> int:
-        """The callers that wait for a child."""
+        """The number of callers that wait for a child."""
         with self._changed:
             return len(self._waiting)
 
     def start_all(self) -> None:
-        """Starts what is missing, in the background."""
+        """Starts the missing children in the background."""
         with self._changed:
             while not self._closed and self._count < self._size:
                 self._start_one()
 
     @contextmanager
     def one(self, priority: Priority, *, remaining_s: Callable[[], float | None]) -> Iterator[ReaderProcess]:
-        """A child for the block, which ends it by any error but keeps it otherwise.
+        """Lends a child to the block. An error in the block ends the child.
 
-        Waiting callers are served by priority, then in order. `remaining_s` gives the seconds that the caller waits, and raises
-        when there are none left. Raises Unavailable (closed, no process can be started).
+        Waiting callers are served by priority, then in order. `remaining_s` returns the seconds that the caller still waits, and
+        raises when there are none left. Raises Unavailable (closed, or no process can be started).
         """
         process = self._take(priority, remaining_s)
         is_reusable = False
@@ -87,7 +87,7 @@ class Processes:
         self._starts.put(False)
         if self._starter is not None:
             self._starter.join()
-        with self._changed:  # what was lent is put back by its borrower, whose read fails now
+        with self._changed:  # each borrower's read fails now and puts its child back
             self._changed.wait_for(lambda: not self._lent)
 
     @property
@@ -104,7 +104,7 @@ class Processes:
                         raise Unavailable(
                             "photos are not read any more: the process is shutting down; ask again, another may answer"
                         )
-                    self._bury_the_dead()
+                    self._remove_ended()
                     if self._idle and self._waiting[0] == ticket:
                         process = self._idle.pop()
                         self._lent.add(process)
@@ -129,14 +129,14 @@ class Processes:
                 self._idle.append(process)
             self._changed.notify_all()
 
-    def _bury_the_dead(self) -> None:
-        """Children that were ended from outside while they were idle: no photo's fault."""
+    def _remove_ended(self) -> None:
+        """Removes idle children that were killed from outside. No photo caused their end."""
         for process in [one for one in self._idle if not one.is_alive]:
             self._idle.remove(process)
             process.kill()
 
     def _start_one(self) -> None:
-        """Has the starter start a child. The kernel ends a child with the thread that started it: one thread starts them all."""
+        """Starts a child in the starter thread: the kernel ends a child together with the thread that started it."""
         if self._starter is None:
             self._starter = threading.Thread(target=self._start_them, name="start-readers", daemon=True)
             self._starter.start()

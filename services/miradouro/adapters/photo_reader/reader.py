@@ -1,4 +1,4 @@
-"""The PhotoReader of every process, over whatever runs its jobs: the pool, or a journal before the pool."""
+"""The PhotoReader of every process. Its jobs run in the pool, directly or through the journal."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -22,7 +22,7 @@ class Run(Protocol):
 
 
 class JobReader:
-    """PhotoReader: every question is a job for `run`."""
+    """PhotoReader: every call is a job for `run`."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""Reading photos as a process is composed with it: the reader, and the photos that it takes."""
+"""Composes the reading of photos for a process: the reader, its limits and its pool."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,23 +23,23 @@ class Reading:
     pool: ReaderPool
 
     def remembering(self, folder: Path) -> PhotoReader:
-        """A reader that remembers in `folder` which photos were being read when the process ended: for ingest."""
+        """A reader for ingest: records in `folder` which photos are being read, for the case that the process ends."""
         return JobReader(Journal(folder, self.pool).run)
 
     def abandon(self) -> None:
-        """Ends what is being read, and all that comes, with Unavailable: nobody waits for it any more."""
+        """Ends current and later reads with Unavailable: no caller waits for them."""
         self.pool.close()
 
 
 def _room_for(photos: DecodeLimits) -> ReaderLimits:
-    """The limits of memory; photos larger than the default ones are given more."""
+    """The default limits, with more memory when `photos` admits larger photos than the default."""
     more = max(0, photos.max_decode_bytes - DEFAULT_LIMITS.max_decode_bytes)
     return ReaderLimits(address_space_bytes=ADDRESS_SPACE_BYTES + more, budget_bytes=BUDGET_BYTES + more)
 
 
 @contextmanager
 def open_reading(settings: ReadingSettings, *, warm: bool = False) -> Iterator[Reading]:
-    """Reads photos while the block runs. The first child starts with the first photo; `warm` starts them all at once."""
+    """Reads photos while the block runs. The first child starts with the first photo; `warm` starts all children now."""
     with ReaderPool(size=settings.photo_processes, limits=_room_for(settings.limits)) as pool:
         if warm:
             pool.warm()

@@ -8,7 +8,7 @@ from miradouro.runtime.settings import Settings
 
 
 class ReadingSettings(Settings):
-    """Which photos are taken, the same at every door, and how many are read at a time."""
+    """The limits of photos, the same in every service, and the number of child processes."""
 
     photo_processes: int = Field(
         0, ge=0, le=64, description=f"Child processes that decode photos; 0 for one per CPU, at most {MOST_PROCESSES}."
@@ -23,5 +23,5 @@ class ReadingSettings(Settings):
 
     @property
     def limits(self) -> DecodeLimits:
-        """What photos are taken."""
+        """The limits that a photo must meet."""
         return DecodeLimits(max_pixels=self.max_photo_pixels)

@@ -1,4 +1,4 @@
-"""What a child does with a photo that the pool sends: the child's side of `jobs`. It imports `core` alone."""
+"""The work of a child on one photo: its side of `jobs`. Imports only `core`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ Answer = tuple[dict[str, object], bytes]
 
 
 def do_work(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
-    """The answer to one job. `reserve` is entered with the estimated bytes of memory before they are allocated.
+    """The answer to one job. Enters `reserve` with the estimated bytes of memory before it allocates them.
 
     Raises BadPhoto, InvalidArgument, MemoryError.
     """
@@ -35,12 +35,12 @@ def _geometry(fields: Mapping[str, Any]) -> Geometry:
 
 
 def _metadata(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
-    del message, reserve  # blocks of metadata are bounded, and small
+    del message, reserve  # metadata blocks are small and bounded
     return _fields_of(read_metadata(data)), b""
 
 
 def _xmp_sidecar(message: Mapping[str, Any], data: bytes, reserve: Reserve) -> Answer:
-    del message, reserve  # it is bounded as well
+    del message, reserve  # sidecars are small and bounded
     return _fields_of(read_xmp_sidecar(data)), b""
 
 
