@@ -1,1 +1,1 @@
-"""What Miradouro knows: pure functions and data; no network, no disk, no clock, no environment."""
+"""Domain types and pure functions: no network, no disk, no clock, no environment."""

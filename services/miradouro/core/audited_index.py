@@ -10,7 +10,7 @@ from miradouro.core.spaces import Space
 
 @dataclass(frozen=True)
 class DocumentKey:
-    """Where the engine keeps a document: its generation (the physical index of a collection) and its id there."""
+    """The key of a document in the engine: its generation (the physical index of a collection) and its id there."""
 
     generation: str
     document_id: str
@@ -20,8 +20,8 @@ class DocumentKey:
 class RawDocument:
     """A document or tombstone as the engine holds it; a missing text is "", a missing number 0.
 
-    `expected_id` is the id under which a write of this photo looks for it. `engine_version` is the version that the engine
-    compares writes with. `surplus` names the fields that were read and that a tombstone must not have.
+    `expected_id` is the id that a write of this photo uses. `engine_version` is the version that the engine compares writes
+    with. `surplus` names fields that were read although a tombstone must not have them.
     """
 
     key: DocumentKey
@@ -45,7 +45,7 @@ class StoredState:
 class AuditedIndex(Protocol):
     """Reads an index as its engine holds it, so that an audit need not trust the adapter's own reading.
 
-    Every method raises Unavailable when it can't read everything that it is asked for; none retries.
+    Every method raises Unavailable when it can't read all of the requested data; no method retries.
     """
 
     def collections(self) -> Sequence[str]:
@@ -53,7 +53,7 @@ class AuditedIndex(Protocol):
         ...
 
     def count(self, collection: str) -> int:
-        """Number of documents and tombstones; makes everything that is stored visible to the other methods first."""
+        """Number of documents and tombstones. Refreshes the index first, so that the other methods see every stored document."""
         ...
 
     def documents(self, collection: str) -> Iterator[RawDocument]:

@@ -1,20 +1,20 @@
-"""Encoded photos to the tensors that networks take: the one place where pixels are decoded.
+"""Decodes photos to the tensors that networks take. Pixels are decoded here and nowhere else.
 
-What is done with odd photos:
+How odd photos are handled:
 
-- JPEG, PNG, WebP and AVIF are recognised by their first bytes, never by a name; HEIF needs the extra `heif`; nothing else is
-  opened.
+- JPEG, PNG, WebP and AVIF are recognised by their first bytes, never by a name. HEIF needs the extra `heif`. Other formats are
+  refused.
 - Size, scans and memory are checked from the header, before any pixel is decompressed.
 - EXIF orientation is applied; a damaged EXIF block counts as none.
-- Colours are converted to sRGB: by ICC profiles, by cICP, gAMA and cHRM of a PNG, by nclx of HEIF and AVIF (core.colour). What is
-  damaged or not known there counts as sRGB.
-- Damaged metadata and a missing end marker do not matter; missing pixels do.
+- Colours are converted to sRGB: by ICC profiles, by cICP, gAMA and cHRM of a PNG, by nclx of HEIF and AVIF (core.colour).
+  Damaged or unknown colour data counts as sRGB.
+- Damaged metadata and a missing end marker are ignored; missing pixels are an error.
 - Of an animation the first frame counts as the photo.
 - Transparent pixels lie on white. 16-bit samples are scaled to 8 bits. CMYK JPEGs are read as Adobe writes
   them, inverted.
-- A photo with a side of one pixel is refused: it shows nothing.
-- A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves twice the pixels that every tensor needs (of the region, if any), or
-  where memory does not suffice for more.
+- A photo with a side of one pixel is refused: it has no content.
+- A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves twice the pixels that every tensor needs (of the region, if any), or
+  when memory does not suffice for more.
 - Memory: before any pixel is decompressed, `reserve` is called with the estimated peak in bytes; photos above LARGE_BYTES are
   shrunk in strips.
 """
@@ -51,7 +51,7 @@ Reserve = Callable[[int], AbstractContextManager[object]]
 class Decoded:
     """A decoded photo: its whole size in pixels after EXIF rotation, its media type by its bytes, one tensor per geometry.
 
-    `metadata` is what the file says about the photo, where a reader was asked for it in the same turn.
+    `metadata` is the metadata in the file when the caller asked for it, else None.
     """
 
     width: int
@@ -63,7 +63,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How far a photo is scaled down while it is decoded, and then in strips; and the peak of memory, in bytes."""
+    """How to shrink a photo: `scale` while it is decoded, then `factor` in strips; and the peak memory in bytes."""
 
     scale: int
     factor: int
@@ -83,8 +83,7 @@ def decode(
     `reserve` is called once, with the estimated peak in bytes, before the pixels are allocated; its context is held until they
     are freed.
     Raises BadPhoto (empty, too_many_bytes, not_a_photo, unsupported_format, too_many_pixels, too_small, too_expensive,
-    truncated) and InvalidArgument (a box or a geometry that makes no sense). Thread-safe; Pillow's global state is neither read
-    nor changed.
+    truncated) and InvalidArgument (an invalid box or geometry). Thread-safe; Pillow's global state is neither read nor changed.
     """
     wanted = tuple(dict.fromkeys(geometries))
     for geometry in wanted:
@@ -104,7 +103,7 @@ def decode(
     plan = _plan(photo, box, stored, limits.max_decode_bytes, encoded_bytes=len(data), converts=converts)
     with reserve(plan.peak_bytes):
         try:
-            np.empty(plan.peak_bytes, np.uint8)  # touches nothing: only asks whether the address space has room
+            np.empty(plan.peak_bytes, np.uint8)  # touches no page: only checks that the address space has room
             fitted = fit(photo.pixels(plan.scale), box, stored, scale=plan.scale, factor=plan.factor, to_srgb=to_srgb)
             tensors = {geometry: _upright(image, orientation) for geometry, image in zip(wanted, fitted, strict=True)}
         except MemoryError as exc:
@@ -113,9 +112,9 @@ def decode(
 
 
 def _plan(photo: PhotoFile, box: Box, geometries: list[Geometry], max_bytes: int, *, encoded_bytes: int, converts: bool) -> _Plan:
-    """The plan with the most detail that is needed and fits into `max_bytes`. Raises BadPhoto (too_expensive).
+    """The plan that keeps as much of the needed detail as fits into `max_bytes`. Raises BadPhoto (too_expensive).
 
-    A photo that `converts` its colours is shrunk before, whatever its size: a pixel takes .02 µs.
+    With `converts` the photo is shrunk before its colours are converted, whatever its size: converting takes 0.02 µs a pixel.
     """
     shrink = shrink_factor(box, geometries)
     needed = max(s for s in (1, 2, 4, 8) if s <= shrink)

@@ -1,4 +1,4 @@
-"""What is stored about a photo."""
+"""The stored form of a photo: its document, tags, place, time of taking, file state and failure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class TakenAt:
 
 @dataclass(frozen=True)
 class Origin:
-    """State of the files that a folder's document was made from, to tell later whether they changed.
+    """State of the files that a folder's document was made from. A later run compares it to detect changes.
 
     Sizes in bytes, times in ns since the epoch; `inode` is the file's number within its file system. `sidecars_state` stands for
     names, sizes, times and inodes of all sidecars, `sidecars_sha256` for their names and bytes, 64 hexadecimal digits each; both
@@ -86,11 +86,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Document:
-    """One photo at one version, as stored. A tombstone (`deleted`) keeps collection, photo id and version alone.
+    """One photo at one version, as stored. A tombstone (`deleted`) has only collection, photo id and version.
 
-    `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1; `provenances`: space name → the
-    provenance that the embedder gave for them, which the index compares with its own. Documents that are read back carry
-    neither, but for `PhotoIndex.get_whole`. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
+    `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1. `provenances`: space name → the
+    embedder's provenance of these vectors; the index compares it with its own. Documents read from an index have neither,
+    except those of `PhotoIndex.get_whole`. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
     """
 
     collection: str
@@ -120,9 +120,10 @@ class Document:
 class Failure:
     """A photo that could not be indexed. `reason` is short, for programs; `failed_at` is aware, in UTC.
 
-    `event` is what ingest needs to try again a photo that came by event, serialised; empty for all others. `record` is where it
-    came from, when that was a log, listed without its value; `traceparent` the trace that it belongs to. An index keeps neither.
-    `origin` is the state of the files of a folder's photo that fails as long as they do not change; None for all others.
+    `event` is the serialised event of a photo that came by event, for a retry; empty for other photos. `record` is the log
+    record that the event came in; failures are listed without the record's value. `traceparent` is the trace of the event. An
+    index stores neither `record` nor `traceparent`. `origin` is the file state of a folder's photo: it fails again as long as
+    its files do not change; None for other photos.
     """
 
     collection: str

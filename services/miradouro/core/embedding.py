@@ -1,4 +1,4 @@
-"""What an embedder takes and gives."""
+"""Input and output of an embedder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Embedding:
     """One photo embedded.
 
     `vectors`: space name → float32 [vectors_per_photo, dimension], rows of length 1.
-    `provenances`: space name → provenance of these very vectors, which another replica of the embedder need not share.
+    `provenances`: space name → provenance of these vectors. Another replica of the embedder may make vectors of another one.
     `labels`: classes with a probability of at least 0.001, most probable first; empty unless tags were asked for.
     """
 

@@ -1,4 +1,4 @@
-"""Texts of errors: bounded, valid Unicode, and without the secrets of URIs. Made once, where the error is made."""
+"""Error texts: bounded, valid Unicode, without the secrets of URIs. An error makes its text once, when it is created."""
 
 from collections.abc import Sized
 
@@ -26,7 +26,7 @@ def cut(text: str, most_bytes: int, *, is_cut: bool = False) -> str:
 
 
 def shown(value: object, *, most: int = _VALUE_CHARS) -> str:
-    """Somebody else's value for an error: `repr` of at most `most` characters of it, never made of more.
+    """An untrusted value for an error text: the `repr` of its first `most` characters; the rest is never formatted.
 
     A container is described by its kind and length.
     """

@@ -1,12 +1,12 @@
 """Every error that Miradouro raises on purpose.
 
     MiradouroError
-    ├── InvalidArgument         the caller's words are wrong
-    │   ├── BadPhoto            the bytes are no photo that we can take
-    │   ├── BadEvent            the record is no event that we can take
+    ├── InvalidArgument         an argument of the caller is wrong
+    │   ├── BadPhoto            the bytes are not a supported photo
+    │   ├── BadEvent            the record is not a valid event
     │   └── TooManyCollections  the index takes no new collection
     ├── NotFound                no such collection, photo or space
-    ├── FailedPrecondition      right words, wrong state of the system
+    ├── FailedPrecondition      the arguments are right, the state of the system is not
     │   ├── ProvenanceMismatch  vectors made in another way than the stored ones
     │   ├── StoreLocked         another process writes to this data folder
     │   └── BadBundle           a model file is missing, corrupt or not the one expected
@@ -14,14 +14,14 @@
     ├── DeadlineExceeded        retriable
     ├── Overloaded              retriable: the queue is full
     ├── Unavailable             retriable: a peer or the disk does not answer
-    │   └── OriginalUnavailable the place of one photo does not answer; others may
+    │   └── OriginalUnavailable the store of one photo does not answer; others may
     ├── Corrupt                 stored data is damaged
-    ├── Internal                a peer met an error of its own that it did not expect
+    ├── Internal                a peer failed with an unexpected error
     └── ConfigurationError      a setting is wrong
 
-A message says what was wrong, with which value, and what to do, in at most 1,000 bytes of UTF-8 without the secrets of URIs:
-the error itself sees to that, so nothing that passes it on has to. `retriable` says whether the same call may succeed
-later; retry and dead-letter decisions read nothing else. `status` is the gRPC status name that the doors answer with.
+A message names the fault, the value and the remedy, in at most 1,000 bytes of UTF-8, without the secrets of URIs. The
+constructor cuts and redacts, so that code that passes an error on need not. `retriable` is True when the same call may succeed
+later; retries and dead letters depend on it alone. `status` is the name of the gRPC status in the answer.
 """
 
 import errno
@@ -45,7 +45,7 @@ class MiradouroError(Exception):
 
 
 class InvalidArgument(MiradouroError):
-    """The caller's words are wrong; `field` names the part, in the proto's spelling."""
+    """An argument of the caller is wrong; `field` names it, in the proto's spelling."""
 
     status = "INVALID_ARGUMENT"
 
@@ -55,7 +55,7 @@ class InvalidArgument(MiradouroError):
 
 
 class BadPhoto(InvalidArgument):
-    """The bytes are no photo that we can take; `reason` is one of REASONS, for programs."""
+    """The bytes are not a supported photo; `reason` is one of REASONS, for programs."""
 
     REASONS: ClassVar[tuple[str, ...]] = (
         "empty",
@@ -84,7 +84,7 @@ class BadPhoto(InvalidArgument):
 
 
 class BadEvent(InvalidArgument):
-    """A record is no event that we can take; `reason` is one of REASONS, for programs."""
+    """A record is not a valid event; `reason` is one of REASONS, for programs."""
 
     REASONS: ClassVar[tuple[str, ...]] = (
         "not_an_event",
@@ -106,7 +106,7 @@ class BadEvent(InvalidArgument):
 
 
 class TooManyCollections(InvalidArgument):
-    """The index takes no new collection; it goes on with those that it has. `detail` is the message without the field."""
+    """The index takes no new collection; it still serves the existing ones. `detail` is the message without the field."""
 
     def __init__(self, collection: str, message: str) -> None:
         self.detail = f"{collection!r} can't be made: {message}"
@@ -120,13 +120,13 @@ class NotFound(MiradouroError):
 
 
 class FailedPrecondition(MiradouroError):
-    """The words are right, the state of the system is not."""
+    """The arguments are right, the state of the system is not."""
 
     status = "FAILED_PRECONDITION"
 
 
 class ProvenanceMismatch(FailedPrecondition):
-    """Vectors made in another way than those stored: never compared, never written."""
+    """Vectors of another provenance than the stored ones: they are never compared and never written."""
 
     def __init__(self, space: str, stored: str, offered: str) -> None:
         super().__init__(
@@ -173,7 +173,7 @@ class Unavailable(MiradouroError):
 
 
 class OriginalUnavailable(Unavailable):
-    """The place where a photo lies does not answer now: no reason for other photos to wait longer than for a while."""
+    """The store of one photo does not answer now. Other photos may be in other stores, so do not hold them up for long."""
 
 
 class Corrupt(MiradouroError):
@@ -183,7 +183,7 @@ class Corrupt(MiradouroError):
 
 
 class Internal(MiradouroError):
-    """A peer met an error of its own that it did not expect; its log tells more."""
+    """A peer failed with an unexpected error; the details are in its log."""
 
 
 class ConfigurationError(MiradouroError):
@@ -193,5 +193,5 @@ class ConfigurationError(MiradouroError):
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether this process or machine is out of memory or of file handles: no fault of the photo that met it first."""
+    """Whether this process or machine is out of memory or file handles. Such an error is not the current photo's fault."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SHORTAGES)

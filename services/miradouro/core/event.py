@@ -42,10 +42,9 @@ class EventKind(StrEnum):
 class PhotoEvent:
     """A photo was uploaded, changed or deleted; carries the photo's whole state.
 
-    `uri` or `data` (encoded bytes), neither when deleted; of both, `data` is what is looked at and `uri` names the original.
-    `version` is 1 … 2^63 - 1, growing per photo.
-    `traceparent` is the trace that it belongs to (W3C Trace Context), empty for none. `origin` and `beside`, what the photo's
-    sidecars say, are set by the folder source alone, `record` by sources that read a log.
+    An event has `uri` or `data` (encoded bytes), neither when deleted. When it has both, `data` is decoded and `uri` names the
+    original. `version` is 1 … 2^63 - 1, growing per photo. `traceparent` is the event's trace (W3C Trace Context), empty for
+    none. Only the folder source sets `origin` and `beside`, the content of the sidecars. Sources that read a log set `record`.
     """
 
     event_id: str
@@ -118,7 +117,10 @@ def check_event(event: PhotoEvent) -> PhotoEvent:
 
 
 def check_place(place: GeoPoint, *, field: str = "place", names: tuple[str, str] = ("latitude", "longitude")) -> GeoPoint:
-    """`place` itself when it lies on the earth; raises InvalidArgument otherwise, NaN included. `names` are the caller's."""
+    """`place` itself when its degrees are in range; raises InvalidArgument otherwise, NaN included.
+
+    `names` are the names of latitude and longitude in the error.
+    """
     if not -90 <= place.latitude <= 90:
         raise InvalidArgument(f"{field}.{names[0]}", f"{place.latitude} is not within -90 to 90 degrees")
     if not -180 <= place.longitude <= 180:

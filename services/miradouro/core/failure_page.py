@@ -1,4 +1,4 @@
-"""Where a page of failures begins, as `DeadLetters.list` takes it and gives it."""
+"""Page tokens of `DeadLetters.list`."""
 
 import json
 
@@ -7,7 +7,7 @@ import orjson
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import MAX_LIMIT
 
-MAX_TOKEN_CHARS = 8_192  # a photo id of 1,024 bytes, every one of them escaped, and the name of its collection fit
+MAX_TOKEN_CHARS = 8_192  # room for a photo id of 1,024 escaped bytes and the name of its collection
 _SHOWN_CHARS = 80
 
 
@@ -18,12 +18,12 @@ def check_limit(limit: int) -> None:
 
 
 def token_of(collection: str, photo_id: str) -> str:
-    """The token of the page behind this failure."""
+    """The token of the page that begins after this failure."""
     return json.dumps([collection, photo_id])
 
 
 def place_of(token: str) -> tuple[str, str] | None:
-    """The collection and photo id that a page stands behind, None for the first page. Raises InvalidArgument."""
+    """The collection and photo id of the last failure before the page, None for the first page. Raises InvalidArgument."""
     if not token:
         return None
     wrong = InvalidArgument(
@@ -32,10 +32,10 @@ def place_of(token: str) -> tuple[str, str] | None:
     if len(token) > MAX_TOKEN_CHARS:
         raise wrong
     try:
-        place = orjson.loads(token)  # refuses deep nesting and half a character, which `json` passes on to the index
+        position = orjson.loads(token)  # refuses deep nesting and lone surrogates, which `json` would pass on to the index
     except ValueError as exc:
         raise wrong from exc
-    match place:
+    match position:
         case [str(collection), str(photo_id)]:
             return collection, photo_id
         case _:

@@ -1,4 +1,4 @@
-"""Whether a file is a photo, a raw file of a camera or neither: by its name, else by its first bytes."""
+"""Classifies a file as photo, raw file of a camera or neither: by its name, else by its first bytes."""
 
 from enum import Enum
 
@@ -9,7 +9,7 @@ _TIFF_NAMES = (".tif", ".tiff")
 
 
 class FileKind(Enum):
-    """What a file is, damaged or not. UNREADABLE: neither name nor bytes say that it is a photo or a raw file."""
+    """The kind of a file, damaged or not. UNREADABLE: its name leaves the kind open, and its bytes can't be read."""
 
     PHOTO = "photo"
     RAW = "raw"
@@ -18,12 +18,12 @@ class FileKind(Enum):
 
 
 def is_photo_name(name: str) -> bool:
-    """Whether a name alone makes a file a photo: a name of a picture, but for TIFF, which raw files are as well."""
+    """Whether the name alone identifies a photo: every picture name does, except TIFF, which raw files use too."""
     return is_picture_name(name) and not name.lower().endswith(_TIFF_NAMES)
 
 
 def kind_by_bytes(name: str, read_at: ReadAt) -> FileKind:
-    """What a file is for which `is_photo_name` does not decide: a JPEG called .nef is a photo. Raises what `read_at` raises."""
+    """The kind of a file that `is_photo_name` leaves open: a JPEG named .nef is a photo. Raises what `read_at` raises."""
     head = read_at(0, SNIFF_BYTES)
     if begins_as_raw(head):
         return FileKind.RAW
@@ -34,7 +34,7 @@ def kind_by_bytes(name: str, read_at: ReadAt) -> FileKind:
 
 
 def kind_by_name(name: str) -> FileKind:
-    """What a file is whose bytes say nothing."""
+    """The kind of a file whose bytes identify no format."""
     if is_picture_name(name):
         return FileKind.PHOTO
     return FileKind.RAW if is_raw_name(name) else FileKind.OTHER

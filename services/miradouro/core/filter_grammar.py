@@ -6,7 +6,7 @@
 | condition | photos that … |
 |---|---|
 | tag:dog | carry the tag, of any kind |
-| owner:"Ana Silva" | belong to the owner; owner:"" those of nobody |
+| owner:"Ana Silva" | belong to the owner; owner:"": have no owner |
 | attr.camera:"Leica Q3", attr.rating:4|5 | have an attribute of this name with one of the values; attr."Colour space":sRGB |
 | taken:2024, taken:2024-05..2024-08-31, taken:2024.., taken:..2024-05 | were taken then; taken:.. those with any time |
 | near:38.71,-9.14,2km | were taken at most 2 km (or 500m) from latitude 38.71, longitude -9.14 |
@@ -74,10 +74,10 @@ _SHOWN_CHARS = 60  # of the text, to each side of an error
 
 
 def parse_filter(text: str, *, field: str = "filter") -> tuple[Condition, ...]:
-    """The conditions that `text` writes down, in its order; empty for an empty text.
+    """The conditions in `text`, in order; empty for an empty text.
 
     A negated condition is a NoneOf of one. Tags are as typed: the query folds them. Raises InvalidArgument naming `field`,
-    with the column (from 1), what was wrong there and, below it, the text with the place underlined.
+    with the column (from 1), the fault and, below it, the text with the fault underlined.
     """
     conditions: list[Condition] = []
     left = MAX_CONDITIONS
@@ -106,14 +106,14 @@ def count_conditions(conditions: Iterable[Condition]) -> int:
 def format_filter(conditions: Iterable[Condition]) -> str:
     """The text that `parse_filter` reads as `conditions`; a NoneOf of several becomes one negated condition each.
 
-    Raises ValueError for what the grammar has no words for: negation of a negation.
+    Raises ValueError for the negation of a negation, which the grammar can't express.
     """
     return " ".join(word for condition in conditions for word in _words(condition))
 
 
 @dataclass(frozen=True)
 class _Value:
-    """A value with its place in the text: `start` is where its first character stands, inside of quotes."""
+    """A value and its position in the text: `start` is that of its first character, inside the quotes."""
 
     text: str
     start: int
@@ -128,7 +128,7 @@ class _Value:
 
 
 class _Reader:
-    """Walks once over the text of a filter."""
+    """Parses the text of a filter in one pass."""
 
     def __init__(self, text: str, field: str) -> None:
         self.text, self.field, self.at = text, field, 0
@@ -197,7 +197,7 @@ class _Reader:
         return name
 
     def values(self, head: re.Match[str]) -> list[_Value]:
-        """The values at the present place, split by `|`."""
+        """The values at the current position, split by `|`."""
         values = []
         while True:
             found = _VALUE.match(self.text, self.at)

@@ -1,4 +1,4 @@
-"""Decoded pixels to the geometries of networks: cut, shrunk in strips, laid on white, resampled."""
+"""Fits decoded pixels into the geometries of networks: cut, shrunk in strips, laid on white, resampled."""
 
 import math
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def shrink_factor(box: Box, geometries: Iterable[Geometry]) -> int:
 
 
 def scaled(box: Box, scale: int, size: tuple[int, int]) -> Box:
-    """`box` in a version of the photo that is `scale` times smaller, of `size`: to the nearest pixel, one pixel always left."""
+    """`box` in a version of the photo that is `scale` times smaller, of `size`: to the nearest pixel, at least one pixel."""
     left, top = min(round(box[0] / scale), size[0] - 1), min(round(box[1] / scale), size[1] - 1)
     right, bottom = min(math.ceil(box[2] / scale), size[0]), min(math.ceil(box[3] / scale), size[1])
     return left, top, max(right, left + 1), max(bottom, top + 1)
@@ -56,12 +56,13 @@ def fit(
 ) -> list[Image.Image]:
     """`box` of the photo in every geometry, RGB, in the stored orientation.
 
-    `image` is the photo, `scale` times smaller; it is shrunk by `factor` more, converted `to_srgb`, and resampled. In this order:
-    converting a whole photo takes longer than all the rest, and of one that is resampled already it loses levels.
+    `image` is the photo, `scale` times smaller. It is shrunk by `factor`, then converted `to_srgb`, then resampled. Converting
+    comes after shrinking, because on the whole photo it takes longer than all other steps. It comes before resampling, because
+    a resampled photo would lose levels by it.
     """
     cut = scaled(box, scale, image.size)
     part = _shrink_in_strips(image, cut, factor, to_srgb) if factor > 1 else _srgb(_cut(image, cut), to_srgb)
-    # The last column and row of a scaled photo may stand for less than a whole pixel.
+    # The last column and row of a scaled photo may cover less than a whole pixel.
     extent = (min((box[2] - box[0]) / (scale * factor), part.width), min((box[3] - box[1]) / (scale * factor), part.height))
     return [_resample(part, extent, geometry) for geometry in geometries]
 
@@ -69,15 +70,12 @@ def fit(
 def _cut(image: Image.Image, box: Box) -> Image.Image:
     if box == (0, 0, *image.size):
         return image
-    # Not Image.crop: above a size of Pillow's own choice that warns of a bomb, and this photo has passed our limit.
+    # Not Image.crop: above Pillow's own limit it warns of a decompression bomb, and DecodeLimits has accepted this photo.
     return image.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST, box=box)
 
 
 def _shrink_in_strips(image: Image.Image, box: Box, factor: int, to_srgb: Conversion | None) -> Image.Image:
-    """`box` averaged over squares of `factor` pixels, strip by strip: no second picture of the full size is ever held.
-
-    It is RGB, on white.
-    """
+    """`box` averaged over squares of `factor` pixels, RGB on white. It works in strips, to hold no second full-size picture."""
     left, top, right, bottom = box
     shrunk = Image.new("RGB", (-(-(right - left) // factor), -(-(bottom - top) // factor)))
     rows = max(1, STRIP_ROWS // factor) * factor
@@ -96,7 +94,7 @@ def _srgb(image: Image.Image, to_srgb: Conversion | None, factor: int = 1) -> Im
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The picture in a mode that resampling understands: L, RGB, LA or RGBA."""
+    """The picture in a mode that can be resampled: L, RGB, LA or RGBA."""
     if image.mode.startswith("I"):
         return _plain_from_16_bits(image)
     if image.has_transparency_data:
@@ -107,7 +105,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _plain_from_16_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits as L, or as LA where one level is transparent; in strips, for its numbers take 4 bytes each."""
+    """A grey picture of 16 bits as L, or as LA where one level is transparent. It works in strips: samples take 4 bytes here."""
     transparent = image.info.get("transparency")
     plain = Image.new("L" if transparent is None else "LA", image.size)
     for top in range(0, image.height, STRIP_ROWS):

@@ -1,6 +1,6 @@
-"""Names that are ignored by default: what cameras, NAS, photo programs and downloads keep beside photos.
+"""Names that are ignored by default: files that cameras, NAS, photo programs and downloads keep beside photos.
 
-`docs/ignored-files.md` lists them in a table. Case does not matter: many of the file systems that they come from ignore it.
+`docs/ignored-files.md` lists them in a table. Case is ignored, as on many of the file systems that the names come from.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class IgnoreCode(StrEnum):
 
 @dataclass(frozen=True)
 class IgnoreReason:
-    """Why a file or folder is ignored: the code, and the same as a clause of a sentence."""
+    """Why a file or folder is ignored: the code for programs, and a clause for people."""
 
     code: IgnoreCode
     text: str

@@ -15,8 +15,8 @@ class Opening:
 
     `data_folder` is the folder of this machine, where an embedded engine keeps its files; None in the services of many machines.
     `writer`: the process writes; an engine that allows one writer at a time locks its files, and one that allows more ignores it.
-    `will_serve`: the process will answer the other commands of this machine. `exact_vectors`: up to so many vectors of a space
-    are compared one by one, exactly; beyond, the engine may approximate.
+    `will_serve`: the process will answer the other commands of this machine. `exact_vectors`: a space of at most this many
+    vectors is searched exactly; a larger one may be searched approximately.
     """
 
     data_folder: Path | None = None

@@ -1,4 +1,4 @@
-"""JPEG files (ITU-T T.81, annex B): what the segments say, and a copy that holds the picture alone."""
+"""JPEG files (ITU-T T.81, annex B): the content of the segments, and a copy without metadata."""
 
 import itertools
 import re
@@ -29,10 +29,10 @@ _TRUNCATED = "the JPEG data ends early or is damaged ({}); upload it again"
 class JpegFile:
     """A JPEG before its pixels are decoded.
 
-    `samplings` are the horizontal and vertical sampling factors by component. `data` holds what the pixels need: metadata, which
-    a decoder could stumble over, is left out. `first_scan` is where its scans begin. `is_buffered`: the decoder holds all
-    coefficients, because several scans refine them. `has_end`: the end marker is there.
-    `profile` is the ICC profile, empty for none or one that is not whole.
+    `samplings` are the horizontal and vertical sampling factors by component. `data` holds everything that decoding needs;
+    metadata is left out, because a decoder could fail on it. `first_scan` is the offset of its scans. `is_buffered`: the decoder
+    holds all coefficients, because several scans refine them. `has_end`: the file has its end marker.
+    `profile` is the ICC profile, empty when it is missing or incomplete.
     """
 
     width: int
@@ -68,7 +68,7 @@ def read_jpeg(data: bytes) -> JpegFile:
             continue
         body = data[start + 4 : at]
         if marker in _FRAMES:
-            if frame is not None:  # Pillow would believe the last one
+            if frame is not None:  # Pillow would take the last one
                 raise BadPhoto("truncated", _TRUNCATED.format("two frames"))
             frame = marker, body
         if marker == _APP1 and not exif and body.startswith(b"Exif\0"):
@@ -81,10 +81,10 @@ def read_jpeg(data: bytes) -> JpegFile:
             has_end = data.endswith(END) or data.find(END, start) >= 0
             first_scan = sum(map(len, kept))
             scans = memoryview(data)[start : None if has_end or data[-1] != 0xFF else -1]
-            # A copy of the scans takes a twentieth of the time that decoding takes: none where nothing is left out.
+            # Copying the scans takes a twentieth of the decoding time; avoid it when nothing is left out.
             picture = data if has_end and first_scan == start else b"".join((*kept, scans))
             return _file(*frame, body, has_end, exif, _joined(profile), first_scan, picture)
-        # JFIF and Adobe say which colours the components are.
+        # The JFIF and Adobe segments define the colours of the components.
         if marker in _PICTURE or (marker, body[:4]) == (_APP0, b"JFIF") or (marker, body[:5]) == (_ADOBE, b"Adobe"):
             kept.append(b"\xff" + data[start + 1 : at])
     raise BadPhoto("too_expensive", f"the JPEG has more than {MAX_SEGMENTS:,} segments before its picture; save it again")
@@ -97,14 +97,14 @@ def check_scans(file: JpegFile) -> None:
     pixels = file.width * file.height
     allowed = min(MAX_SCANS, max(1, MAX_SCANNED_PIXELS // max(1, pixels)))
     marks = itertools.islice(_SCAN_MARK.finditer(file.data, file.first_scan), allowed + 1)
-    if sum(1 for _ in marks) <= allowed:  # at least as many as there are scans, and fast
+    if sum(1 for _ in marks) <= allowed:  # fast, and an upper bound of the number of scans
         return
     if len(_scans(file, allowed + 1)) > allowed:
         raise BadPhoto("too_expensive", f"the JPEG has more than {allowed} scans of {pixels:,} pixels; save it again")
 
 
 def missing_scans(file: JpegFile) -> bool:
-    """Whether a component lacks a scan, or the last bits of one, that a whole picture has."""
+    """Whether a component lacks a scan, or the last bits of its coefficients."""
     exact: dict[int, set[int]] = {}  # component → coefficients whose last bit is there
     for body in _scans(file, MAX_SCANS):
         components, (first, last, bits) = body[1 : 1 + 2 * body[0] : 2], body[-3:]
@@ -115,7 +115,7 @@ def missing_scans(file: JpegFile) -> bool:
 
 
 def _scans(file: JpegFile, most: int) -> list[bytes]:
-    """The headers of the scans, `most` at most. Raises BadPhoto (too_expensive) for too many segments between them."""
+    """The headers of at most `most` scans. Raises BadPhoto (too_expensive) for too many segments between them."""
     headers: list[bytes] = []
     at = file.first_scan
     for _ in range(most + MAX_SEGMENTS):
@@ -145,7 +145,7 @@ def _segment(data: bytes, at: int) -> tuple[int, int, int]:
 
 
 def _joined(parts: dict[tuple[int, int], bytes]) -> bytes:
-    """The profile of which these are the parts; empty when one is missing or too many bytes are there."""
+    """The profile joined from its parts; empty when a part is missing or the profile is too large."""
     numbers, counts = {number for number, _ in parts}, {count for _, count in parts}
     if numbers != set(range(1, len(parts) + 1)) or counts != {len(parts)} or sum(map(len, parts.values())) > MAX_PROFILE_BYTES:
         return b""

@@ -16,7 +16,7 @@ def microseconds(instant: datetime, *, field: str) -> int:
 
 
 def local_microseconds(local: datetime) -> int:
-    """The same of a wall clock (naive), read as if it were UTC."""
+    """Microseconds since 1970 of a naive wall clock, read as if it were UTC."""
     return (local.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 

@@ -1,4 +1,4 @@
-"""More of this kind: the example mixed with the photos that it finds first."""
+"""More of this kind: the example mixed with its first hits."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from miradouro.core.document import Float32
 
-MIXED_IN = 3  # hits; with more of them a kind of which few photos exist is lost
+MIXED_IN = 3  # hits; more of them would displace a kind with few photos
 _POWER = 3
 
 
 def mixed(example: Float32, hits: Sequence[Float32]) -> Float32:
     """The example plus each hit weighted by cosine^3, of length 1: weighted query expansion with alpha = 3.
 
-    All are float32 [dimension] of length 1; a hit with no positive cosine counts nothing. Source: Radenovic, Tolias and Chum,
+    All are float32 [dimension] of length 1; a hit without a positive cosine has no weight. Source: Radenovic, Tolias and Chum,
     "Fine-tuning CNN Image Retrieval with No Human Annotation" (arXiv 1711.02512).
     """
     total = example.astype(np.float64)

@@ -6,7 +6,7 @@ from miradouro.core.metadata.tiff import first_directory
 
 _ORIENTATION = 0x0112
 
-# What turns the stored pixels upright, by orientation; 1 is upright.
+# The transposition that turns the stored pixels upright, by orientation; 1 needs none.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -23,6 +23,6 @@ def read_orientation(exif: bytes) -> int:
     block = exif[6:] if exif.startswith(b"Exif\0") else exif
     try:
         orientation = first_directory(block).number(_ORIENTATION) if block else None
-    except ValueError:  # a photo with a damaged EXIF block is a photo
+    except ValueError:  # a damaged EXIF block is no reason to refuse the photo
         return 1
     return orientation if orientation in UPRIGHT else 1

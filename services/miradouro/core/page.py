@@ -1,4 +1,4 @@
-"""Page tokens: where the next page of an answer begins, signed so that none can be made up or used for another question."""
+"""Page tokens: the start of the next page of an answer, signed. A token can't be forged or used for another question."""
 
 import base64
 import binascii
@@ -19,8 +19,8 @@ Page = int | After | Behind  # the number of its first hit, from 0; or the hit b
 def sign_page(page: Page, *, question: bytes, key: bytes) -> str:
     """A token for that `page` of the answer to `question`.
 
-    `question` is any encoding that differs between different questions; `key` is secret, at least 16 bytes. A token is good as
-    long as the key is in use: it does not expire by itself.
+    `question` is any encoding that differs between different questions; `key` is secret, at least 16 bytes. A token is valid as
+    long as the key is in use; it does not expire.
     """
     head = _written(page)
     return base64.urlsafe_b64encode(_mac(head, question, key) + head).rstrip(b"=").decode("ascii")
@@ -56,12 +56,12 @@ def _written(page: Page) -> bytes:
 
 
 def _read(head: bytes) -> Page:
-    told = json.loads(head)
-    if isinstance(told, int):
-        return told
-    if isinstance(told[0], int):
-        return Behind(*told)
-    photo_id, score, taken = told
+    fields = json.loads(head)
+    if isinstance(fields, int):
+        return fields
+    if isinstance(fields[0], int):
+        return Behind(*fields)
+    photo_id, score, taken = fields
     return After(photo_id, score, datetime.fromisoformat(taken) if taken else None)
 
 

@@ -1,4 +1,4 @@
-"""What decoding a photo takes in memory, estimated from its header before a pixel is decoded.
+"""Memory that decoding a photo takes, estimated from its header before a pixel is decoded.
 
 Measured peaks lie below the estimates (tests/unit/test_decode_memory.py). Pillow holds L, P and 1 in one byte a pixel, 16 bits
 in two, and every other mode, LA and RGB included, in four.
@@ -22,7 +22,10 @@ _FIXED_BYTES = 4 * 2**20  # tables, small pictures, what the allocator keeps
 
 @dataclass(frozen=True)
 class PixelCost:
-    """Bytes a pixel: as decoded, in the mode that is resampled, and whether that is another picture; has it alpha?"""
+    """Bytes a pixel: `decoded` as decoded, `plain` in the mode that is resampled.
+
+    `is_converted`: the latter is a second picture. `has_alpha`: the photo has transparency.
+    """
 
     decoded: int
     plain: int
@@ -33,7 +36,10 @@ class PixelCost:
 def fitting_bytes(
     size: tuple[int, int], cut: Box, geometries: Iterable[Geometry], factor: int, cost: PixelCost, *, converts: bool
 ) -> int:
-    """Peak bytes from the decoded picture of `size` on: the picture, its copies and the geometries; does it change colours?"""
+    """Peak bytes after decoding a picture of `size`: the picture, its copies and the geometries.
+
+    `converts`: its colours are converted to sRGB.
+    """
     width, height = size
     cut_width, cut_height = cut[2] - cut[0], cut[3] - cut[1]
     area = cut_width * cut_height
@@ -54,5 +60,5 @@ def fitting_bytes(
 
 
 def fixed_bytes(width: int, encoded_bytes: int) -> int:
-    """Bytes that every photo takes: a copy of its data, some rows, and what does not grow with it."""
+    """Bytes that every photo takes: a copy of its data, some rows, and a constant part."""
     return encoded_bytes + width * _ROW_PIXEL_BYTES + _FIXED_BYTES

@@ -21,9 +21,9 @@ from miradouro.core.sniff import Format, avif_colour_numbers, avif_sample_bytes,
 
 _ACCEPTED = "JPEG, PNG, WebP or AVIF"
 _ROWS = 8  # of a block of coefficients
-# Ends that no picture has, without markers: they decode to other pixels than those that a decoder makes up for missing data.
+# Filler bytes without markers: they decode to other pixels than the ones that a decoder substitutes for missing data.
 _NOISES = (hashlib.shake_256(b"end").digest(1_024).replace(b"\xff", b"\x7f"), b"\x55\xaa" * 512)
-# The decoder's canvas, the last frame's, and the frame that it returns, or the picture while it is decoded without loss.
+# The decoder's canvas, that of the last frame, and the returned frame (or the picture during lossless decoding).
 _WEBP_PIXEL_BYTES = 12
 _HEIF_FIXED_BYTES = 16 * 2**20  # libheif's and libde265's tables and threads
 
@@ -33,8 +33,8 @@ class PhotoFile:
     """A photo within the limits, its pixels not yet decoded; sizes in pixels as stored.
 
     `pixels(scale)` decodes it, `scale` (1, 2, 4 or 8) times smaller where `is_scalable`. `decoding_bytes(scale)` is the memory
-    that this takes. `held_pixels(scale)` is how many pixels, or their coefficients, are held. `profiles` are the colours of the
-    photo as ICC profiles, the most trusted first (see core.colour), for pixels of `channels`: L, RGB or CMYK.
+    that this takes. `held_pixels(scale)` is the number of pixels, or of coefficients, in memory meanwhile. `profiles` are the
+    ICC profiles of the photo, the most trusted first (see core.colour), for pixels of `channels`: L, RGB or CMYK.
     """
 
     found: Format
@@ -51,7 +51,7 @@ class PhotoFile:
 
 
 def open_photo(data: bytes, limits: DecodeLimits) -> PhotoFile:
-    """The photo in `data`. Raises BadPhoto, except for what only the pixels show."""
+    """The photo in `data`. Raises BadPhoto for every fault that shows before the pixels are decoded."""
     if not data:
         raise BadPhoto("empty", "the photo has 0 bytes; upload it again")
     if len(data) > limits.max_bytes:
@@ -89,7 +89,7 @@ def _jpeg(data: bytes, limits: DecodeLimits) -> PhotoFile:
             _check_end(file)
         return _jpeg_pixels(file, file.data if file.has_end else file.data + END, scale)
 
-    # A photo whose coefficients are all held takes their memory whatever the scale.
+    # When all coefficients are in memory, scaling saves nothing.
     held_pixels = (lambda _: width * height) if file.is_buffered else canvas
     orientation = read_orientation(file.exif)
     profiles = (file.profile,) if file.profile else ()
@@ -109,7 +109,8 @@ def _jpeg_pixels(file: JpegFile, data: bytes, scale: int) -> Image.Image:
 def _check_end(file: JpegFile) -> None:
     """Raises BadPhoto (truncated) when a JPEG without its end marker lacks pixels, too.
 
-    A decoder makes up what is missing and does not say so. But then other bytes after the data give other pixels.
+    A decoder fills in missing pixels silently. So the data is decoded with different filler bytes behind it: where the results
+    differ, pixels are missing.
     """
     if file.is_buffered and missing_scans(file):
         raise BadPhoto("truncated", f"the JPEG data ends after {len(file.data):,} bytes, before its last scan; upload it again")
@@ -166,7 +167,7 @@ def _avif(data: bytes, limits: DecodeLimits) -> PhotoFile:
     size, mode, orientation, profile = read_by_pillow(Format.AVIF, lambda: pillow.read_avif_header(data), encoded=encoded)
     check_size(size[0], size[1], Format.AVIF, limits)
     channels = len(mode)
-    # Planes and what the codec keeps beside them; the decoder's colours; the same as they are returned.
+    # The planes with the codec's own buffers, the decoder's RGB picture, and the returned copy of it.
     pixel_bytes = avif_sample_bytes(data, has_alpha=mode == "RGBA") * 3 // 2 + 2 * channels
 
     def pixels(_scale: int) -> Image.Image:
@@ -186,7 +187,7 @@ def _heif(data: bytes, limits: DecodeLimits) -> PhotoFile:
     samples = {420: 1.5, 422: 2}.get(int(image.info.get("chroma", 444)), 3) + (image.mode in {"RGBA", "LA"})
     planes = samples * (2 if image.info.get("bit_depth", 8) > 8 else 1) * 1.5
     numbers = image.info.get("nclx_profile") or {}
-    # The reader turns the photo upright and says so in its EXIF.
+    # The reader turns the photo upright and adapts its EXIF: the orientation is 1.
     photo = _unscaled(
         Format.HEIF,
         (width, height),
@@ -196,12 +197,12 @@ def _heif(data: bytes, limits: DecodeLimits) -> PhotoFile:
         lambda _scale: read_by_pillow(Format.HEIF, lambda: pillow.loaded(image), encoded=encoded),
         len(data) + _HEIF_FIXED_BYTES,
     )
-    told = (numbers["color_primaries"], numbers["transfer_characteristics"]) if numbers else None
-    return replace(photo, profiles=_profiles_of_boxes(image.info.get("icc_profile") or b"", told))
+    colour_numbers = (numbers["color_primaries"], numbers["transfer_characteristics"]) if numbers else None
+    return replace(photo, profiles=_profiles_of_boxes(image.info.get("icc_profile") or b"", colour_numbers))
 
 
 def _profiles_of_boxes(profile: bytes, numbers: tuple[int, int] | None) -> tuple[bytes, ...]:
-    """The colours of a HEIF or AVIF photo: an ICC profile goes before H.273's numbers (ISO/IEC 23000-22, 7.3.6.4)."""
+    """The profiles of a HEIF or AVIF photo: an ICC profile takes precedence over H.273's numbers (ISO/IEC 23000-22, 7.3.6.4)."""
     by_numbers = profile_of_numbers(*numbers) if numbers else None
     return tuple(one for one in (profile or None, by_numbers) if one is not None)
 
@@ -215,7 +216,7 @@ def _unscaled(
     pixels: Callable[[int], Image.Image],
     more_bytes: int = 0,
 ) -> PhotoFile:
-    """A photo in a format that is decoded at its full size alone."""
+    """A photo in a format that can only be decoded at full size."""
     area = size[0] * size[1]
     return PhotoFile(found, *size, orientation, False, cost, lambda _: area * pixel_bytes + more_bytes, lambda _: area, pixels)
 

@@ -24,7 +24,11 @@ class DecodeLimits:
     max_side: int = 65_535
 
     def pixels_of(self, found: Format) -> int:
-        """Width x height, at most, of a photo in this format: 40 megapixels unless `max_pixels` is less, or 2.5 times more."""
+        """The most pixels, width x height, of a photo in this format.
+
+        A JPEG may have `max_pixels`; another format 40 megapixels, fewer when `max_pixels` is less, and two fifths of it when
+        that is more.
+        """
         if found is Format.JPEG:
             return self.max_pixels
         return max(min(self.max_pixels, _UNSCALED_PIXELS), self.max_pixels * _UNSCALED_PIXELS // _DEFAULT_PIXELS)

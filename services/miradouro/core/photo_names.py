@@ -1,6 +1,6 @@
 """Names of photos in any Unicode form: a Mac writes `é` as two characters, other systems as one, and both mean the same file.
 
-Photo ids keep the form that the file has, for they lead back to it. Names are compared in form NFC (Unicode Annex 15).
+A photo id keeps the form of the file's name, because the file is opened by it. Names are compared in NFC (Unicode Annex 15).
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from miradouro.core.errors import NotFound
 from miradouro.core.ports import PhotoIndex
 from miradouro.core.query import MAX_LIMIT, After, EverythingClause, FileNamePrefix, IndexQuery
 
-_MAX_PAGES = 10  # of photos whose names begin as the wanted one
+_MAX_PAGES = 10  # of photos whose file names begin with the wanted name
 
 
 def nfc(text: str) -> str:

@@ -1,7 +1,7 @@
-"""The one door to Pillow and its decoders: what they raise becomes an error of ours, and nothing that warns is called.
+"""Decodes with Pillow and its decoders, maps their errors to BadPhoto, and calls nothing that warns.
 
-Metadata is not among the bytes that they get (jpeg_file.py, png_file.py), EXIF is read by our own reader, and WebP and AVIF go
-straight to their decoders: so Pillow finds nothing to warn of. `warnings.catch_warnings` would not be safe in threads.
+The bytes passed to Pillow hold no metadata (jpeg_file.py, png_file.py), our own reader reads EXIF, and WebP and AVIF go straight
+to their decoders. So Pillow has nothing to warn about. `warnings.catch_warnings` is no alternative: it is not thread-safe.
 """
 
 import io
@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, _avif, _webp
 from miradouro.core.errors import BadPhoto
 from miradouro.core.sniff import Format
 
-# What the readers raise on damaged data, wherever they do.
+# Exceptions that the readers raise on damaged data.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -30,15 +30,15 @@ _DAMAGE = (
     KeyError,
     OverflowError,
 )
-_READERS = ("PIL.", "pillow_heif.")  # packages: any other exception that was raised inside of them is damage, too
+_READERS = ("PIL.", "pillow_heif.")  # packages: any other exception raised inside them counts as damage too
 _NO_MEMORY = re.compile(r"out of memory|memory allocation|(fail\w*|could not|cannot|unable) to allocate", re.IGNORECASE)
 Value = TypeVar("Value")
 
 
 def read_by_pillow(found: Format, call: Callable[[], Value], *, encoded: str) -> Value:
-    """What `call`, a call of Pillow, returns. `encoded` says how much data there is, for the message.
+    """The result of `call`, a call of Pillow. `encoded` is the amount of data, for the error message.
 
-    Raises BadPhoto (truncated; too_expensive: not enough memory). What is wrong with the call itself is raised as it is.
+    Raises BadPhoto (truncated; too_expensive: not enough memory). Other exceptions, faults of the call, are raised unchanged.
     """
     try:
         return call()
@@ -55,7 +55,7 @@ def read_by_pillow(found: Format, call: Callable[[], Value], *, encoded: str) ->
 
 
 def no_memory(found: Format) -> BadPhoto:
-    """The error of a photo for which memory does not suffice."""
+    """The error for a photo that needs more memory than there is."""
     return BadPhoto("too_expensive", f"there is not enough memory to decode the photo ({found.value}); scale it down")
 
 
@@ -66,7 +66,7 @@ def _is_raised_by_reader(traceback: TracebackType | None) -> bool:
 
 
 # The readers are called by name instead of through Image.open: its size limit and its registry of formats are global, and it
-# would take the further pictures in a camera's JPEG for frames.
+# treats the further pictures in a camera's JPEG as frames.
 def open_jpeg(data: bytes) -> ImageFile.ImageFile:
     """A JPEG whose pixels are not yet decoded."""
     return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
@@ -97,7 +97,7 @@ def decode_webp(data: bytes) -> Image.Image:
 def read_avif_header(data: bytes) -> tuple[tuple[int, int], str, int, bytes]:
     """Size, mode (RGB or RGBA), orientation and ICC profile of an AVIF.
 
-    Its own boxes say how it is turned, whatever its EXIF says. The profile is empty where there is none.
+    The orientation is that of the file's own boxes; its EXIF is ignored. The profile is empty when the file has none.
     """
     size, _, mode, profile, _, orientation, _ = _avif_decoder(data).get_info()
     return size, mode, orientation, profile or b""

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 class PhotoInProgress:
     """One photo between its event and its document; each processor fills its fields and leaves the others as they are.
 
-    `event` was checked. `spaces` are those of the collection. `attributes` are added to the event's and win over them. `sha256`
-    has 64 hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. A field that is empty or None is
-    not filled yet. `reused` is the stored document of the same bytes, if its vectors and tags are taken over; `embedding` has no
-    labels then. `left_out` names the steps that were skipped by their condition, or whose failure was ignored. `failure` is the
-    error of the failed step; only the steps of its `on_failure` see it.
+    `event` has passed its check. `spaces` are those of the collection. `attributes` are added to the event's and override them.
+    `sha256` has 64 hexadecimal digits, `perceptual_hash` 16; `provenances` are the embedder's, by space. A field that is empty
+    or None is not filled yet. `reused` is the stored document of the same bytes when its vectors and tags are reused;
+    `embedding` has no labels then. `left_out` names the steps that were skipped by their condition, or whose failure was
+    ignored. `failure` is the error of the failed step, for the steps of its `on_failure` alone.
     """
 
     event: PhotoEvent
@@ -64,8 +64,8 @@ class PhotoInProgress:
 class Processor(Protocol):
     """One step. It is called from several threads at once, with one photo each.
 
-    It raises BadPhoto or InvalidArgument when the photo itself is the fault, a retriable error when a peer is, and
-    ConfigurationError when the pipeline is.
+    It raises BadPhoto or InvalidArgument for a fault of the photo, a retriable error for one of a peer, and ConfigurationError
+    for one of the pipeline.
     """
 
     def __call__(self, photo: PhotoInProgress, /) -> PhotoInProgress:
@@ -129,10 +129,10 @@ def answer(
     remaining_s: Callable[[], float | None] = lambda: None,
     stage: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Answer:
-    """One question to its hits; a question in words goes straight to the plan. `original` reads the photo of a document again;
-    `preset_of`: see `searched_space`.
+    """Answers one question. A question in words needs no embedding.
 
-    `stage` is entered around the stages embed, plan and search, and may measure them.
+    `original` reads the photo of a document again. `preset_of`: see `searched_space`. `stage` is entered around each of the
+    stages embed, plan and search, and may measure them.
     Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder,
     `reader` and `original` raise.
     """
@@ -172,9 +172,9 @@ def answer(
 def _more_of_kind(
     question: Question, query_vector: QueryVector, *, index: PhotoIndex, canonical: Callable[[str], str]
 ) -> tuple[QueryVector, tuple[str, ...]]:
-    """The example mixed with its first hits, and their ids; asked anew for every page, from the first.
+    """The query vector mixed with its first hits, and the ids of these hits. Every page searches the first hits again.
 
-    Raises InvalidArgument for a space of regions: a hit there is a part of a photo, of which the stored row 0 is not the vector.
+    Raises InvalidArgument for a space of regions: a hit there is a part of a photo, and the stored row 0 is not its vector.
     """
     if any(space.regions for space in index.spaces(question.collection) if space.name == query_vector.space):
         raise InvalidArgument("more", f"{query_vector.space} compares parts of photos; name another space, or leave it out")
@@ -224,5 +224,5 @@ def _query_vector(
         vectors = embedding.vectors[space.name]
         check_replicas(embedding, held={space.name: space.provenance}, described={space.name: offered.provenance})
         provenance = embedding.provenances[space.name]
-    # Row 0 of a space of regions stands for the whole of what was embedded: the photo, or the part that was cut out.
+    # Row 0 of a space of regions is the vector of the whole embedded picture: the photo, or the region cut out of it.
     return QueryVector(space.name, provenance, vectors[0], space.compares_regions)

@@ -1,4 +1,4 @@
-"""PNG files (PNG third edition, section 5): what the chunks say, and a copy that holds the picture alone."""
+"""PNG files (PNG third edition, section 5): the content of the chunks, and a copy without metadata."""
 
 import struct
 import zlib
@@ -18,9 +18,9 @@ _TRUNCATED = "the header of the PNG data is damaged ({}); upload it again"
 class PngFile:
     """A PNG before its pixels are decoded.
 
-    `is_transparent`: a chunk names transparent colours. `data` holds header, palette, transparency and pixels: a decoder could
-    stumble over the other chunks, and browsers pass over those that are damaged. `is_cut`: the pixels' last chunk is not whole.
-    `profiles` are the colours that the chunks name, the most trusted first.
+    `is_transparent`: a chunk names transparent colours. `data` holds header, palette, transparency and pixels. The other chunks
+    are left out, because a decoder could fail on them; browsers skip damaged ones too. `is_cut`: the last chunk of pixels is
+    incomplete. `profiles` are the colour profiles of the chunks, the most trusted first.
     """
 
     width: int
