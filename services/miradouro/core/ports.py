@@ -1,6 +1,6 @@
-"""What the steps need from the outside world. Every port is synchronous, thread-safe and called from bounded threads.
+"""Ports: what the steps need from the outside world. Every port is synchronous, thread-safe and called from bounded threads.
 
-Every adapter passes the port's conformance suite in tests/conformance; one without it does not exist.
+Every adapter must pass its port's conformance suite in tests/conformance.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from miradouro.core.decode import Decoded
     from miradouro.core.metadata import PhotoMetadata
 
-# Each has files or shards, background work and a share of every start of its own, and an event may name any collection.
+# Every collection costs files or shards, background work and start-up time, and an event may name any collection.
 MAX_COLLECTIONS = 100
 
 
@@ -33,7 +33,7 @@ class WriteStatus(StrEnum):
     STALE = "stale"
 
 
-# Of photos with the same bytes, an index names at most so many: a folder may hold any number of copies.
+# The most photos with the same bytes that an index lists: a folder may hold any number of copies.
 MAX_SAME_BYTES = 16
 
 # The result of one document of a write: InvalidArgument, if the engine refuses it; Overloaded, if it has no room for it now.
@@ -42,7 +42,7 @@ Written = WriteStatus | InvalidArgument | Overloaded
 
 @dataclass(frozen=True)
 class OriginState:
-    """What a collection remembers of one photo of its folder; `origin` is None for photos that came by event."""
+    """The stored state of one photo; `origin` is None for photos that came by event."""
 
     photo_id: str
     version: int
@@ -53,7 +53,7 @@ class OriginState:
 
 @dataclass(frozen=True)
 class SpaceStats:
-    """A space of a collection and the vectors that it holds; `preset` is the smallest one that has the space."""
+    """A space of a collection and the number of its vectors; `preset` is the smallest one that has the space."""
 
     name: str
     dimension: int
@@ -64,7 +64,7 @@ class SpaceStats:
 
 @dataclass(frozen=True)
 class CollectionStats:
-    """What a collection holds. `root` is empty when it is fed by events."""
+    """Numbers of one collection. `root` is empty when it is fed by events."""
 
     name: str
     root: str
@@ -75,7 +75,7 @@ class CollectionStats:
 
     @property
     def preset(self) -> Preset | None:
-        """The smallest preset that has all spaces of the collection, None where it holds none."""
+        """The smallest preset that has all spaces of the collection, None for a collection without spaces."""
         return max((space.preset for space in self.spaces), key=lambda preset: preset.rank, default=None)
 
 
@@ -97,8 +97,8 @@ class Embedder(Protocol):
     ) -> list[Embedding]:
         """One Embedding per photo, in order; each photo is geometry → uint8 [height, width, 3].
 
-        `spaces` are full names; `BundleDescription.needed_geometries` says which geometries they need.
-        An Embedding holds the provenances of its own vectors: `describe` may have asked another replica.
+        `spaces` are full names; `BundleDescription.needed_geometries` returns the geometries that they need.
+        An Embedding holds the provenances of its own vectors: another replica may have answered `describe`.
         Raises InvalidArgument (unknown space, missing tensor, wrong shape or dtype), Overloaded,
         DeadlineExceeded, Unavailable.
         """
@@ -106,12 +106,12 @@ class Embedder(Protocol):
 
 
 class PhotoReader(Protocol):
-    """Reads the bytes of photos, which nobody vouches for: pixels, metadata, small pictures; and of XMP files beside them.
+    """Reads untrusted photos and XMP sidecars: pixels, metadata and thumbnails.
 
-    Every method raises BadPhoto, `too_expensive` among its reasons: the photo takes too much memory or time, or ends what reads
-    it. It raises Overloaded when too many photos wait, DeadlineExceeded after `timeout_s`, waiting included, Unavailable when
-    nothing can be read now, and Internal for a fault of the program. `key` names the photo to a reader that remembers which
-    photos were being read when its process ended; empty: nobody needs to remember.
+    Every method raises BadPhoto. Its reason is `too_expensive` when the photo takes too much memory or time, or crashes the
+    reading process. Every method raises Overloaded when too many photos wait, DeadlineExceeded after `timeout_s`, waiting
+    included, Unavailable when no photo can be read now, and Internal for a fault of the program. `key` names the photo in the
+    journal of a reader that records which photos it was reading when its process ended; empty: no entry.
     """
 
     def decode(
@@ -128,20 +128,20 @@ class PhotoReader(Protocol):
     ) -> "Decoded":
         """`data` decoded once, and fitted into every distinct geometry: see core.decode.decode. Raises InvalidArgument too.
 
-        `with_metadata` reads the metadata in the same turn, which costs less than asking for them after it.
+        `with_metadata` reads the metadata in the same call, which is cheaper than a second call.
         """
         ...
 
     def metadata(
         self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
     ) -> "PhotoMetadata":
-        """What the file says about its photo: see core.metadata.read_metadata. Damage to it is no error."""
+        """The metadata in a photo's file: see core.metadata.read_metadata. Damaged metadata is no error."""
         ...
 
     def xmp_sidecar(
         self, data: bytes, *, priority: Priority = Priority.INTERACTIVE, timeout_s: float | None = None, key: str = ""
     ) -> "PhotoMetadata":
-        """What an XMP file beside a photo says about it: see core.metadata.read_xmp_sidecar. Damage to it is no error."""
+        """The metadata in an XMP sidecar: see core.metadata.read_xmp_sidecar. A damaged sidecar is no error."""
         ...
 
     def thumbnail(
@@ -162,20 +162,20 @@ class PhotoReader(Protocol):
 
 
 class PhotoStore(Protocol):
-    """Reads original photos by URI, and keeps those that came without one."""
+    """Reads original photos by URI, and stores those that came without one."""
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
         """The bytes at `uri`, at most `limit_bytes`.
 
-        Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument (scheme or place not allowed),
-        OriginalUnavailable (the place does not answer), Unavailable (this machine can't read now).
+        Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument (scheme or location not allowed),
+        OriginalUnavailable (the store does not answer), Unavailable (this machine can't read now).
         """
         ...
 
     def keep(self, data: bytes, *, sha256: str) -> str:
-        """Stores bytes durably under their SHA-256, 64 hexadecimal digits, and gives the URI by which `read` finds them.
+        """Stores bytes durably under their SHA-256, 64 hexadecimal digits, and returns the URI by which `read` finds them.
 
-        The same bytes lie there once, however often they come. "" where the store keeps nothing. Raises Unavailable.
+        The same bytes are stored once. Returns "" when the store keeps nothing. Raises Unavailable.
         """
         ...
 
@@ -186,11 +186,11 @@ class PhotoIndex(Protocol):
     def write(self, documents: Sequence[Document]) -> Sequence[Written]:
         """Stores documents durably and returns one result each; an older or equal version is STALE and changes nothing.
 
-        A document that passes our checks and that the engine refuses has the error as its result; the others are stored. Nothing
+        When the engine refuses a document that passed `check_storable`, the error is its result; the others are stored. Nothing
         is retried: write the documents whose result is Overloaded again, and no others.
 
-        On return the data is safe, and searchable at once or after the engine's refresh interval. A stored document clears the
-        photo's failure of the same or a smaller version, if the index keeps failures.
+        On return the data is durable; it is searchable at once or after the engine's refresh interval. A stored document clears
+        the photo's failure of the same or a smaller version, if the index keeps failures.
         Raises, with nothing written, NotFound (no such collection), ProvenanceMismatch, InvalidArgument (a vector of wrong
         shape, NaN, not unit length, or of no space of the collection); and Unavailable (disk full, read-only), after which
         some may be written.
@@ -198,18 +198,18 @@ class PhotoIndex(Protocol):
         ...
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
-        """Remembers new file states of unchanged photos: photo id → origin; versions stay."""
+        """Stores new file states of unchanged photos: photo id → origin; versions stay."""
         ...
 
     def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
-        """What is remembered of every photo, tombstones too, ordered by photo id (UTF-8 bytes); memory does not grow with it.
+        """The stored state of every photo and tombstone, ordered by photo id (UTF-8 bytes). Memory does not grow with them.
 
-        `within`: of those alone whose photo id begins so. Raises NotFound (collection).
+        `within` is a prefix: photo ids that do not begin with it are left out. Raises NotFound (collection).
         """
         ...
 
     def states(self, collection: str, photo_ids: Sequence[str]) -> Sequence[OriginState]:
-        """The same of these photos alone, in any order, as they were written last; an unknown id is left out.
+        """The stored state of these photos, in any order, as of the last write; an unknown id is left out.
 
         Raises NotFound (collection).
         """
@@ -218,7 +218,7 @@ class PhotoIndex(Protocol):
     def same_bytes(self, collection: str, sha256: str) -> Sequence[OriginState]:
         """The live photos with this SHA-256 (64 hexadecimal digits), in any order, at most MAX_SAME_BYTES of them.
 
-        A write may show after the engine's refresh interval alone. Raises NotFound (collection).
+        A write may become visible only after the engine's refresh interval. Raises NotFound (collection).
         """
         ...
 
@@ -256,7 +256,7 @@ class IndexAdmin(Protocol):
         """Makes the collection with these spaces, or checks that it is the same one.
 
         Raises ProvenanceMismatch, FailedPrecondition when the collection has another root (it proposes --collection), and
-        TooManyCollections when there are `at_most` others, or when the engine has no room for another.
+        TooManyCollections when there are `at_most` others already, or when the engine has no room for one more.
         """
         ...
 
@@ -265,7 +265,7 @@ class IndexAdmin(Protocol):
         ...
 
     def size_bytes(self) -> int:
-        """Bytes that the store takes, derived files included."""
+        """Bytes that the index takes, derived files included."""
         ...
 
 
@@ -290,7 +290,7 @@ class DeadLetters(Protocol):
 class Refused:
     """A photo without a valid event; it becomes a dead letter with `error`.
 
-    `version` is 0 for a thing that is not a photo, such as a folder that can't be read: it is reported, but is no dead letter.
+    `version` is 0 for something that is not a photo, such as an unreadable folder: it is reported, but is no dead letter.
     """
 
     collection: str
@@ -304,7 +304,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """A photo that is stored as it is now; `origin` is the new state of its files, None if the index has that state already."""
+    """A photo whose stored version is current; `origin` is the new state of its files, None if the index has it already."""
 
     collection: str
     photo_id: str
@@ -313,7 +313,7 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A file that a source does not take, or a folder with all that lies in it; `path` is below the source's own folder."""
+    """A file that a source leaves out, or a folder with its whole content; `path` is relative to the source's folder."""
 
     path: str
     reason: IgnoreReason
@@ -322,7 +322,7 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Unsettled:
-    """A file that is still being written; the next comparison meets it again."""
+    """A file that is still being written; the next walk of the folder compares it again."""
 
     photo_id: str
 
@@ -339,7 +339,7 @@ class EventSource(Protocol):
     """Yields photo events, in order per photo, until each is acknowledged."""
 
     def events(self) -> Iterator[SourceItem | NothingYet]:
-        """Items until the source is exhausted or closed. Every PhotoEvent has passed `core.event.check_event`: check none again.
+        """Items until the source is exhausted or closed. Every PhotoEvent has passed `core.event.check_event`; do not repeat it.
 
         An item that was not acknowledged is yielded again by the next source over the same photos.
         """

@@ -1,4 +1,4 @@
-"""Texts of others on a terminal: they move no cursor, set no title and hide no line."""
+"""Untrusted text on a terminal: it can't move the cursor, set the title or hide a line."""
 
 
 def printable(text: str, *, keep: str = "") -> str:

@@ -1,10 +1,10 @@
-"""The hash of all that decides the values of a space's vectors."""
+"""Provenance: the hash of everything that determines the values of a space's vectors."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-# How photos become pixels: core.decode, core.fit, core.colour. It grows with every change there that changes a vector.
+# The version of core.decode, core.fit and core.colour. Increase it with every change there that changes a vector.
 # 1: colours as they are stored. 2: sRGB.
 DECODE_RECIPE = 2
 
@@ -21,8 +21,8 @@ def provenance(
 ) -> str:
     """64 hexadecimal digits. `ranges` are the activation ranges of static int8, empty for other precisions.
 
-    `layer` is empty for the model file, which is the same whichever `decode_recipe` made the pixels.
-    Two spaces with the same provenance hold comparable vectors, whichever machine or execution provider made them.
+    `layer` is empty for the model file, which does not depend on `decode_recipe`.
+    Two spaces with the same provenance hold comparable vectors, whatever machine and execution provider made them.
     """
     facts = {
         "sources": sorted(source_sha256s),

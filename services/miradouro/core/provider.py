@@ -1,4 +1,4 @@
-"""The places where networks run."""
+"""Execution providers, which run the networks."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""A question in the program's own terms, checked once, and the engine's answer to it."""
+"""The query of an index, checked once, and the engine's answer to it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from miradouro.core.spaces import Region
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 10
-MAX_RANKED = 10_000  # how deep ranked answers can be paged, as in OpenSearch
+MAX_RANKED = 10_000  # hits of a ranking that can be paged through, as in OpenSearch
 MAX_WORDS = 64
 MAX_TEXT_CHARS = 1_024
 DEFAULT_FACET_SIZE = 10
@@ -18,7 +18,7 @@ CAMERA_ATTRIBUTE = "camera"
 
 
 class Order(StrEnum):
-    """How an answer is ordered; equal ones by photo id (code points).
+    """The order of an answer; ties by photo id (code points).
 
     RELEVANCE: best first. TAKEN: newest first by the instant of taking, photos without one last.
     """
@@ -28,7 +28,7 @@ class Order(StrEnum):
 
 
 class FacetField(StrEnum):
-    """What a facet counts: tags of any kind as `fold_tag` leaves them, owners, years of wall clocks, the attribute `camera`."""
+    """What a facet counts: tags of any kind, folded by `fold_tag`; owners; years of wall clocks; the attribute `camera`."""
 
     TAG = "tag"
     OWNER = "owner"
@@ -38,16 +38,16 @@ class FacetField(StrEnum):
 
 @dataclass(frozen=True)
 class KeywordClause:
-    """Photos that carry any of these tags; score = sum of the tags' probabilities. Words as `fold_tag` leaves them."""
+    """Photos that carry any of these tags; score = sum of the tags' probabilities. `fold_tag` has folded the words."""
 
     words: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class TextClause:
-    """Photos by BM25. Each entry is a phrase of one or more raw words; the engine's analyser does the rest.
+    """Photos by BM25. Each entry is a phrase of one or more raw words; the engine analyses them as core.text describes.
 
-    A hit holds every phrase of `must`, none of `must_not`, and at least one of `should` unless `must` is not empty.
+    A hit holds every phrase of `must` and none of `must_not`. When `must` is empty, it holds at least one of `should`.
     """
 
     should: tuple[str, ...]
@@ -59,8 +59,8 @@ class TextClause:
 class VectorClause:
     """Photos by Euclidean distance to `vector` (float32 [dimension], length 1) in the space named `space`.
 
-    `provenance` is the embedder's; the index refuses one that is not its own. `max_distance` is 0 to 2 or None.
-    `exact` forbids approximate structures.
+    `provenance` is the embedder's; the index refuses any but its own. `max_distance` is 0 to 2 or None.
+    `exact` forbids approximate search.
     """
 
     space: str
@@ -77,7 +77,7 @@ class EverythingClause:
 
 @dataclass(frozen=True)
 class TagIs:
-    """The photo carries the tag, of any kind; `label` as `fold_tag` leaves it."""
+    """The photo carries the tag, of any kind; `fold_tag` has folded the `label`."""
 
     label: str
 
@@ -144,9 +144,9 @@ Condition = TagIs | OwnerIs | AttributeIn | TakenBetween | Near | InBox | FileNa
 
 @dataclass(frozen=True)
 class After:
-    """The last photo of a page: the next one begins behind it, whatever was added or deleted since.
+    """The last photo of a page. The next page begins after it, whatever is added or deleted meanwhile.
 
-    Of `score` and `taken_at` (aware, None when unknown) the one that orders the answer decides, then `photo_id`.
+    Its position is given by `score` or `taken_at` (aware, None when unknown), whichever orders the answer, then by `photo_id`.
     """
 
     photo_id: str
@@ -156,7 +156,7 @@ class After:
 
 @dataclass(frozen=True)
 class Behind:
-    """The end of a page of a ranking by distance: `offset` hits were shown, the last of them `photo_id` at `distance`."""
+    """The end of a page of a ranking by distance: `offset` hits so far, the last of them `photo_id` at `distance`."""
 
     offset: int
     photo_id: str
@@ -165,7 +165,7 @@ class Behind:
 
 @dataclass(frozen=True)
 class Facet:
-    """A field to count by, and how many of its values to tell, 1 to MAX_FACET_SIZE."""
+    """A field to count by, and how many of its values to return, 1 to MAX_FACET_SIZE."""
 
     field: FacetField
     size: int = DEFAULT_FACET_SIZE
@@ -181,7 +181,7 @@ class FacetCount:
 
 @dataclass(frozen=True)
 class FacetCounts:
-    """The commonest values, equal ones by value (code points); `values` is how many there are in all.
+    """The most frequent values, ties by value (code points); `values` is the number of distinct values.
 
     Photos without a value (no tag, owner, time or camera) are in no count.
     """
@@ -193,12 +193,11 @@ class FacetCounts:
 
 @dataclass(frozen=True)
 class IndexQuery:
-    """What an index is asked: one clause, conditions that all hold, an order, and a window into it.
+    """One query: a clause, conditions that must all hold, an order, and a window into it.
 
-    `offset` + `limit` is at most MAX_RANKED. `after` takes the place of `offset`, where `pages_by_key`. `behind` is the end of
-    the page before, for an index that may know more of what is near now than it knew then: what is no farther is left out.
-    `facets` are counted over every photo that the clause (its max_distance included) and the conditions let pass, whatever the
-    window.
+    `offset` + `limit` is at most MAX_RANKED. With `pages_by_key`, `after` replaces `offset`. `behind` is the end of the previous
+    page. An approximate index may have more near hits now than it had then; hits that are not farther than `behind` are left
+    out. `facets` count every photo that matches the clause (its max_distance included) and the conditions, whatever the window.
     """
 
     collection: str
@@ -214,13 +213,13 @@ class IndexQuery:
 
     @property
     def pages_by_key(self) -> bool:
-        """Whether a page can begin `after` a photo: where its place depends on that photo alone, so not by BM25 or distance."""
+        """Whether a page can begin `after` a photo. The rank must depend on that photo alone, so not on BM25 or distance."""
         return self.order is Order.TAKEN or isinstance(self.clause, KeywordClause | EverythingClause)
 
 
 @dataclass(frozen=True)
 class Match:
-    """A photo that the index found. `distance` is None for words; `document` is None unless asked for."""
+    """A hit. `distance` is None for words; `document` is None unless the query has `with_documents`."""
 
     photo_id: str
     score: float
@@ -233,9 +232,9 @@ class Match:
 class Matches:
     """The engine's answer.
 
-    `total`: for words the photos that match, for vectors those that pass the conditions and max_distance; always exact where
-    facets are counted, one FacetCounts for each facet that was asked, in that order.
-    `truncated`: photos within max_distance exist that no page can reach. `exact`: no approximate structure was used.
+    `total`: for words the photos that match, for vectors those that pass the conditions and max_distance; always exact in a
+    query with facets. `facets`: one FacetCounts for each facet of the query, in that order.
+    `truncated`: photos within max_distance exist that no page can reach. `exact`: no approximate search was used.
     """
 
     matches: tuple[Match, ...]

@@ -1,4 +1,4 @@
-"""What a person asks, before any photo is looked at, and how it becomes what an index is asked."""
+"""Questions of callers, and their translation to queries of an index."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class Everything:
 
 @dataclass(frozen=True)
 class Example:
-    """Photos that look like this one: an encoded photo; with a `region`, those of which a part looks like that part of it."""
+    """Photos that look like an encoded photo; with a `region`, photos of which a part looks like that region."""
 
     data: bytes
     region: Region | None = None
@@ -56,7 +56,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Like:
-    """Photos that look like one in the collection, or of which a part looks like a `region` of it; that one is among them."""
+    """Photos that look like one of the collection, or of which a part looks like a `region` of it; it is itself a hit."""
 
     photo_id: str
     region: Region | None = None
@@ -97,10 +97,10 @@ class QueryVector:
 
 @dataclass(frozen=True)
 class Answer:
-    """`space` is the one compared, empty for words; `next_page` is None on the last one.
+    """The matches; `space` is the searched one, empty for words; `next_page` is None on the last page.
 
     `mixed_in` are the ids of the photos that were mixed into the example, nearest first. `whole_photos`: a region was compared
-    with whole photos, for want of a space of regions.
+    with whole photos, because the collection has no space of regions.
     """
 
     matches: Matches
@@ -124,7 +124,7 @@ def plan(question: Question, query_vector: QueryVector | None, *, canonical: Cal
         facets=question.facets,
     )
     if query.pages_by_key:
-        return replace(query, limit=question.limit + 1)  # the one too many tells whether there is a next page
+        return replace(query, limit=question.limit + 1)  # one more than asked, to see whether there is a next page
     return replace(query, limit=min(question.limit, MAX_RANKED - query.offset))
 
 
@@ -140,7 +140,7 @@ def offset_of(page: Page) -> int:
 
 
 def page_of(question: Question, query: IndexQuery, matches: Matches) -> tuple[Matches, Page | None]:
-    """What of `matches` is shown, and the page after it, None when there is none."""
+    """The matches to return, and the next page, None when there is none."""
     if query.pages_by_key:
         shown = matches.matches[: question.limit]
         if len(shown) == len(matches.matches):
@@ -163,9 +163,9 @@ def searched_space(
     default_space: str,
     preset_of: Callable[[str], Preset | None] = lambda _: None,
 ) -> Space:
-    """The space that the question names, or the default one, among those of the collection; for a region the one of regions.
+    """The space of the collection that the question names, or the default one; for a region, the space of regions.
 
-    Where the collection has no regions, a part is compared with whole photos. `preset_of` returns the smallest preset that has
+    In a collection without regions, a region is compared with whole photos. `preset_of` returns the smallest preset that has
     the space of a name, None for a space of no known bundle. Raises InvalidArgument.
     """
     regional = [space for space in spaces if space.compares_regions]
@@ -193,7 +193,7 @@ def searched_space(
 
 
 def offered_space(space: Space, bundles: Sequence[BundleDescription]) -> tuple[BundleDescription, Space]:
-    """The loaded bundle that makes vectors of `space`, and the space as it makes it, whose provenance may differ.
+    """The loaded bundle that makes vectors of `space`, and the bundle's own description of it, whose provenance may differ.
 
     Raises FailedPrecondition when no loaded bundle does.
     """
@@ -208,7 +208,7 @@ def offered_space(space: Space, bundles: Sequence[BundleDescription]) -> tuple[B
 def tag_words(words: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
     """The tags that `words` stand for, folded, each once.
 
-    A synonym stands for its label, and for itself too: a person may have tagged a photo with it.
+    A synonym is searched as its label and as itself: a person may have tagged a photo with it.
     """
     folded = [fold_tag(form) for word in words for form in (word, canonical(word))]
     return tuple(dict.fromkeys(folded))

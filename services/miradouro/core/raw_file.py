@@ -1,7 +1,7 @@
-"""Raw files of cameras: known by the end of a name, by the first bytes, or by the first directories of a TIFF.
+"""Raw files of cameras: recognised by the end of a name, by the first bytes, or by the first directories of a TIFF.
 
-Raw files are never photos: nothing here develops them. Most of them are TIFF inside, so that neither the name nor the first bytes
-decide alone.
+Raw files are not indexed, because they must be developed first. Most of them are TIFF files, so that neither the name nor the
+first bytes suffice.
 """
 
 import struct
@@ -35,13 +35,13 @@ ReadAt = Callable[[int, int], bytes]
 
 
 def is_raw_name(name: str) -> bool:
-    """Whether a file name ends as those of raw files do, in any case."""
+    """Whether a file name has the extension of a raw file, in any case."""
     stem, dot, extension = name.rpartition(".")
     return bool(stem and dot) and extension.lower() in _EXTENSIONS
 
 
 def begins_as_raw(data: bytes) -> bool:
-    """Whether `data` (its first SNIFF_BYTES suffice) begins as a raw file that other formats cannot be confused with."""
+    """Whether `data` (its first SNIFF_BYTES suffice) begins with bytes that only raw files begin with."""
     if data.startswith(_BEGINNINGS):
         return True
     is_at_8 = data[:4] in _BYTE_ORDERS or data[4:8] == b"ftyp"
@@ -51,8 +51,8 @@ def begins_as_raw(data: bytes) -> bool:
 def is_raw_tiff(read_at: ReadAt) -> bool:
     """Whether a TIFF is a raw file: it is a DNG, or one of its directories describes a colour filter array.
 
-    Reads the first directory and those below it, at most 50 kB. Damage is no error: such a file is no raw file. Raises what
-    `read_at` raises.
+    Reads the first directory and those below it, at most 50 kB. A damaged file is not a raw file and raises no error. Raises
+    what `read_at` raises.
     """
     head = read_at(0, 8)
     order = _BYTE_ORDERS.get(head[:4])

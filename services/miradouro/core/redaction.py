@@ -1,10 +1,9 @@
-"""URIs as people may see them: without user information, query and fragment, which may hold passwords, tokens and signatures.
+"""URIs for display: without user information, query and fragment, which may hold passwords, tokens and signatures.
 
-Errors, logs and answers carry this form; the stored URI stays whole, because photos are fetched by it.
+Errors, logs and answers use this form; the stored URI stays complete, because photos are fetched by it.
 
-A URI that is not well formed may hold its secret anywhere: a password with a slash or an at sign in it ends the authority
-too early. Whatever may be part of a secret is left out, so the result may be shorter than it needs to be. Redacting a result
-again changes nothing.
+A malformed URI may hold its secret anywhere: a password that contains a slash or an at sign ends the authority too early.
+Everything that may be part of a secret is left out, so the result may be shorter than necessary. Redaction is idempotent.
 """
 
 import re
@@ -19,12 +18,12 @@ _PATH = re.compile(r"[^\s?#]*")
 _HEAD = re.compile(r"[^?#]*")
 _CLOSING = "'\"),.;:!?]}>`"  # behind a URI these belong to the sentence
 
-# Where what follows the scheme begins so, an at sign behind it belongs to the path.
+# When the text after the scheme begins like this, a later at sign belongs to the path.
 _FILE = re.compile(r"(?:localhost)?(?:/(?![/\\])|$)")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](?=[/?#]|$)")
 _HOST = re.compile(r"(?:localhost|(?=[\w.-]{1,253}(?![\w.-]))[\w-]+(?:\.[\w-]+)+|\[[0-9a-fA-F:.]{2,45}\])(?=[/?#]|$)")
 _CERTAIN = {"file": _FILE, "s3": _BUCKET, "s3a": _BUCKET, "gs": _BUCKET, "gcs": _BUCKET}
-# Where it begins so, there is no secret unless an at sign follows.
+# When it begins like this, it holds no secret unless an at sign follows.
 _LEGAL = re.compile(rf"(?:{_LEFT_OUT}|[\w.-]{{0,253}}|\[[0-9a-fA-F:.]{{2,45}}\])(?::[0-9]{{0,5}})?(?=[/?#]|$)")
 
 
@@ -41,16 +40,16 @@ def public_uri(uri: str) -> str:
 
 
 def public_error(error: Exception, uri: str) -> str:
-    """What a library says of `uri`: only the kind of the error when the URI has secrets, for its text may hold pieces of them."""
+    """A library's error about `uri`, as text: only its type when the URI has secrets, because the message may repeat them."""
     if public_uri(uri) != uri:
         return type(error).__name__
     return f"{type(error).__name__}: {public_text(str(error))}"
 
 
 def public_text(text: str) -> str:
-    """`text` with each URI that has // in it as `public_uri` gives it.
+    """`text` with each URI that contains // redacted as by `public_uri`.
 
-    White space ends a URI here: one that may have some in it is given to `public_uri` first.
+    White space ends a URI here: pass a URI that may contain white space to `public_uri` first.
     """
     parts, at = [], 0
     start = _START.search(text)
@@ -71,12 +70,12 @@ def public_text(text: str) -> str:
 
 
 def _public_rest(scheme: str, rest: str) -> str:
-    """What follows the scheme, without secrets."""
+    """The part after the scheme, without secrets."""
     head = _first(_HEAD, rest)
     if _is_certain(scheme, rest):
         return head
     signs = list(_AT.finditer(head))
-    is_sign_behind = _AT.search(rest, len(head)) is not None  # of a query, or else the end of a password with ? or # in it
+    is_sign_behind = _AT.search(rest, len(head)) is not None  # in a query, or behind a password that contains ? or #
     if not signs:
         return head if _LEGAL.match(rest) and not is_sign_behind else _LEFT_OUT
     if is_sign_behind:

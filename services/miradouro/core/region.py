@@ -31,7 +31,7 @@ def check_region(region: Region, *, field: str = "region") -> Region:
 
 
 def pixel_box(region: Region, width: int, height: int) -> Box:
-    """The pixels of `region` in a photo of `width` x `height`: edges go to the nearest pixel, and one pixel is always left.
+    """The pixels of `region` in a photo of `width` x `height`: edges go to the nearest pixel; a box has at least one pixel.
 
     Regions that share an edge share no pixel and leave none out (half way goes to the right and down).
     Raises InvalidArgument as `check_region` does.

@@ -1,11 +1,11 @@
-"""Picture formats, told by the first bytes of a file or by the end of its name."""
+"""Picture formats, recognised by the first bytes of a file or by the end of its name."""
 
 import math
 from enum import Enum
 
 
 class Format(Enum):
-    """A picture format; the value is its media type. Those after AVIF are known so that a refusal can name them."""
+    """A picture format; the value is its media type. Those after AVIF are listed so that an error can name them."""
 
     JPEG = "image/jpeg"
     PNG = "image/png"
@@ -20,11 +20,11 @@ class Format(Enum):
     PHOTOSHOP = "image/vnd.adobe.photoshop"
 
 
-SNIFF_BYTES = 32  # how many first bytes `sniff` looks at
-MAX_CHUNKS = 100_000  # of a WebP or boxes of an AVIF that are looked at
+SNIFF_BYTES = 32  # first bytes that `sniff` examines
+MAX_CHUNKS = 100_000  # chunks of a WebP or boxes of an AVIF that are examined
 
 _WEBP_HAS_EXIF, _WEBP_HAS_PROFILE = 0x08, 0x20
-_AVIF_HEADER_BYTES = 2**20  # where an AVIF's description of its pixels stands, before them
+_AVIF_HEADER_BYTES = 2**20  # the head of an AVIF, which describes the pixels
 
 _PREFIXES = (
     (b"\xff\xd8\xff", Format.JPEG),
@@ -65,13 +65,13 @@ def sniff(data: bytes) -> Format | None:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file name ends as pictures do, in any case; formats that are refused count, so that they are reported."""
+    """Whether a file name has the extension of a picture, in any case; refused formats count, so that they are reported."""
     stem, dot, extension = name.rpartition(".")
     return bool(stem and dot) and extension.lower() in _EXTENSIONS
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels that a WebP's header tells (RFC 9649, section 2); None when it is cut short."""
+    """Width and height in pixels from the header of a WebP (RFC 9649, section 2); None when it is cut short or damaged."""
     chunk = data[12:16]
     if len(data) < 30:
         return None
@@ -91,7 +91,7 @@ def webp_exif(data: bytes) -> bytes:
 
 
 def webp_profile(data: bytes) -> bytes:
-    """The ICC profile of a WebP, in the same way."""
+    """The first ICC profile of a WebP, empty where there is none among MAX_CHUNKS chunks."""
     return _webp_chunk(data, b"ICCP", _WEBP_HAS_PROFILE)
 
 

@@ -1,11 +1,11 @@
-"""The record of a log that a photo event came in."""
+"""The log record of a photo event."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """The record of a log that an event came in, as it stood there."""
+    """The log record that an event came in, unchanged."""
 
     topic: str
     partition: int

@@ -1,4 +1,4 @@
-"""Bundles as the rest of the program sees them: geometries, spaces and how spaces are named."""
+"""Bundles as the rest of the program uses them: geometries, spaces and the names of spaces."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Resample(StrEnum):
 
 
 class Preset(StrEnum):
-    """Which spaces a new collection gets, each preset more than the one before: the fewest bytes, the usual ones, every space."""
+    """The spaces of a new collection, each preset a superset of the one before: the fewest bytes, the usual ones, all."""
 
     LEAN = "lean"
     STANDARD = "standard"
@@ -96,7 +96,7 @@ class Space:
 
     @property
     def compares_regions(self) -> bool:
-        """Whether a part of a photo can be asked for: vector 0 stands for the whole picture, so that of a crop for the crop."""
+        """Whether a region can be searched with: vector 0 is that of the whole picture, so vector 0 of a crop is the crop's."""
         return self.regions[:1] == (WHOLE,)
 
 
@@ -104,8 +104,8 @@ class Space:
 class BundleDescription:
     """A loaded bundle; `precision` is fp32, fp16, tf32 or int8.
 
-    `geometries` holds the geometry of every input of the graph, the one that tags are computed from first. `views` gives the
-    geometries that a space is computed from, by the name of the space; a space that is not in it needs the first alone.
+    `geometries` holds the geometry of every input of the graph; tags are computed from the first. `views` maps the name of a
+    space to the geometries that it is computed from; a space that is missing there needs only the first geometry.
     """
 
     name: str
@@ -119,7 +119,7 @@ class BundleDescription:
     views: Mapping[str, tuple[Geometry, ...]] = field(default_factory=dict)
 
     def needed_geometries(self, spaces: Iterable[str], *, tags: bool) -> tuple[Geometry, ...]:
-        """The geometries that a photo must come in for these spaces of the bundle, and for tags where wanted."""
+        """The geometries that these spaces of the bundle need, and those for `tags`."""
         first = self.geometries[:1]
         needed = {geometry for space in spaces for geometry in self.views.get(space, first)}
         if tags and self.can_tag:
@@ -128,7 +128,7 @@ class BundleDescription:
 
 
 def needed_geometries(bundles: Iterable[BundleDescription], spaces: Collection[str], *, tags: bool) -> tuple[Geometry, ...]:
-    """The distinct geometries that a photo must come in for `spaces`, and for tags where wanted; `spaces` are full names."""
+    """The distinct geometries that `spaces` (full names) need, and those for `tags`."""
     return tuple(
         dict.fromkeys(
             geometry
@@ -139,7 +139,9 @@ def needed_geometries(bundles: Iterable[BundleDescription], spaces: Collection[s
 
 
 def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str) -> list[Space]:
-    """The spaces of a new collection: those of a preset where `names` is its name alone, the named ones, or the standard ones.
+    """The spaces of a new collection: those of the preset when `names` is its name alone, else the named ones.
+
+    An empty `names` means the standard preset.
 
     Raises InvalidArgument naming `field`, every allowed space and every preset.
     """
@@ -153,7 +155,7 @@ def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str)
 def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space", or_one_of: Sequence[str] = ()) -> Space:
     """The space called `name`; bundle/layer means the layer's default pooling.
 
-    Raises InvalidArgument naming `field`, every allowed name, and what may stand there alone (`or_one_of`).
+    Raises InvalidArgument naming `field`, every allowed name, and the words allowed in place of names (`or_one_of`).
     """
     for space in spaces:
         if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):

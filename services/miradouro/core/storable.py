@@ -1,4 +1,4 @@
-"""What every index checks before it stores, whichever engine is behind it."""
+"""Checks that every index makes before it stores documents or makes a collection."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -17,7 +17,7 @@ UNIT_TOLERANCE = 1e-2
 def check_storable(document: Document, spaces: Mapping[str, Space]) -> None:
     """Raises InvalidArgument for vectors of another shape, of no space or not comparable, and ProvenanceMismatch.
 
-    `spaces` are those of the document's collection by name; nothing of a tombstone is looked at.
+    `spaces` are those of the document's collection by name. A tombstone is not checked.
     """
     if document.deleted:
         return
@@ -28,7 +28,7 @@ def check_storable(document: Document, spaces: Mapping[str, Space]) -> None:
         space = spaces[name]
         offered = document.provenances.get(name, "")
         if not offered:
-            raise InvalidArgument("provenances", f"{name} has vectors and no provenance; pass on what the embedder tells")
+            raise InvalidArgument("provenances", f"{name} has vectors and no provenance; pass on that of the embedder")
         if offered != space.provenance:
             raise ProvenanceMismatch(name, space.provenance, offered)
         check_vectors(vectors, (space.vectors_per_photo, space.dimension), field=f"vectors[{name}]")
@@ -48,7 +48,7 @@ def check_vectors(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str)
 
 
 def check_same_spaces(collection: str, stored: Sequence[Space], offered: Sequence[Space]) -> None:
-    """Raises FailedPrecondition or ProvenanceMismatch unless a collection's spaces are those that are offered, in any order."""
+    """Raises FailedPrecondition or ProvenanceMismatch unless the stored spaces equal the offered ones, in any order."""
     by_name = {space.name: space for space in offered}
     missing = [space.name for space in stored if space.name not in by_name]
     added = sorted(by_name.keys() - {space.name for space in stored})
@@ -69,7 +69,7 @@ def check_same_spaces(collection: str, stored: Sequence[Space], offered: Sequenc
 
 
 def more_than(at_most: int, collection: str) -> TooManyCollections:
-    """Why the collection is not made: there are `at_most` others."""
+    """The error for a new collection when there are `at_most` others."""
     return TooManyCollections(
         collection,
         f"there are {at_most} already; use one of them, or name all that there may be in MIRADOURO_COLLECTIONS",
@@ -77,7 +77,7 @@ def more_than(at_most: int, collection: str) -> TooManyCollections:
 
 
 def other_root(collection: str, stored: str, offered: str) -> FailedPrecondition:
-    """Why a collection does not take the folder `offered`; `stored` is its own, empty when it is fed by events."""
+    """The error for a folder `offered` to a collection with another root; `stored` is empty when it is fed by events."""
     if not stored:
         return FailedPrecondition(
             f"collection {collection!r} is fed by events, or was restored without --root, and does not mirror {offered}; "

@@ -1,4 +1,4 @@
-"""The one analysis of text, whichever engine searches it.
+"""The analysis of text, the same for every engine.
 
 1. Words: a maximal run of letters, marks and digits; each Han or Hiragana character is a word of its own. Everything else,
    `_` and the apostrophe too, separates words.
@@ -49,7 +49,7 @@ STOP_WORDS = frozenset(f"{_ENGLISH} {_PORTUGUESE}".split())
 
 
 class Word(NamedTuple):
-    """A folded word, not stemmed, and where it stands: `text[start:end]`."""
+    """A folded word, not stemmed, and its position: `text[start:end]`."""
 
     folded: str
     start: int
@@ -57,7 +57,7 @@ class Word(NamedTuple):
 
 
 def words(text: str) -> Iterator[Word]:
-    """The words of `text` that count, in order: steps 1 to 3."""
+    """The words of `text`, folded and without stop words, in order: steps 1 to 3."""
     pattern = _ASCII_WORDS if text.isascii() else _WORDS
     for found in pattern.finditer(text):
         folded = fold(found[0])

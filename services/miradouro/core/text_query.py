@@ -1,4 +1,4 @@
-"""How a person's words become a question: any word may occur, a quoted phrase must, -word and -"a phrase" must not."""
+"""Parses search words: a word may occur, a quoted phrase must, -word and -"a phrase" must not."""
 
 import re
 
@@ -12,7 +12,7 @@ _TERM = re.compile(rf"(?P<minus>-*)(?:[{_QUOTES}](?P<phrase>[^{_QUOTES}]*)[{_QUO
 
 
 def parse_text(text: str, *, field: str = "text") -> TextClause:
-    """The clause that `text` asks for, each word and phrase once, in the order of the text.
+    """The clause of `text`, each word and phrase once, in the order of the text.
 
     A hyphen excludes only where a term begins, so that `black-and-white` is one term. Terms without a letter or digit
     are dropped. Raises InvalidArgument naming `field` when the text is too long or has nothing to look for.

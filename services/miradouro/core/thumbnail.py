@@ -1,4 +1,4 @@
-"""Small pictures of photos, for people to look at."""
+"""Thumbnails of photos."""
 
 import io
 import re
@@ -23,9 +23,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def thumbnail_name(sha256: str, longest_side: int, *, file_format: str = "jpeg") -> str:
-    """Where a thumbnail lies below its folder, by the photo's SHA-256 and the size: for example ab/abcd…-320.jpg.
+    """The path of a thumbnail within its folder, by the photo's SHA-256 and the size: for example ab/abcd…-320.jpg.
 
-    The name is made of the digest's 32 bytes, never of a text that was stored. Raises Corrupt: `sha256` is no SHA-256.
+    It is formatted from the digest's 32 bytes, so that a stored text can't become a path. Raises Corrupt: `sha256` is no SHA-256.
     """
     digest = digest_of(sha256).hex()
     return f"{digest[:2]}/{digest}-{longest_side:d}{SUFFIXES[file_format]}"

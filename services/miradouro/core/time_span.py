@@ -1,6 +1,6 @@
-"""Times that a person names: 2024, 2024-05, 2024-05-01, 2024-05-01T18:30 or an RFC 3339 instant, each a span.
+"""Times in filters: 2024, 2024-05, 2024-05-01, 2024-05-01T18:30 or an RFC 3339 instant, each a span.
 
-Without an offset a time is on the wall clock where a photo was taken (naive); with one it is an instant (aware, in UTC).
+A time without an offset is one of the wall clock where a photo was taken (naive). With an offset it is an instant (aware, UTC).
 """
 
 import re
@@ -15,10 +15,10 @@ _TIME = re.compile(
 
 
 def parse_time(text: str) -> tuple[datetime, datetime]:
-    """The first moment of the time that `text` names and the first one after it; years 1 to 9998.
+    """The start of the span that `text` names, and its end, exclusive; years 1 to 9998.
 
-    Both are naive, or aware in UTC where `text` ends with an offset. A fraction names the span of its last digit, at most a
-    microsecond's. Raises ValueError, whose message goes on after the text: "is no time; …".
+    Both are naive, or aware in UTC when `text` ends with an offset. A fraction names the span of its last digit, at most a
+    microsecond. Raises ValueError, whose message continues a sentence that begins with the text: "is no time; …".
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -30,7 +30,7 @@ def parse_time(text: str) -> tuple[datetime, datetime]:
 
 
 def format_span(start: datetime | None, end: datetime | None) -> str:
-    """`first..last` for the times from `start` on and before `end` (None for no bound), or the one name of the span.
+    """`first..last` for the times from `start` on and before `end` (None for no bound), or a single name of the span.
 
     Naive times are written without an offset, aware ones in UTC. `last` names the span that ends at `end`, so that
     `parse_time(last)[1] == end`.

@@ -1,4 +1,4 @@
-"""How much of everything a load of photos needs: arithmetic alone, every figure with its formula and source.
+"""Capacity planning: the resources that a number of photos needs. Pure arithmetic; every figure has its formula and source.
 
 Demand ──► storage: bytes of one photo ──► plan: Figures
 """

@@ -1,4 +1,4 @@
-"""What the arithmetic takes for granted: each figure with its source. Times are of one core of an AMD EPYC with AVX2."""
+"""Assumptions of capacity plans, each with its source. Times are of one core of an AMD EPYC with AVX2."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ SOURCES = {
     "many": "AWS, Amazon OpenSearch Service lens: at most 25 shards for each GiB of heap",
 }
 
-BUSY = 0.7  # of a processor at the busiest time; the rest is for peaks and for a lost machine
+BUSY = 0.7  # load of a processor at the busiest time; the rest is for peaks and for a lost machine
 # Photos/s of one core through one network: half of what two threads do on two cores. EfficientNet-Lite0 sees a photo twice for
 # `look`, which takes 2.27 times the time of once in int8 and 2.2 times in fp32.
 EMBED_RATES = {
@@ -41,8 +41,8 @@ KAFKA_COPIES = 3
 # Processor time of a data node for a document, for each vector that goes into a graph, and for each number of it; with merges, as
 # of 60,000 photos. Larger segments cost more.
 INDEX_DOCUMENT_S, INDEX_VECTOR_S, INDEX_NUMBER_S = 0.0010, 0.0007, 1.2e-6
-# Of the data nodes for a question, and for each segment that it visits: half as much in graphs of 500 vectors, and full ones are
-# larger.
+# Processor time of the data nodes for a question, and for each segment that it visits. The latter was half as much in graphs of
+# 500 vectors; full graphs are larger.
 SEARCH_S, SEARCH_SEGMENT_S = 0.008, 0.0010
 HEAP_LIMIT_BYTES, HEAP_SHARE = 31e9, 0.5
 SYSTEM_BYTES = 1e9  # of a node, beside heap and cache
@@ -64,7 +64,7 @@ def embed_rate(demand: Demand) -> float:
 
 
 def bundles(demand: Demand) -> Sequence[str]:
-    """The networks that a photo goes through, by name: those of the spaces, and the tagger."""
+    """The networks that every photo passes, by name: those of the spaces, and the tagger."""
     return sorted({space.bundle for space in demand.spaces} | ({demand.tagger} if demand.tagger else set()))
 
 

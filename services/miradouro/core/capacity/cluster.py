@@ -12,11 +12,11 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Cluster:
-    """Bytes and cores are of all copies unless they say otherwise; `index_s` are seconds of a core for a photo in one copy.
+    """An OpenSearch cluster. Bytes and cores are totals of all copies, except `index_s`: core seconds for a photo in one copy.
 
     `shards` are those of all copies, `collection_shards` the primaries of one collection, `segments` those of a shard.
-    `memory_bytes` holds vectors and graphs: page cache with lucene, native memory with faiss; `node_memory_bytes` is what a node
-    has for it. `nodes_by` has the number of nodes for each need.
+    `memory_bytes` is for vectors and graphs: page cache with lucene, native memory with faiss. `node_memory_bytes` is the part
+    of it that one node provides. `nodes_by` has the number of nodes for each need.
     """
 
     primary_bytes: float
@@ -40,7 +40,7 @@ class Cluster:
 
 
 def cluster(demand: Demand, photo: PhotoBytes) -> Cluster:
-    """The cluster that holds so many photos of these bytes."""
+    """The cluster for the photos of the demand, each of the bytes `photo`."""
     copies = 1 + demand.replicas
     primary = demand.photos * photo.disk
     disk = primary * copies

@@ -1,4 +1,4 @@
-"""What a plan is made for."""
+"""The input of a capacity plan."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Space
 
 Engine = Literal["lucene", "faiss"]
-# Bits of a number of a vector in memory that each engine of OpenSearch offers; 32 is what a collection of ours is made with.
+# Bits per number of a vector in memory that each engine of OpenSearch offers; collections are made with 32.
 BITS: dict[Engine, tuple[int, ...]] = {"lucene": (32, 8), "faiss": (32, 16, 8, 1)}
 STORED_BITS = 32
 MAX_PHOTOS, MAX_RATE = 10**13, 1e7
@@ -19,13 +19,13 @@ LEAST_NODE_MEMORY_BYTES = 4e9
 
 @dataclass(frozen=True)
 class Demand:
-    """Photos, rates, and the machines to run on. Raises InvalidArgument naming the field when a value makes no sense.
+    """Photos, rates, and the machines to run on. Raises InvalidArgument naming the field of an invalid value.
 
     `photos` in all; `rate` new photos/s and `queries` questions/s, both at the busiest time. `replicas`: copies of every shard
-    beside the primary. `tagger`: the network that makes tags, which every photo goes through; "" for none. `collections`: the
-    photos lie evenly in so many; a question goes to one. `resident`: share of vectors and graphs that memory holds, 0 to 1.
-    `bits` of a number of a vector in memory. `cpu_rate`: photos/s that one core embeds through all networks that are needed,
-    None for what was measured; `gpu`: a GPU's name, "" for none; `gpu_rate`: photos/s of one, None when unknown. Sizes in
+    beside the primary. `tagger`: the network that tags every photo; "" for none. `collections`: number of collections that
+    share the photos evenly; a question searches one. `resident`: share of vectors and graphs that memory holds, 0 to 1.
+    `bits` per number of a vector in memory. `cpu_rate`: photos/s that one core embeds through all needed networks, None for
+    the measured rate; `gpu`: a GPU's name, "" for none; `gpu_rate`: photos/s of one GPU, None when unknown. Sizes are in
     bytes, decimal (a GB is 10^9).
     """
 

@@ -1,4 +1,4 @@
-"""The figures of a plan, each with the numbers that it was made of and where they come from."""
+"""The figures of a plan, each with its formula and the sources of its numbers."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from miradouro.core.capacity.storage import DOCUMENT_BYTES, REGION_DOCUMENT_BYTE
 
 _OURS, _MEASURED = ("ours",), ("measured", "ours")
 _DAY_S = 86_400
-_MUCH = 3  # times as many nodes for memory as for anything else: worth a word
+_MUCH = 3  # a note follows when memory needs more than this many times the nodes of any other need
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Plan:
-    """Figures in order, and what a reader must know beside them."""
+    """Figures in order, and notes on them."""
 
     demand: Demand
     figures: tuple[Figure, ...]
@@ -115,7 +115,7 @@ def _ingest(demand: Demand) -> Iterator[_Row]:
     each = _ingest_s(demand)
     formula = f"{demand.rate:,g} photos/s x {each * 1e3:.1f} ms / {given.BUSY:g} busy"
     yield "cores", demand.rate * each / given.BUSY, "cores", formula, _MEASURED
-    yield "replicas", _ingest_replicas(demand), "", _told_replicas(given.REPLICA_CORES), _OURS
+    yield "replicas", _ingest_replicas(demand), "", _replicas_formula(given.REPLICA_CORES), _OURS
     formula = f"{demand.photos:,} photos / {demand.rate:,g} photos/s / {_DAY_S:,} s"
     yield "until all are in", demand.photos / demand.rate / _DAY_S, "days", formula, ("given",)
 
@@ -148,14 +148,14 @@ def _on_processors(demand: Demand) -> Iterator[_Row]:
     networks = " and ".join(given.bundles(demand))
     formula = f"{rate:,g} / ({each:.2f} photos/s a core x {given.BUSY:g} busy), {networks}, {demand.precision}"
     yield "cores", cores, "cores", formula, _MEASURED if demand.cpu_rate is None else ("given", "ours")
-    yield "replicas", _replicas_of(cores, given.REPLICA_CORES), "", _told_replicas(given.REPLICA_CORES), _OURS
+    yield "replicas", _replicas_of(cores, given.REPLICA_CORES), "", _replicas_formula(given.REPLICA_CORES), _OURS
 
 
 def _replicas_of(need: float, each: float) -> int:
     return max(given.LEAST_REPLICAS, math.ceil(need / each))
 
 
-def _told_replicas(each: int) -> str:
+def _replicas_formula(each: int) -> str:
     return f"cores / {each} each, at least {given.LEAST_REPLICAS}"
 
 
@@ -203,7 +203,7 @@ def _query(demand: Demand) -> Iterator[_Row]:
     cores = demand.queries * given.QUESTION_S / given.BUSY
     formula = f"{demand.queries:,g} questions/s x {given.QUESTION_S * 1e3:g} ms / {given.BUSY:g} busy"
     yield "cores", cores, "cores", formula, _MEASURED
-    yield "replicas", _replicas_of(cores, 1), "", _told_replicas(1), _OURS
+    yield "replicas", _replicas_of(cores, 1), "", _replicas_formula(1), _OURS
 
 
 def _replicas(found: Cluster, without: Cluster) -> Iterator[_Row]:

@@ -1,4 +1,4 @@
-"""Bytes of one photo: on disk and in memory, by the formats of the engines.
+"""Bytes of one photo on disk and in memory, by the formats of the engines.
 
 Lucene's formats are those of Lucene 10.3 (`Lucene99FlatVectorsFormat`, `Lucene99HnswVectorsFormat`), which OpenSearch 3.5 uses.
 """
@@ -11,10 +11,10 @@ from miradouro.core.capacity.demand import STORED_BITS, Demand
 from miradouro.core.spaces import Space
 
 M = 16  # links that a vector begins with in every graph; mapping.py makes collections with it
-# Lists of level 0 hold up to 2 M links. Random vectors fill them so far, measured with 10,000 of 64 numbers; vectors that
-# resemble each other fill fewer.
+# The mean length of the lists of level 0, which hold up to 2 M links: measured with 10,000 random vectors of 64 numbers. Vectors
+# that resemble each other have fewer links.
 MEAN_LINKS = 31.2
-# Of a photo, all but vectors and graphs: text, tags, ids, stored fields, counted with 20 tags and a caption of 12 words.
+# A photo without its vectors and graphs: text, tags, ids, stored fields, counted with 20 tags and a caption of 12 words.
 DOCUMENT_BYTES = 1_170.0
 REGION_DOCUMENT_BYTES = 28.0  # of each region vector: it is a document of its own
 SEGMENT_BYTES = 5e9  # index.merge.policy.max_merged_segment
@@ -36,12 +36,12 @@ class PhotoBytes:
 
     @property
     def disk(self) -> float:
-        """All that lies on disk."""
+        """All bytes on disk."""
         return self.vectors + self.quantised + self.graphs + self.rest
 
 
 def photo_bytes(demand: Demand) -> PhotoBytes:
-    """What one photo takes, in graphs of the size that a full segment has."""
+    """The bytes of one photo, with graphs as large as those of a full segment."""
     spaces = demand.spaces
     vectors = float(sum(space.vectors_per_photo * vector_bytes(space.dimension) for space in spaces))
     rest = rest_bytes(spaces)
@@ -49,7 +49,7 @@ def photo_bytes(demand: Demand) -> PhotoBytes:
     if demand.engine == "faiss":
         in_memory = sum(space.vectors_per_photo * faiss_bytes(space.dimension, bits=bits) for space in spaces)
         graphs = sum(space.vectors_per_photo * 8.0 * M for space in spaces)
-        # The graph's own file holds its vectors once more, in its bits.
+        # The file of the graph holds a second copy of its vectors, in `bits`.
         quantised = sum(space.vectors_per_photo * space.dimension * bits / 8 for space in spaces)
         return PhotoBytes(vectors, quantised, graphs, rest, resident * in_memory)
     graphs, quantised = 0.0, 0.0
@@ -67,13 +67,13 @@ def vector_bytes(dimension: int) -> float:
 
 
 def rest_bytes(spaces: Sequence[Space]) -> float:
-    """Bytes of a photo beside vectors and graphs. `_source` is stored without its vectors: the k-NN plug-in puts them back."""
+    """Bytes of a photo besides vectors and graphs. `_source` is stored without vectors: the k-NN plug-in restores them."""
     regions = sum(space.vectors_per_photo for space in spaces if space.regions)
     return DOCUMENT_BYTES + REGION_DOCUMENT_BYTES * regions
 
 
 def faiss_bytes(dimension: int, *, bits: int = STORED_BITS, m: int = M) -> float:
-    """Bytes of one vector in memory with faiss: 1.1 x (bits / 8 x dimension + 8 m), as OpenSearch's documentation says."""
+    """Bytes of one vector in memory with faiss: 1.1 x (bits / 8 x dimension + 8 m), by OpenSearch's documentation."""
     return _FAISS_FACTOR * (bits / 8 * dimension + 8.0 * m)
 
 
@@ -83,11 +83,11 @@ def photos_in_segment(bytes_per_photo: float, photos: float) -> float:
 
 
 def graph_bytes(vectors: float, *, links: float = MEAN_LINKS, m: int = M) -> float:
-    """Bytes of a vector's part of a graph of so many vectors (`.vex`, `.vem`).
+    """Bytes of one vector in a graph of `vectors` vectors (`.vex`, `.vem`).
 
-    Level 0 is a list of `links` neighbours a vector. Of m vectors one is on level 1 too, of m^2 one on level 2, and so on: in all
-    1 / (m - 1) more lists, of up to m neighbours. The offset of each list takes 16 bits, the number of each vector on an upper
-    level a byte.
+    Level 0 has a list of `links` neighbours for each vector. One of m vectors is on level 1 too, one of m^2 on level 2, and so
+    on: together 1 / (m - 1) more lists a vector, of up to m neighbours. The offset of each list takes 16 bits, the number of
+    each vector on an upper level a byte.
     """
     if vectors <= 1:
         return 0.0
@@ -99,7 +99,7 @@ def graph_bytes(vectors: float, *, links: float = MEAN_LINKS, m: int = M) -> flo
 def _list_bytes(links: float, vectors: float) -> float:
     """A list: its length in a byte, then the sorted neighbours as differences.
 
-    They stand four at a time behind a byte that tells how many bytes each takes; what is left over takes seven bits to a byte.
+    Groups of four follow a byte that encodes their sizes; the rest is written with seven bits to a byte.
     A difference of `links` random numbers below `vectors` is x or more with probability (1 - x / vectors)^links.
     """
     loose = min(links, _DOUBTFUL_LINKS)
@@ -112,5 +112,5 @@ def _number_bytes(links: float, vectors: float, bits: int) -> float:
 
 
 def segments_in_shard(shard_bytes: float) -> float:
-    """Segments that a question visits in a shard: full ones, and the small ones that merges let stand."""
+    """Segments that a question visits in a shard: full ones, and small ones that are not merged yet."""
     return shard_bytes / SEGMENT_BYTES + SMALL_SEGMENTS

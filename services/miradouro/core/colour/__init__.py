@@ -1,8 +1,8 @@
-"""The colours of photos: what their files say of them, and the way from there to sRGB.
+"""The colours of photos: the colour spaces that files name, and the conversion to sRGB.
 
 | module | holds |
 |---|---|
-| icc | ICC profiles: which are usable, without what is not needed; profiles made of primaries and a curve |
+| icc | ICC profiles: usable ones, cut to the needed tags; profiles made of primaries and a curve |
 | coding | colour spaces by their numbers (cICP, nclx) and by gAMA and cHRM, as ICC profiles |
 | conversion | profiles to conversions, by littleCMS |
 """

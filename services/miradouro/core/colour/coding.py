@@ -24,10 +24,10 @@ _PRIMARIES = {  # H.273, table 2
     12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
     22: Primaries((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), _D65),
 }
-# Of video the curves of cameras, which screens undo by one that is nearly sRGB's.
+# The curves of video are those of cameras; screens apply nearly the curve of sRGB to them.
 _SRGB_CURVES = frozenset({1, _UNSPECIFIED, 6, 13, 14, 15})
 _SAMPLES = np.linspace(0, 1, 4_096)
-_WHITE_NITS = 203.0  # of diffuse white in pictures of high dynamic range (ITU-R BT.2408); what is brighter becomes white
+_WHITE_NITS = 203.0  # of diffuse white in pictures of high dynamic range (ITU-R BT.2408); brighter samples become white
 _HLG_PEAK_NITS, _HLG_SYSTEM_GAMMA = 1_000.0, 1.2
 _NEAR_SRGB_GAMMA = 0.05  # 1 / 2.2 within 5 % is how programs write sRGB's curve
 _NEAR_SRGB_POINT = 0.005
@@ -47,9 +47,9 @@ def profile_of_numbers(primaries: int, transfer: int) -> bytes | None:
 
 
 def profile_of_gamma(gamma: float | None, chromaticities: Primaries | None) -> bytes | None:
-    """The profile of samples that are light ** `gamma` (PNG, 11.3.2): SRGB where that is nearly it, None for what makes no sense.
+    """The profile of samples that are light ** `gamma` (PNG, 11.3.2): SRGB when it is nearly that, None for invalid values.
 
-    Without a `gamma` the curve is sRGB's, without `chromaticities` the primaries are.
+    Without a `gamma` the curve is that of sRGB, without `chromaticities` the primaries are.
     """
     if gamma is not None and not _GAMMAS[0] <= gamma <= _GAMMAS[1]:
         return None
@@ -75,7 +75,7 @@ def _perceptual_quantizer() -> bytes:
 
 
 def _hybrid_log_gamma() -> bytes:
-    """ITU-R BT.2100, table 5; the system's gamma, which is meant for luminance, is applied to each channel."""
+    """ITU-R BT.2100, table 5. The system's gamma is defined for luminance; here it is applied to each channel."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(_SAMPLES <= 0.5, _SAMPLES**2 / 3, (np.exp((_SAMPLES - c) / a) + b) / 12)
     return sampled_curve(scene**_HLG_SYSTEM_GAMMA * _HLG_PEAK_NITS / _WHITE_NITS)

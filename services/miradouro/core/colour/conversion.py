@@ -1,4 +1,4 @@
-"""Pixels to sRGB, by littleCMS."""
+"""Converts pixels to sRGB, by littleCMS."""
 
 import functools
 import io
@@ -14,8 +14,8 @@ from miradouro.core.colour.icc import SRGB, Profile, usable
 if TYPE_CHECKING:
     from PIL import ImageCms
 
-_KEPT = 8  # conversions: a folder's photos come from a few cameras and programs
-_INVISIBLE = 2  # levels of 255 that profiles which call themselves sRGB differ by
+_KEPT = 8  # cached conversions: a folder's photos come from a few cameras and programs
+_INVISIBLE = 2  # levels of 255 by which profiles named sRGB differ from each other
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Conversion:
 def conversion_to_srgb(profiles: Sequence[bytes], channels: str) -> Conversion | None:
     """The conversion by the first of `profiles`, in the order of trust, that is usable for pixels of `channels` (L, RGB, CMYK).
 
-    None when these are sRGB, nearly so, or of unknown colours. Profiles may hold anything: none raises an error.
+    None when the pixels are sRGB or nearly so, or when no profile is usable. Damaged profiles raise no error.
     """
     for profile in profiles:
         if profile == SRGB:
@@ -48,13 +48,13 @@ def conversion_to_srgb(profiles: Sequence[bytes], channels: str) -> Conversion |
 
 
 class _NotNeeded:
-    """Of a profile that is sRGB in all but name."""
+    """The result for a profile that changes nothing visible, because it describes sRGB."""
 
 
 @functools.lru_cache(maxsize=_KEPT)
 def _conversion(profile: bytes, channels: str) -> Conversion | _NotNeeded | None:
     """None when the profile is not usable for these pixels."""
-    from PIL import ImageCms  # most photos need none of it
+    from PIL import ImageCms  # here: most photos do not need it
 
     found = usable(profile)
     # A grey photo may have a profile of RGB; others have one of their own channels.
@@ -91,7 +91,7 @@ def _changes_nothing(conversion: Conversion) -> bool:
 
 @functools.cache
 def _probe(channels: str) -> Image.Image:
-    """Colours all over the cube, and every grey."""
+    """A picture of colours spread over the RGB cube, and of every grey."""
     greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     if channels == "L":
         return Image.fromarray(greys[None, :, 0])

@@ -1,4 +1,4 @@
-"""ICC profiles (ICC.1:2022): which are usable, and profiles made of primaries and a curve."""
+"""ICC profiles (ICC.1:2022): usable ones cut to the needed tags, and profiles made of primaries and a curve."""
 
 import struct
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_PROFILE_BYTES = 4 * 2**20  # profiles of printers, the largest, have 2 MiB at most
-SRGB = b""  # stands for a profile wherever a file says that its colours are sRGB
+SRGB = b""  # in place of a profile: the file names sRGB
 
 _HEADER_BYTES, _ENTRY_BYTES = 128, 12
 _MAX_TAGS = 128
@@ -14,8 +14,8 @@ _CLASSES = frozenset({b"mntr", b"scnr", b"prtr", b"spac"})
 _CHANNELS = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 _CONNECTIONS = frozenset({b"XYZ ", b"Lab "})
 _MAX_MAJOR_VERSION = 4
-# What leads from a device's colours to the profile connection space. The others are left out: texts, the way back, and
-# multiProcessElements, which may take any time.
+# The tags of the transform from a device's colours to the profile connection space. Others are left out: texts, the inverse
+# transform, and multiProcessElements, which may take unbounded time.
 _TAGS = frozenset({b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC", b"A2B0"})
 _D50 = np.array([0.9642, 1.0, 0.8249])
 # Bradford's cone responses (ICC.1:2022, annex E).
@@ -43,10 +43,10 @@ class Primaries:
 
 
 def usable(profile: bytes) -> Profile | None:
-    """`profile` with the tags that a conversion needs; None when it is none that a photo can have.
+    """`profile` with only the tags that a conversion needs; None when it can't be the profile of a photo.
 
-    That is: damaged, too large, of another class than display, scanner, printer and colour space, or of other colours than grey,
-    RGB and CMYK.
+    Such a profile is damaged, too large, of another class than display, scanner, printer and colour space, or of other colours
+    than grey, RGB and CMYK.
     """
     header = profile[:_HEADER_BYTES]
     if not _HEADER_BYTES + 4 <= len(profile) <= MAX_PROFILE_BYTES or header[36:40] != b"acsp":
@@ -101,18 +101,18 @@ def sampled_curve(values: np.ndarray) -> bytes:
 def _assembled(header: bytes, tags: dict[bytes, bytes]) -> bytes:
     table, body = [struct.pack(">I", len(tags))], b""
     start = _HEADER_BYTES + 4 + len(tags) * _ENTRY_BYTES
-    places: dict[bytes, int] = {}  # equal contents stand once
+    offsets: dict[bytes, int] = {}  # equal contents are written once
     for name, content in tags.items():
-        if content not in places:
-            places[content] = start + len(body)
+        if content not in offsets:
+            offsets[content] = start + len(body)
             body += content.ljust(-(-len(content) // 4) * 4, b"\0")
-        table.append(struct.pack(">4sII", name, places[content], len(content)))
+        table.append(struct.pack(">4sII", name, offsets[content], len(content)))
     size = struct.pack(">I", start + len(body))
     return b"".join((size, header[4:], *table, body))
 
 
 def _adapted_columns(primaries: Primaries) -> np.ndarray | None:
-    """XYZ of the three primaries as columns, adapted to D50; None when they or the white are no such colours."""
+    """XYZ of the three primaries as columns, adapted to D50; None when they or the white are no valid colours."""
     points = (primaries.red, primaries.green, primaries.blue, primaries.white)
     if any(not (-1 <= x <= 2 and 0 < y <= 2) for x, y in points):
         return None

@@ -1,4 +1,4 @@
-"""The chunks of a PNG that say which colours it has (PNG third edition, 11.3.2 and 4.3), as ICC profiles."""
+"""The chunks of a PNG that define its colours (PNG third edition, 11.3.2 and 4.3), as ICC profiles."""
 
 import struct
 import zlib
@@ -11,9 +11,9 @@ COLOUR_CHUNKS = frozenset({b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"})
 
 
 def profiles_of_chunks(chunks: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
-    """The profiles that the chunks, name → content, stand for: cICP before iCCP before sRGB before gAMA and cHRM.
+    """The profiles of the chunks, name → content: cICP before iCCP before sRGB before gAMA and cHRM.
 
-    A damaged chunk counts as none.
+    A damaged chunk is ignored.
     """
     found = [
         _numbers(chunks.get(b"cICP", b"")),
