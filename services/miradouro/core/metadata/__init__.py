@@ -1,10 +1,10 @@
-"""What cameras, programs and photographers write into a photo's file, and into its name.
+"""The metadata in a photo's file and in its name.
 
     bytes ─► blocks ─► exif | iptc | xmp | notes ─► one PhotoMetadata
 
-`docs/metadata.md` is the table of what is read from where, in which order. Read here rather than by Pillow: its EXIF reader
-warns on standard error about damage and takes UTF-8 for Latin-1, its XMP reader needs one more package, it makes a WebP's whole
-canvas to get at the header, and it leaves IPTC texts as bytes.
+`docs/metadata.md` lists the fields with their sources, in order. Pillow is not used: its EXIF reader warns on standard error
+about damage and decodes UTF-8 as Latin-1, its XMP reader needs one more package, it allocates a WebP's whole canvas to read the
+header, and it does not decode IPTC texts.
 """
 
 from miradouro.core.metadata.file_name import time_of_name

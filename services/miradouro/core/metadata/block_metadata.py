@@ -1,4 +1,4 @@
-"""What one block says, within the limits of the photo event."""
+"""The metadata of one block, within the limits of the photo event."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from miradouro.core.event import (
 from miradouro.core.metadata.camera_words import human
 from miradouro.core.metadata.texts import lines, one_line
 
-MAX_CANDIDATES = 4 * MAX_TAGS  # doubled and empty ones fall away
-_MAX_CANDIDATE_CHARS = 4 * MAX_TAG_CHARS  # with the blanks and control characters that go
+MAX_CANDIDATES = 4 * MAX_TAGS  # more than are kept: duplicates and empty ones are dropped
+_MAX_CANDIDATE_CHARS = 4 * MAX_TAG_CHARS  # before blanks and control characters are removed
 
 
 @dataclass(frozen=True)
 class BlockMetadata:
-    """Empty or None where the block does not say. `times` are by the names of PhotoMetadata.taken_from."""
+    """The fields of a block, empty or None where it has none. `times` are by the names of PhotoMetadata.taken_from."""
 
     title: str = ""
     caption: str = ""
@@ -45,10 +45,10 @@ def bounded(
     rating: int | None = None,
     unread: Iterable[str] = (),
 ) -> BlockMetadata:
-    """BlockMetadata of texts as found: control characters go, titles are one line, longer texts than allowed are cut.
+    """BlockMetadata of raw texts: control characters are removed, titles become one line, texts are cut to the limits.
 
-    Of titles and captions the first counts that is left when the words that cameras write by themselves are gone.
-    Tags are taken once each and in order; one that is too long is left out, for a part of it is another word.
+    The first title and the first caption are taken that are not among the words cameras write by themselves. Each tag is taken
+    once, in order. A tag that is too long is left out, because a part of it would be another word.
     """
     words = (one_line(tag) for tag in islice(tags, MAX_CANDIDATES) if len(tag) <= _MAX_CANDIDATE_CHARS)
     kept = dict.fromkeys(word for word in words if 1 <= len(word) <= MAX_TAG_CHARS)
@@ -64,7 +64,7 @@ def bounded(
     )
 
 
-# Texts are cut before they are cleaned, too: they may be much longer than what is kept of them.
+# Texts are cut before cleaning too, because they may be much longer than the limit.
 def _title(text: str) -> str:
     return human(one_line(text[: 2 * MAX_TITLE_CHARS]))[:MAX_TITLE_CHARS].rstrip()
 

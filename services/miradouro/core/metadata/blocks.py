@@ -1,4 +1,4 @@
-"""Where the metadata stands in JPEG, PNG, WebP, HEIF and AVIF files."""
+"""Finds the metadata in JPEG, PNG, WebP, HEIF and AVIF files."""
 
 from miradouro.core.metadata.containers.blocks import Blocks
 from miradouro.core.metadata.containers.heif import heif_blocks
@@ -19,9 +19,9 @@ _READERS = {
 
 
 def find_blocks(data: bytes) -> Blocks:
-    """The metadata blocks of `data`; of a file that is cut short, those before the cut; none of an unknown format.
+    """The metadata blocks of `data`; of a truncated file, those before the cut; of an unknown format, none.
 
-    Never raises. At most MAX_PARTS parts of the file are looked at, and every block is cut at its bound.
+    Never raises. At most MAX_PARTS parts of the file are examined, and every block is cut at its bound.
     """
     found = sniff(data)
     return _READERS[found](data) if found in _READERS else Blocks()

@@ -1,7 +1,7 @@
-"""How much of a file's metadata is read, whatever the file holds.
+"""Bounds on the metadata that is read from one file.
 
-A file of 32 MiB can name millions of segments, chunks, values or words. Every loop over a file's bytes ends at one of these
-bounds; what lies beyond is left unread. Each is several times what cameras and programs write.
+A file of 32 MiB can hold millions of segments, chunks, values or words. Every loop over a file's bytes ends at one of these
+bounds; the rest is not read. Each bound is several times as large as anything that cameras and programs write.
 """
 
 from miradouro.core.event import MAX_CAPTION_CHARS
@@ -18,4 +18,4 @@ MAX_ITEMS = 2_048  # of a HEIF file: tiles, thumbnails and metadata
 MAX_ENTRIES = 1_024  # of one EXIF directory
 MAX_DATASETS = 2_048  # of IPTC-IIM
 MAX_ELEMENTS = 8_192  # of an XMP packet
-MAX_LENIENT_CHARS = 2**16  # of an XMP packet that is not quite XML: what a JPEG holds
+MAX_LENIENT_CHARS = 2**16  # of an XMP packet that is not well-formed XML: the most that a JPEG segment holds

@@ -1,8 +1,8 @@
-"""The words that cameras and programs put where a photographer's belong: patterns of whole texts, in any case."""
+"""Texts that cameras and programs write into titles and captions by themselves: patterns of whole texts, in any case."""
 
 import re
 
-_MAX_CHARS = 2_048  # longer texts are taken for a person's
+_MAX_CHARS = 2_048  # longer texts count as a person's
 _CHARSET = re.compile(r'charset="?\w+"? ?')  # an encoding as the command line of exiv2 takes it, left in the text
 _MAKERS = (
     r"(?:agfa(?:photo)?|aiptek|apple|asus|benq|canon|casio|concord|dji|epson|fuji(?:film)?|ge|general imaging|genius|google|gopro"
@@ -50,9 +50,9 @@ _NOT_HUMAN = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS), re.
 
 
 def human(text: str) -> str:
-    """`text`, or nothing when all of it is what cameras and programs write unasked.
+    """`text`, or "" when the whole of it was written by a camera or program by itself.
 
-    `Screenshot` and `DCIM\\100GOPRO\\GOPR0001.JPG` are; `Screenshot of the contract` is a person's.
+    `Screenshot` and `DCIM\\100GOPRO\\GOPR0001.JPG` give ""; `Screenshot of the contract` is a person's text.
     """
     text = _CHARSET.sub("", text, count=1) if _CHARSET.match(text) else text
     bare = " ".join(text[: _MAX_CHARS + 1].split())

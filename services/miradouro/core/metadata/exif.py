@@ -1,4 +1,4 @@
-"""EXIF (CIPA DC-008): time, place, camera and rating, and the texts that programs put there."""
+"""EXIF (CIPA DC-008): time, place, camera and rating, and the texts that programs write there."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 
 def read_exif(block: bytes) -> BlockMetadata:
-    """What the TIFF structure `block` says; an empty one says nothing. Each field stands alone: a damaged one is named."""
+    """The metadata in the TIFF structure `block`, empty for an empty one. Damaged fields are left out and named in `unread`."""
     if not block:
         return BlockMetadata()
     unread: list[str] = []
@@ -40,7 +40,7 @@ def read_exif(block: bytes) -> BlockMetadata:
         main = first_directory(block)
     except ValueError:
         return BlockMetadata(unread=("exif",))
-    # Some writers put into the first directory what belongs into the second.
+    # Some writers put the tags of the EXIF directory into the first directory.
     settings = attempt("directory", lambda: _directory(block, main, _EXIF_DIRECTORY), None) or main
     gps = attempt("gps", lambda: _directory(block, main, _GPS_DIRECTORY), None)
     return bounded(
@@ -78,13 +78,13 @@ def _utf16(raw: bytes, order: str = "utf-16-le") -> str:
 
 
 def _comment(settings: Directory) -> str:
-    """UserComment: eight bytes name the encoding of the others. Raises ValueError."""
+    """UserComment: the first eight bytes name the encoding of the rest. Raises ValueError."""
     raw = settings.raw(_COMMENT)
     code, body = raw[:8], raw[8:]
     match code.rstrip(b"\0 ").upper():
         case b"UNICODE":
             orders = ("utf-16-le", "utf-16-be") if settings.order == "<" else ("utf-16-be", "utf-16-le")
-            # Some writers ignore the file's byte order: Latin letters show which one they took.
+            # Some writers ignore the file's byte order: Latin letters show which one they used.
             texts = [_utf16(body, order) for order in orders]
             return max(texts, key=lambda text: sum("\x20" <= character <= "\u024f" for character in text[:_GUESS_CHARS]))
         case b"JIS":
@@ -127,4 +127,4 @@ def _place(gps: Directory) -> GeoPoint | None:
         if not 0 <= value <= most:
             raise ValueError(f"{float(value)} degrees are not on the earth")
         degrees.append(float(value * signs[reference]))
-    return GeoPoint(*degrees) if any(degrees) else None  # devices that don't know where they are write 0, 0
+    return GeoPoint(*degrees) if any(degrees) else None  # devices without a position write 0, 0

@@ -19,9 +19,9 @@ _UTC = "PXL_"  # Pixel phones write UTC
 
 
 def time_of_name(name: str) -> TakenAt | None:
-    """The time in the file name `name`, None when there is none: from 1950 to 2099, a day alone as its midnight.
+    """The time in the file name `name`, None when there is none: from 1950 to 2099; a date without a time as its midnight.
 
-    The offset is unknown, but for names that are known to be in UTC.
+    The offset is unknown, except for names that are known to be in UTC.
     """
     name = name[-_MAX_CHARS:]
     found = _MOMENT.search(name) or _WHATSAPP.search(name)

@@ -19,7 +19,7 @@ _ENCODINGS = {b"\x1b%G": "utf-8", b"\x1b%/I": "utf-8", b"\x1b.A": "latin-1", b"\
 def read_iptc(block: bytes) -> BlockMetadata:
     """Title (object name, else headline), caption, tags and time of creation of the IIM datasets in `block`.
 
-    Texts are in the character set that 1:90 names; where it names none they are UTF-8 if they can be.
+    Texts are in the character set that dataset 1:90 names; without one they are decoded by `decode_text`.
     """
     encoding = ""
     texts: dict[Dataset, list[str]] = {}
@@ -45,7 +45,7 @@ def read_iptc(block: bytes) -> BlockMetadata:
 
 
 def _datasets(block: bytes, unread: list[str]) -> Iterator[tuple[Dataset, bytes]]:
-    """Record and number of every dataset with its value; `iptc` is noted in `unread` where the structure breaks off."""
+    """Record and number of every dataset with its value; a broken structure adds `iptc` to `unread`."""
     at = 0
     for _ in range(MAX_DATASETS):
         if block[at : at + 1] != b"\x1c" or at + 5 > len(block):
@@ -74,7 +74,7 @@ def _text(value: bytes, encoding: str) -> str:
 
 
 def _time(date: str, clock: str) -> TakenAt | None:
-    """The time that `20240501` and `183015+0100` write down. Raises ValueError."""
+    """The time of a date and a clock such as `20240501` and `183015+0100`. Raises ValueError."""
     day, hour = date.replace(":", "").replace("-", "").strip("\0 ")[:8], clock.replace(":", "").strip("\0 ")
     if not hour[:6].isdigit():
         return read_time(f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else "")

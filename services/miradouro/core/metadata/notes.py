@@ -1,4 +1,4 @@
-"""The texts of a file format itself: those of PNG (chapter 11.3.3), and the comment of JPEG."""
+"""Texts that belong to the file format: those of PNG (chapter 11.3.3), and the comment of JPEG."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from miradouro.core.metadata.times import read_mail_time, read_time
 
 
 def read_notes(texts: Mapping[str, str]) -> BlockMetadata:
-    """Title, caption and time of `texts`, by keyword in lower case. `time` is that of the chunk tIME, in UTC."""
+    """Title, caption and time of `texts`, which are by keyword in lower case. `time` is the chunk tIME, in UTC."""
     unread: list[str] = []
     taken = None
     for keyword, read in (("creation time", read_mail_time), ("creationtime", read_mail_time), ("time", read_time)):

@@ -1,20 +1,20 @@
-"""What a file says about a photo: the photo's own, or one beside it."""
+"""The metadata of a photo, from its own file or from a sidecar."""
 
 from dataclasses import dataclass
 
 from miradouro.core.document import GeoPoint, TakenAt
 
 XMP_SIDECAR, TAKEOUT = "xmp-sidecar", "takeout"
-# Where a time of taking may come from, the most trusted first; the last is no metadata: `file_name.py`.
+# Sources of the time of taking, the most trusted first. The last is not metadata but the file's name: `file_name.py`.
 TIME_SOURCES = (XMP_SIDECAR, TAKEOUT, "exif", "xmp", "iptc", "exif-digitized", "png", "gps", "file-name")
 
 
 @dataclass(frozen=True)
 class PhotoMetadata:
-    """Empty or None where the file does not say. `unread` names the parts that are there but damaged, as `exif.place`.
+    """The fields of a file, empty or None where it has none. `unread` names damaged parts, such as `exif.place`.
 
-    `taken_from` is the one of TIME_SOURCES that `taken_at` comes from. `rating` is 1 to 5 stars. `people` are names of persons in
-    the photo.
+    `taken_from` is the member of TIME_SOURCES that `taken_at` comes from. `rating` is 1 to 5 stars. `people` are the names of
+    persons in the photo.
     """
 
     title: str = ""

@@ -1,4 +1,4 @@
-"""A file to metadata: every block of a photo by its reader, then the first one that says something about a field."""
+"""Reads the metadata of a file: every block by its reader, then each field from the first block that has it."""
 
 from miradouro.core.metadata.blocks import find_blocks
 from miradouro.core.metadata.bounds import MAX_XMP_FILE_BYTES
@@ -10,11 +10,11 @@ from miradouro.core.metadata.xmp import read_xmp
 
 
 def read_metadata(data: bytes) -> PhotoMetadata:
-    """What the JPEG, PNG, WebP, HEIF or AVIF file `data` says about its photo.
+    """The metadata in a JPEG, PNG, WebP, HEIF or AVIF file.
 
-    Words and rating come from XMP, else IPTC, else EXIF, else the texts of PNG and the comment of JPEG, each field by itself;
-    place and camera from EXIF, else XMP; the time from the first of TIME_SOURCES.
-    Never raises: what can't be read is left out and named in `unread`. Bytes of no such file say nothing.
+    Each text and the rating come from XMP, else IPTC, else EXIF, else the texts of PNG and the comment of JPEG; place and camera
+    from EXIF, else XMP; the time from the first of TIME_SOURCES.
+    Never raises: unreadable parts are left out and named in `unread`. A file of another format has empty metadata.
     """
     blocks = find_blocks(data)
     exif, iptc, xmp, notes = read_exif(blocks.exif), read_iptc(blocks.iptc), read_xmp(blocks.xmp), read_notes(blocks.texts)
@@ -34,7 +34,7 @@ def read_metadata(data: bytes) -> PhotoMetadata:
 
 
 def read_xmp_sidecar(data: bytes) -> PhotoMetadata:
-    """What the XMP file `data` says about the photo that it lies beside. Never raises: see `read_metadata`."""
+    """The metadata in the XMP sidecar `data`. Never raises: see `read_metadata`."""
     xmp = read_xmp(data[:MAX_XMP_FILE_BYTES])
     taken_at = xmp.times.get("xmp")
     return PhotoMetadata(

@@ -1,18 +1,18 @@
-"""Texts as files hold them, made fit for an event."""
+"""Decodes and cleans the texts of files for an event."""
 
 import codecs
 import re
 
 from miradouro.core.metadata.bounds import MAX_TEXT_BYTES
 
-# Control characters but tab and line feed, and what no encoder takes.
+# Control characters except tab and line feed, and code points that can't be encoded.
 _UNWANTED = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffd]")
 
 
 def decode_text(raw: bytes) -> str:
-    """Text of unknown encoding: UTF-8 where it is that, otherwise the Windows code page that old programs wrote.
+    """Text of unknown encoding: UTF-8 when valid, otherwise the Windows code page of old programs.
 
-    At most MAX_TEXT_BYTES are read; a character that this cuts is left out.
+    At most MAX_TEXT_BYTES are read; a character cut by this bound is left out.
     """
     cut = len(raw) > MAX_TEXT_BYTES
     raw = raw[:MAX_TEXT_BYTES]

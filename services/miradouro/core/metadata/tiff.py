@@ -1,4 +1,4 @@
-"""The TIFF structure that EXIF lies in (TIFF 6.0, section 2): directories of tagged values."""
+"""The TIFF structure of EXIF (TIFF 6.0, section 2): directories of tagged values."""
 
 import struct
 from fractions import Fraction
@@ -54,7 +54,7 @@ class Directory:
     def rationals(self, tag: int, most: int) -> list[Fraction]:
         """The fractions of a value, empty when the tag is absent.
 
-        Raises ValueError when there are more than `most`, and when something is divided by 0.
+        Raises ValueError when there are more than `most`, and when a denominator is 0.
         """
         if tag not in self._entries:
             return []

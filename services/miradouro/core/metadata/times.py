@@ -1,4 +1,4 @@
-"""Times as metadata write them: EXIF's, ISO 8601 and RFC 1123, with and without seconds, fraction and offset."""
+"""The forms of times in metadata: EXIF, ISO 8601 and RFC 1123, with and without seconds, fraction and offset."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,10 +15,10 @@ _OFFSET = re.compile(r"([+-])(\d\d?):?(\d\d)", re.ASCII)
 
 
 def read_time(text: str, *, fraction: str = "", offset: str = "") -> TakenAt | None:
-    """The time that `text` writes down, None where it says that the time is unknown: empty, blanks or zeros.
+    """The time in `text`, None when it stands for an unknown time: empty, blanks or zeros.
 
-    A date alone is its midnight. `fraction` of a second and `offset` are what the file says elsewhere; what stands in `text`
-    itself counts before them, and an offset that is none is unknown. Raises ValueError.
+    A date without a time is its midnight. `fraction` (of a second) and `offset` come from other fields of the file; those in
+    `text` take precedence, and an invalid offset counts as unknown. Raises ValueError.
     """
     text = text.strip("\0 ")[:_MAX_CHARS]
     if not text.strip(" :0-/.T"):
@@ -35,7 +35,7 @@ def read_time(text: str, *, fraction: str = "", offset: str = "") -> TakenAt | N
 
 
 def read_mail_time(text: str) -> TakenAt | None:
-    """The time that `text` writes down as `read_time` takes it, or as mails do (RFC 1123, which PNG recommends).
+    """The time in `text`, in a form of `read_time` or in that of e-mail (RFC 1123, which PNG recommends).
 
     Raises ValueError.
     """
@@ -50,7 +50,7 @@ def read_mail_time(text: str) -> TakenAt | None:
 
 
 def offset_minutes(text: str) -> int | None:
-    """Minutes east of UTC that `text`, such as `+01:00`, `-0930` or `Z`, writes down; None when it is no offset."""
+    """Minutes east of UTC of an offset such as `+01:00`, `-0930` or `Z`; None when `text` is no offset."""
     text = text.strip("\0 ")
     if text == "Z":
         return 0

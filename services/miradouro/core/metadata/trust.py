@@ -1,4 +1,4 @@
-"""Which source of a field counts where several have it: the one place that decides it."""
+"""Chooses the source of a field when several have it. No other module decides this."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,17 +8,17 @@ from miradouro.core.document import GeoPoint, TakenAt
 from miradouro.core.event import MAX_ATTRIBUTES, MAX_TAGS, PhotoEvent
 from miradouro.core.metadata.photo_metadata import TAKEOUT, PhotoMetadata
 
-# Attributes that are filled: maker and model, stars from 1 to 5, `true` for a favourite, the source of the time of taking.
+# The attributes that metadata fills: maker and model, stars from 1 to 5, `true` for a favourite, the source of the time.
 CAMERA, RATING, FAVOURITE, TAKEN_FROM = "camera", "rating", "favourite", "taken_from"
 _MOST_OFFSET = timedelta(hours=14)
 _OFFSET_STEP = timedelta(minutes=15)
 
 
 def completed(event: PhotoEvent, sources: Sequence[PhotoMetadata], *, texts: bool = True, place: bool = True) -> PhotoEvent:
-    """`event` with the fields that it leaves open, each from the first of `sources` that has it, the most trusted first.
+    """`event` with its empty fields filled, each from the first of `sources`, the most trusted first, that has it.
 
-    Tags of the event are all tags; otherwise the names of people are added to the first source's keywords. `texts` and `place`:
-    whether title, caption and tags, and the place, are filled.
+    Tags are filled only when the event has none: with the keywords of the first source and the names of people. `texts`: fill
+    title, caption and tags. `place`: fill the place.
     """
     added = {
         CAMERA: next((one.camera for one in sources if one.camera), ""),
@@ -52,9 +52,9 @@ def _place(sources: Iterable[PhotoMetadata]) -> GeoPoint | None:
 
 
 def _time(sources: Iterable[PhotoMetadata]) -> tuple[TakenAt | None, str]:
-    """The first time and its source; a later source counts if it is the same moment and holds more of it.
+    """The first time and its source; or a later source, when it gives the same moment more completely.
 
-    Takeout keeps the instant alone, XMP sidecars often the clock alone, where the photo's file has both.
+    Takeout keeps only the instant, XMP sidecars often only the clock, while the photo's file has both.
     """
     times = [(one.taken_at, one.taken_from) for one in sources if one.taken_at is not None]
     if not times:
@@ -68,7 +68,7 @@ def _time(sources: Iterable[PhotoMetadata]) -> tuple[TakenAt | None, str]:
 
 
 def _at_clock_of(other: TakenAt, first: TakenAt) -> TakenAt | None:
-    """`other`, if it is the instant of `first`; if its offset is unknown, with the offset that makes it so."""
+    """`other` when it is the instant of `first`. When the offset of `other` is unknown, with the offset that makes them equal."""
     ahead = other.instant.replace(microsecond=0) - first.instant
     if not ahead:
         return other
@@ -78,7 +78,7 @@ def _at_clock_of(other: TakenAt, first: TakenAt) -> TakenAt | None:
 
 
 def _with_offset_of(other: TakenAt, first: TakenAt) -> TakenAt | None:
-    """`other`, if it has an offset, `first` has none, and both show the same second on the clock."""
+    """`other` when it has an offset, `first` has none, and both have the same wall clock to the second."""
     if first.utc_offset_minutes is not None or other.utc_offset_minutes is None:
         return None
     clock = other.instant + timedelta(minutes=other.utc_offset_minutes)
@@ -86,7 +86,7 @@ def _with_offset_of(other: TakenAt, first: TakenAt) -> TakenAt | None:
 
 
 def _with_attributes(event: PhotoEvent, added: dict[str, str]) -> PhotoEvent:
-    """`event` with those that are not empty and that it does not have, as many as it may have."""
+    """`event` with those of `added` that are not empty and not set yet, up to MAX_ATTRIBUTES in all."""
     new = {name: value for name, value in added.items() if value and name not in event.attributes}
     room = MAX_ATTRIBUTES - len(event.attributes)
     return replace(event, attributes={**event.attributes, **dict(list(new.items())[:room])}) if new else event

@@ -31,10 +31,10 @@ _ANGLE = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d{1,12})?)(?:,(\d{1,2}(?:\.\d{1,12
 
 
 def read_xmp(block: bytes) -> BlockMetadata:
-    """What the XMP packet `block` says of the photo itself, not of pictures that were placed in it.
+    """The metadata of the photo in the XMP packet `block`. Properties of pictures placed in the photo are ignored.
 
-    Of a text in several languages the one marked x-default counts, else the first; empty ones do not count. A packet that is
-    not quite XML is read leniently; one that holds no XMP at all, or a document type, is named in `unread`.
+    Of a text in several languages the one marked x-default is taken, else the first; empty texts are ignored. A packet that is
+    not well-formed XML is read leniently. A packet without XMP, or with a document type, is named in `unread`.
     """
     packet = decode_packet(block)
     if not packet:
@@ -67,7 +67,7 @@ def read_xmp(block: bytes) -> BlockMetadata:
 
 
 def _tags(properties: "_Properties") -> Iterable[str]:
-    """The subjects, else the parts of keyword paths, each leaf before what it lies below."""
+    """The subjects, else the parts of keyword paths, each leaf before its parents."""
     subjects = properties.texts(_SUBJECT)
     if any(subject.strip() for subject in subjects):
         return subjects
@@ -116,9 +116,9 @@ def _place(properties: "_Properties", unread: list[str]) -> GeoPoint | None:
 
 
 class _Properties:
-    """Gathers the wanted properties of the photo: children and attributes of the descriptions right below `rdf:RDF`.
+    """Collects the wanted properties of the photo: children and attributes of the descriptions right below `rdf:RDF`.
 
-    A property's value is text, or the items of a container, each in a language and maybe with an `rdf:value` of its own.
+    A property's value is text, or the items of a container. Each item has a language and may have an `rdf:value` of its own.
     """
 
     def __init__(self) -> None:
@@ -167,18 +167,18 @@ class _Properties:
             self._add(self._path[self._depth - 1])
 
     def _resource_depth(self) -> int:
-        """How deep the descriptions of the photo itself lie: right below the outermost `rdf:RDF`."""
+        """The depth of the photo's own descriptions, which are right below the outermost `rdf:RDF`; 0 outside of it."""
         return self._path.index(_ROOT) + 2 if _ROOT in self._path else 0
 
     def _is_value(self) -> bool:
-        """Whether the text is the property's or an item's own, or its `rdf:value`; not that of a qualifier."""
+        """Whether the text is that of the property or of an item, or of its `rdf:value`, and not that of a qualifier."""
         below = self._path[self._depth :]
         if _ITEM in below:
             below = below[len(below) - below[::-1].index(_ITEM) :]
         return below in ([], [_VALUE], [_RESOURCE, _VALUE])
 
     def _add(self, name: str, language: str = "") -> None:
-        """Adds the text so far to the values of a property, unless it is blank, and begins the next one in a language."""
+        """Adds the collected text to the values of a property, unless it is blank. The next text begins, in `language`."""
         text = "".join(self._text)
         if text.strip() and len(self._values[name]) < MAX_CANDIDATES:
             self._values[name].append((self._language, text))

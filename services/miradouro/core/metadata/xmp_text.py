@@ -1,4 +1,4 @@
-"""XMP packets as text: their encoding, and the references in it."""
+"""XMP packets as text: their encoding and their character references."""
 
 import codecs
 import re
@@ -12,7 +12,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# Bytes that are no UTF-8 are taken for the Windows code page, one by one.
+# Bytes that are not UTF-8 are decoded by the Windows code page, one by one.
 _WINDOWS = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
 _REFERENCE = re.compile(r"&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -21,7 +21,7 @@ _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 def decode_packet(block: bytes) -> str:
     """The text of `block` from its first `<`, empty when it holds none.
 
-    It is UTF-8, UTF-16 or UTF-32, with a byte order mark or without. Of UTF-8 with wrong bytes MAX_LENIENT_CHARS are read.
+    It is UTF-8, UTF-16 or UTF-32, with a byte order mark or without. Invalid UTF-8 is read up to MAX_LENIENT_CHARS.
     """
     encoding = next((encoding for mark, encoding in _BOMS if block.startswith(mark)), "")
     if not encoding:
@@ -44,7 +44,7 @@ def decode_packet(block: bytes) -> str:
 
 
 def unescape(text: str) -> str:
-    """`text` with the references of XML itself resolved; any other `&` stays what it is."""
+    """`text` with the references that XML defines resolved; any other `&` is kept."""
     return _REFERENCE.sub(_character, text) if "&" in text else text
 
 

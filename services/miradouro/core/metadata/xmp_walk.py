@@ -1,10 +1,10 @@
-"""Walks over the elements of an XMP packet: strictly where it is XML, leniently where it is not quite.
+"""Walks over the elements of an XMP packet: strictly when it is well-formed XML, leniently otherwise.
 
-One bare `&`, a wrong byte or an end that is missing would cost all words of a packet that other programs read. So what the XML
-parser refuses is read by a scanner that knows no errors: it skips what is no markup, ends elements that nobody ended, and takes
-undeclared prefixes for what they are by custom. Neither knows entities; a packet with a document type is refused.
+A bare `&`, a wrong byte or a missing end tag makes the XML parser refuse the whole packet, although other programs read it. So
+such a packet is read by a scanner that accepts any text: it skips junk, closes unclosed elements, and resolves undeclared
+prefixes by convention. Neither walk resolves entities; a packet with a document type is refused.
 
-The recovering mode of libxml2 (lxml 6.1) was tried: it drops a bare `&` or `<`, and all words behind a name with a slash.
+The recovering mode of libxml2 (lxml 6.1) is not used: it drops a bare `&` or `<`, and all texts behind a name with a slash.
 """
 
 import re
@@ -44,7 +44,7 @@ _SKIPPED = (("<!--", "-->"), ("<?", "?>"))
 
 
 class Reader(Protocol):
-    """What is called with the parts of a packet, in order. Names are `URI local`, or local alone without a namespace."""
+    """Receives the parts of a packet, in order. Names are `URI local`, or `local` without a namespace."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
@@ -57,7 +57,7 @@ class Reader(Protocol):
 
 
 class TooManyElementsError(Exception):
-    """The packet has more than MAX_ELEMENTS elements; those before were walked over."""
+    """The packet has more than MAX_ELEMENTS elements; the first MAX_ELEMENTS were passed to the reader."""
 
 
 def walk_strictly(packet: str, reader: Reader) -> None:
@@ -85,14 +85,14 @@ def _refuse(*_: object) -> None:
 
 
 def walk_leniently(packet: str, reader: Reader) -> None:
-    """Walks over the first MAX_LENIENT_CHARS of a packet that is not quite XML.
+    """Walks over the first MAX_LENIENT_CHARS of a packet that is not well-formed XML.
 
     Raises ValueError (a document type) and TooManyElementsError.
     """
     packet = packet[:MAX_LENIENT_CHARS]
     opened = _OpenElements(reader)
     ends = {found[1]: found.start() for found in _END_TAG.finditer(packet)}  # the last of every name
-    unended: set[str] = set()  # what has no end in the rest of the packet is not looked for again
+    unended: set[str] = set()  # end marks that the rest lacks: searching each once keeps the time linear
     at = 0
     for _ in range(MAX_ELEMENTS):
         found = _MARKUP.search(packet, at)
@@ -135,15 +135,16 @@ def _name(packet: str, at: int) -> str:
 
 
 def _after(packet: str, at: int) -> int:
-    """Where the tag ends that `at` stands in: after its `>`, or before the next `<`."""
+    """The end of the tag that contains `at`: after its `>`, or before the next `<`."""
     found = _REST.match(packet, at)
     return found.end() if found else at
 
 
 def _start_tag(packet: str, at: int, opened: "_OpenElements", ends: Mapping[str, int]) -> int:
-    """Begins the element whose tag stands at `at`, and returns where the tag ends.
+    """Starts the element whose tag is at `at`, and returns the end of the tag.
 
-    One that has no end in the rest of the packet is empty; but of what the packet is made of, the rest may be missing.
+    An element without an end tag in the rest of the packet counts as empty. A structural element does not, because the packet
+    may be truncated.
     """
     begin = at
     name = _name(packet, at + 1)
@@ -153,7 +154,7 @@ def _start_tag(packet: str, at: int, opened: "_OpenElements", ends: Mapping[str,
         if found.lastindex:
             attributes.setdefault(found[1], unescape(found[found.lastindex] if found.lastindex > 1 else ""))
         else:
-            opened.count()  # what is no attribute costs as much as an element
+            opened.count()  # junk counts as an element, to bound the work
         at = found.end()
     end = _after(packet, at)
     name = name.rstrip("/")
@@ -164,7 +165,7 @@ def _start_tag(packet: str, at: int, opened: "_OpenElements", ends: Mapping[str,
 
 
 class _OpenElements:
-    """The elements that have begun and not ended, with the prefixes that they declare."""
+    """The open elements, with the prefixes that they declare."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -190,13 +191,13 @@ class _OpenElements:
         self._reader.start(self._resolve(name, prefixes), resolved)
 
     def count(self) -> None:
-        """Raises TooManyElementsError when there were too many."""
+        """Counts one element. Raises TooManyElementsError when there are too many."""
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise TooManyElementsError
 
     def end(self, name: str) -> None:
-        """Ends the innermost element of that name and all within it; none when there is no such element."""
+        """Ends the innermost element of that name and all elements in it; does nothing when there is none."""
         while self._counts.get(name):
             last = self._names.pop()
             self._prefixes.pop()

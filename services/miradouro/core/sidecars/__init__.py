@@ -1,6 +1,6 @@
 """The files beside a photo that describe it.
 
-    names ─► pairing ─► own | takeout | xmp ─► one DescribedBeside
+    names ─► pairing ─► own | takeout | xmp ─► one Beside
 
-`docs/metadata.md` lists which files are read, in which order, and what is not.
+`docs/metadata.md` lists the files that are read, in order, and those that are not.
 """

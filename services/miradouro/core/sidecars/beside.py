@@ -1,4 +1,4 @@
-"""The sidecars of one photo to what they say about it. No sidecar ever fails its photo."""
+"""Reads the sidecars of one photo. A damaged sidecar never fails its photo."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from miradouro.core.sidecars.pairing import Role
 from miradouro.core.sidecars.takeout import has_takeout_keys, is_takeout, read_takeout
 from miradouro.core.sidecars.values import NotValidError
 
-READ_BYTES = MAX_SIDECAR_BYTES + 1  # of a sidecar, so that one that is too large is recognised
-_MOST_FAULTS = 3  # of one sidecar that are spelled out
+READ_BYTES = MAX_SIDECAR_BYTES + 1  # of a sidecar: one byte too many shows that it is too large
+_MOST_FAULTS = 3  # of one sidecar that are listed
 
 
 @dataclass(frozen=True)
 class SidecarContent:
-    """A sidecar as it was read: its path, as reports show it, and READ_BYTES at most, or why there are none."""
+    """A sidecar's file: its path as reports show it, and its first READ_BYTES, or why it can't be read (`error`)."""
 
     path: str
     role: Role
@@ -30,7 +30,7 @@ class SidecarContent:
 
 @dataclass(frozen=True)
 class SidecarFault:
-    """A sidecar that was not read, or not all of it, and why; at most 1,000 bytes."""
+    """A sidecar that was not read completely, and the reason in at most 1,000 bytes."""
 
     path: str
     reason: str
@@ -38,7 +38,7 @@ class SidecarFault:
 
 @dataclass(frozen=True)
 class Beside:
-    """What the sidecars of a photo say: our own, then those of other programs, the most trusted first."""
+    """The metadata in a photo's sidecars: Miradouro's own, then those of other programs, the most trusted first."""
 
     own: OwnSidecar
     others: tuple[PhotoMetadata, ...] = ()
@@ -46,7 +46,7 @@ class Beside:
 
 
 def read_beside(contents: Iterable[SidecarContent], *, photo_name: str, read_xmp: Callable[[bytes], PhotoMetadata]) -> Beside:
-    """What the sidecars say, `contents` being in the order of trust. Raises what `read_xmp` raises, but for BadPhoto."""
+    """The metadata in `contents`, the most trusted first. Raises what `read_xmp` raises, except BadPhoto."""
     own = OwnSidecar()
     xmp: list[PhotoMetadata] = []
     takeout: list[PhotoMetadata] = []
@@ -71,7 +71,7 @@ def read_beside(contents: Iterable[SidecarContent], *, photo_name: str, read_xmp
 def _read(
     content: SidecarContent, photo_name: str, read_xmp: Callable[[bytes], PhotoMetadata]
 ) -> tuple[OwnSidecar | PhotoMetadata, Sequence[str]]:
-    """What one sidecar says, and what of it is not valid. Raises NotValidError and BadPhoto where it says nothing."""
+    """The metadata in one sidecar, and its invalid parts. Raises NotValidError and BadPhoto when none can be read."""
     if content.error:
         raise NotValidError(content.error)
     if len(content.data) > MAX_SIDECAR_BYTES:
@@ -98,7 +98,7 @@ def event_of_photo(
     kind: EventKind = EventKind.UPLOADED,
     origin: Origin | None = None,
 ) -> PhotoEvent:
-    """The event of a photo with these sidecars: the fields of our own, and the others for the step `exif`.
+    """The event of a photo with these sidecars: its fields are those of our own sidecar; the step `exif` adds the others.
 
     Raises InvalidArgument.
     """

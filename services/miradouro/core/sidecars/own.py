@@ -1,10 +1,10 @@
-"""Our own sidecar STEM.json: what a person or a program writes down about a photo.
+"""Miradouro's own sidecar STEM.json, which a person or a program writes for a photo.
 
     {"caption", "title", "tags", "owner", "attributes", "place": {"lat", "lon"}, "taken_at", "version"}
 
-Every key may be left out or null; other keys are left alone, for other programs may keep theirs there too. Each field stands
-alone: one that is not valid is left out and reported. A `version` beside none of our keys but some of another program is that
-program's, and would hold later changes back: it is reported too.
+Every key may be missing or null. Unknown keys are ignored: they may belong to other programs. An invalid field is left out and
+reported; the other fields are read. A `version` among keys of another program alone belongs to that program. As the photo's
+version it could block later changes, so it is reported as invalid.
 """
 
 from collections.abc import Callable, Mapping

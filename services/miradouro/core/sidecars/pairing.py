@@ -1,4 +1,4 @@
-"""Which files of a folder are the sidecars of which photo, by their names alone.
+"""Pairs the photos of a folder with their sidecars, by their names alone.
 
 | photo | sidecars |
 |---|---|
@@ -6,7 +6,7 @@
 | `a(1).jpg` | also `a.jpg(1).json`, `a.jpg.supplemental-metadata(1).json` |
 | `a-edited.jpg` | also the Takeout files of `a.jpg` |
 
-`STEM.json` and `STEM.xmp` serve every photo of their stem, as in digiKam; a raw file of that stem takes nothing from them.
+`STEM.json` and `STEM.xmp` belong to every photo of their stem, as in digiKam, also when a raw file has that stem.
 Names are compared in Unicode form NFC, for a Mac writes NFD; a sidecar in the photo's own form comes first.
 """
 
@@ -22,7 +22,7 @@ _JSON, _XMP = ".json", ".xmp"
 _SHORTEST_CUT, _LONGEST_CUT = 46, 51
 _SUPPLEMENT = "supplemental-metadata"
 _COUNTED = re.compile(r"(.+)(\(\d{1,6}\))", re.DOTALL)
-# What Google Photos adds to the name of an edited photo, in the language of the account.
+# Suffixes that Google Photos adds to the name of an edited photo, in the language of the account.
 _EDITED = (
     *("-edited", "-effects", "-smile", "-mix", "-bearbeitet", "-modifié", "-modificato", "-editado", "-editada", "-ha editado"),
     *(
@@ -41,15 +41,15 @@ _EDITED = (
 
 
 class Role(StrEnum):
-    """What a sidecar's name says about its content."""
+    """The kind of a sidecar, by its name."""
 
-    STEM_JSON = "stem-json"  # ours, or Takeout's of a name that was cut: its keys decide
+    STEM_JSON = "stem-json"  # ours, or Takeout's under a shortened name: its keys decide
     XMP = "xmp"
     TAKEOUT = "takeout"
 
 
 class SidecarName(NamedTuple):
-    """The name of a file, and what it is to the photo."""
+    """The name of a sidecar, and its role."""
 
     name: str
     role: Role
@@ -66,7 +66,7 @@ def role_of(name: str) -> Role:
 
 
 class SidecarNames:
-    """The sidecars of one folder; `names` are those of its files, of which `is_sidecar_name` holds."""
+    """The sidecars of one folder; `names` are those of its files that pass `is_sidecar_name`."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)

@@ -37,9 +37,9 @@ def has_takeout_keys(fields: Mapping[str, object]) -> bool:
 
 
 def read_takeout(fields: Mapping[str, object], *, photo_name: str) -> tuple[PhotoMetadata, tuple[str, ...]]:
-    """What the file says about the photo `photo_name`, and one sentence for each field that is not valid.
+    """The metadata of the photo `photo_name` in the file, and one sentence for each invalid field.
 
-    A title that repeats the photo's file name is no title. The time is an instant in UTC: Takeout does not keep the offset.
+    A title that repeats the photo's file name is ignored. The time is an instant in UTC: Takeout does not keep the offset.
     """
     faults: list[str] = []
 

@@ -1,1 +1,1 @@
-"""Where the metadata lies in the files of every format."""
+"""Finds the metadata blocks in files, one module for each format."""

@@ -1,4 +1,4 @@
-"""The metadata of a file as stored."""
+"""The metadata blocks of a file, not yet decoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ EXIF_PREFIX_BYTES = len(_EXIF) + 1
 class Blocks:
     """A TIFF structure, IPTC-IIM datasets, an XMP packet; empty where there is none.
 
-    `texts` are the format's own, by keyword in lower case. `unread` names the blocks that are damaged or were cut at a bound.
+    `texts` are those of the file format, by keyword in lower case. `unread` names blocks that are damaged or cut at a bound.
     """
 
     exif: bytes = b""

@@ -10,7 +10,7 @@ Extent = tuple[int, int]  # start and end in the file
 
 
 def heif_blocks(data: bytes) -> Blocks:
-    """The metadata blocks of a HEIF or AVIF file; of one that is cut short, those before the cut."""
+    """The metadata blocks of a HEIF or AVIF file; of a truncated one, those before the cut."""
     meta = _find(data, 0, len(data), b"meta")
     if meta is None:
         return Blocks()
@@ -19,9 +19,9 @@ def heif_blocks(data: bytes) -> Blocks:
     if b"iinf" not in tables or b"iloc" not in tables:
         return Blocks()
     exif_items, xmp_items = _items(data, *tables[b"iinf"])
-    places = _extents(data, *tables[b"iloc"], wanted=set(exif_items + xmp_items), idat=tables.get(b"idat", (0, 0)))
-    exif = _joined(data, places.get(exif_items[0], []), MAX_EXIF_BYTES) if exif_items else b""
-    xmp = _joined(data, places.get(xmp_items[0], []), MAX_XMP_BYTES + 1) if xmp_items else b""
+    extents = _extents(data, *tables[b"iloc"], wanted=set(exif_items + xmp_items), idat=tables.get(b"idat", (0, 0)))
+    exif = _joined(data, extents.get(exif_items[0], []), MAX_EXIF_BYTES) if exif_items else b""
+    xmp = _joined(data, extents.get(xmp_items[0], []), MAX_XMP_BYTES + 1) if xmp_items else b""
     return Blocks(
         exif=bare_exif(exif, 4 + int.from_bytes(exif[:4], "big")) if exif else b"",  # the item begins with an offset
         xmp=xmp[:MAX_XMP_BYTES],
@@ -72,7 +72,7 @@ def _items(data: bytes, at: int, end: int) -> tuple[list[int], list[int]]:
 
 
 def _extents(data: bytes, at: int, end: int, *, wanted: set[int], idat: Extent) -> dict[int, list[Extent]]:
-    """Where the wanted items lie in the file: an item may be in several pieces, in the file or in the box `idat`."""
+    """The extents of the wanted items, as offsets in the file: an item may have several, in the file or in the box `idat`."""
 
     def number(size: int) -> int:
         nonlocal at

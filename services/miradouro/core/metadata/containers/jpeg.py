@@ -1,4 +1,4 @@
-"""JPEG (ITU-T T.81, annex B): metadata lies in the segments before the first scan."""
+"""JPEG (ITU-T T.81, annex B): metadata is in the segments before the first scan."""
 
 import re
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ _FILL = re.compile(rb"\xff{0,%d}" % MAX_FILL_BYTES)
 
 
 def jpeg_blocks(data: bytes) -> Blocks:
-    """The metadata blocks of a JPEG; of one that is cut short, those before the cut."""
-    exif, resources = bytearray(), bytearray()  # what is more than 64 KiB goes on in the next segment
+    """The metadata blocks of a JPEG; of a truncated one, those before the cut."""
+    exif, resources = bytearray(), bytearray()  # more than 64 KiB continue in the next segment
     xmp = b""
     texts: dict[str, str] = {}
     for marker, start, end in _segments(data):

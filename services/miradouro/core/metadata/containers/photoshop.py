@@ -1,4 +1,4 @@
-"""Photoshop's image resources ("Image Resource Blocks" of its file format), in which IPTC-IIM lies."""
+"""Photoshop's image resources ("Image Resource Blocks" of its file format), one of which holds IPTC-IIM."""
 
 from miradouro.core.metadata.bounds import MAX_RESOURCES
 

@@ -1,4 +1,4 @@
-"""PNG (third edition, chapter 11): metadata lies in chunks of its own and in texts, the latter often compressed."""
+"""PNG (third edition, chapter 11): metadata is in chunks of its own and in text chunks, which are often compressed."""
 
 import binascii
 import re
@@ -15,7 +15,7 @@ from miradouro.core.metadata.texts import decode_text
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_KEYWORD_BYTES = 79
 _TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-_TEXTS = frozenset({"title", "description", "comment", "creation time", "creationtime"})  # the latter as some misspell it
+_TEXTS = frozenset({"title", "description", "comment", "creation time", "creationtime"})  # the last is a common misspelling
 _XMP = "xml:com.adobe.xmp"
 _PROFILE = "raw profile type "
 _PROFILE_BOUNDS = {
@@ -26,16 +26,16 @@ _PROFILE_BOUNDS = {
     "xmp": MAX_XMP_BYTES,
 }
 _PROFILE_HEADER = re.compile(rb"\s*[^\n]{1,80}\n\s*\d+\s")
-_DIGITS = bytes(byte if chr(byte) in string.hexdigits else ord("0") for byte in range(256))  # a damaged digit costs itself alone
+_DIGITS = bytes(byte if chr(byte) in string.hexdigits else ord("0") for byte in range(256))  # a damaged digit reads as 0
 
 
 def png_blocks(data: bytes) -> Blocks:
-    """The metadata blocks of a PNG, wherever they stand; of one that is cut short, those before the cut.
+    """The metadata blocks of a PNG, at any position; of a truncated one, those before the cut.
 
-    Each keyword is read once, so that many compressed chunks do not cost more than one.
+    Each keyword is read once, to bound the work for many compressed chunks.
     """
     blocks = Blocks()
-    exif = xmp = b""  # of chunks of their own, which go before profiles
+    exif = xmp = b""  # from dedicated chunks, which take precedence over profiles
     texts: dict[str, str] = {}
     unread: list[str] = []
     seen: set[str] = set()
@@ -81,36 +81,36 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _wanted(keyword: str) -> tuple[str, int]:
-    """The part that the text of a keyword belongs to, and how many bytes of it are read; 0 for none."""
+    """The name of the part that a keyword's text belongs to, and how many bytes of it are read; 0 for an unused keyword."""
     if keyword in _TEXTS:
         return f"png.{keyword}", MAX_TEXT_BYTES
     if keyword == _XMP:
         return "xmp", MAX_XMP_BYTES
     if keyword.startswith(_PROFILE):
         name = keyword.removeprefix(_PROFILE)
-        # Its name, its length and two hexadecimal digits a byte, with line feeds between.
+        # The profile's name, its length and two hexadecimal digits a byte, with line feeds in between.
         return name, 2 * _PROFILE_BOUNDS[name] + _PROFILE_BOUNDS[name] // 16 if name in _PROFILE_BOUNDS else 0
     return "", 0
 
 
 def _text(kind: bytes, data: bytes, start: int, end: int, most: int) -> bytes:
-    """The text of a chunk after its keyword, at most so many bytes of it. Raises zlib.error and ValueError."""
+    """The text of a chunk after its keyword, at most `most` bytes. Raises zlib.error and ValueError."""
     compressed = kind == b"zTXt"
-    if kind == b"zTXt":  # a method
+    if kind == b"zTXt":  # skips the method
         start += 1
-    elif kind == b"iTXt":  # a flag, a method, a language, a translated keyword
+    elif kind == b"iTXt":  # skips a flag, a method, a language and a translated keyword
         compressed = data[start : start + 1] == b"\1"
         start += 2
         for _ in range(2):
             start = data.index(b"\0", start, end) + 1
     if not compressed:
         return data[start : min(end, start + most)]
-    # The compressed bytes are cut, too: deflate never takes more than this for so much text.
+    # The compressed bytes are cut too: deflate never needs more than this for `most` bytes.
     return zlib.decompressobj().decompress(data[start : min(end, start + most + most // 8 + 1_024)], most)
 
 
 def _with_profile(blocks: Blocks, name: str, text: bytes) -> Blocks:
-    """`blocks` with the content of a raw profile where there is none yet. Raises ValueError."""
+    """`blocks` with the content of a raw profile, unless they have that block already. Raises ValueError."""
     header = _PROFILE_HEADER.match(text)
     if header is None:
         raise ValueError("a raw profile begins with its name and its length")

@@ -1,11 +1,11 @@
-"""WebP (RFC 9649): metadata lies in chunks of its own."""
+"""WebP (RFC 9649): metadata is in chunks of its own."""
 
 from miradouro.core.metadata.bounds import MAX_PARTS, MAX_XMP_BYTES
 from miradouro.core.metadata.containers.blocks import Blocks, bare_exif
 
 
 def webp_blocks(data: bytes) -> Blocks:
-    """The metadata blocks of a WebP; of one that is cut short, those before the cut."""
+    """The metadata blocks of a WebP; of a truncated one, those before the cut."""
     exif = xmp = b""
     unread: tuple[str, ...] = ()
     at = 12
