@@ -1,4 +1,4 @@
-"""OpenSearch k-NN as an index: one physical index a collection and generation, behind an alias."""
+"""The index in OpenSearch with its k-NN plug-in: one physical index per collection and generation, behind an alias."""
 
 from miradouro.adapters.opensearch.index import OpenSearchIndex
 from miradouro.adapters.opensearch.settings import OpenSearchSettings

@@ -1,4 +1,4 @@
-"""AuditedIndex over OpenSearch: documents as the cluster holds them, not as OpenSearchIndex reads them."""
+"""AuditedIndex over OpenSearch: reads the stored documents directly, not through OpenSearchIndex."""
 
 import json
 import math
@@ -20,26 +20,26 @@ from miradouro.core.errors import MiradouroError, Unavailable
 from miradouro.core.spaces import Space
 
 _PAGE = 1_000
-_KEPT = "10m"  # how long the cluster keeps a point in time from one page to the next
-_ANSWER_WITHIN_S = 120.0  # of a page of documents: an audit is in no hurry, and begins anew when a page fails
+_KEPT = "10m"  # lifetime of the point in time between two pages
+_ANSWER_WITHIN_S = 120.0  # for one page: an audit is not urgent, and restarts when a page fails
 _TOMBSTONE = {"collection", "photo_id", "version", "deleted"}
 
 
 @contextmanager
 def open_audit(settings: OpenSearchSettings) -> Iterator["OpenSearchAudit"]:
-    """An audit of the collections of these settings. Raises ConfigurationError."""
+    """Opens an audit of the cluster in `settings`. Raises ConfigurationError."""
     with closing(connect(settings, timeout_s=_ANSWER_WITHIN_S)) as client:
         yield OpenSearchAudit(client, prefix=settings.opensearch_prefix)
 
 
 class OpenSearchAudit:
-    """Reads every shard or raises Unavailable; Overloaded and Unauthenticated too. Thread-safe."""
+    """Reads every shard. Raises Unavailable when one is missing; also Overloaded and Unauthenticated. Thread-safe."""
 
     def __init__(self, client: OpenSearch, *, prefix: str) -> None:
         self._client, self._prefix = client, prefix
 
     def collections(self) -> Sequence[str]:
-        """See `AuditedIndex.collections`: those of the aliases."""
+        """See `AuditedIndex.collections`; taken from the aliases."""
         return searches.collection_names(self._client, self._prefix)
 
     def count(self, collection: str) -> int:
@@ -72,8 +72,8 @@ class OpenSearchAudit:
     def distances(self, key: DocumentKey, vectors: Mapping[Space, Float32]) -> dict[Space, list[float | None]]:
         """See `AuditedIndex.distances`.
 
-        The cluster computes them: it makes the source of a document of its vector files, and OpenSearch 3.5 at times of files
-        that it has closed (issue 3458 of its k-NN plug-in).
+        The cluster computes the distances, because reading vectors from `_source` is unreliable: OpenSearch 3.5 derives them from
+        vector files that it sometimes has already closed (issue 3458 of its k-NN plug-in).
         """
         rows = [(space, number, row) for space, matrix in vectors.items() for number, row in enumerate(matrix)]
         lines: list[dict[str, Any]] = []
@@ -92,8 +92,11 @@ class OpenSearchAudit:
         return found
 
     def _scan(self, collection: str, query: dict[str, Any]) -> Iterator[RawDocument]:
-        """By pages of a point in time. Never by a scroll: OpenSearch 3.5 closes the vector files of the segments that a scroll
-        went through, and can read none of their documents with vectors until they are merged."""
+        """Reads pages of a point in time.
+
+        A scroll must not be used: OpenSearch 3.5 closes the vector files of scrolled segments, and cannot read their documents
+        with vectors until the segments are merged.
+        """
         alias = alias_of(self._prefix, collection)
         with translated():
             options = {"keep_alive": _KEPT, "allow_partial_pit_creation": "false"}
@@ -109,7 +112,7 @@ class OpenSearchAudit:
             except NotFoundError as exc:
                 raise Unavailable(f"OpenSearch dropped the point in time of {alias}: {exc}") from exc
             finally:
-                with suppress(MiradouroError, NotFoundError), translated():  # it expires by itself
+                with suppress(MiradouroError, NotFoundError), translated():  # otherwise it expires
                     self._client.delete_pit(body={"pit_id": [point["id"]]})
 
 
@@ -129,7 +132,7 @@ def _raw(hit: Mapping[str, Any]) -> RawDocument:
 
 
 def _scored(document_id: str, field: str, number: int | None, vector: list[float]) -> dict[str, Any]:
-    """A query that scores the stored vector, or that of region `number`, by its squared distance to `vector`."""
+    """A query that scores the stored vector by its squared distance to `vector`; with `number` the vector of that region."""
     this: dict[str, Any] = {"ids": {"values": [document_id]}}
     if number is None:
         return _script({"bool": {"filter": [this, {"exists": {"field": field}}]}}, field, vector)

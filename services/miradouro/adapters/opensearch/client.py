@@ -1,4 +1,4 @@
-"""The connection to the cluster, and its errors in our terms."""
+"""The connection to the cluster, and the translation of its errors into Miradouro's."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from opensearchpy import JSONSerializer, OpenSearch
 from opensearchpy.exceptions import (
     AuthenticationException,
     AuthorizationException,
-    ConnectionError,  # noqa: A004 # its own name
+    ConnectionError,  # noqa: A004 # the library's name
     ImproperlyConfigured,
     NotFoundError,
     SerializationError,
@@ -31,16 +31,16 @@ from miradouro.core.errors import (
 )
 from miradouro.core.redaction import public_error, public_uri
 
-CLOSED = "index_closed_exception"  # the type of an error, by which no document is at fault
+CLOSED = "index_closed_exception"  # an error type that no document causes
 _OUT_OF_SHARDS = re.compile(r"^400 validation_exception: .*this action would add \[\d+\] total (\w+ )?shards", re.DOTALL)
-_BLOCKED = "cluster_block_exception"  # a full disk above all
+_BLOCKED = "cluster_block_exception"  # mostly a full disk
 
 
 class FastJSON(JSONSerializer):
-    """The client's JSON, and our documents': arrays of float32 are written some fifteen times as fast, and half as long."""
+    """JSON by orjson, for the client and for documents: float32 arrays are written about 15 times faster and half as long."""
 
     def dumps(self, data: Any) -> Any:
-        """UTF-8 text of `data`, numpy arrays included. Raises SerializationError (text that is no Unicode)."""
+        """`data` as UTF-8, including numpy arrays. Raises SerializationError (text with a lone surrogate)."""
         if isinstance(data, str | bytes):
             return data
         try:
@@ -49,7 +49,7 @@ class FastJSON(JSONSerializer):
             raise SerializationError(data, exc) from exc
 
     def loads(self, s: str) -> Any:
-        """The inverse. Raises SerializationError."""
+        """The inverse of `dumps`. Raises SerializationError."""
         try:
             return orjson.loads(s)
         except orjson.JSONDecodeError as exc:
@@ -60,9 +60,9 @@ JSON = FastJSON()
 
 
 def connect(settings: OpenSearchSettings, *, timeout_s: float = TUNING.timeout_s) -> OpenSearch:
-    """A client, which connects when it is used first; a request may take `timeout_s` seconds.
+    """A client that connects on first use. A request may take `timeout_s` seconds.
 
-    Raises ConfigurationError (URL, a file that can't be read).
+    Raises ConfigurationError (a wrong URL, an unreadable file).
     """
     auth = None
     if settings.opensearch_username:
@@ -75,7 +75,7 @@ def connect(settings: OpenSearchSettings, *, timeout_s: float = TUNING.timeout_s
             http_auth=auth,
             ca_certs=settings.opensearch_ca_file or None,
             timeout=timeout_s,
-            max_retries=0,  # the caller decides, by `retriable`
+            max_retries=0,  # the caller owns the retries, by `retriable`
             retry_on_timeout=False,
             http_compress=False,
             serializer=JSON,
@@ -83,21 +83,21 @@ def connect(settings: OpenSearchSettings, *, timeout_s: float = TUNING.timeout_s
         )
     except (ValueError, ImproperlyConfigured, OSError) as exc:
         urls = settings.opensearch_url
-        said = public_error(exc, urls)
-        raise ConfigurationError(f"MIRADOURO_OPENSEARCH_URL={shown(public_uri(urls))}: {said}") from exc
+        reason = public_error(exc, urls)
+        raise ConfigurationError(f"MIRADOURO_OPENSEARCH_URL={shown(public_uri(urls))}: {reason}") from exc
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises the cluster's errors as ours: what may pass as Unavailable or Overloaded.
+    """Translates the client's exceptions; retriable ones become Unavailable or Overloaded.
 
-    So may what the cluster never says: a page of a proxy that stands before it.
+    Responses that do not come from the cluster, such as a proxy's error page, are retriable, too.
     """
     try:
         yield
     except NotFoundError as exc:
         if isinstance(exc.info, dict):
-            raise  # callers know what was not found
+            raise  # the callers translate it: they can name the missing thing
         raise Unavailable(
             f"OpenSearch does not answer: 404 without JSON, {shown(exc.error)}; see MIRADOURO_OPENSEARCH_URL"
         ) from exc
@@ -114,17 +114,19 @@ def translated() -> Iterator[None]:
 
 
 def is_closed_file(exc: TransportError) -> bool:
-    """Whether a document could not be read since OpenSearch had closed a file that it still needs.
+    """Whether a document could not be read because OpenSearch closed a file that it still needs.
 
-    OpenSearch 3.5 does so to the vectors of the segments that a scroll or a `_reindex` went through (issue 3458 of its k-NN
-    plug-in): until they are merged, their documents can't be read by id, with vectors or without.
+    OpenSearch 3.5 closes the vector files of segments that a scroll or a `_reindex` has read (issue 3458 of its k-NN plug-in).
+    Until these segments are merged, their documents cannot be read by id, with or without vectors.
     """
     return "already_closed_exception" in reason_text(exc)
 
 
 def is_out_of_shards(exc: TransportError) -> bool:
-    """Whether an index can't be made since the cluster holds as many shards as it may (`cluster.max_shards_per_node` and the
-    like): nothing else is wrong, and indices that are there take photos as before."""
+    """Whether the cluster refused a new index because of its limit of shards (`cluster.max_shards_per_node` and similar).
+
+    Existing indices still take photos.
+    """
     return exc.status_code == 400 and bool(_OUT_OF_SHARDS.search(reason_text(exc)))
 
 
@@ -146,13 +148,13 @@ def _error(exc: TransportError) -> MiradouroError:
 
 
 def reason_of(error: dict[str, Any]) -> str:
-    """The first cause in the error of a response."""
+    """The first root cause in the error of a response."""
     causes = error.get("root_cause") or [error]
     return f"{causes[0].get('type', '')}: {causes[0].get('reason', '')}"
 
 
 def reason_text(exc: TransportError) -> str:
-    """The status and the first cause of an error of the cluster."""
+    """The status and the first root cause of an exception of the client."""
     info: Any = exc.info
     if isinstance(info, dict) and isinstance(info.get("error"), dict):
         return f"{exc.status_code} {reason_of(info['error'])}"

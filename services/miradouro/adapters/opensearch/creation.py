@@ -1,4 +1,4 @@
-"""Making a collection: the index of its first generation, and the alias that names it."""
+"""Creates a collection: the physical index of its first generation and the alias."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from miradouro.core.spaces import Space
 def create(
     client: OpenSearch, settings: OpenSearchSettings, tuning: Tuning, *, collection: str, spaces: Sequence[Space], root: str
 ) -> None:
-    """Makes the collection, unless another process just did. Raises TooManyCollections when the cluster takes no more shards."""
+    """Creates the collection if it does not exist. Raises TooManyCollections when the cluster takes no more shards."""
     body = index_body(spaces, root=root, settings=settings, tuning=tuning)
     body["aliases"] = {alias_of(settings.opensearch_prefix, collection): {}}
     with translated():

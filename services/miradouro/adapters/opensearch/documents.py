@@ -1,4 +1,4 @@
-"""Documents as the cluster stores them, and back."""
+"""Converts documents to the sources that the cluster stores, and back."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -21,27 +21,27 @@ _LEAST_FEATURE = 1e-37  # rank_features take normal float32 above 0
 
 
 def id_of(collection: str, photo_id: str) -> str:
-    """The document's id: photo ids may be longer than the 512 bytes that an id may have."""
+    """The document's id: a hash, because photo ids may exceed OpenSearch's 512 bytes."""
     return hashlib.sha256(f"{collection}/{photo_id}".encode()).hexdigest()
 
 
 def pair(name: str, value: str) -> str:
-    """An attribute as one keyword; the name's length keeps `a` = `b=c` and `a=b` = `c` apart."""
+    """An attribute as one keyword. The length of the name separates `a` = `b=c` from `a=b` = `c`."""
     return f"{len(name)}:{name}={value}"
 
 
 def feature_of(tag: str) -> str:
-    """A folded tag as a feature of `tag_scores`: a question for one with a dot finds nothing. No folded tag has a U+2024."""
+    """A folded tag as a feature name of `tag_scores`, which must not contain a dot. No folded tag contains U+2024."""
     return tag.replace(".", "\u2024")
 
 
 def analysed(text: str) -> str:
-    """The words of `text` that count, folded, as the field `words` takes them; "" when there are none."""
+    """The searchable words of `text`, folded and joined for the field `words`; "" when there are none."""
     return " ".join(word.folded for word in words(text))
 
 
 def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
-    """What is stored, vectors as float32 arrays; of a tombstone the id, the version and the mark alone. `spaces` by name."""
+    """The stored source, with vectors as float32 arrays; a tombstone has only ids, version and `deleted`. `spaces` by name."""
     known = {"collection": document.collection, "photo_id": document.photo_id, "version": document.version}
     if document.deleted:
         return {**known, "deleted": True}
@@ -95,7 +95,7 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
 
 
 def origin_source(origin: Origin) -> dict[str, Any]:
-    """An origin as it is stored; nanoseconds as text, for a number in JSON may lose its last digits elsewhere."""
+    """The stored origin. Nanoseconds are text, because JSON readers may round large numbers."""
     return {
         "size_bytes": origin.size_bytes,
         "mtime_ns": str(origin.mtime_ns),
@@ -122,12 +122,12 @@ def origin_of(source: dict[str, Any]) -> Origin | None:
 
 
 def state_of(source: dict[str, Any]) -> OriginState:
-    """The state of a photo of a folder, or of a tombstone."""
+    """The state of a folder's photo, or of a tombstone."""
     return OriginState(source["photo_id"], source["version"], source["deleted"], source.get("sha256", ""), origin_of(source))
 
 
 def document_of(source: dict[str, Any]) -> Document:
-    """The document, without vectors, of a live photo."""
+    """The document of a live photo, without its vectors."""
     taken_us, latitude = source.get("taken_us"), source.get("latitude")
     return Document(
         collection=source["collection"],
@@ -152,9 +152,9 @@ def document_of(source: dict[str, Any]) -> Document:
 
 
 def check_is_whole(source: Mapping[str, Any], spaces: Sequence[Space]) -> None:
-    """Raises Unavailable unless the document has the vectors of all spaces that it names.
+    """Raises Unavailable unless the source contains the vectors of all spaces that it names.
 
-    OpenSearch derives them from its vector files, which fails at times.
+    OpenSearch derives vectors from its vector files, which sometimes fails.
     """
     there = {space.name for space in spaces if field_of(space) in source}
     if missing := sorted(set(source["spaces"]) - there):
@@ -164,7 +164,7 @@ def check_is_whole(source: Mapping[str, Any], spaces: Sequence[Space]) -> None:
 
 
 def vectors_of(source: dict[str, Any], space: Space) -> Float32 | None:
-    """The vectors of a photo in a space, float32 [vectors_per_photo, dimension]; None when it has none."""
+    """The vectors of a photo in a space, float32 [vectors_per_photo, dimension]; None without any."""
     stored = source.get(field_of(space))
     if stored is None:
         return None

@@ -7,6 +7,6 @@ from miradouro.core.index_engine import Opening
 from miradouro.runtime.settings import load
 
 
-def open_opensearch(opening: Opening) -> OpenSearchIndex:  # noqa: ARG001 # the cluster needs none of it
+def open_opensearch(opening: Opening) -> OpenSearchIndex:  # noqa: ARG001 # the signature of IndexEngine
     """An IndexEngine. Raises ConfigurationError."""
     return OpenSearchIndex.open(load(OpenSearchSettings), tuning=TUNING)

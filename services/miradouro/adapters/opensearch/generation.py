@@ -1,4 +1,4 @@
-"""What is known of the physical index behind a collection's alias, and what of a document fits into it."""
+"""The physical index behind a collection's alias, and the part of a document that it can store."""
 
 from dataclasses import dataclass, replace
 
@@ -8,9 +8,9 @@ from miradouro.core.spaces import Space
 
 @dataclass(frozen=True)
 class Generation:
-    """The physical index that a collection's alias names, what its mapping remembers, and about how many photos it holds.
+    """The physical index of an alias, the metadata of its mapping, and its approximate number of photos.
 
-    `former` names spaces of the generations before it, as far as this process met them, which it has no more.
+    `former` names the spaces of earlier generations, seen by this process, that the generation does not have.
     """
 
     index: str
@@ -25,13 +25,13 @@ class Generation:
         return {space.name: space for space in self.spaces}
 
     def after(self, before: "Generation | None") -> "Generation":
-        """This one, which was met after `before`."""
+        """This generation as the successor of `before`, whose spaces become `former`."""
         if before is None:
             return self
         return replace(self, former=(before.former | before.names.keys()) - self.names.keys())
 
     def explains(self, document: Document) -> bool:
-        """Whether the document's vectors are of spaces that the generation has or had, made as its own are."""
+        """Whether each of the document's vectors is of a former space, or of a current space with the same provenance."""
         spaces = self.names
         return all(
             name in self.former or (name in spaces and document.provenances.get(name, "") == spaces[name].provenance)
@@ -39,7 +39,7 @@ class Generation:
         )
 
     def fitted(self, document: Document) -> Document:
-        """The document without vectors of `former` spaces: it was made while the alias moved, and is no fault of its photo."""
+        """The document without vectors of `former` spaces: it was computed before the alias moved to this generation."""
         if self.former.isdisjoint(document.vectors):
             return document
         kept = {name: rows for name, rows in document.vectors.items() if name not in self.former}

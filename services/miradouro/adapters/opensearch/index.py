@@ -47,7 +47,7 @@ from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, more_than, other_root
 
-_KNOWN_FOR_S = 5.0  # an alias that moves to another generation is noticed after that
+_KNOWN_FOR_S = 5.0  # the time after which a moved alias is noticed
 _PAGE = 1_000
 _STATE = ["photo_id", "version", "deleted", "sha256", "origin"]  # the fields that `state_of` reads
 _UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
@@ -55,10 +55,10 @@ T = TypeVar("T")
 
 
 class OpenSearchIndex:
-    """An index in a cluster. What is written is safe on return, and found after the refresh interval. Thread-safe.
+    """An index in a cluster. Writes are durable on return, and searchable after the refresh interval. Thread-safe.
 
-    Keeps no failures. Every method that asks the cluster raises Unavailable, Overloaded (retriable) and Unauthenticated; none
-    retries.
+    Stores no failures. Every method that sends a request raises Unavailable, Overloaded (retriable) and Unauthenticated. Nothing
+    is retried.
     """
 
     def __init__(self, client: OpenSearch, settings: OpenSearchSettings, tuning: Tuning = TUNING) -> None:
@@ -70,7 +70,7 @@ class OpenSearchIndex:
 
     @classmethod
     def open(cls, settings: OpenSearchSettings, *, tuning: Tuning = TUNING) -> Self:
-        """An index that connects when it is used first. Raises ConfigurationError."""
+        """An index that connects on first use. Raises ConfigurationError."""
         return cls(connect(settings, timeout_s=tuning.timeout_s), settings, tuning)
 
     def __enter__(self) -> Self:
@@ -85,16 +85,19 @@ class OpenSearchIndex:
         self._client.close()
 
     def check(self) -> None:
-        """Returns when the cluster answers; raises as every call does otherwise."""
+        """Returns when the cluster answers. Raises Unavailable, Overloaded, Unauthenticated."""
         with translated():
             self._client.info()
 
     def audited(self) -> AbstractContextManager[OpenSearchAudit]:
-        """The index as the cluster holds it, over connections of its own; see `AuditedIndex`."""
+        """Opens an audit with its own connections; see `AuditedIndex`."""
         return open_audit(self._settings)
 
     def write(self, documents: Sequence[Document]) -> list[Written]:
-        """See `PhotoIndex.write`; what is written goes to the generation that the alias names at that moment."""
+        """See `PhotoIndex.write`. Writes to the generation that the alias names at that moment.
+
+        Refused documents are written once more when the alias has moved since.
+        """
         generations = self._generations(documents)
         written = self._write(documents, generations)
         refused = [i for i, result in enumerate(written) if isinstance(result, InvalidArgument)]
@@ -110,7 +113,7 @@ class OpenSearchIndex:
         return written
 
     def _generations(self, documents: Sequence[Document], *, is_fresh: bool = False) -> dict[str, Generation]:
-        """Those of the documents' collections, read again where the known one can't explain a document."""
+        """The generations of the documents' collections; read again when the cached one does not match a document."""
         found = {name: self._generation(name, is_fresh=is_fresh) for name in {document.collection for document in documents}}
         unexplained = {document.collection for document in documents if not found[document.collection].explains(document)}
         return found if is_fresh else {**found, **{name: self._generation(name, is_fresh=True) for name in unexplained}}
@@ -126,11 +129,11 @@ class OpenSearchIndex:
         except NotFound:
             for collection in spaces:
                 self._forget(collection)
-                self._generation(collection)  # tells which one is gone
+                self._generation(collection)  # raises NotFound with the collection's name
             raise
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
-        """See `PhotoIndex.refresh_origins`: read, changed, and written again at the same version, as a whole or not at all."""
+        """See `PhotoIndex.refresh_origins`. Reads each document and writes it again as a whole at the same version."""
         generation = self._generation(collection)
         names = list(origins)
         for start in range(0, len(names), _PAGE):
@@ -171,7 +174,7 @@ class OpenSearchIndex:
             body["search_after"] = hits[-1]["sort"]
 
     def states(self, collection: str, photo_ids: Sequence[str]) -> Sequence[OriginState]:
-        """See `PhotoIndex.states`; reads what was written last, refreshed or not."""
+        """See `PhotoIndex.states`. Reads the latest writes, also before a refresh."""
         generation = self._generation(collection)
         found = []
         for start in range(0, len(photo_ids), _PAGE):
@@ -197,7 +200,7 @@ class OpenSearchIndex:
         return [state_of(hit["_source"]) for hit in hits]
 
     def search(self, query: IndexQuery) -> Matches:
-        """See `PhotoIndex.search`; one request, or two for facets of very many values on several shards."""
+        """See `PhotoIndex.search`. Sends one request, or two for facets with very many values on several shards."""
 
         def ask(generation: Generation) -> Matches:
             space = None
@@ -218,12 +221,12 @@ class OpenSearchIndex:
     def _ask(self, generation: Generation, planned: Plan) -> dict[str, Any] | None:
         if planned.body is None:
             return None
-        # Words weigh by how rare they are in the whole collection, not in the shard that a photo happens to lie in.
+        # Weight words by their frequency in the whole collection, not in one shard.
         options = {"search_type": "dfs_query_then_fetch"} if isinstance(planned.query.clause, TextClause) else {}
         return search(self._client, generation.index, planned.body, **options)
 
     def get(self, collection: str, photo_id: str) -> Document:
-        """See `PhotoIndex.get`; reads what was written last, refreshed or not."""
+        """See `PhotoIndex.get`. Reads the latest write, also before a refresh."""
         return document_of(self._source(collection, photo_id, exclude=_UNREAD["excludes"]))
 
     def vector(self, collection: str, photo_id: str, space: str) -> Float32:
@@ -238,7 +241,7 @@ class OpenSearchIndex:
         """See `PhotoIndex.get_whole`; one request."""
         source = self._source(collection, photo_id, exclude=["words"])
         held = {space.name: space for space in self._generation(collection).spaces}
-        vectors = {name: told for name, space in held.items() if (told := vectors_of(source, space)) is not None}
+        vectors = {name: rows for name, space in held.items() if (rows := vectors_of(source, space)) is not None}
         return replace(document_of(source), vectors=vectors, provenances={name: held[name].provenance for name in vectors})
 
     def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
@@ -253,8 +256,10 @@ class OpenSearchIndex:
     def ensure_collection(
         self, collection: str, *, spaces: Sequence[Space], root: str = "", at_most: int = MAX_COLLECTIONS
     ) -> None:
-        """See `IndexAdmin.ensure_collection`; an empty `root` claims nothing. Processes that make collections at the same time
-        may each make one more than `at_most`."""
+        """See `IndexAdmin.ensure_collection`. An empty `root` leaves the collection's root as it is.
+
+        Concurrent processes may each create one collection more than `at_most`.
+        """
         check_collection(collection)
         try:
             generation = self._generation(collection, is_fresh=True)
@@ -263,7 +268,7 @@ class OpenSearchIndex:
                 if len(collection_names(self._client, self._settings.opensearch_prefix)) >= at_most:
                     raise more_than(at_most, collection) from None
                 create(self._client, self._settings, self._tuning, collection=collection, spaces=spaces, root=root)
-            generation = self._generation(collection, is_fresh=True)  # perhaps another process made it
+            generation = self._generation(collection, is_fresh=True)  # another process may have created it
         check_same_spaces(collection, generation.spaces, spaces)
         if root and root != generation.root:
             if generation.root or self._holds_anything(generation):
@@ -273,15 +278,15 @@ class OpenSearchIndex:
             self._forget(collection)
 
     def stats(self) -> Sequence[CollectionStats]:
-        """See `IndexAdmin.stats`; `failed` is 0, since failures are kept elsewhere."""
+        """See `IndexAdmin.stats`. `failed` is 0: this index stores no failures."""
         names = collection_names(self._client, self._settings.opensearch_prefix)
         return [stats_of(self._client, name, self._generation(name, is_fresh=True)) for name in names]
 
     def size_bytes(self) -> int:
-        """See `IndexAdmin.size_bytes`: every copy of every shard of our indices."""
+        """See `IndexAdmin.size_bytes`. Counts every copy of every shard of the indices with this prefix."""
         with translated():
-            told = self._client.indices.stats(index=f"{alias_of(self._settings.opensearch_prefix, '')}*", metric="store")
-        return int(told["_all"]["total"].get("store", {}).get("size_in_bytes", 0))
+            stats = self._client.indices.stats(index=f"{alias_of(self._settings.opensearch_prefix, '')}*", metric="store")
+        return int(stats["_all"]["total"].get("store", {}).get("size_in_bytes", 0))
 
     def _write_of(self, document: Document, spaces: dict[str, Space]) -> Write:
         alias = alias_of(self._settings.opensearch_prefix, document.collection)
@@ -302,7 +307,7 @@ class OpenSearchIndex:
         def read_one(generation: Generation) -> dict[str, Any]:
             with translated():
                 try:
-                    told = self._client.transport.perform_request(
+                    hit = self._client.transport.perform_request(
                         "GET",
                         f"/{generation.index}/_doc/{id_of(collection, photo_id)}",
                         params={name: ",".join(fields) for name, fields in options.items()},
@@ -310,10 +315,10 @@ class OpenSearchIndex:
                 except TransportError as exc:
                     if not is_closed_file(exc):
                         raise
-                    told = self._searched(generation, id_of(collection, photo_id), include or {"excludes": exclude})
-                    if told is None:
+                    hit = self._searched(generation, id_of(collection, photo_id), include or {"excludes": exclude})
+                    if hit is None:
                         raise
-            source: dict[str, Any] = told["_source"]
+            source: dict[str, Any] = hit["_source"]
             return source
 
         try:
@@ -325,7 +330,7 @@ class OpenSearchIndex:
         return source
 
     def _searched(self, generation: Generation, document_id: str, source: object) -> dict[str, Any] | None:
-        """A document by a search, which reads no file of vectors unless it tells vectors; None when that can't be done either."""
+        """Reads a document by a search, which opens vector files only for vectors in `source`; None when the search fails."""
         body = {"query": {"ids": {"values": [document_id]}}, "_source": source}
         try:
             hits = search(self._client, generation.index, body)["hits"]["hits"]
@@ -339,7 +344,7 @@ class OpenSearchIndex:
         return count(self._client, generation.index) > 0
 
     def _on_generation(self, collection: str, call: Callable[[Generation], T]) -> T:
-        """Calls with the known generation, and with the new one when that index is there no more."""
+        """Calls with the cached generation; again with the current one when the cached index does not exist."""
         try:
             return call(self._generation(collection))
         except NotFoundError as exc:
@@ -363,10 +368,10 @@ class OpenSearchIndex:
             raise Unavailable(
                 f"alias {alias!r} names {', '.join(indices) or 'nothing'}; let it name one index, moved in one step"
             )
-        [(index, told)] = indices.items()
+        [(index, description)] = indices.items()
         with translated():
-            photos = int(self._client.count(index=index)["count"])  # of the shards that answer: it chooses a plan, no more
-        meta = told["mappings"].get("_meta", {})
+            photos = int(self._client.count(index=index)["count"])  # without missing shards: it only selects a plan
+        meta = description["mappings"].get("_meta", {})
         if meta.get("format") != FORMAT:
             raise FailedPrecondition(
                 f"index {index} is none of this version's: its _meta has format {shown(meta.get('format'))}, not {FORMAT}; "
@@ -378,7 +383,7 @@ class OpenSearchIndex:
         return found
 
     def _count_one(self, collection: str) -> None:
-        """Keeps the known number of photos at least as high as it is, until it is counted again."""
+        """Adds one to the cached number of photos, so that it is not below the writes of this process until the next count."""
         with self._lock:
             if collection in self._known:
                 known_at, known = self._known[collection]

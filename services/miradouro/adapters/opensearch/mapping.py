@@ -1,4 +1,4 @@
-"""How a collection is laid out: names of indices and fields, the mapping, and what it remembers of its spaces."""
+"""The layout of a collection: names of indices and fields, the mapping, and the metadata of its spaces."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,28 +10,28 @@ from miradouro.core.spaces import Preset, Region, Space
 
 FORMAT = 2
 ANALYZER = "miradouro_words"
-# A phrase never matches across title, caption and tags.
+# Keeps phrases from matching across title, caption and tags.
 _GAP = 100
-ENGINE = "lucene"  # the one that filters while it searches a graph, and whose memory is the page cache
+ENGINE = "lucene"  # filters during the graph search, and keeps its graphs in the page cache
 M, EF_CONSTRUCTION = 16, 128
 _PROVENANCE_CHARS = 12
 
 
 def alias_of(prefix: str, collection: str) -> str:
-    """The name that questions go to; a dot is in no collection's name, so no two collections meet."""
+    """The alias of a collection. Names of collections contain no dot, so aliases are unambiguous."""
     return f"{prefix}.{collection}"
 
 
 def index_of(prefix: str, collection: str, generation: int) -> str:
-    """The physical index of a generation, 1 or more."""
+    """The physical index of a generation, which counts from 1."""
     return f"{alias_of(prefix, collection)}.{generation:06d}"
 
 
 def field_of(space: Space) -> str:
-    """The field of a space: nested objects with `vector` and `number` for regions, the vector itself for others.
+    """The field of a space: nested objects with `vector` and `number` for regions, otherwise the vector itself.
 
-    It holds a part of the provenance: a generation that was made in another way has no such field, and refuses the vectors, even
-    when the alias moves to it in the middle of a write.
+    The name contains a part of the provenance. A generation with another provenance lacks the field and refuses the vectors, even
+    when the alias moves to it during a write.
     """
     plain = re.sub(r"[^a-z0-9]", "_", f"{space.name}__{space.provenance[:_PROVENANCE_CHARS]}".lower())
     return f"{'regions' if space.regions else 'vector'}__{plain}"
@@ -43,16 +43,16 @@ def vector_field(space: Space) -> str:
 
 
 def index_body(spaces: Sequence[Space], *, root: str, settings: OpenSearchSettings, tuning: Tuning = TUNING) -> dict[str, Any]:
-    """What a new physical index is made with."""
+    """The settings and mappings of a new physical index."""
     return {
         "settings": {
             "index.knn": True,
             "number_of_shards": settings.opensearch_shards,
             "number_of_replicas": settings.opensearch_replicas,
             "refresh_interval": tuning.refresh_interval,
-            "store.stats_refresh_interval": "0ms",  # sizes are told as they are
+            "store.stats_refresh_interval": "0ms",  # report current sizes, not cached ones
             "analysis": {
-                # Words come folded and without stop words, by core.text: one analysis for every engine.
+                # core.text has already folded the words and removed stop words: one analysis for every engine.
                 "analyzer": {ANALYZER: {"type": "custom", "tokenizer": "whitespace", "filter": ["porter_stem"]}},
             },
         },
@@ -65,7 +65,7 @@ def index_body(spaces: Sequence[Space], *, root: str, settings: OpenSearchSettin
 
 
 def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
-    """What the index remembers of itself; `spaces_of` and `meta["root"]` read it."""
+    """The metadata in the mapping; `spaces_of` and `meta["root"]` read it."""
     return {
         "format": FORMAT,
         "root": root,
@@ -86,7 +86,7 @@ def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
 
 
 def spaces_of(meta: Mapping[str, Any]) -> tuple[Space, ...]:
-    """The spaces, in the order in which they were given."""
+    """The spaces in the order of their creation."""
     return tuple(
         Space(**{**stored, "preset": Preset(stored["preset"]), "regions": tuple(Region(*box) for box in stored["regions"])})
         for stored in meta["spaces"]
@@ -103,7 +103,7 @@ _PLAIN: dict[str, Any] = {
     "version": {"type": "long"},
     "deleted": {"type": "boolean"},
     "uri": _UNSEARCHED,
-    "original": _KEYWORD,  # none: nobody kept the photo, so there is no place to read it again
+    "original": _KEYWORD,  # "none": the photo was not kept and cannot be read again
     "media_type": _KEYWORD,
     "sha256": _KEYWORD,
     "perceptual_hash": _KEYWORD,
@@ -113,7 +113,7 @@ _PLAIN: dict[str, Any] = {
     "caption": _UNSEARCHED,
     "caption_is_generated": {"type": "boolean"},
     "words": {"type": "text", "analyzer": ANALYZER, "position_increment_gap": _GAP},
-    "tags": _KEYWORD,  # folded, for conditions and facets
+    "tags": _KEYWORD,  # folded; for conditions and facets
     "tag_scores": {"type": "rank_features"},  # see `documents.feature_of`; → probability
     "tags_stored": _STORED,
     "owner": _KEYWORD,
@@ -121,14 +121,14 @@ _PLAIN: dict[str, Any] = {
     "attribute_pairs": _KEYWORD,  # see `documents.pair`
     "camera": _KEYWORD,
     "place": {"type": "geo_point"},
-    "latitude": {"type": "double"},  # of a geo_point some millimetres are lost
+    "latitude": {"type": "double"},  # exact: a geo_point loses some millimetres
     "longitude": {"type": "double"},
-    "taken_us": {"type": "long"},  # of the instant, in microseconds since 1970: dates have milliseconds
-    "taken_local_us": {"type": "long"},  # of the wall clock, as if it were UTC
-    "taken_local": {"type": "date"},  # the same in milliseconds, to count years by
+    "taken_us": {"type": "long"},  # the instant in microseconds since 1970: a date field has only milliseconds
+    "taken_local_us": {"type": "long"},  # the wall clock in microseconds, as if it were UTC
+    "taken_local": {"type": "date"},  # the same in milliseconds, for the facet of years
     "utc_offset_minutes": {"type": "short"},
     "origin": _STORED,
-    "spaces": _KEYWORD,  # names of the spaces in which it has vectors
+    "spaces": _KEYWORD,  # names of the spaces in which the photo has vectors
 }
 
 

@@ -1,6 +1,6 @@
-"""A query as the body of one `_search` request, and the response as matches.
+"""Translates a query into the body of one `_search` request, and the response into matches.
 
-OpenSearch's score of a vector is 1 / (1 + d²) for the Euclidean distance d (space type l2), in k-NN queries and in scripts.
+OpenSearch scores a vector with 1 / (1 + d²) for the Euclidean distance d (space type l2), in k-NN queries and in scripts.
 """
 
 import copy
@@ -41,30 +41,30 @@ from miradouro.core.query import (
 from miradouro.core.spaces import Space
 
 Body = dict[str, Any]
-_WITHOUT_TIME = -(2**63)  # the cluster's sort value of photos without a time, which come last
+_WITHOUT_TIME = -(2**63)  # OpenSearch's sort value of photos without a time, which are last
 _SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 _LIVE: Body = {"term": {"deleted": False}}
 _FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_local"}
-_EXACT_COUNT = 40_000  # the cluster counts up to so many distinct values nearly exactly
-# Values of a facet that each shard returns beyond four times the requested ones; and the number when these did not suffice.
+_EXACT_COUNT = 40_000  # up to so many distinct values OpenSearch's count is nearly exact
+# Values of a facet that each shard returns in addition to four times the requested ones; and the number of the second request.
 _FACET_VALUES, _MANY_FACET_VALUES = 100, 50_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The body of the request, and how to read its response. `space` is None for words; without a `body` nothing matches."""
+    """The body of the request and how to read its response. `space` is None for words; `body` is None when nothing matches."""
 
     query: IndexQuery
     body: Body | None
     space: Space | None = None
     is_exact: bool = True
-    counts_apart: bool = False  # a k-NN query returns the nearest photos only: a second aggregation counts all that pass
+    counts_apart: bool = False  # a k-NN query returns only the nearest photos: a global aggregation counts all that pass
 
 
 def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
-    """The request for a query. `space`: of a vector clause; `scans`: its vectors are few enough for an exact search.
+    """The request for a query. `space` is that of a vector clause; `scans` allows an exact search because it has few vectors.
 
-    Raises InvalidArgument for a window beyond MAX_RANKED and for pages by key where there are none.
+    Raises InvalidArgument for a window beyond MAX_RANKED, and for `after` in an order that pages by offset.
     """
     if query.limit < 1 or query.offset < 0 or query.offset + query.limit > MAX_RANKED:
         raise InvalidArgument("limit", f"offset {query.offset:,} + limit {query.limit:,} is not within 1 to {MAX_RANKED:,}")
@@ -89,7 +89,7 @@ def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
 
 
 def counting_more(plan: Plan, answer: Body | None) -> Plan | None:
-    """The same query with more values of each facet from every shard; None when the counts of the response are exact."""
+    """The same query with more facet values per shard; None when the counts in the response are exact."""
     if answer is None or plan.body is None:
         return None
     counted = _counted(plan, answer)
@@ -125,7 +125,7 @@ def read(plan: Plan, answer: Body | None) -> Matches:
 
 
 def _counted(plan: Plan, parent: Body, name: str = "aggregations") -> Body:
-    """The aggregations of the facets, in a response or, with `name` "aggs", in a request."""
+    """The aggregations of the facets: in a response, or in a request with `name` "aggs"."""
     found: Body = parent.get(name, {})
     if plan.counts_apart:
         found = found["all"]["aggs"]["passing"]["aggs"] if name == "aggs" else found["all"]["passing"]
@@ -133,7 +133,7 @@ def _counted(plan: Plan, parent: Body, name: str = "aggregations") -> Body:
 
 
 def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters: list[Body], *, scans: bool) -> Plan:
-    """By the graphs where they can tell; an order by time, and counts within a radius, need every distance."""
+    """A k-NN search where it suffices. An order by time and facets within a radius need every distance: an exact search."""
     filters = [*filters, {"term": {"spaces": space.name}}]
     vector = [float(number) for number in clause.vector]
     counts_within = bool(query.facets) and clause.max_distance is not None
@@ -145,7 +145,7 @@ def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters:
     knn: Body = {"vector": vector}
     if clause.max_distance is not None:
         knn["min_score"] = _least_score(clause.max_distance)
-        # What is found by a radius is counted by its hits.
+        # With a radius the total is the number of hits.
         body = _body(query, _approximate(space, knn, filters))
         return Plan(query, body, space, is_exact=False)
     knn["k"] = query.offset + query.limit
@@ -163,7 +163,7 @@ def _approximate(space: Space, knn: Body, filters: list[Body]) -> Body:
 
 
 def _scripted(space: Space, vector: list[float], filters: list[Body]) -> Body:
-    """Every distance, by the plug-in's own script."""
+    """An exact search: the plug-in's script computes every distance."""
     script = {
         "source": "knn_score",
         "lang": "knn",
@@ -257,7 +257,7 @@ def _condition(condition: Condition) -> Body:
 
 
 def _range(bound: datetime, relation: str) -> Body:
-    """A bound of `TakenBetween`: an aware one holds for the instant, a naive one for the wall clock."""
+    """A bound of `TakenBetween`: an aware time applies to the instant, a naive one to the wall clock."""
     if bound.tzinfo is None:
         return {"range": {"taken_local_us": {relation: local_microseconds(bound)}}}
     return {"range": {"taken_us": {relation: microseconds(bound, field="taken")}}}

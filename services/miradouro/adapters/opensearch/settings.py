@@ -6,7 +6,7 @@ from miradouro.runtime.settings import IndexSettings
 
 
 class OpenSearchSettings(IndexSettings):
-    """Which cluster, and how collections are laid out in it."""
+    """The connection to the cluster and the layout of new collections."""
 
     opensearch_url: str = Field(
         "http://127.0.0.1:9200",

@@ -1,4 +1,4 @@
-"""How documents are sent to the cluster and found there."""
+"""Sizes and times of the requests to the cluster."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Tuning:
-    """Sizes and times of one index. Operators need not know them; tests and benchmarks give others.
+    """Sizes and times of one index. They are constants, not settings; tests and benchmarks pass others.
 
-    `refresh_interval`: how soon a written document is found, in OpenSearch's notation; new collections get it. Its default, 1 s,
-    costs little at any rate of writing.
-    `refresh`: whether a write returns at once, waits until its documents are found (`wait_for`) or forces that (`true`: slow).
-    `bulk_bytes`: size of one bulk request; a larger document goes alone. OpenSearch advises 5 to 15 MiB, and hosted clusters
-    refuse more than 10 MiB.
-    `bulk_requests`: bulk requests at a time, of one commit; the cluster indexes each on one thread.
+    `refresh_interval`: the time until searches find a written document, in OpenSearch's notation; applies to new collections. The
+    default, 1 s, costs little at any rate of writing.
+    `refresh`: whether a write returns at once (`false`), waits for the next refresh (`wait_for`) or forces one (`true`, slow).
+    `bulk_bytes`: maximum size of a bulk request; a larger document is sent alone. OpenSearch recommends 5 to 15 MiB, and hosted
+    clusters refuse more than 10 MiB.
+    `bulk_requests`: concurrent bulk requests of one commit; the cluster indexes each on one thread.
     `timeout_s`: seconds that one request may take. The callers retry.
     """
 

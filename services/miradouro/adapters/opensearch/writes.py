@@ -1,4 +1,4 @@
-"""Bulk requests: whole documents with their own versions, in parts of bounded size."""
+"""Bulk requests: whole documents with external versions, in parts of bounded size."""
 
 import collections
 import itertools
@@ -16,19 +16,19 @@ from miradouro.adapters.opensearch.tuning import Tuning
 from miradouro.core.errors import Internal, InvalidArgument, NotFound, Overloaded, Unavailable
 from miradouro.core.ports import WriteStatus, Written
 
-# external: a version that is not newer is refused; external_gte: the same version may be written again.
+# external: only a newer version is stored; external_gte: the same version may be written again.
 VersionType = Literal["external", "external_gte"]
 _PASSING = {429, 502, 503, 504}
-_PIPELINE_FAULTS = {"fail_processor_exception", "class_cast_exception"}  # faults of a document, though with status 500
+_PIPELINE_FAULTS = {"fail_processor_exception", "class_cast_exception"}  # errors of one document, despite status 500
 _NO_PIPELINE = re.compile(
     r"pipeline with id \[.*\] does not exist|Pipeline processor configured for non-existent pipeline \[.*\]", re.DOTALL
 )
-_LANE_BYTES = 128 * 1024  # a second request pays off from two of these
+_LANE_BYTES = 128 * 1024  # minimum of one concurrent request: smaller ones cost more than they save
 
 
 @dataclass(frozen=True)
 class Write:
-    """One document for one alias; `body` is its source in JSON. `document_id` is hexadecimal."""
+    """The write of one document to an alias. `body` is its source in JSON, `document_id` is hexadecimal."""
 
     alias: str
     document_id: str
@@ -42,9 +42,9 @@ class Write:
 
 
 class BulkWriter:
-    """Sends documents in several bulk requests at a time: a cluster indexes each of them on one thread. Thread-safe.
+    """Sends concurrent bulk requests, because a cluster indexes each of them on one thread. Thread-safe.
 
-    Documents go through the cluster's ingest `pipeline`; empty: none. Nothing is retried.
+    Documents pass through the cluster's ingest `pipeline`; empty for none. Nothing is retried.
     """
 
     def __init__(self, client: OpenSearch, tuning: Tuning, *, pipeline: str = "") -> None:
@@ -56,10 +56,10 @@ class BulkWriter:
         self._threads.shutdown()
 
     def write(self, writes: Sequence[Write], *, version_type: VersionType = "external") -> list[Written]:
-        """One result each, in order; the writes of one id are sent in the order given.
+        """Writes documents; returns one result per write, in order. Writes of the same id are sent in the given order.
 
-        The result is InvalidArgument for a document that the cluster refuses, and Overloaded for one that it has no room for.
-        Raises Unavailable, or NotFound when the alias is gone: then some may be stored.
+        A result is InvalidArgument for a document that the cluster refuses, and Overloaded for one that it has no capacity for.
+        Raises Unavailable, or NotFound when the alias is missing; some documents may be stored then.
         """
         lanes = self._lanes(writes)
         results = self._threads.map(lambda lane: self._write_lane([writes[i] for i in lane], version_type), lanes)
@@ -67,7 +67,7 @@ class BulkWriter:
         return [written[i] for i in range(len(writes))]
 
     def _lanes(self, writes: Sequence[Write]) -> list[list[int]]:
-        """The numbers of the writes that go one after another; all writes of one id are in one lane."""
+        """Lanes of write numbers. A lane is sent sequentially; all writes of one id share a lane."""
         size_bytes = sum(len(write.body) for write in writes)
         count = max(1, min(self._tuning.bulk_requests, size_bytes // _LANE_BYTES))
         lanes: list[list[int]] = [[] for _ in range(count)]
@@ -79,7 +79,7 @@ class BulkWriter:
         return [result for part in _parts(writes, self._tuning.bulk_bytes) for result in self._write_part(part, version_type)]
 
     def _write_part(self, writes: Sequence[Write], version_type: VersionType) -> list[Written]:
-        """One bulk request; a request that the cluster has no room for is Overloaded for each of its documents."""
+        """Sends one bulk request. A request refused for lack of capacity is Overloaded for each of its documents."""
         try:
             items = self._send(writes, version_type)
         except Overloaded as exc:
@@ -87,8 +87,8 @@ class BulkWriter:
         return [_result(items[write.document_id].popleft()) for write in writes]
 
     def _send(self, writes: Sequence[Write], version_type: VersionType) -> dict[str, collections.deque[dict[str, Any]]]:
-        """The items of the answer by document id: their order is lost for those that an ingest pipeline drops or fails for."""
-        # A bulk request for a collection that is gone would make an index of its name.
+        """The items of the response by document id: an ingest pipeline that drops or fails documents changes their order."""
+        # Without `require_alias` a bulk request for a missing collection creates an index of that name.
         options: dict[str, Any] = {"refresh": self._tuning.refresh, "require_alias": "true"}
         if self._pipeline:
             options["pipeline"] = self._pipeline
@@ -105,7 +105,7 @@ class BulkWriter:
 
 
 def _result(item: dict[str, Any]) -> Written:
-    """The result of one item. Raises Unavailable, NotFound and Internal for an error that other documents meet too."""
+    """The result of one item. Raises Unavailable, NotFound or Internal for errors that affect other documents as well."""
     code = item["status"]
     if code in {200, 201}:
         if item.get("result") == "noop":
@@ -120,7 +120,7 @@ def _result(item: dict[str, Any]) -> Written:
         raise Unavailable(f"OpenSearch keeps the index closed: {reason}; open it")
     if error.get("type") == "cluster_block_exception":
         raise Unavailable(f"OpenSearch takes no writes now: {reason}; free its disk")
-    if _NO_PIPELINE.fullmatch(error.get("reason", "")):  # every document of the request has this error
+    if _NO_PIPELINE.fullmatch(error.get("reason", "")):  # affects every document of the request
         raise Unavailable(f"OpenSearch takes no documents: {reason}; see MIRADOURO_OPENSEARCH_PIPELINE")
     if code in _PASSING:
         return Overloaded(f"OpenSearch has no room for a document now: {code} {reason}")
