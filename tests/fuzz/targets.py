@@ -23,7 +23,7 @@ from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.error_text import MAX_ERROR_BYTES
 from miradouro.core.errors import BadBundle, BadPhoto, Corrupt, FailedPrecondition, InvalidArgument, MiradouroError
 from miradouro.core.event import PhotoEvent, check_event
-from miradouro.core.failure_page import place_of
+from miradouro.core.failure_page import position_of
 from miradouro.core.filter_grammar import format_filter, parse_filter
 from miradouro.core.metadata import completed, read_metadata, read_xmp_sidecar
 from miradouro.core.page import Page, read_page
@@ -164,7 +164,7 @@ def page_token(data: bytes) -> None:
 
 def failure_token(data: bytes) -> None:
     """A page token of the failures."""
-    place_of(_text(data))
+    position_of(_text(data))
 
 
 def filter_text(data: bytes) -> None:

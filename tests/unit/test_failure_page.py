@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import MAX_PHOTO_ID_BYTES
-from miradouro.core.failure_page import place_of, token_of
+from miradouro.core.failure_page import position_of, token_of
 
 COLLECTION = "c" * 64
 
@@ -16,7 +16,7 @@ COLLECTION = "c" * 64
 @example("\x01" * MAX_PHOTO_ID_BYTES)
 @example("\N{GRINNING FACE}" * (MAX_PHOTO_ID_BYTES // 4))
 def test_a_token_gives_back_its_place(photo_id):
-    assert place_of(token_of(COLLECTION, photo_id)) == (COLLECTION, photo_id)
+    assert position_of(token_of(COLLECTION, photo_id)) == (COLLECTION, photo_id)
 
 
 JSON = st.recursive(
@@ -35,22 +35,22 @@ JSON = st.recursive(
 @example('{"a": 1, "b": 2}')
 def test_any_other_token_is_one_error(token):
     try:
-        place = place_of(token)
+        position = position_of(token)
     except InvalidArgument as exc:
         refusal = exc
     else:
-        assert place is None or place == tuple(json.loads(token))
-        assert place is None or all(part.encode() is not None for part in place)
+        assert position is None or position == tuple(json.loads(token))
+        assert position is None or all(part.encode() is not None for part in position)
         return
     assert refusal.field == "page_token"
     assert len(refusal.message) < 1_000
 
 
 def test_an_empty_token_is_the_first_page():
-    assert place_of("") is None
+    assert position_of("") is None
 
 
 @pytest.mark.parametrize("token", ["null", "[]", '["a"]', '["a", "b", "c"]', '["a", 1]', '"ab"'])
 def test_tokens_of_another_shape_are_refused(token):
     with pytest.raises(InvalidArgument, match="page_token"):
-        place_of(token)
+        position_of(token)

@@ -1,4 +1,4 @@
-"""Makes a model file from its source file: arithmetic alone, so that the same source always gives the same bytes."""
+"""Builds a model file from its source file. The build is deterministic: the same source always gives the same bytes."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ _RECIPES: Mapping[str, Recipe] = {"vgg16-conv": vgg16_conv.build, "efficientnet-
 
 
 def build(manifest: Manifest, precision: str, source: Path) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The model, and the tensors that calibration looks at by activation name.
+    """The model, and the tensors that calibration measures, by activation name.
 
     Raises BadBundle when the manifest names no known recipe or does not fit its source or constants, InvalidArgument for another
     precision.

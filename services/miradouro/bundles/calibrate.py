@@ -1,7 +1,7 @@
 """Measures activation ranges for static int8: `python -m miradouro.development.calibrate PHOTOS`.
 
 Runs the fp32 graphs over photos and writes the smallest and largest value of every activation into the manifests of the
-repository. Building int8 is arithmetic from then on; new ranges are a new provenance, so this is run seldom.
+repository. The int8 models are built from these ranges without photos. New ranges give new provenances, so this is run seldom.
 """
 
 import random
@@ -43,7 +43,7 @@ def calibrate(photos: Path, count: int, *, decode: Callable[[bytes, Geometry], T
 
 
 def measure(manifest: Manifest, tensors: Iterable[Mapping[str, Tensor]]) -> dict[str, Range]:
-    """Smallest and largest value of each activation over the tensors, to six digits; tensors by the name of the input."""
+    """Smallest and largest value of each activation over the tensors, to six digits; `tensors` are by the name of the input."""
     model, activations = build(manifest, "fp32", source_path(manifest, BundleSettings().folder, default_progress()))
     present = {output.name for output in model.graph.output}
     model.graph.output.extend(

@@ -1,4 +1,4 @@
-"""Reads the arrays that a bundle's recipe puts into its graph: our own figures, shipped beside the manifest."""
+"""Reads the arrays that a bundle's recipe adds to its graph; they are shipped beside the manifest."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ Constants = Mapping[str, npt.NDArray[Any]]
 
 
 def read_constants(manifest: Manifest) -> Constants:
-    """The arrays by name. Raises BadBundle when the file is missing or is not the one that the manifest names."""
+    """The arrays by name. Raises BadBundle when the file is missing or its checksum is not that of the manifest."""
     file = manifest.constants.file
     try:
         data = (MODELS / file).read_bytes()

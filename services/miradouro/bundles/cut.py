@@ -1,7 +1,7 @@
-"""Cuts a graph down to what some of its outputs need.
+"""Cuts a graph down to the nodes that some of its outputs need.
 
-onnxruntime computes every output that a session has, asked for or not, so a shallow layer alone would cost as much as the
-deepest one. A session of the cut graph costs what the layer costs, and small cuts have few weights.
+onnxruntime computes every output of a session, requested or not, so that a shallow layer would cost as much as the deepest one.
+A session of the cut graph costs only what the layer costs, and small cuts have few weights.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 import onnx
 
 HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-WORTHWHILE = 0.9  # a cut that keeps more than this part of the next larger one's heavy operators is not worth a session
+WORTHWHILE = 0.9  # a cut with more than this share of the next larger one's heavy operators is not worth a session
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A graph with some of the outputs of the whole one."""
+    """A graph with some of the outputs of the whole graph."""
 
     outputs: frozenset[str]
     model: onnx.ModelProto
 
 
 def cuts(model: onnx.ModelProto) -> list[Cut]:
-    """Worthwhile cuts of `model`, from the one with the fewest heavy operators; the whole is not among them."""
+    """Worthwhile cuts of `model`, those with the fewest heavy operators first; the whole graph is not among them."""
     nodes = model.graph.node
     needs = {output.name: _needed(model.graph, [output.name]) for output in model.graph.output}
     heavy_nodes = {index for index, node in enumerate(nodes) if node.op_type in HEAVY}
@@ -51,7 +51,7 @@ def _needed(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[int]:
 
 
 def _inputs(node: onnx.NodeProto) -> Iterator[str]:
-    """Names that a node reads, those that its inner graphs take from outside included."""
+    """Names that a node reads, including those that its inner graphs read from outside."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):

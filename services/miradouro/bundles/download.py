@@ -1,4 +1,4 @@
-"""Downloads that a later try, or a later process, continues where an earlier one ended."""
+"""Downloads that another attempt, or another process, can resume."""
 
 import http.client
 import ssl
@@ -25,12 +25,12 @@ _RANGE_NOT_SATISFIABLE = 416
 def download(
     location: Location, target: Path, *, sha256: str, size_bytes: int, progress: Progress, longest_wait_s: float = 20.0
 ) -> None:
-    """Writes the file at `location` to `target`, whole and checked, or not at all.
+    """Writes the file at `location` to `target`, complete and verified, or not at all.
 
-    Bytes gather in `target` + `.part`, which stays when the download breaks off and is continued later. The caller sees to it
-    that nobody else downloads to the same target. Failures that may pass are tried again, with pauses up to `longest_wait_s`
-    seconds. Raises Unavailable when the server or the disk does not answer, BadBundle when the bytes are not those with
-    `sha256`.
+    The bytes are written to `target` + `.part`, which is kept when the download fails and resumed later. The caller must hold a
+    lock, so that no other process downloads to the same target. Transient failures are retried, with pauses of at most
+    `longest_wait_s` seconds. Raises Unavailable when the server or the disk does not answer, BadBundle when the bytes do not
+    have the checksum `sha256`.
     """
     part = target.with_name(f"{target.name}.part")
     retrying = Retrying(
@@ -56,7 +56,7 @@ def download(
 
 
 def _continue(location: Location, part: Path, size_bytes: int, advance: Advance) -> None:
-    """One try. Raises OSError or HTTPException when it ends too early; what came until then stays."""
+    """One attempt. Raises OSError or HTTPException when it ends too early; the bytes received so far are kept."""
     present = _size(part)
     if present == size_bytes:
         return
@@ -96,13 +96,13 @@ def _opener(location: Location) -> urllib.request.OpenerDirector:
 def _request(location: Location, present: int) -> urllib.request.Request:
     if not location.url.startswith(("https:", "http:", "file:")):
         raise ValueError(f"{location.url}: only https, http and file addresses are read")
-    # Identity: a range counts the bytes as they are sent.
+    # Identity: a range counts encoded bytes, so that a compressed answer could not be resumed.
     request = urllib.request.Request(location.url, headers={"User-Agent": "miradouro", "Accept-Encoding": "identity"})  # noqa: S310 - checked above
     if present:
         request.add_header("Range", f"bytes={present}-")
     if location.credentials:
         login = b64encode(":".join(location.credentials).encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {login}")  # another host gets no password of this one
+        request.add_unredirected_header("Authorization", f"Basic {login}")  # not sent to another host after a redirect
     return request
 
 

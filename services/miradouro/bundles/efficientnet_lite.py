@@ -60,7 +60,7 @@ def _view(graph: Graph, state: State, name: str) -> View:
 
 
 def _block(graph: Graph, state: State, x: str, number: int, *, size: int, stride: int) -> tuple[str, int]:
-    """Inverted residual: expand, depthwise, project; added to its input where the shapes are equal."""
+    """Inverted residual: expand, depthwise, project; added to its input when the shapes are equal."""
     name, prefix = f"block{number}", f"_blocks.{number}"
     start = x
     channels = state[f"{prefix}._depthwise_conv.weight"].shape[0]

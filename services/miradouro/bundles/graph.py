@@ -1,7 +1,7 @@
-"""A small ONNX graph writer with one switch: float, or static int8 from given activation ranges.
+"""Writes ONNX graphs, in float or in static int8 with given activation ranges.
 
-Recipes call the same methods either way. In int8 every activation that `quantized` sees gets a QuantizeLinear /
-DequantizeLinear pair and every convolution's weights are stored as int8, from which onnxruntime makes QLinearConv.
+Recipes call the same methods for both. In int8 `quantized` adds a QuantizeLinear / DequantizeLinear pair to every activation,
+and the weights of convolutions are stored as int8; onnxruntime fuses these into QLinearConv.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from miradouro.core.document import Float32
 
 OPSET = 13
 IR_VERSION = 8
-# Added before a vector is normalised, so that one without any activation gets length 1 too (all components equal).
+# Added before a vector is normalised, so that a vector of zeros gets length 1 too (all components equal).
 _TINY = 1e-6
 
 
 class Graph:
-    """Nodes and initializers of one model; methods add to it and give the name of the tensor that they make.
+    """Nodes and initializers of one model; methods add nodes and return the name of the resulting tensor.
 
     `ranges` is None for a float graph. Activations are [N, channels, height, width] float32.
     """
@@ -33,9 +33,9 @@ class Graph:
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
-        self._prefix = ""  # of the names of nodes, so that the same layers can be added once for every input
+        self._prefix = ""  # of the names of nodes, so that the same layers can be added again for every input
         self._scales: dict[str, tuple[np.float32, np.uint8]] = {}
-        self.activations: dict[str, str] = {}  # name in the ranges → float tensor, what calibration looks at
+        self.activations: dict[str, str] = {}  # name in the ranges → float tensor, for calibration
 
     def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Adds a node with one output, named as its output."""
@@ -49,10 +49,10 @@ class Graph:
         return name
 
     def pixels(self, name: str, *, height: int, width: int, mean: Sequence[float], scale: float) -> str:
-        """Adds the input `name`, uint8 [N, height, width, 3] RGB, and gives it as (pixel - mean) * scale.
+        """Adds the input `name`, uint8 [N, height, width, 3] RGB, and returns (pixel - mean) * scale.
 
-        Nodes that follow belong to this input: their names begin with it, but for those of the first input, and the same
-        layers may be added again. Their constants are shared.
+        The following nodes belong to this input. Their names begin with its name, except those of the first input, so that the
+        same layers can be added for several inputs. Constants are shared.
         """
         self._prefix = f"{name}." if self._inputs else ""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", height, width, 3]))
@@ -66,15 +66,15 @@ class Graph:
 
     def quantized(self, x: str, name: str) -> str:
         """`x` itself in a float graph; rounded to 256 levels of the range called `name` in an int8 one."""
-        self.activations.setdefault(name, x)  # of the first input
+        self.activations.setdefault(name, x)  # keeps that of the first input
         if self._ranges is None:
             return x
         return self._round(x, name, *activation_parameters(self._ranges[name]))
 
     def rectified(self, x: str, name: str, *, limit: float | None = None) -> str:
-        """ReLU, or ReLU6 and the like where there is a `limit`, then `quantized`.
+        """ReLU, or with a `limit` a ReLU that clips there (such as ReLU6), then `quantized`.
 
-        An int8 graph needs no node for it: the levels of a range from 0 to at most the limit clip by themselves.
+        An int8 graph needs no node for it: quantizing to a range within 0 to `limit` clips too.
         Raises ValueError when the range reaches further.
         """
         if self._ranges is not None:
@@ -119,7 +119,7 @@ class Graph:
     def projected(self, x: str, name: str, mean: npt.NDArray[np.float16], axes: npt.NDArray[np.float16]) -> str:
         """(x - mean) @ axes over the last axis of `x`; mean [D], axes [D, E].
 
-        The file holds them as float16, they run as float32.
+        The file stores them as float16; the graph computes in float32.
         """
         halves = [self.constant(f"{name}.mean", mean), self.constant(f"{name}.axes", axes)]
         floats = [self.node("Cast", [half], f"{half}.float", to=TensorProto.FLOAT) for half in halves]
@@ -131,7 +131,7 @@ class Graph:
         return name
 
     def end_input(self) -> None:
-        """Nodes that follow belong to no input: they join what several inputs gave."""
+        """The following nodes belong to no input: they combine the tensors of several inputs."""
         self._prefix = ""
 
     def model(self, name: str) -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""The 1,000 ImageNet classes in words: labels, synonyms, and their parents in WordNet."""
+"""The names of the 1,000 ImageNet classes: labels, synonyms, and their parents in WordNet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class LabelRow:
 class LabelTable:
     """The classes in the order of the network's outputs.
 
-    No label is also a parent. `words` maps every folded label, parent and synonym to the label or parent that it stands for.
+    No label is also a parent. `words` maps every folded label, parent and synonym to its label or parent.
     """
 
     rows: tuple[LabelRow, ...]
@@ -37,7 +37,7 @@ class LabelTable:
         return tuple(row.label for row in self.rows)
 
     def canonical(self, word: str) -> str:
-        """The label or parent that `word` names, by any of its synonyms, whatever case and accents; else `word` itself."""
+        """The label or parent of which `word` is a name or synonym, in any case and with or without accents; else `word`."""
         return self.words.get(fold_tag(word), word)
 
     def parents(self, label_index: int) -> tuple[str, ...]:

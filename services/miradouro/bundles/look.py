@@ -1,17 +1,18 @@
 """The vector `look`: two views of a photo, their pooled features and their classes, projected to 512 numbers.
 
-A network's last feature map says which parts a photo shows, its classes say which kind of thing; a query by example needs both.
+A network's last feature map describes the parts of a photo, its classes the kind of thing; a query by example needs both.
 
     k = unit(unit(sum of G * map of the centre) + unit(sum of G * map of the whole photo))
-        G = exp(-((x - 3)^2 + (y - 3)^2) / (2 (7/3)^2)) over the 7 x 7 map: what lies in the middle counts more
+        G = exp(-((x - 3)^2 + (y - 3)^2) / (2 (7/3)^2)) over the 7 x 7 map: the middle has more weight
     p = mean of both softmaxes
     t = unit([sqrt(p), sqrt(IC) * sqrt(sum of p below each parent in WordNet)])
-        IC = 1 - ln(classes below the parent) / ln 1000: a parent of few classes says more (Seco, Veale & Hayes, ECAI 2004)
+        IC = 1 - ln(classes below the parent) / ln 1000, the information content (Seco, Veale & Hayes, ECAI 2004)
     v = unit([k, t / 2])                                          3,026 numbers
     look = unit((v - mean) @ axes)                                512 numbers
 
-`mean` and `axes` (principal directions divided by the square root of their standard deviation) were learned once on 1,000
-unlabelled photos, one of each ImageNet class. They must not be learned on a collection: its own class directions would go.
+`mean` and `axes` (principal directions divided by the square root of their standard deviation) were learned on 1,000 unlabelled
+photos, one of each ImageNet class. Do not learn them on a collection: that would suppress the directions that separate its
+classes.
 """
 
 import math
@@ -67,7 +68,7 @@ def _tree(graph: Graph, p: str, pairs: "np.ndarray[tuple[int, int], np.dtype[np.
     information = 1 - np.log(below.sum(axis=0)) / math.log(classes)
     # sqrt(IC) * sqrt(sum of p) is the square root of p @ (below * IC).
     sums = graph.node("MatMul", [p, graph.constant("look.parents", (below * information).astype(np.float32))], "look.parents.sum")
-    # A parent of all classes has IC 0, and rounding may leave it below: the square root of that is not a number.
+    # A parent of all classes has IC 0. Rounding may make it negative, and the square root of that is NaN.
     zero = graph.constant("look.zero", np.array(0, np.float32))
     both = graph.node("Concat", [p, graph.node("Max", [sums, zero], "look.parents.positive")], "look.tree.p", axis=-1)
     return graph.unit(graph.node("Sqrt", [both], "look.tree.root"), "look.tree")

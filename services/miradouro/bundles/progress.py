@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 from tqdm import tqdm
 
-Advance = Callable[[int], object]  # takes bytes as they come; negative when a download has to begin anew
+Advance = Callable[[int], object]  # called with the number of new bytes; negative when a download restarts
 _LOG_EVERY = 0.25  # of the bytes
 
 
@@ -16,11 +16,11 @@ class Progress(Protocol):
     """Shows steps and downloads."""
 
     def step(self, message: str) -> None:
-        """Tells what happens now."""
+        """Shows the current step."""
         ...
 
     def transfer(self, name: str, *, total_bytes: int, present_bytes: int) -> AbstractContextManager[Advance]:
-        """Shows a download while the context is open; `present_bytes` are there from an earlier try."""
+        """Shows a download while the context is open; `present_bytes` are left from an earlier attempt."""
         ...
 
 

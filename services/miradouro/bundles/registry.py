@@ -1,4 +1,4 @@
-"""Which bundles there are, and opening one: nothing is served from a file that is not exactly what its manifest makes."""
+"""Opens bundles. A model file is used only when it is exactly the one that its manifest describes."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _PROVENANCE_DIGITS = 8  # in the name of a model file; its record holds them all
 
 
 class BuildRecord(BaseModel):
-    """What stands beside a model file: the file's own sha256, and the provenance of the whole bundle that it was built from."""
+    """The record beside a model file: the file's sha256 and size, and the provenance of the bundle that it was built from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,10 +31,9 @@ class BuildRecord(BaseModel):
 class OpenBundle:
     """A verified model file.
 
-    The graph takes `inputs`, by name, each uint8 [N, height, width, 3] RGB in its geometry.
-    `outputs` maps each space's name to the graph output with
-    its vectors, float32 [N, D], or [N, regions, D] for spaces with regions. `tag_output` gives probabilities float32
-    [N, len(labels)]; None, with no labels, when the bundle can't tag.
+    `inputs` maps each geometry to the name of a graph input, uint8 [N, height, width, 3] RGB. `outputs` maps the name of each
+    space to the graph output with its vectors, float32 [N, D], or [N, regions, D] for spaces with regions. `tag_output` is the
+    output with probabilities, float32 [N, len(labels)]; None, without labels, when the bundle can't tag.
     """
 
     description: BundleDescription
@@ -46,12 +45,12 @@ class OpenBundle:
 
 
 def model_path(folder: Path, manifest: Manifest, precision: str) -> Path:
-    """Where the model file is kept: releases that build it in another way share the folder, each with a file of its own."""
+    """The path of the model file. Its name depends on the provenance, so that several releases can share the folder."""
     return folder / f"{manifest.name}-{precision}-{manifest.provenance(precision)[:_PROVENANCE_DIGITS]}.onnx"
 
 
 def record_path(model: Path) -> Path:
-    """Where the record of a model file is kept."""
+    """The path of the record of a model file."""
     return model.with_suffix(".json")
 
 
@@ -59,7 +58,7 @@ def open_bundle(name: str, *, precision: str, folder: Path) -> OpenBundle:
     """Verifies the model file and describes it.
 
     Raises InvalidArgument (unknown bundle or precision), BadBundle when the file is missing, corrupt or was built from other
-    weights, ranges or by another recipe version; the message names the file and the command that makes it anew.
+    weights, ranges or by another recipe version; the message names the file and the command that rebuilds it.
     """
     manifest = find(name)
     manifest.check_precision(precision)

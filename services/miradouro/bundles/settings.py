@@ -1,4 +1,4 @@
-"""Where model files are kept."""
+"""Settings of the folder of model files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from miradouro.runtime.settings import Settings
 
 
 class BundleSettings(Settings):
-    """Where model files are kept."""
+    """The folder of model files."""
 
     models_dir: Path | None = Field(
         None, description="Folder of model files and their sources; empty for `models` in the user's cache folder of miradouro."

@@ -1,4 +1,4 @@
-"""Reads the legacy (non-zip) file format of PyTorch state dicts without PyTorch, and without running what a pickle says.
+"""Reads the legacy (non-zip) file format of PyTorch state dicts without PyTorch and without executing a pickle.
 
 Layout: four pickles (magic number, protocol, system facts, state dict), a fifth with the storage keys, then per storage
 its length (little-endian int64) and its raw elements.
@@ -37,7 +37,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _View:
-    """A tensor before its storage is read: what torch._utils._rebuild_tensor_v2 is called with."""
+    """A tensor before its storage is read: the arguments of torch._utils._rebuild_tensor_v2."""
 
     storage: _Storage
     offset: int
@@ -46,7 +46,7 @@ class _View:
 
 
 def read_state_dict(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Name → array, as stored. Raises BadBundle when the file is no legacy state dict or asks for anything but arrays."""
+    """Name → array, as stored. Raises BadBundle when the file is no legacy state dict or holds anything but arrays."""
     stream = io.BytesIO(path.read_bytes())
     try:
         if (_read(stream), _read(stream)) != (_MAGIC, _PROTOCOL):
@@ -65,7 +65,7 @@ def _read(stream: io.BytesIO) -> Any:
 
 
 def _called(name: str, arguments: tuple[Any, ...]) -> Any:
-    """What the two functions of a state dict make; any other is refused."""
+    """The result of one of the two functions that a state dict calls; any other call is refused."""
     if name == "collections.OrderedDict" and arguments == ():
         return {}
     if name == "torch._utils._rebuild_tensor_v2":
@@ -95,7 +95,7 @@ def _views(table: Any) -> dict[str, _View]:
 
 
 def _check_size(views: dict[str, _View], elements: dict[str, npt.NDArray[Any]]) -> None:
-    """Refuses tensors that repeat what is stored, by strides of 0: they would fill the memory."""
+    """Refuses tensors that repeat stored elements, as by strides of 0: they would fill the memory."""
     wanted, stored = sum(math.prod(view.shape) for view in views.values()), sum(map(len, elements.values()))
     if wanted > _MAX_COPIES * stored:
         raise UnreadablePickle(f"its tensors have {wanted:,} elements, of which {stored:,} are stored")
@@ -114,5 +114,5 @@ def _elements(stream: io.BytesIO, keys: Any, dtypes: dict[str, np.dtype[Any]]) -
 def _array(view: _View, elements: npt.NDArray[Any]) -> npt.NDArray[Any]:
     size = elements.itemsize
     strides = [stride * size for stride in view.strides]
-    # numpy refuses a view that leaves its buffer, so that offsets and strides from the file need no check of their own.
+    # numpy refuses a view beyond its buffer, so that offsets and strides from the file need no check of their own.
     return np.ascontiguousarray(np.ndarray(view.shape, elements.dtype, elements.data, view.offset * size, strides))

@@ -47,7 +47,7 @@ def _pooled_vectors(graph: Graph, x: str, layer: str, channels: int) -> None:
 
 
 def _region_vectors(graph: Graph, x: str, constants: Constants) -> None:
-    """R-MAC over unit regions; and the regions whitened, which keeps what tells them apart at half the size."""
+    """R-MAC over unit regions; and the regions whitened, which keeps their differences at half the size."""
     channels = _CHANNELS[-1]
     columns = graph.constant("regions.shape", np.array([0, channels, -1], np.int64))
     levels = []

@@ -1,8 +1,8 @@
-"""Reads the pickles of a PyTorch state dict as data: a machine for the opcodes that such files use, which calls nothing.
+"""Reads the pickles of a PyTorch state dict as data: a machine for the opcodes of such files, which calls no function.
 
-`pickle.Unpickler` is no reader for files of strangers, however few globals it resolves: a few bytes make it reserve gigabytes (a
-memo index), and nested tuples as a key of a dictionary overflow the stack of the interpreter. Here keys are text, memo entries
-are counted, and nothing is hashed, compared or printed but text and numbers. Opcodes: `pickletools` of the standard library.
+`pickle.Unpickler` is not safe for untrusted files, however few globals it resolves: a few bytes make it reserve gigabytes (a
+memo index), and nested tuples as a dictionary's key overflow the interpreter's stack. Here keys are text, memo entries are
+counted, and only text and numbers are hashed, compared or printed. Opcodes: `pickletools` of the standard library.
 """
 
 import struct
@@ -29,14 +29,14 @@ _PROTOCOL, _STOP = b"\x80", b"."
 
 
 class UnreadablePickle(ValueError):
-    """The bytes are no pickle that a table of weights needs."""
+    """The bytes are not a pickle of a table of weights."""
 
 
 def read_pickle(stream: IO[bytes], *, call: Callable[[str, tuple[Any, ...]], Any], persistent: Callable[[Any], Any]) -> Any:
-    """The value of the next pickle of `stream`, which then stands behind it.
+    """The value of the next pickle of `stream`; the stream is left at the end of it.
 
-    A global stays a text, `module.name`; where the pickle calls one, `call` gives the result for its name and arguments, and
-    `persistent` the one for a persistent id. Raises UnreadablePickle, and what these two raise.
+    A global is read as the text `module.name`. Where the pickle calls one, `call` returns the result for its name and arguments;
+    `persistent` returns the object of a persistent id. Raises UnreadablePickle, and what these two raise.
     """
     machine = _Machine(stream, call, persistent)
     try:
@@ -95,7 +95,7 @@ class _Machine:
         elif code == b"u":
             self._set(self._from_mark())
         elif code == b"b":
-            stack.pop()  # attributes of the dictionary: versions of the layers, which nothing here reads
+            stack.pop()  # attributes of the dictionary: the layers' versions, which are not needed
         elif code == _PROTOCOL:
             _read(self._stream, 1)
         else:
@@ -134,7 +134,7 @@ class _Machine:
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
-    """Exactly `size` bytes; `stream` is in memory, so that no more than the file is ever held."""
+    """Exactly `size` bytes. `stream` is in memory, so that a wrong size can't allocate more than the file's length."""
     data = stream.read(size)
     if len(data) < size:
         raise UnreadablePickle("it is cut short")

@@ -22,7 +22,7 @@ def token_of(collection: str, photo_id: str) -> str:
     return json.dumps([collection, photo_id])
 
 
-def place_of(token: str) -> tuple[str, str] | None:
+def position_of(token: str) -> tuple[str, str] | None:
     """The collection and photo id of the last failure before the page, None for the first page. Raises InvalidArgument."""
     if not token:
         return None

@@ -1,7 +1,7 @@
-"""Dynamic micro-batching: many callers, one runner. The Embedder port inside the process.
+"""Dynamic micro-batching: many callers, one runner thread. It implements the Embedder port within the process.
 
-Whatever waits for one bundle when the runner is free runs together, up to a limit; nothing waits for a batch to fill. On a
-CPU a batch is one photo: more gains nothing, and an interactive request never waits for more than one photo of a bulk run.
+When the runner is free, it runs the queued photos of one bundle together, up to a limit; it never waits for a batch to fill. On
+a CPU a batch is one photo: larger batches gain nothing, and so an interactive request waits for at most one bulk photo.
 """
 
 import threading
@@ -23,7 +23,7 @@ from miradouro.embedding.request import Plan, check_count, check_tensors, plan
 from miradouro.embedding.work_queue import Job, Ticket, WorkQueue
 
 GPU_BATCH_PHOTOS = 32
-QUEUE_TENSORS = 512  # that may wait, one per photo and bundle; bulk requests fill at most half: seconds of a CPU's work
+QUEUE_TENSORS = 512  # capacity, one per photo and bundle; bulk requests fill at most half: seconds of a CPU's work
 
 _log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Batcher:
 
     @property
     def ready(self) -> bool:
-        """Whether photos would be embedded."""
+        """Whether requests are accepted."""
         return self._runner.is_alive() and not self._queue.closed
 
     def describe(self) -> Sequence[BundleDescription]:
@@ -80,15 +80,15 @@ class Batcher:
             raise DeadlineExceeded(f"the photos were not embedded within {timeout_s} s; ask again with more time") from exc
 
     def check_room(self, photos: int, asked: Plan, priority: Priority) -> None:
-        """Raises Overloaded, or Unavailable, where `submit` of that many photos would raise it now."""
+        """Raises Overloaded or Unavailable when `submit` of that many photos would raise it now."""
         self._queue.check_room(photos * len(asked.bundles), priority)
 
     def submit(
         self, photos: Sequence[Mapping[Geometry, Tensor]], asked: Plan, *, priority: Priority, deadline: float | None
     ) -> Future[list[Embedding]]:
-        """Queues photos; the future gives one Embedding each, in order, or a DeadlineExceeded when they expired unrun.
+        """Queues photos. The future's result is one Embedding each, in order; DeadlineExceeded when they expire in the queue.
 
-        `deadline` is on the clock of time.monotonic. Cancelling the future drops what has not run.
+        `deadline` is on the clock of time.monotonic. Cancelling the future drops the photos that have not run.
         Raises InvalidArgument (tensors), Overloaded, Unavailable (stopping) at once.
         """
         check_tensors(photos, asked, loaded=self.describe())
@@ -110,7 +110,7 @@ class Batcher:
         return request.future
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """Takes nothing more and returns when what waits has run; what has not after `timeout_s` seconds ends as Unavailable."""
+        """Refuses new photos and returns when the queued ones have run; those left after `timeout_s` end as Unavailable."""
         self._queue.close()
         self._runner.join(timeout_s)
         if self._runner.is_alive():
@@ -123,23 +123,23 @@ class Batcher:
 
     def _run(self, batch: Sequence["Job[_Request]"]) -> None:
         bundle = batch[0].bundle
-        spaces = tuple(dict.fromkeys(space for job in batch for space in job.spaces))  # the union: one pass answers all
+        spaces = tuple(dict.fromkeys(space for job in batch for space in job.spaces))  # the union: one pass computes all
         started = time.monotonic()
         for job in batch:
             self._metrics.wait_seconds.labels(job.ticket.priority.value).observe(started - job.queued_at)
         photos = {geometry: _stacked([job.tensors[geometry] for job in batch]) for geometry in batch[0].tensors}
         try:
             outputs = self._networks.run(bundle, photos, spaces=spaces, tags=any(job.tags for job in batch))
-        except Exception as exc:  # noqa: BLE001 # the runner outlives whatever a run raises; the callers get it
+        except Exception as exc:  # noqa: BLE001 # the callers get every error of a run; the runner thread goes on
             traces = sorted({job.ticket.trace.trace_id for job in batch if job.ticket.trace})
             _log.exception("forward pass failed", bundle=bundle, photos=len(batch), trace_ids=traces)
-            told = (
+            error = (
                 exc
                 if isinstance(exc, MiradouroError)
                 else Internal(f"{bundle}: the forward pass failed: {type(exc).__name__}: {exc}")
             )
             for job in batch:
-                job.ticket.end(told)
+                job.ticket.end(error)
             return
         self._metrics.run_seconds.labels(bundle).observe(time.monotonic() - started)
         self._metrics.batch_photos.labels(bundle).observe(len(batch))
@@ -165,7 +165,7 @@ class Batcher:
 
 
 class _Request(Ticket):
-    """A request whose embeddings come together bundle by bundle; touched by the runner alone."""
+    """A request whose embeddings are completed bundle by bundle; only the runner thread changes it."""
 
     def __init__(self, priority: Priority, deadline: float | None, *, photos: int, asked: Plan) -> None:
         super().__init__(priority, deadline)

@@ -1,4 +1,4 @@
-"""Puts the embedding service together: bundles, networks, batcher, handlers."""
+"""Composes the embedding service: bundles, networks, batcher, handlers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from miradouro.v1 import embedding_service_pb2
 
 @dataclass(frozen=True)
 class EmbeddingParts:
-    """The running embedder: the port for this process, and the service for others."""
+    """The running embedder: the port for this process, and the service for other processes."""
 
     embedder: Batcher
     service: Service
@@ -53,9 +53,10 @@ def run_embedding(
     queue_tensors: int = QUEUE_TENSORS,
     decode_pending_bytes: int = DECODE_PENDING_BYTES,
 ) -> Iterator[EmbeddingParts]:
-    """Runs loaded networks while the block runs; on leaving, what waits is run first.
+    """Runs loaded networks while the block runs; on leaving, the queued photos are run first.
 
-    `queue_tensors`: tensors (one per photo and bundle) that may wait; `decode_pending_bytes`: bytes of encoded photos that may.
+    `queue_tensors`: the most queued tensors (one per photo and bundle). `decode_pending_bytes`: the most bytes of encoded photos
+    that wait to be decoded.
     """
     metrics = EmbeddingMetrics(registry)
     batcher = Batcher(networks, metrics=metrics, queue_tensors=queue_tensors)

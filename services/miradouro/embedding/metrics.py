@@ -1,4 +1,4 @@
-"""What the embedding service counts."""
+"""The metrics of the embedding service."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from miradouro.runtime.metrics import LATENCY_BUCKETS_S
 
 
 class EmbeddingMetrics:
-    """Queue, batches, runs and decoding; calls and their latencies are counted by the server."""
+    """Metrics of queue, batches, runs and decoding; the gRPC server counts calls and their latencies."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.photos = Counter("miradouro_embedding_photos", "Photos embedded.", ("priority",), registry=registry)
@@ -54,13 +54,13 @@ class EmbeddingMetrics:
         self._spaces = Gauge("miradouro_embedding_space_info", "1 for each space.", ("space", "provenance"), registry=registry)
 
     def loaded(self, bundles: Sequence[BundleDescription], *, provider: str) -> None:
-        """Shows what is loaded and where it runs."""
+        """Publishes the loaded bundles and spaces, and their execution provider."""
         for bundle in bundles:
             self._bundles.labels(bundle.name, bundle.precision, bundle.sha256, provider).set(1)
             for space in bundle.spaces:
                 self._spaces.labels(space.name, space.provenance).set(1)
 
     def watch_queue(self, depth: Callable[[Priority], int]) -> None:
-        """Reads the depth of the queue whenever metrics are collected."""
+        """Makes every collection of metrics read the current depth of the queue."""
         for priority in Priority:
             self.queue_depth.labels(priority.value).set_function(lambda priority=priority: depth(priority))  # type: ignore[misc]  # binds the loop's value

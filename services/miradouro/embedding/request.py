@@ -1,4 +1,4 @@
-"""What an embedding request asks for, checked against the loaded bundles before anything runs."""
+"""Resolves an embedding request and checks it against the loaded bundles, before any network runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,28 +16,28 @@ MAX_PHOTOS = 64
 
 @dataclass(frozen=True)
 class Plan:
-    """A question resolved: the spaces in the order of the request, and the bundles that answer it or tag."""
+    """A resolved request: the spaces in the order of the request, the bundles that tag, and all bundles that must run."""
 
     spaces: tuple[Space, ...]
     tag_bundles: tuple[str, ...]
     bundles: tuple[BundleDescription, ...]
 
     def spaces_of(self, bundle: str) -> tuple[str, ...]:
-        """Names of the asked spaces of a bundle."""
+        """Names of the requested spaces of a bundle."""
         return tuple(space.name for space in self.spaces if space.bundle == bundle)
 
     def geometries_of(self, bundle: BundleDescription) -> tuple[Geometry, ...]:
-        """The geometries that a photo must come in for what is asked of a bundle."""
+        """The geometries that the requested outputs of a bundle need."""
         return bundle.needed_geometries(self.spaces_of(bundle.name), tags=bundle.name in self.tag_bundles)
 
     @property
     def geometries(self) -> tuple[Geometry, ...]:
-        """The distinct geometries that a photo must come in."""
+        """The distinct geometries that every photo of the request needs."""
         return tuple(dict.fromkeys(geometry for bundle in self.bundles for geometry in self.geometries_of(bundle)))
 
 
 def plan(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescription]) -> Plan:
-    """Resolves the names of spaces. Raises InvalidArgument: an unknown space, one asked for twice, or nothing asked for."""
+    """Resolves the names of spaces. Raises InvalidArgument: a space is unknown or named twice, or nothing is requested."""
     known = [space for bundle in loaded for space in bundle.spaces]
     resolved: list[Space] = []
     for position, name in enumerate(spaces):
@@ -66,7 +66,7 @@ def check_count(photos: int) -> None:
 
 
 def check_decode_recipe(version: int, *, field: str) -> None:
-    """Raises Unavailable for tensors of another decode recipe: the caller or this replica is about to be updated."""
+    """Raises Unavailable for tensors of another decode recipe, as during an update of the caller or of this replica."""
     if version not in (0, DECODE_RECIPE):
         raise Unavailable(
             f"{field}: decoded by version {version} of the decode recipe, this embedding service has {DECODE_RECIPE}; "

@@ -19,13 +19,14 @@ from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
 from miradouro.v1 import embedding_service_pb2 as pb
 
-# As many as there are children by default, and fewer than people may wait for them: a batch is never refused for its own size.
+# As many as the reader has processes by default, and fewer than the requests that may wait for them, so that a batch is never
+# refused for its own size.
 _DECODE_THREADS = 4
 
 
 @dataclass(frozen=True)
 class _Photo:
-    """A photo ready to run; its size in pixels when this service decoded it, else 0 x 0."""
+    """A photo ready to be embedded; its size in pixels when this service decoded it, else 0 x 0."""
 
     tensors: dict[Geometry, Tensor]
     width: int = 0
@@ -53,15 +54,15 @@ class EmbeddingService:
 
     @property
     def ready(self) -> bool:
-        """Whether photos would be embedded."""
+        """Whether requests are accepted."""
         return self._batcher.ready
 
     def close(self) -> None:
-        """Lets go of the decoding threads; the batcher is its owner's to stop."""
+        """Ends the decoding threads. The owner of the batcher stops it."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def DescribeSpaces(self, _request: pb.DescribeSpacesRequest, _call: Call) -> pb.DescribeSpacesResponse:
-        """Tells the loaded bundles and the execution provider."""
+        """Returns the loaded bundles and the execution provider."""
         return pb.DescribeSpacesResponse(
             bundles=[bundle_to_wire(bundle) for bundle in self._batcher.describe()], provider=self._batcher.provider
         )
@@ -69,7 +70,7 @@ class EmbeddingService:
     async def Embed(self, request: pb.EmbedRequest, call: Call) -> pb.EmbedResponse:
         """Embeds a batch of photos.
 
-        Raises InvalidArgument, Overloaded, DeadlineExceeded, Unavailable; what is wrong with an encoded photo is in its result.
+        Raises InvalidArgument, Overloaded, DeadlineExceeded, Unavailable. The error of an encoded photo is in its result.
         """
         loaded = self._batcher.describe()
         check_count(len(request.photos))
@@ -100,7 +101,7 @@ class EmbeddingService:
         priority: Priority,
         call: Call,
     ) -> list[_Photo | BadPhoto]:
-        """Every photo's tensors, or why it has none. All tensors are checked before any photo is decoded."""
+        """Every photo's tensors, or the error of the photo. All tensors are checked before any photo is decoded."""
         sent: dict[int, _Photo | BadPhoto] = {}
         for position, photo in enumerate(inputs):
             match photo.WhichOneof("input"):

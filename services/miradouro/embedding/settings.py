@@ -7,7 +7,7 @@ from miradouro.runtime.settings import CacheSettings
 
 
 class EmbeddingSettings(CacheSettings):
-    """What the embedding service loads, and where it listens."""
+    """The bundles of the embedding service, and the address at which it listens."""
 
     embedding_listen: str = Field("127.0.0.1:50051", description="host:port of the embedding service; port 0 takes a free one.")
     bundles: tuple[str, ...] = Field(

@@ -1,4 +1,4 @@
-"""Between the wire types of the embedding service and the program's own."""
+"""Converts between the wire types of the embedding service and the domain types."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ PRIORITIES = {
 
 
 def bundle_to_wire(bundle: BundleDescription) -> pb.Bundle:
-    """A loaded bundle as DescribeSpaces tells it."""
+    """A loaded bundle as DescribeSpaces returns it."""
     return pb.Bundle(
         name=bundle.name,
         precision=bundle.precision,
@@ -40,14 +40,14 @@ def bundle_to_wire(bundle: BundleDescription) -> pb.Bundle:
 
 
 def priority_from_wire(value: pb.Priority) -> Priority:
-    """Raises InvalidArgument for a number that is no priority."""
+    """The priority of a number; raises InvalidArgument for an unknown one."""
     if value not in PRIORITIES:
         raise InvalidArgument("priority", f"{value} is not a priority; allowed: {', '.join(pb.Priority.keys())}")
     return PRIORITIES[value]
 
 
 def tensors_from_wire(tensors: Sequence[pb.Tensor], loaded: Sequence[BundleDescription], *, field: str) -> dict[Geometry, Tensor]:
-    """The tensors of one photo by geometry. Raises InvalidArgument: unknown geometry, wrong size, a second one."""
+    """The tensors of one photo by geometry. Raises InvalidArgument: unknown or repeated geometry, wrong size."""
     known = {geometry for bundle in loaded for geometry in bundle.geometries}
     by_geometry: dict[Geometry, Tensor] = {}
     for position, tensor in enumerate(tensors):
@@ -73,7 +73,7 @@ def _geometry_from_wire(geometry: pb.Geometry, *, field: str) -> Geometry:
 
 
 def embedding_to_wire(embedding: Embedding, *, width: int, height: int) -> pb.PhotoEmbedding:
-    """An embedding; `width` and `height` of the photo in pixels, 0 when the caller sent tensors."""
+    """An embedding in wire form; `width` and `height` of the photo in pixels, 0 when the caller sent tensors."""
     return pb.PhotoEmbedding(
         vectors=[
             pb.SpaceVectors(

@@ -1,4 +1,4 @@
-"""The bounded queue before the runner: two classes, interactive first, bulk at most half of it."""
+"""The bounded queue of the runner, with two classes: interactive goes first, bulk takes at most half of the capacity."""
 
 import threading
 import time
@@ -16,9 +16,10 @@ from miradouro.runtime.tracing import current_trace
 
 
 class Ticket:
-    """What the jobs of one request share: who waits, and until when (on the clock of time.monotonic; None for ever).
+    """The state shared by the jobs of one request: the caller's future and its deadline.
 
-    Cancelling `future` before its result is there drops the jobs that have not run.
+    `deadline` is on the clock of time.monotonic, None for no deadline. Cancelling `future` before it has a result drops the
+    jobs that have not run.
     """
 
     def __init__(self, priority: Priority, deadline: float | None) -> None:
@@ -27,7 +28,7 @@ class Ticket:
         self._ending = threading.Lock()
 
     def drop_reason(self, now: float) -> str | None:
-        """Why a job should not run any more: cancelled, failed or expired; None when it should."""
+        """Why the jobs must not run any more: cancelled, failed or expired; None when they must."""
         if self.future.cancelled():
             return "cancelled"
         if self.future.done():
@@ -35,7 +36,7 @@ class Ticket:
         return "expired" if self.deadline is not None and now >= self.deadline else None
 
     def end(self, result: list[Embedding] | BaseException) -> None:
-        """Gives the caller the result or the error, unless there is one already or nobody waits any more."""
+        """Sets the result or the error of the future, unless it has one already or is cancelled."""
         with self._ending:
             if self.future.done() or not self.future.set_running_or_notify_cancel():
                 return
@@ -50,7 +51,7 @@ TicketT = TypeVar("TicketT", bound=Ticket)
 
 @dataclass(eq=False)
 class Job(Generic[TicketT]):
-    """One photo for one bundle, in the geometries that the outputs asked for (`spaces`, `tags`) are computed from.
+    """One photo for one bundle, in the geometries that the requested outputs (`spaces`, `tags`) need.
 
     `photo` is its position in the request.
     """
@@ -65,7 +66,7 @@ class Job(Generic[TicketT]):
 
 
 class WorkQueue(Generic[TicketT]):
-    """Holds up to `capacity` jobs; thread-safe. Jobs that nobody waits for any more leave it unrun."""
+    """A queue of up to `capacity` jobs; thread-safe. Jobs without a waiting caller are dropped."""
 
     def __init__(self, capacity: int, metrics: EmbeddingMetrics, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = {Priority.INTERACTIVE: capacity, Priority.BULK: capacity // 2}
@@ -80,7 +81,7 @@ class WorkQueue(Generic[TicketT]):
         return self._closed
 
     def depth(self, priority: Priority) -> int:
-        """Jobs that wait in a class."""
+        """Number of queued jobs of a class."""
         return len(self._waiting[priority])
 
     def check_room(self, jobs: int, priority: Priority) -> None:
@@ -89,9 +90,10 @@ class WorkQueue(Generic[TicketT]):
             self._check_room(jobs, priority)
 
     def put(self, jobs: Sequence[Job[TicketT]]) -> None:
-        """Takes all jobs of one request, or none.
+        """Queues all jobs of one request, or none.
 
-        Raises Overloaded when there is no room for all of them, Unavailable when closed, InvalidArgument when there never is.
+        Raises Overloaded when there is no room for all of them now, InvalidArgument when they exceed the limit of their class,
+        Unavailable when closed.
         """
         with self._changed:
             priority = jobs[0].ticket.priority
@@ -105,7 +107,7 @@ class WorkQueue(Generic[TicketT]):
     def take(self, max_photos: Callable[[Priority], int]) -> list[Job[TicketT]]:
         """The next jobs to run together, all of one bundle, one class and the same geometries.
 
-        Waits for some; empty once closed and drained.
+        Blocks until there are some; empty once the queue is closed and drained.
         """
         with self._changed:
             while True:
@@ -118,13 +120,13 @@ class WorkQueue(Generic[TicketT]):
                 self._changed.wait()
 
     def close(self) -> None:
-        """Takes no more jobs; those that wait are still given out."""
+        """Refuses further jobs; `take` still returns the queued ones."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def fail_all(self, error: MiradouroError) -> None:
-        """Closes, and fails every job that waits."""
+        """Closes the queue and ends every queued job with `error`."""
         self.close()
         with self._changed:
             for waiting in self._waiting.values():

@@ -31,7 +31,7 @@ _JOURNAL = "reading"  # of a data folder: the photos that are being read
 
 @dataclass(frozen=True)
 class AllParts:
-    """The services, what their HTTP door needs beside them, and how the other commands find their address."""
+    """The services, the other parts that the HTTP API needs, and the function that publishes the server's address."""
 
     publish_address: Callable[[str], None]
     reading: Reading
@@ -51,9 +51,9 @@ def ingest_service(
     writer: bool = True,
     registry: CollectorRegistry | None = None,
 ) -> Iterator[IngestService]:
-    """The ingest service over this process's index; counts in `registry`. Raises ConfigurationError (the pipeline).
+    """The ingest service over this process's index; its metrics are in `registry`. Raises ConfigurationError (the pipeline).
 
-    A `writer` keeps a journal of the photos that are being read, for the case that its process ends.
+    A `writer` keeps a journal of the photos that are being read, so that a photo that crashes the process is found.
     """
     data_folder = configuration.standalone.data_folder
     service = IngestService(
@@ -82,10 +82,9 @@ def ingest_service(
 
 @contextmanager
 def open_ingest(configuration: Configuration, *, writer: bool = True, collection: str = "") -> Iterator[IngestService]:
-    """The ingest service of one command, writing to the data folder, or without `writer` only listing what failed.
+    """The ingest service of one command, which writes to the data folder, or without `writer` only lists failures.
 
-    `collection` is the one that the command makes where there is none.
-
+    `collection` is the one that the command makes when it does not exist.
     Raises StoreLocked (a writer), NotFound (no index there, not a writer), FailedPrecondition, Corrupt.
     """
     with (
@@ -100,14 +99,14 @@ def open_ingest(configuration: Configuration, *, writer: bool = True, collection
         ):
             try:
                 yield service
-            except BaseException:  # Ctrl-C above all: a person waits
+            except BaseException:  # mostly Ctrl-C: end at once, without running the queued photos
                 embedder.abandon()
                 reading.abandon()
                 raise
 
 
 def _new_spaces(index: MachineIndex, configuration: Configuration) -> Sequence[str] | None:
-    """The spaces of collections to come: where there are some already and no setting says otherwise, none are expected."""
+    """The spaces of new collections; None, for no new collection, when there are collections and no setting names spaces."""
     names = configuration.ingest.space_names
     return None if index.stats() and not names else names
 
@@ -144,5 +143,5 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
             try:
                 yield AllParts(publisher_of_address(index), reading, services, ingest, search, pictures)
             finally:
-                embedder.abandon()  # drops the photos that wait: no caller waits for them any more
+                embedder.abandon()  # drops the queued photos: their callers are gone
                 reading.abandon()

@@ -1,4 +1,4 @@
-"""The settings of one machine's process, all rooms together."""
+"""The settings of the process of one machine, from all packages."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from miradouro.standalone.settings import StandaloneSettings
 
 @dataclass(frozen=True)
 class Configuration:
-    """The settings of every room, by default from the environment; raises ConfigurationError then."""
+    """The settings of every package. The default reads the environment and raises ConfigurationError for a wrong setting."""
 
     standalone: StandaloneSettings = field(default_factory=partial(load, StandaloneSettings))
     query: QuerySettings = field(default_factory=partial(load, QuerySettings))

@@ -1,4 +1,4 @@
-"""An embedder that opens model files when it is first asked about them, and starts networks when it first embeds."""
+"""An embedder that opens model files with the first `describe`, and starts networks with the first `embed`."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class EmbedderOnDemand:
-    """The Embedder port for a process that may not need one: words and stored vectors are searched without any model.
+    """The Embedder port of a process that may not need a model: words and stored vectors are searched without one.
 
-    `open_bundles` verifies the model files, `run` starts the networks; each is called once, when it is needed.
+    `open_bundles` verifies the model files, `run` starts the networks; each is called once, when first needed.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class EmbedderOnDemand:
         priority: Priority = Priority.INTERACTIVE,
         timeout_s: float | None = None,
     ) -> list[Embedding]:
-        """Embedder.embed; the first call also starts the networks, which is not part of `timeout_s`."""
+        """Embedder.embed; the first call also starts the networks, which does not count towards `timeout_s`."""
         embedder = self.start().embedder
         return embedder.embed(photos, spaces=spaces, tags=tags, priority=priority, timeout_s=timeout_s)
 
@@ -76,7 +76,7 @@ class EmbedderOnDemand:
             return self._parts
 
     def abandon(self) -> None:
-        """Ends what waits to be embedded, and all that comes, with Unavailable; what runs now is waited for: one photo."""
+        """Ends queued and later photos with Unavailable; returns after the running batch, which on a CPU is one photo."""
         self._abandoned.set()
         with self._lock:
             if self._parts is not None:
@@ -98,16 +98,16 @@ def open_embedder(
     new_spaces: Sequence[str] | None = None,
     registry: "CollectorRegistry | None" = None,
 ) -> Iterator[EmbedderOnDemand]:
-    """An embedder of the `bundles`; when empty, of those that the settings name and that `store` needs, or of all without one.
+    """An embedder of the `bundles`; when empty, of those in the settings, limited to those that `store` needs, if given.
 
-    `new_spaces` are those of the collections that this process makes, None where it makes none.
+    `new_spaces` are those of the collections that this process makes, None when it makes none.
 
-    Each is loaded in the precision that the collections of `store` were made with, unless the setting itself is set.
+    Each bundle is loaded in the precision that the collections of `store` were made with, unless the setting `precision` is set.
     """
     settings, models = configuration.embedding, configuration.bundles.folder
 
     def open_bundles() -> "list[OpenBundle]":
-        from miradouro.standalone.models import open_or_pull, precision_in_use  # here: words need no bundle
+        from miradouro.standalone.models import open_or_pull, precision_in_use  # here: a search by words needs no bundle
         from miradouro.standalone.needed_bundles import needed_bundles
 
         def precision(name: str) -> str:
@@ -123,7 +123,7 @@ def open_embedder(
 
     @contextmanager
     def run(opened: "list[OpenBundle]") -> Iterator["EmbeddingParts"]:
-        # Here: these take longer to import than a question in words takes to answer.
+        # Here: importing these takes longer than answering a question in words.
         from prometheus_client import CollectorRegistry
 
         from miradouro.adapters.onnx_embedder import OnnxEmbedder

@@ -12,14 +12,14 @@ from miradouro.standalone.settings import StandaloneSettings
 
 
 class MachineIndex(Index, DeadLetters, Protocol):
-    """An index that keeps the dead letters of its photos too."""
+    """An index that also stores the dead letters of its photos."""
 
 
 @contextmanager
 def open_machine_index(settings: StandaloneSettings, *, writer: bool, will_serve: bool = False) -> Iterator[MachineIndex]:
-    """The index of the data folder, of the engine that MIRADOURO_INDEX names.
+    """The index of the data folder, of the engine in MIRADOURO_INDEX.
 
-    Raises as `IndexEngine`, and ConfigurationError for an engine that keeps no dead letters.
+    Raises what `IndexEngine` raises, and ConfigurationError for an engine that stores no dead letters.
     """
     engine = settings.index or MACHINE_ENGINE
     opening = Opening(settings.data_folder, writer=writer, will_serve=will_serve, exact_vectors=settings.exact_vectors)
@@ -30,5 +30,5 @@ def open_machine_index(settings: StandaloneSettings, *, writer: bool, will_serve
 
 
 def publisher_of_address(index: Index) -> Callable[[str], None]:
-    """Lets the other commands of this machine find the server; does nothing if the engine can't."""
+    """A function that publishes the server's address to the other commands; it does nothing if the engine can't."""
     return index.set_address if isinstance(index, Addressed) else lambda _address: None

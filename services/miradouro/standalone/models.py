@@ -1,4 +1,4 @@
-"""Model files on first use: what is missing is pulled, what is damaged is refused."""
+"""Model files on first use: a missing file is pulled, a damaged one is refused."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from miradouro.core.ports import SpaceStats
 
 
 def precision_in_use(name: str, *, held: Sequence[SpaceStats], otherwise: str) -> str:
-    """The precision of bundle `name` that the collections' spaces were made with; `otherwise` where none has any of it.
+    """The precision of bundle `name` in the spaces `held` by the collections; `otherwise` when none is of this bundle.
 
     Raises InvalidArgument (unknown bundle).
     """
@@ -22,9 +22,9 @@ def precision_in_use(name: str, *, held: Sequence[SpaceStats], otherwise: str) -
 
 
 def open_or_pull(names: Sequence[str], *, precision: Callable[[str], str], folder: Path, offline: bool) -> list[OpenBundle]:
-    """The bundles, each in the precision told for its name, verified.
+    """The verified bundles, each in the precision that `precision` returns for its name.
 
-    One without a model file is pulled, unless `offline`; a corrupt one is never replaced unasked.
+    A bundle without a model file is pulled, unless `offline`. A corrupt file is never replaced automatically.
 
     Raises BadBundle naming the command that pulls it, InvalidArgument (unknown bundle or precision), Unavailable.
     """
@@ -33,7 +33,7 @@ def open_or_pull(names: Sequence[str], *, precision: Callable[[str], str], folde
         wanted = precision(name)
         path = model_path(folder, find(name), wanted)
         if not offline and not (path.exists() and record_path(path).exists()):
-            from miradouro.bundles.pull import pull  # here: it needs the graph builders, and most starts don't
+            from miradouro.bundles.pull import pull  # here: it imports the graph builders, which most starts do not need
 
             bundles.append(pull(name, precision=wanted, folder=folder))
         else:

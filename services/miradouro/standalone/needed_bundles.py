@@ -1,4 +1,4 @@
-"""Which bundles a data folder needs: the others are neither pulled nor loaded."""
+"""Selects the bundles that a data folder needs; the others are neither pulled nor loaded."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,10 +8,10 @@ from miradouro.core.spaces import choose_spaces
 
 
 def needed_bundles(names: Sequence[str], *, collections: Iterable[CollectionStats], spaces: Sequence[str] | None) -> list[str]:
-    """Of the bundles `names`, those that tag, and those with a space of a collection or of a new one.
+    """Those of the bundles `names` that can tag, or have a space of a stored or a new collection.
 
-    `spaces` are those of a new collection, None where none is made. Raises InvalidArgument for an unknown bundle, or for `spaces`
-    that none of `names` offers.
+    `spaces` are those of a new collection, None when none is made. Raises InvalidArgument for an unknown bundle, or for `spaces`
+    that no bundle of `names` has.
     """
     manifests = [find(name) for name in names]
     held = {space.name.split("/")[0] for collection in collections for space in collection.spaces}

@@ -16,15 +16,15 @@ TOKEN_NAME = "token"  # noqa: S105 # a file's name
 
 
 def owner_token(folder: Path) -> Tokens:
-    """The token of the data folder. Raises ConfigurationError: it is not there, or is not for this user alone."""
+    """The token of the data folder. Raises ConfigurationError: it is missing, or is not private to this user."""
     path = folder / TOKEN_NAME
     return Tokens(path, name=f"the token of the data folder, {str(path)!r}", is_own=True)
 
 
 def make_owner_token(folder: Path) -> Tokens:
-    """The token of the data folder, made where there is none; processes that start at once get the same.
+    """The token of the data folder, made when it is missing. Processes that start at the same time get the same token.
 
-    Raises FailedPrecondition (the folder is another user's), Unavailable (no rights, disk full), and ConfigurationError as
+    Raises FailedPrecondition (another user owns the folder), Unavailable (no rights, disk full), and ConfigurationError as
     `owner_token` does.
     """
     path = folder / TOKEN_NAME
@@ -38,7 +38,7 @@ def make_owner_token(folder: Path) -> Tokens:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time: the lock of the folder itself, held for milliseconds, which no other user can take."""
+    """Holds a lock on the folder itself, for milliseconds. Other users can't take it, because they can't open the folder."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(opened, fcntl.LOCK_EX)
@@ -48,15 +48,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _make(path: Path) -> None:
-    draft = path.with_name(f".new-{secrets.token_hex(8)}")
-    opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    temporary = path.with_name(f".new-{secrets.token_hex(8)}")
+    opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
         try:
             os.write(opened, f"{secrets.token_hex(32)}\n".encode())
             os.fsync(opened)
         finally:
             os.close(opened)
-        draft.rename(path)
+        temporary.rename(path)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""A reader of photos that is opened with the first photo."""
+"""A PhotoReader that is opened when the first photo is read."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _ReaderOnDemand:
-    """Every method of PhotoReader, of the reader that `reading` opens."""
+    """Delegates every method of PhotoReader to the reader that `reading` opens."""
 
     def __init__(self, reading: "Callable[[], Reading]") -> None:
         self._reading = reading
@@ -23,13 +23,16 @@ class _ReaderOnDemand:
 
 
 def reader_of(reading: "Callable[[], Reading]") -> PhotoReader:
-    """The reader that `reading` opens, when a photo is read: its modules take longer to import than words take to answer."""
+    """A reader that calls `reading` with the first photo: importing its modules takes longer than a search by words."""
     return cast("PhotoReader", _ReaderOnDemand(reading))
 
 
 @contextmanager
 def reading_on_demand(settings: "ReadingSettings") -> "Iterator[Callable[[], Reading]]":
-    """A function that returns the one Reading, which is opened by the first call and runs until the block ends. Thread-safe."""
+    """A function that returns the same Reading for every call; the first call opens it, the end of the block closes it.
+
+    Thread-safe.
+    """
     lock = threading.Lock()
     opened: list[Reading] = []
     with ExitStack() as running:

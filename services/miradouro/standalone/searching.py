@@ -1,4 +1,4 @@
-"""The search service in one process; apart from the rest, since a question in words needs little of it."""
+"""The search service of one process, in a module with few imports: a search by words must start fast."""
 
 import os
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def search_service(
     reader: PhotoReader,
     metrics: "QueryMetrics | None" = None,
 ) -> SearchService:
-    """The search service over this process's index; its page tokens are good as long as it lives."""
+    """The search service over this process's index; its page tokens are valid as long as the service exists."""
     return SearchService(
         store=index,
         embedder=embedder,
@@ -44,21 +44,22 @@ def search_service(
 
 
 def _canonical(word: str) -> str:
-    from miradouro.bundles.labels import load_labels  # read when the first word is asked for
+    from miradouro.bundles.labels import load_labels  # here: loaded with the first word
 
     return load_labels().canonical(word)
 
 
 def originals(index: Index, configuration: Configuration) -> Originals:
-    """Reads the photos of this process's index again, where this machine has them."""
+    """The reader of original photos of this process's index, when this machine has them."""
     return Originals(store=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.reading.limits)
 
 
 @contextmanager
 def open_search(configuration: Configuration, *, space: str, region: bool = False) -> Iterator[SearchService]:
-    """The search service of one question in `space` (empty: the default one, or that of regions), reading the data folder.
+    """The search service for one question in `space`, over the data folder, read-only.
 
-    Of the bundles only that of the space is ever loaded. Raises NotFound (no index there), FailedPrecondition, Corrupt.
+    An empty `space` means the default one, or with `region` that of regions. Only the bundle of the space is ever loaded. Raises
+    NotFound (no index there), FailedPrecondition, Corrupt.
     """
     with (
         open_machine_index(configuration.standalone, writer=False) as index,

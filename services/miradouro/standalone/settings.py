@@ -1,4 +1,4 @@
-"""Settings of one machine: the data folder, where `miradouro up` listens, and how the command line behaves."""
+"""Settings of one machine: the data folder, the address of `miradouro up`, and whether models may be pulled."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from miradouro.runtime.settings import IndexSettings
 
 
 class StandaloneSettings(IndexSettings):
-    """Where the index is kept, and how this machine's processes reach each other."""
+    """The folder of the index, and the address at which the processes of this machine reach the server."""
 
     data_dir: Path | None = Field(
         None, description="Folder of the embedded index; empty for the user's data folder of miradouro."

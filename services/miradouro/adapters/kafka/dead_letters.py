@@ -24,7 +24,7 @@ from miradouro.adapters.kafka.settings import MAX_DEAD_LETTER_BYTES, KafkaSettin
 from miradouro.adapters.kafka.topics import translated
 from miradouro.core.document import Failure
 from miradouro.core.errors import InvalidArgument, NotFound
-from miradouro.core.failure_page import check_limit, place_of, token_of
+from miradouro.core.failure_page import check_limit, position_of, token_of
 from miradouro.core.source_record import SourceRecord
 
 _TIMEOUT_S = 10.0
@@ -72,7 +72,7 @@ class KafkaDeadLetters:
     def list(self, *, collection: str = "", limit: int = 100, after: str = "") -> tuple[Sequence[Failure], str]:
         """See `DeadLetters.list`. Takes time and memory that grow with the topic. Raises Unavailable and Corrupt."""
         check_limit(limit)
-        start = place_of(after)
+        start = position_of(after)
         found: dict[tuple[str, str], tuple[PartitionOffset, Failure]] = {}  # without the records, which may be large
         settled: set[PartitionOffset | None] = set()
         for entry in self.read(self.ends()):

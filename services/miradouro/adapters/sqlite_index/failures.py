@@ -7,7 +7,7 @@ import apsw
 
 from miradouro.adapters.sqlite_index.rows import origin_of, origin_text
 from miradouro.core.document import Failure
-from miradouro.core.failure_page import check_limit, place_of, token_of
+from miradouro.core.failure_page import check_limit, position_of, token_of
 from miradouro.core.microseconds import from_microseconds, microseconds
 
 _PUT = """
@@ -48,7 +48,7 @@ def put(connection: apsw.Connection, failures: Sequence[Failure]) -> None:
 def page(connection: apsw.Connection, collection: str, limit: int, after: str) -> tuple[list[Failure], str]:
     """A page and the token of the next one; see `DeadLetters.list`."""
     check_limit(limit)
-    last_collection, last_photo_id = place_of(after) or ("", "")
+    last_collection, last_photo_id = position_of(after) or ("", "")
     rows: list[Any] = connection.execute(
         "SELECT collection, photo_id, version, reason, message, uri, failed_at_us, event, origin FROM failures "
         "WHERE (collection, photo_id) > (?, ?) AND (? = '' OR collection = ?) ORDER BY collection, photo_id LIMIT ?",

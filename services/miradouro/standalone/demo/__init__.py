@@ -1,1 +1,1 @@
-"""The demonstration: sample photos, one question of each kind, and a page that shows the answers."""
+"""The demo: sample photos, one question of each kind, and a page with the answers."""

@@ -1,4 +1,4 @@
-"""Answers as one HTML page that needs nothing else: pictures are embedded, no script runs, every text is escaped."""
+"""Answers as one self-contained HTML page: pictures are embedded, there are no scripts, every text is escaped."""
 
 import base64
 import io
@@ -33,7 +33,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Answer:
-    """One question and its hits. `command` asks the same on the command line; `asked_with` is a thumbnail or ""."""
+    """One question and its hits. `command` is the same search on the command line; `asked_with` is a thumbnail or ""."""
 
     kind: str
     question: str
@@ -64,7 +64,7 @@ def thumbnail(data: bytes, reader: PhotoReader) -> str:
 def render(
     *, folder: str, photos: int, seconds: float, answers: Sequence[Answer], wall: Sequence[Picture], thanks: Sequence[Credit]
 ) -> str:
-    """The page. `wall` shows the collection, `seconds` is how long indexing took; `thanks` names the makers, if any."""
+    """The page. `wall` are photos of the collection, `seconds` is the time of indexing; `thanks` credits the makers, if any."""
     environment = Environment(
         loader=PackageLoader("miradouro.standalone.demo", ""),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""One question of each kind, asked over gRPC as any client would, and its answer as the contact sheet and terminal show it."""
+"""One question of each kind, sent over gRPC as by any client, and its answer in the form of the contact sheet."""
 
 import io
 import re
@@ -20,7 +20,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 HITS = 5
 WALL = 60
 TIMEOUT_S = 30.0
-SURE = 0.3  # a tag that a question is made of is at least this probable
+SURE = 0.3  # the least probability of a tag that becomes a question
 
 _MIDDLE = Region(0.25, 0.25, 0.5, 0.5)
 _CUT = Geometry(Fit.SHORT_SIDE_CENTER_CROP, 384, 384, 384, Resample.BICUBIC)
@@ -29,7 +29,7 @@ _KINDS = {wire.TAG_KIND_LABEL: TagKind.LABEL, wire.TAG_KIND_PARENT: TagKind.PARE
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked: a tag, words of a caption, a photo of which the middle is cut out, and a photo to compare with."""
+    """The questions: a tag, words of a caption, a photo whose middle is cut out, and a photo to compare with."""
 
     keyword: str
     text: str
@@ -38,14 +38,14 @@ class Questions:
 
 
 def cut(data: bytes, reader: PhotoReader) -> bytes:
-    """The middle of an encoded photo, half as wide and half as high, as a JPEG that no index has seen. Raises BadPhoto."""
+    """The middle of an encoded photo, half as wide and half as high, as a JPEG that is not in the index. Raises BadPhoto."""
     out = io.BytesIO()
     Image.fromarray(reader.decode(data, [_CUT], region=_MIDDLE).tensors[_CUT]).save(out, "JPEG", quality=90)
     return out.getvalue()
 
 
 def questions_about(stub: SearchServiceStub, photos: tuple[str, str]) -> Questions:
-    """Questions that a collection of unknown photos can answer; `photos` are the one to compare with and the one to cut."""
+    """Questions with hits in a collection of unknown photos; `photos` are the one to compare with and the one to cut."""
     like, cut_from = photos
     hits = stub.Search(wire.SearchRequest(like=wire.LikeQuery(photo_id=like), limit=WALL), timeout=TIMEOUT_S).hits
     counts = Counter(tag.label for hit in hits for tag in hit.tags if tag.score >= SURE)
@@ -59,7 +59,7 @@ def ask(
 ) -> tuple[Answer, ...]:
     """The answers, in the order keyword, text, photo, like. Writes the cut photo to `cut_file`.
 
-    `command` is how a person begins a search on the command line: the page shows each question as they would ask it.
+    `command` begins a search on the command line: the page shows the command of each question.
     """
     cut_file.write_bytes(cut((root / questions.cut_from).read_bytes(), reader))
     asked = (
@@ -72,7 +72,7 @@ def ask(
         ),
         (
             "text",
-            f"Photos told about as “{questions.text}”",
+            f"Photos described as “{questions.text}”",
             ("--text", questions.text),
             b"",
             wire.SearchRequest(text=wire.TextQuery(text=questions.text), limit=HITS),
@@ -99,7 +99,7 @@ def ask(
 
 
 def wall(stub: SearchServiceStub, questions: Questions, *, root: Path, reader: PhotoReader) -> tuple[Picture, ...]:
-    """Up to 60 photos of the collection, the most alike to the question's photo first."""
+    """Up to WALL photos of the collection, those most similar to the photo of the question `like` first."""
     request = wire.SearchRequest(like=wire.LikeQuery(photo_id=questions.like), limit=WALL)
     return tuple(_picture(hit, root, reader, best=1.0) for hit in stub.Search(request, timeout=TIMEOUT_S).hits)
 

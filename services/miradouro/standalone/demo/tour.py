@@ -1,4 +1,4 @@
-"""The demonstration itself, a client of running services: index a folder, ask, and write the contact sheet."""
+"""The demo itself, a client of running services: it indexes a folder, asks questions and writes the contact sheet."""
 
 import os
 import time
@@ -21,10 +21,10 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 @dataclass(frozen=True)
 class Tour:
-    """What the demonstration is about.
+    """The input and output of a demo.
 
-    `root`: folder of photos, absolute. `sheet` and `cut_file`: the page, and the photo that is asked with, to be written.
-    `command`: how a person begins a search on the command line. `questions` None: found from what the photos show.
+    `root`: folder of photos, absolute. `sheet` and `cut_file`: the page and the query photo, which are written. `command`: the
+    beginning of a search on the command line. `questions` None: chosen from the tags and captions of the photos.
     """
 
     root: Path
@@ -43,10 +43,10 @@ def take(
     peer: str,
     on_progress: Callable[[FolderProgress], object],
 ) -> tuple[FolderReport, tuple[Answer, ...]]:
-    """Indexes the folder and asks one question of each kind, over `channel` alone; `reader` makes the
-    pictures of the page, `peer` names its server in errors.
+    """Indexes the folder and asks one question of each kind, over `channel` alone.
 
-    Raises InvalidArgument when the folder holds no photo that can be indexed, and what the services answer.
+    `reader` decodes the pictures of the page, `peer` names the server in errors. Raises InvalidArgument when the folder holds no
+    photo that can be indexed, and the errors of the services.
     """
     try:
         return _take(channel, tour, reader, on_progress)
@@ -88,7 +88,7 @@ def _index(stub: IngestServiceStub, root: Path, on_progress: Callable[[FolderPro
 
 
 def _two_photos(stub: SearchServiceStub, root: Path) -> tuple[str, str]:
-    """Two photos of the folder that are in the index, from its first and its last third; the same one where there is one."""
+    """Two indexed photos of the folder, from its second and its last third if possible; the same one twice if it is alone."""
     paths = sorted(Path(folder, name).relative_to(root).as_posix() for folder, _, names in os.walk(root) for name in names)
     third = len(paths) // 3
     return _first_indexed(stub, paths[third:] + paths[:third]), _first_indexed(stub, paths[2 * third :] + paths[: 2 * third])
@@ -96,7 +96,7 @@ def _two_photos(stub: SearchServiceStub, root: Path) -> tuple[str, str]:
 
 def _first_indexed(stub: SearchServiceStub, paths: Sequence[str]) -> str:
     for path in paths:
-        if not path.isprintable():  # bytes that are no text, or characters that no terminal shows: no photo to talk about
+        if not path.isprintable():  # such a name can't be shown in a command
             continue
         try:
             return stub.GetPhoto(GetPhotoRequest(photo_id=path), timeout=TIMEOUT_S).photo.photo_id
