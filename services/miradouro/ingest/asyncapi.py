@@ -1,4 +1,4 @@
-"""The topics as AsyncAPI 3: what an upload system sends, and what comes back as dead letters."""
+"""The topics as AsyncAPI 3: the events of an upload system, and the dead letters."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _FORMAT = f"application/schema+json;version={DRAFT}"
 
 
 def asyncapi(settings: KafkaSettings) -> dict[str, Any]:
-    """The document, with the topics and the first broker of these settings."""
+    """The AsyncAPI document with the topics and the first broker of `settings`."""
     attributes = event_schema()["properties"]
     state = data_schema()
     del state["$schema"]
@@ -25,7 +25,7 @@ def asyncapi(settings: KafkaSettings) -> dict[str, Any]:
         "info": {
             "title": "Miradouro photo events",
             "version": SCHEMA.rpartition(":")[2],
-            "description": "CloudEvents 1.0 over Kafka that tell that photos were uploaded, changed or deleted.",
+            "description": "CloudEvents 1.0 over Kafka that report uploaded, changed and deleted photos.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",

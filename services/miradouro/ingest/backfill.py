@@ -83,10 +83,10 @@ def backfill(
 ) -> Iterator[int]:
     """Publishes an event for every photo of the location, in the order of ids, from the checkpoint on.
 
-    Gives how many are acknowledged in all, now and then and at the end. `refused` is called with each that can't be published,
-    `faulty` with each sidecar that could not be read in full; its photo is published.
-    When it is interrupted at any point the next run sends again what was not written down: that changes nothing, for versions
-    are the same. What came in meanwhile before the checkpoint is left to a later run. Raises Unavailable, ConfigurationError,
+    Yields the total number of acknowledged photos, at intervals and at the end. Calls `refused` for each photo that cannot be
+    published, and `faulty` for each sidecar that was not read in full; the photo of such a sidecar is published.
+    After an interruption the next run sends the photos since the checkpoint again, with the same versions, so consumers ignore
+    them. Photos added meanwhile before the checkpoint are left to a later run. Raises Unavailable, ConfigurationError,
     InvalidArgument.
     """
     began = checkpoints.read()

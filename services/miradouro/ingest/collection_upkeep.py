@@ -1,4 +1,4 @@
-"""Makes collections when they are named first, checks their spaces, and lets one folder run at a time work on each."""
+"""Creates collections on first use, checks their spaces, and allows one folder run at a time for each."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,8 +19,8 @@ _POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another
 class CollectionUpkeep:
     """Collections of `index`. Thread-safe.
 
-    `spaces` are the preset or the names of the spaces of new collections, the standard preset when empty. Events may name the
-    `allowed` collections, any when empty. `unloaded` returns bundles that the embedder could have loaded and did not, since no
+    `spaces` is the preset or the names of the spaces of new collections, the standard preset when empty. Events may name the
+    `allowed` collections, any when empty. `unloaded` returns bundles that the embedder can load but did not, because no
     collection needed them.
     """
 
@@ -39,9 +39,9 @@ class CollectionUpkeep:
         self._locked: set[str] = set()
 
     def spaces_of(self, collection: str) -> tuple[Space, ...]:
-        """The spaces of a collection, which is made where there is none. Raises BadEvent when it may not be named.
+        """The spaces of a collection, which is created when missing. Raises BadEvent when it is not allowed.
 
-        The index is asked each time: a generation with other spaces may take the collection's name at any moment.
+        Reads the index each time: an alias may move to a generation with other spaces at any moment.
         """
         if checked := self._checked.get(collection):
             with suppress(NotFound):  # it is made again
@@ -101,14 +101,14 @@ class CollectionUpkeep:
         return known.root if known else ""
 
     def known(self, collection: str) -> CollectionStats | None:
-        """What the collection holds, None where there is none."""
+        """The statistics of the collection; None when it does not exist."""
         return next((stats for stats in self._index.stats() if stats.name == collection), None)
 
     @contextmanager
     def exclusive(self, collection: str, *, waits_for: Call | None = None) -> Iterator[None]:
-        """Holds the collection for one run over its folder: two at a time would count versions twice.
+        """Locks the collection for one run over its folder: two concurrent runs would assign versions twice.
 
-        While another run holds it, waits until the call `waits_for` is cancelled; raises FailedPrecondition without one.
+        While another run holds the lock, waits until the call `waits_for` is cancelled; without it raises FailedPrecondition.
         """
         with self._run_ended:
             while collection in self._locked and waits_for and not waits_for.cancelled.is_set():

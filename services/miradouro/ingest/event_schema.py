@@ -1,9 +1,9 @@
-"""Photo events as JSON Schema (draft 2020-12), for whoever sends them: what `cloud_event` takes, by the limits of `core.event`.
+"""Photo events as JSON Schema (draft 2020-12) for producers: the events that `cloud_event` accepts, with `core.event`'s limits.
 
-JSON Schema counts characters where some of our limits count bytes, and looks neither into a calendar nor into a protobuf message:
-what is wrong there satisfies the schema and is still refused. Everything else that is refused breaks the schema too. Taken are
-a few more spellings of a time than the schema has. A strict schema has no unknown fields, as a service with
-MIRADOURO_KAFKA_STRICT_EVENTS takes none.
+The schema and the checks differ in few points. JSON Schema counts characters where some limits count bytes, and it validates
+neither calendar dates nor protobuf messages: an event with such a mistake satisfies the schema and is refused. All other refused
+events violate the schema. The checks accept a few more notations of a time than the schema. The strict schema forbids unknown
+fields, as MIRADOURO_KAFKA_STRICT_EVENTS does.
 """
 
 from typing import Any
@@ -20,12 +20,12 @@ KEY_PATTERN = f"^{limits.COLLECTION.pattern}/.+$"
 
 
 def data_schema(*, strict: bool = False) -> dict[str, Any]:
-    """Of the data of `photo.uploaded` and `photo.updated`: the whole state of a photo."""
+    """The schema of the data of `photo.uploaded` and `photo.updated`: the whole state of a photo."""
     return {"$schema": DRAFT, "$id": SCHEMA, **_photo(strict)}
 
 
 def event_schema(*, strict: bool = False) -> dict[str, Any]:
-    """Of a CloudEvent in structured mode. In binary mode each attribute is a header `ce_…`, and the data the value."""
+    """The schema of a CloudEvent in structured mode. In binary mode attributes are headers `ce_…`, and the value is the data."""
     as_message = {"required": ["data_base64"], "properties": {"data_base64": {"type": "string"}}}
     as_json = {"required": ["data"], "properties": {"data": {"type": "object"}}}
     state = {"anyOf": [as_message, {**as_json, "properties": {"data": _photo(strict)}}]}
@@ -33,7 +33,7 @@ def event_schema(*, strict: bool = False) -> dict[str, Any]:
         "$schema": DRAFT,
         "$id": f"{SCHEMA}:cloudevent",
         "title": "Photo event",
-        "description": "A CloudEvent 1.0 that tells that a photo was uploaded, changed or deleted.",
+        "description": "A CloudEvent 1.0 that reports an uploaded, changed or deleted photo.",
         "type": "object",
         "required": ["specversion", "id", "type", "photoversion"],
         "properties": {
@@ -95,7 +95,7 @@ def _photo(strict: bool) -> dict[str, Any]:
             },
             "media_type": {
                 "type": ["string", "null"],
-                "description": "Such as image/jpeg; told by the bytes themselves when left out.",
+                "description": "Such as image/jpeg; detected from the bytes when left out.",
             },
             "sha256": {
                 "type": ["string", "null"],
@@ -143,7 +143,7 @@ def _photo(strict: bool) -> dict[str, Any]:
                     },
                     "utc_offset_minutes": {
                         "type": ["integer", "null"],
-                        "description": "Minutes that local time was ahead of UTC; left out when nobody knows.",
+                        "description": "Minutes that local time was ahead of UTC; left out when unknown.",
                         "minimum": -limits.MAX_UTC_OFFSET_MINUTES,
                         "maximum": limits.MAX_UTC_OFFSET_MINUTES,
                     },
@@ -173,7 +173,7 @@ def _closed(strict: bool) -> dict[str, Any]:
 
 
 def _up_to(limit: int) -> str:
-    """A pattern of the decimal numbers 1 … limit: shorter ones, and those that fall below it at one of its digits."""
+    """A pattern of the decimal numbers 1 … limit: shorter numbers, and those that are smaller at one of its digits."""
     digits = str(limit)
     parts = [f"[1-9][0-9]{{0,{len(digits) - 2}}}", digits]
     for position, digit in enumerate(digits):

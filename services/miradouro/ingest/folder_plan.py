@@ -1,4 +1,4 @@
-"""What a run over a folder would do: the same comparison, without the runner, so that nothing changes."""
+"""The plan of a run over a folder: the same comparison without the runner, so nothing changes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ MAX_PLANNED = 1_000  # files in one message
 
 
 class PlannedAction(StrEnum):
-    """What a run would do with a file or a remembered photo."""
+    """The planned action for a file or a stored photo."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -35,9 +35,9 @@ _ACTIONS = {
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file: its path below the folder, / at the end of an ignored folder's, and what a run would do.
+    """A file with its planned action. `path` is below the folder; that of an ignored folder ends with /.
 
-    `code` is short, for programs, and `reason` the same as a clause; both are empty unless it would be ignored or fail.
+    `code` is a short code for programs and `reason` the same as a clause. Both are empty unless the file is ignored or fails.
     """
 
     path: str
@@ -48,16 +48,16 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class FolderPlan:
-    """At most MAX_PLANNED files in the order of their paths, photos that would be deleted behind all others."""
+    """At most MAX_PLANNED files in the order of their paths; photos to delete come last."""
 
     files: tuple[PlannedFile, ...]
 
 
 def plan_folder(source: FolderSource) -> Iterator[FolderPlan | FolderReport]:
-    """Every file of a folder and every photo that would be deleted, and last a report as a run would give it.
+    """Every file of a folder, every photo to delete, and finally the report of such a run.
 
-    Files are compared but not decoded: a damaged photo is listed as new, and one that moved as new and as deleted. Raises what
-    `FolderSource.events` raises.
+    Files are compared but not decoded: a damaged photo is listed as new, a moved photo as new and as deleted. Raises the errors
+    of `FolderSource.events`.
     """
     counts: Counter[PlannedAction] = Counter()
     codes: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Brings a collection in line with a folder, and counts what was done."""
+"""Brings a collection in line with a folder, and counts the results."""
 
 import os
 import time
@@ -51,12 +51,12 @@ class MoreFailed:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """Counts, and the first MAX_REPORTED files that could not be indexed, and sidecars that were not read in full.
+    """The counts of a run, its first MAX_REPORTED failed files, and as many sidecars that were not read in full.
 
-    `ignored_by` are the ignored files by `IgnoreCode`; what lies in ignored folders is not counted.
-    `moved` photos keep what is stored of them under a new id. `withheld` photos are gone or ignored now and stay in the index,
-    for the `withheld_reason`. `unsettled` is the folder with every file that is still being written, as the ids of its photos
-    begin; None without such files.
+    `ignored_by` counts ignored files by `IgnoreCode`, without the contents of ignored folders. `moved` photos keep their stored
+    documents under a new id. `withheld` counts photos without a file whose deletion is withheld, for the `withheld_reason`.
+    `unsettled` is the deepest folder that contains every file still being written, as a prefix of photo ids; None without such
+    files.
     """
 
     indexed: int = 0
@@ -78,9 +78,9 @@ class FolderReport:
 def index_folder(
     source: FolderSource, *, moves: Moves, runner: Runner, run: Run
 ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
-    """Progress, at most every 0.1 s, and last the report; a cancelled run reports what it got done.
+    """Progress, at most every 0.1 s, and finally the report; a cancelled run reports its results so far.
 
-    Raises what `FolderSource.events` and `Runner.run` raise.
+    Raises the errors of `FolderSource.events` and `Runner.run`.
     """
     yield FolderProgress(0, 0, "")
     items = source.events()
@@ -110,8 +110,10 @@ def index_folder(
 def forget_failures_without_photo(
     source: FolderSource, collection: str, *, within: str = "", index: PhotoIndex, letters: DeadLetters
 ) -> None:
-    """Puts tombstones where photos failed whose files are gone or ignored now: without a stored document no comparison meets
-    them. A photo that is stored is left to the comparison, which may withhold its deletion."""
+    """Writes tombstones for failed photos whose files are gone or ignored: without a stored document no comparison finds them.
+
+    Stored photos are left to the comparison, which may withhold their deletion.
+    """
     failures = failures_within(letters, collection, within)
     gone = (failure for failure in failures if failure.uri.startswith("file:") and not source.takes(failure.photo_id))
     while part := {failure.photo_id: failure.version for failure in islice(gone, MAX_LIMIT)}:
@@ -164,7 +166,7 @@ class _Tally:
         return max(len(self._failed.more), len(self._sidecars.more)) >= MAX_REPORTED
 
     def more_failed(self) -> MoreFailed | None:
-        """Takes those entries out; None when there are none."""
+        """Removes and returns those entries; None without any."""
         failed, sidecars = self._failed.take_more(), self._sidecars.take_more()
         return MoreFailed(failed, sidecars) if failed or sidecars else None
 
@@ -211,5 +213,5 @@ class _Entries(Generic[T]):
 
 
 def path_of_item(item: SourceItem) -> str:
-    """The photo id, or the path below the folder of what is no photo."""
+    """The photo id; for other files the path below the folder."""
     return item.path if isinstance(item, Ignored) else item.photo_id

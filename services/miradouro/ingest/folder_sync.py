@@ -1,4 +1,4 @@
-"""Keeps collections in line with folders: who may name which folder, its claim on the collection, and the runs over it."""
+"""Keeps collections in line with folders: permissions for folders, their claim on a collection, and the runs over them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from miradouro.runtime.call import Call
 class FolderSync:
     """Runs over folders. `excluded` folders (the data folder) are never indexed.
 
-    The owner may have any other folder indexed; other callers only folders below `folders`.
+    The owner may index any other folder, other callers only folders below `folders`.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class FolderSync:
         self._excluded, self._folders = excluded, folders
 
     def check_may_index(self, root: str, call: Call) -> None:
-        """Raises InvalidArgument unless the caller may name the folder: its photos are shown to every caller who may search."""
+        """Raises InvalidArgument unless the caller may index the folder: every caller with search permission sees its photos."""
         if call.caller.is_owner or any(Path(root).is_relative_to(os.path.realpath(folder)) for folder in self._folders):
             return
         raise InvalidArgument(
@@ -55,10 +55,10 @@ class FolderSync:
         )
 
     def claim(self, path: str, collection: str, *, preset: str = "") -> str:
-        """Makes the folder `path` the root of the collection, or checks that it is; returns it with links resolved.
+        """Makes the folder `path` the root of the collection, or checks that it is. Returns it with links resolved.
 
-        `preset` is that of a new collection. Raises InvalidArgument (path, collection, preset) and FailedPrecondition (another
-        root, another preset). A missing folder passes when it is the collection's root already.
+        `preset` applies to a new collection. Raises InvalidArgument (path, collection, preset) and FailedPrecondition (another
+        root, another preset). A missing folder is accepted when it is already the collection's root.
         """
         root = real_root(path)
         self._check_is_not_excluded(root)
@@ -84,8 +84,8 @@ class FolderSync:
     ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
         """Brings a collection in line with its folder, or with one folder `within` it; see `FolderSource`.
 
-        One run at a time: while there is another one, this one `waits`, or raises FailedPrecondition. Raises what `claim`,
-        `FolderSource.events` and `Runner.run` raise.
+        Runs of a collection exclude each other: with `waits` this run waits for the other one, otherwise it raises
+        FailedPrecondition. Raises the errors of `claim`, `FolderSource.events` and `Runner.run`.
         """
         with self._collections.exclusive(collection, waits_for=call if waits else None):
             if call.cancelled.is_set():
@@ -114,9 +114,9 @@ class FolderSync:
     def plan(
         self, root: str, collection: str, *, prune: bool = False, rules: IgnoreRules | None = None, verify: bool = False
     ) -> Iterator[FolderPlan | FolderReport]:
-        """What `follow` would do; nothing changes, and the collection need not be there.
+        """The plan of `follow`, without any change; the collection need not exist.
 
-        Raises InvalidArgument (path), FailedPrecondition (another root), and what `FolderSource.events` raises.
+        Raises InvalidArgument (path), FailedPrecondition (another root), and the errors of `FolderSource.events`.
         """
         self._check_is_not_excluded(root)
         stored = self._collections.known(collection)

@@ -19,10 +19,10 @@ from miradouro.ingest.folder_sync import FolderSync
 from miradouro.ingest.pace import PACE, Pace
 from miradouro.runtime.call import Call
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a comparison that failed; doubled each time
-REST, LONGEST_REST_S = 1.0, 10.0  # after every comparison, of the time that it took: changes never take the whole machine
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a failed comparison; doubled each time
+REST, LONGEST_REST_S = 1.0, 10.0  # the rest after a comparison, as a share of its duration: changes never occupy the machine
 
-# Collection → a block in which progress of one comparison is shown.
+# Collection → a block that shows the progress of one comparison.
 Shown = Callable[[str], AbstractContextManager[Callable[[FolderProgress], None]]]
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Watched:
-    """Folders that are watched; `start` begins, after which the block that gave this ends it. `stop` may come earlier."""
+    """Watched folders. `start` begins; the end of the block of `watching`, or an earlier `stop`, ends the watches."""
 
     start: Callable[[], None]
     stop: Callable[[], None]
@@ -48,8 +48,8 @@ def watching(
 ) -> Iterator[Watched]:
     """Watches `folders` (collection → folder), each on a thread of its own, from `start` on until the block ends.
 
-    `ignore` are patterns as gitignore has them, for all of them. Raises at once InvalidArgument for a wrong one, and what
-    `FolderSync.claim` raises: a folder that isn't there, or that isn't the collection's.
+    `ignore` holds gitignore patterns, which apply to every folder. Raises at once InvalidArgument for a wrong pattern, and the
+    errors of `FolderSync.claim`: a missing folder, or a folder that is not the collection's.
     """
     rules = rules_of_run(ignore)
     roots = {collection: sync.claim(os.path.abspath(folder), collection) for collection, folder in folders.items()}
@@ -86,15 +86,15 @@ class _Watch:
         self._sync, self._root, self._pace, self._shown, self._stop = sync, root, pace, shown, stop
         self._excluded, self._rules = excluded, rules
         self._quiet_files = QuietFiles(pace.quiet_s)
-        self._waiting: str | None = None  # the folder that is to be compared
+        self._waiting: str | None = None  # the next folder to compare
         self._not_before = self._compared_at = float("-inf")  # on the clock of time.monotonic
         self._pause_s = FIRST_PAUSE_S
-        self._told = ""  # the error that was logged last, and is not repeated
-        self._withheld = 0  # of the last comparison of everything; each number is logged once
-        self._failed = -1  # of the last comparison of everything; the first one is always told
+        self._logged_error = ""  # the last error, which is logged once
+        self._withheld = 0  # of the last full comparison; each number is logged once
+        self._failed = -1  # of the last full comparison; -1: the first report is always logged
 
     def run(self) -> None:
-        """Compares what changed, and now and then everything, until told to stop; an error is logged and tried again."""
+        """Compares changed folders, and everything at intervals, until `stop` is set. Logs an error and tries again."""
         settle_ms = round(self._pace.settle_s * 1_000)
         for within in touched(self._root, stop=self._stop, settle_ms=settle_ms, excluded=self._excluded):
             self._note(within)
@@ -107,8 +107,8 @@ class _Watch:
         if within is not None:
             both = os.path.commonpath([within, within if self._waiting is None else self._waiting])
             self._waiting = f"{both}/" if both else EVERYTHING
-        if within == EVERYTHING and self._told:
-            self._not_before = float("-inf")  # the folder may be back
+        if within == EVERYTHING and self._logged_error:
+            self._not_before = float("-inf")  # the folder may be mounted again
 
     def _compare(self) -> None:
         within, self._waiting = self._waiting or EVERYTHING, None
@@ -119,14 +119,14 @@ class _Watch:
             report = self._report(within)
         except MiradouroError as exc:
             self._later(within, exc)
-        except Exception as exc:  # noqa: BLE001 # a thread that ended would watch no more, and nobody would know
+        except Exception as exc:  # noqa: BLE001 # otherwise the watch would end unnoticed
             _log.exception("a folder could not be compared", collection=self.collection, folder=self._root)
             self._later(within, exc)
         else:
-            self._tell(within, report)
+            self._log_report(within, report)
             if report.withheld and within != EVERYTHING:
-                self._waiting = EVERYTHING  # more than half of a part may be few of the whole
-            self._pause_s, self._told = FIRST_PAUSE_S, ""
+                self._waiting = EVERYTHING  # half of a subfolder may be a small share of the whole folder
+            self._pause_s, self._logged_error = FIRST_PAUSE_S, ""
             rest_s = min(LONGEST_REST_S, REST * (time.monotonic() - began))
             if report.unsettled is not None and self._waiting is None:
                 self._waiting, rest_s = report.unsettled, max(rest_s, self._pace.quiet_s)
@@ -153,17 +153,17 @@ class _Watch:
         return report
 
     def _later(self, within: str, error: Exception) -> None:
-        """Everything is compared next: perhaps a part was only too small to tell, perhaps the disk is gone."""
+        """Schedules a full comparison: the cause may be limited to the subfolder, or the disk may be unmounted."""
         self._waiting = EVERYTHING
         if within != EVERYTHING:
             return
         self._not_before = time.monotonic() + self._pause_s
         self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2)
-        if not self._stop.is_set() and str(error) != self._told:
-            self._told = str(error)
-            _log.warning("a folder can't be compared now, it is tried again", collection=self.collection, error=self._told)
+        if not self._stop.is_set() and str(error) != self._logged_error:
+            self._logged_error = str(error)
+            _log.warning("a folder can't be compared now, it is tried again", collection=self.collection, error=str(error))
 
-    def _tell(self, within: str, report: FolderReport) -> None:
+    def _log_report(self, within: str, report: FolderReport) -> None:
         if within == EVERYTHING:
             if report.withheld not in {0, self._withheld}:
                 _log.warning("deletions withheld", collection=self.collection, reason=report.withheld_reason)
@@ -171,10 +171,10 @@ class _Watch:
         for fault in report.sidecars:
             _log.debug("sidecar not read in full", collection=self.collection, sidecar=fault.path, reason=fault.reason)
         failed_before = self._failed if within == EVERYTHING else 0
-        is_news = report.indexed or report.moved or report.deleted or report.failed_total != failed_before or self._told
+        has_changes = report.indexed or report.moved or report.deleted or report.failed_total != failed_before
         if within == EVERYTHING:
             self._failed = report.failed_total
-        if is_news and not self._stop.is_set():
+        if (has_changes or self._logged_error) and not self._stop.is_set():
             _log.info(
                 "a folder was compared",
                 collection=self.collection,

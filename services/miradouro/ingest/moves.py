@@ -1,4 +1,4 @@
-"""Photos that moved within their folder: the same bytes are stored under a new name, and no file has the old one."""
+"""Photos that moved within their folder: the same bytes under a new name, and no file under the old one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ MovedFrom = Callable[[Document], Document | None]
 
 @dataclass(frozen=True)
 class Moves:
-    """Finds where the photos of the folder `root` came from.
+    """Finds the former ids of moved photos in the folder `root`.
 
-    The old id gets its tombstone only after the new one is stored: a crash in between leaves both, and the next run deletes the
-    old one as any photo whose file is gone.
+    The old id gets its tombstone after the new one is stored. A crash in between leaves both; the next run deletes the old one
+    because its file is missing.
     """
 
     root: str
     index: PhotoIndex
 
     def moved_from(self, document: Document) -> Document | None:
-        """The tombstone of the photo that was moved to become this stored one; None when it did not move."""
+        """The tombstone of this stored photo's former id; None when it did not move."""
         copies = [
             state
             for state in self.index.same_bytes(document.collection, document.sha256)

@@ -1,21 +1,21 @@
-"""How many photos are under way, how often they are committed, and how long is waited for what is away."""
+"""Limits of ingest: photos in progress, commits, retries, and the intervals of a watch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Limits of ingest. Operators need not know them; tests give smaller ones.
+    """Limits of ingest. They are constants, not settings; tests pass smaller ones.
 
-    `max_photos`, `max_bytes`: most photos between being read and being written, and their encoded bytes; one larger photo goes
-    alone. They keep 16 workers busy while a group is committed, in bounded memory.
-    `commit_photos`, `commit_interval_s`: most photos in one commit, and the longest that a finished photo waits for one. A commit
-    costs one fsync: beyond 32 photos more gain little, and half a second is soon enough to be found.
-    `retry_s`: how long a step that fails for a passing reason is tried again: longer than a service takes to start again.
-    `embed_timeout_s`: how long one photo may take in the embedder, waiting for its turn included.
-    `settle_s`: how long a watched folder has to be quiet before it is compared: a copy of many files is compared once.
-    `quiet_s`: how long a file has to be quiet before a watch reads it: uploads over a network write with pauses.
-    `rescan_s`: how often a watched folder is compared although no change was noticed: network disks report none.
+    `max_photos`, `max_bytes`: maximum number of photos in progress, and of their encoded bytes; a larger photo is processed
+    alone. They keep 16 workers busy during a commit, in bounded memory.
+    `commit_photos`, `commit_interval_s`: maximum photos of a commit, and maximum wait of a finished photo. A commit costs one
+    fsync: more than 32 photos gain little, and half a second is short enough for searches.
+    `retry_s`: how long retriable errors of a step are retried: longer than the restart of a service.
+    `embed_timeout_s`: maximum time of one photo in the embedder, including its wait in the queue.
+    `settle_s`: quiet time of a watched folder before it is compared, so that copying many files causes one comparison.
+    `quiet_s`: quiet time of a file before a watch reads it: uploads over a network pause between writes.
+    `rescan_s`: interval of full comparisons without a reported change: network file systems report none.
     """
 
     max_photos: int = 64

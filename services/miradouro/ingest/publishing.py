@@ -1,4 +1,4 @@
-"""What a person publishes: photos of a folder as events, or events that were written down, a line each."""
+"""Makes events to publish: from the photos of a folder or location, or from lines of JSON."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ _NS_PER_MS = 1_000_000
 
 @dataclass(frozen=True)
 class Unpublished:
-    """What can't be published, and why."""
+    """A photo or line that cannot be published, and the reason."""
 
     where: str
     error: InvalidArgument
@@ -34,11 +34,11 @@ class Unpublished:
 def events_of_folder(
     folder: Path, collection: str, *, reader: PhotoReader, after: str = ""
 ) -> Iterator[PhotoEvent | Unpublished]:
-    """An event for every photo below `folder` whose id comes after `after`, in order, by URI, with the words of its sidecars.
+    """An event by URI for every photo below `folder` whose id comes after `after`, in order, with the fields of its sidecars.
 
-    The version is our sidecar's, or the time in ms at which the photo or a sidecar was last changed or put there: publishing a
-    folder again changes nothing that did not change. Deleted photos and sidecars are not noticed. `beside` of an event names the
-    faults of its sidecars. Raises InvalidArgument (no such folder), and what `reader` raises but for BadPhoto.
+    The version is that of Miradouro's sidecar, otherwise the time in ms of the last change of the photo and its sidecars:
+    publishing an unchanged photo again has no effect. Deleted photos and sidecars are not detected. `beside` of an event names
+    the faults of its sidecars. Raises InvalidArgument (no such folder), and the errors of `reader` except BadPhoto.
     """
     source = FolderSource(
         os.path.realpath(folder),
@@ -61,7 +61,7 @@ def events_of_folder(
 def events_of_location(
     location: Location, collection: str, *, reader: PhotoReader, after: str = ""
 ) -> Iterator[PhotoEvent | Unpublished]:
-    """The same for a place that fsspec reaches; its times may be as coarse as a second. Raises as `Location.photos`."""
+    """The same for an fsspec location, whose times may have a resolution of only a second. Raises as `Location.photos`."""
     check_collection(collection)
     for one in location.photos(after=after):
         if isinstance(one, Unlisted):
@@ -93,7 +93,7 @@ def _event_of_listed(listed: Listed, collection: str, reader: PhotoReader) -> Ph
 
 
 def _with_sidecars(event: PhotoEvent) -> PhotoEvent:
-    """The event with the fields of all sidecars: the wire has none for those of other programs."""
+    """The event with the fields of all sidecars merged: the wire format does not carry the sidecars of other programs."""
     return completed(event, event.beside.others if event.beside else ())
 
 
@@ -106,14 +106,16 @@ def _paths_of(file: File) -> list[str]:
 
 
 def _changed_at_ms(file: File) -> int:
-    """A file that is put in the place of another may bring an older time along; when that happened it can't."""
+    """The later of mtime and ctime: a file that replaces another may keep an older mtime, but its ctime is new."""
     status = [os.stat(path) for path in _paths_of(file)]
     return max(1, max(max(one.st_mtime_ns, one.st_ctime_ns) for one in status) // _NS_PER_MS)
 
 
 def events_of_lines(lines: Iterable[bytes]) -> Iterator[PhotoEvent | Unpublished]:
-    """An event for every line: a CloudEvent in JSON, its `subject` the photo's id, with the extensions `photoversion` and
-    `collection` (`photos` where it is not set). Empty lines are left out."""
+    """An event per line. A line is a CloudEvent in JSON with the photo's id as `subject`; empty lines are skipped.
+
+    It has the extensions `photoversion` and `collection` (`photos` when it is not set).
+    """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -1,4 +1,4 @@
-"""Tries failures again, collection by collection: all of them, those of one collection, or those of named photos."""
+"""Retries failures by collection: all, those of one collection, or those of given photos."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -17,7 +17,7 @@ from miradouro.runtime.call import Call
 
 
 class Retries:
-    """Tries the failures in `letters` again."""
+    """Retries the failures in `letters`."""
 
     def __init__(
         self, *, index: PhotoIndex, letters: DeadLetters, collections: CollectionUpkeep, runner: Runner, runs: RunFactory
@@ -28,8 +28,8 @@ class Retries:
     def run(self, collection: str, photo_ids: Collection[str], call: Call) -> Iterator[Retried]:
         """One result for each failure of the collection (every collection when empty) and of `photo_ids` (all when empty).
 
-        Ends early when the call is cancelled. Raises NotFound (a photo that did not fail), InvalidArgument (collection),
-        FailedPrecondition (the collection is being indexed), and what stops every photo.
+        Ends early when the call is cancelled. Raises NotFound (a photo without a failure), InvalidArgument (collection),
+        FailedPrecondition (the collection is being indexed), and errors that stop every photo.
         """
         if collection:
             check_collection(collection)

@@ -1,4 +1,4 @@
-"""Tries again to index what failed: a folder's photos by their files, others by the events that were kept."""
+"""Retries failed photos: those of a folder by their files, others by their stored events."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ _OF_THE_EVENT = {*BadEvent.REASONS, InvalidArgument.status.lower()}
 
 
 class RetryStatus(StrEnum):
-    """What became of a photo that was tried again."""
+    """The result of a retried photo."""
 
     STORED = "stored"
     SETTLED = "settled"
@@ -30,7 +30,7 @@ class RetryStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Retried:
-    """A photo that was tried again. `reason` is short, for programs; both texts are empty when nothing was wrong."""
+    """A retried photo. `reason` is a short code for programs; `reason` and `message` are empty on success."""
 
     collection: str
     photo_id: str
@@ -41,9 +41,9 @@ class Retried:
 
 @dataclass(frozen=True)
 class Retry:
-    """Tries failures of one collection again. `root` is its folder, "" for none.
+    """Retries failures of one collection. `root` is its folder, "" for none.
 
-    `folder_run` and `event_run` tell what runs over a folder's files and over events work with.
+    `folder_run` and `event_run` build the runs over a folder's files and over events.
     """
 
     collection: str
@@ -56,7 +56,7 @@ class Retry:
     event_run: Callable[[], Run]
 
     def run(self, failures: Sequence[Failure]) -> Iterator[Retried]:
-        """One answer for each, in no particular order. Raises what stops every photo (see `Runner.run`)."""
+        """One result per failure, in no particular order. Raises errors that stop every photo (see `Runner.run`)."""
         events = [failure for failure in failures if failure.event]
         files = [failure.photo_id for failure in failures if not failure.event and self._is_of_folder(failure)]
         known = {failure.photo_id for failure in events} | set(files)

@@ -1,4 +1,4 @@
-"""The ingest service: its RPCs, for the gRPC and the HTTP door alike."""
+"""The RPCs of the ingest service, for gRPC and HTTP."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -45,7 +45,7 @@ _DEFAULT_PAGE = 100
 
 
 class IngestService:
-    """Takes photos into `store`. `close` ends its worker threads, those of `runner`, which a consumer may share.
+    """Indexes photos into `store`. `close` ends the worker threads of `runner`, which a consumer may share.
 
     `spaces` are the names of the spaces of new collections, the embedder's defaults when empty. `folders` is the sync of
     collections with folders; see `FolderSync` for `excluded` and `folders`, `RunFactory` for `photo_store` and `thumbnails`.

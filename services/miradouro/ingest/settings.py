@@ -9,10 +9,10 @@ from miradouro.runtime.settings import Settings
 
 
 class IngestSettings(Settings):
-    """How photos are taken in."""
+    """Settings of ingest: the pipeline, its workers, and new collections."""
 
     ingest_listen: str = Field("127.0.0.1:7361", description="host:port of the ingest service; port 0 takes a free one.")
-    pipeline: str = Field("", description="YAML file that tells the processors, their order and options; empty for the default.")
+    pipeline: str = Field("", description="YAML file with the processors, their order and options; empty for the default.")
     ingest_workers: int = Field(
         4, ge=1, le=256, description="Photos that are decoded and embedded at a time; more for an embedder on a GPU or elsewhere."
     )
@@ -29,12 +29,12 @@ class IngestSettings(Settings):
 
     @property
     def space_names(self) -> list[str]:
-        """`spaces` one by one."""
+        """`spaces` as a list of names."""
         return [name for part in self.spaces.split(",") if (name := part.strip())]
 
     @property
     def collection_names(self) -> frozenset[str]:
-        """`collections` one by one. Raises ConfigurationError for one that is no name."""
+        """`collections` as a set of names. Raises ConfigurationError for an invalid name."""
         names = frozenset(name for part in self.collections.split(",") if (name := part.strip()))
         for name in names:
             if not COLLECTION.fullmatch(name):

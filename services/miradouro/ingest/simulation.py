@@ -1,4 +1,4 @@
-"""What a photo would go through, and what would be stored of it, without an index."""
+"""Simulates the pipeline for one photo, without an index: the steps and the document."""
 
 import os
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from miradouro.processors.plugin import Context
 
 @dataclass(frozen=True)
 class Simulation:
-    """The runs of the steps in the order in which they ended, the document or the error in its place, and faults of sidecars."""
+    """The step runs in the order of their ends, the document or the error, and the faults of sidecars."""
 
     steps: tuple[StepRun, ...]
     document: Document | None
@@ -43,7 +43,7 @@ class Simulation:
 
     @property
     def goes_to(self) -> str:
-        """What would happen to the photo: it is stored, is among the failures, is tried again, or stops the run."""
+        """The result in a real run: the photo is stored, fails, is retried, or stops the run."""
         if self.error is None:
             return "the index"
         if isinstance(self.error, InvalidArgument | NotFound | Internal):
@@ -65,7 +65,7 @@ def simulate(
 ) -> Simulation:
     """Runs the file at `path` through the pipeline, as the photo of a folder in a new collection.
 
-    `sidecar`, JSON or XMP, takes the place of the sidecars beside it. Raises nothing that a photo could cause.
+    `sidecar`, JSON or XMP, replaces the sidecars beside the photo. Errors that a photo causes are results, not exceptions.
     """
     runs: list[StepRun] = []
     faults: tuple[SidecarFault, ...] = ()

@@ -1,4 +1,4 @@
-"""Tags to a caption: the uploader's words, or else a sentence made from the tags."""
+"""Makes the caption: the uploader's, or a sentence generated from the tags."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ class CaptionOptions(ProcessorOptions):
 
 
 class Caption:
-    """Fills `caption`, and marks it where it was made from tags; where no tag is likely enough there is none."""
+    """Fills `caption` and `caption_is_generated`. The caption is empty when no tag is probable enough."""
 
     Options = CaptionOptions
 
@@ -35,7 +35,7 @@ class Caption:
 
 
 def sentence(tags: Sequence[Tag], options: CaptionOptions) -> str:
-    """For example `A photo of golden retriever and tennis ball.`; the tags in their order, parents left out; "" for none."""
+    """For example `A photo of golden retriever and tennis ball.`: the tags in order, without parents; "" without tags."""
     likely = [tag.label for tag in tags if tag.kind is not TagKind.PARENT and tag.score >= options.min_probability]
     named = likely[: options.max_tags]
     if not named:

@@ -1,4 +1,4 @@
-"""The `if` of a step: a condition on the fields of the photo that are filled so far. It is parsed, never executed.
+"""The `if` of a step: a condition on the photo's fields. The text is parsed, never executed.
 
     media_type == "image/png"
     collection in ["trips", "scans"] and not ("private" in tags)
@@ -11,9 +11,9 @@
     field     = a text: collection, photo_id, uri, media_type, owner, title, caption, attributes["NAME"];
                 a number: width, height, version; a set: tags, attributes
 
-A field alone holds when it is neither empty nor 0. Values are texts in quotes, or whole numbers. A field that no step has filled
-yet, and an attribute that the photo lacks, is empty or 0. `media_type` comes from the photo's first bytes once they are fetched;
-`tags` are the uploader's until the step `tag`; `title`, `caption` and `attributes` are those of the event or of a step.
+A field alone is true when it is neither empty nor 0. Values are texts in quotes, or whole numbers. Fields that no step has filled
+yet, and missing attributes, are empty or 0. `media_type` is detected from the first bytes after `fetch`. `tags` are the
+uploader's until the step `tag`. `title`, `caption` and `attributes` are those of the event or of a step.
 """
 
 import ast
@@ -31,12 +31,12 @@ _Test = Callable[[PhotoInProgress], bool]
 
 
 class BadCondition(ValueError):
-    """The text is not a condition; the message names the column, the mistake and what is allowed."""
+    """The text is not a condition. The message names the column, the mistake and the allowed values."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition: its text, and the test of a photo."""
+    """A parsed condition: its text, and the predicate over a photo."""
 
     text: str
     holds: _Test
@@ -81,11 +81,11 @@ _ORDERS: dict[type[ast.cmpop], Callable[[int, int], bool]] = {
 
 
 def parse_condition(text: str) -> Condition:
-    """The condition in `text`. Raises BadCondition."""
+    """Parses `text`. Raises BadCondition."""
     if len(text) > MAX_CONDITION_CHARS:
         raise BadCondition(f"it has {len(text):,} characters; allowed: {MAX_CONDITION_CHARS:,}")
     try:
-        # Python's parser only: the tree is checked below, and none of it is ever run.
+        # Uses only Python's parser: the tree is checked below and never executed.
         tree = ast.parse(text.strip(), mode="eval")
         return Condition(text, _test(tree.body))
     except SyntaxError as exc:

@@ -1,4 +1,4 @@
-"""Decodes the photo once, into a tensor for every network that the collection's spaces need and one for the fingerprint."""
+"""Decodes the photo once: into the tensors of all needed networks and the one of the fingerprint."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ class Decode:
             data,
             [*geometries, GEOMETRY],
             limits=limits,
-            with_metadata=True,  # for the step `exif`: one call reads both
+            with_metadata=True,  # for the step `exif`: saves a second call
             priority=self._context.priority,
             key=photo.key,
         )

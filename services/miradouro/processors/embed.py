@@ -1,4 +1,4 @@
-"""Asks the embedder for vectors and label probabilities, or takes over those that are stored of the same bytes."""
+"""Computes vectors and label probabilities with the embedder, or reuses the stored ones of the same bytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,12 +29,11 @@ class EmbedOptions(ProcessorOptions):
 
 
 class Embed:
-    """Fills `embedding` and `provenances`, for every space of the collection.
+    """Fills `embedding` and `provenances` for every space of the collection.
 
-    Raises the embedder's retriable errors, and Unavailable for its other ones and where its replicas differ.
+    Reuses stored vectors and tags when the index holds the same SHA-256 with the provenances of the embedder.
 
-    If the index holds the photo with the same SHA-256, and with the provenances that the embedder offers, its vectors and tags
-    are taken over.
+    Raises the embedder's retriable errors, and Unavailable for its other errors and for replicas that differ.
     """
 
     Options = EmbedOptions
@@ -62,8 +61,8 @@ class Embed:
                 timeout_s=self._context.embed_timeout_s,
             )
         except (InvalidArgument, Internal) as exc:
-            # Not the photo's fault: its tensors have the sizes that `describe` states, and any such bytes can be embedded. So a
-            # replica has other bundles, or is broken: every photo fails there, and waiting is right.
+            # The photo is not at fault: its tensors have the sizes that `describe` returned, and any such bytes can be embedded.
+            # A replica has other bundles or is broken, and every photo fails there: a retriable error.
             raise Unavailable(
                 f"the embedding service refused a tensor of the size that it asks for: {exc.message}; check its replicas"
             ) from exc
@@ -71,11 +70,11 @@ class Embed:
         return replace(photo, embedding=embedding, provenances=embedding.provenances)
 
     def _tensors(self, photo: PhotoInProgress, decoded: Decoded, geometries: Sequence[Geometry]) -> dict[Geometry, Tensor]:
-        """The tensors by geometry. For bundles that were loaded after `decode` ran, the photo is decoded again."""
+        """The tensors by geometry. Decodes the photo again for bundles that were loaded after the step `decode`."""
         known = decoded.tensors
         if late := [geometry for geometry in geometries if geometry not in known]:
             data = need(photo.data, "embed", "the photo's bytes", "fetch")
-            # At least the process's limit: the limits of formats other than JPEG are derived from this one.
+            # Not only the photo's own size: the limits of formats other than JPEG derive from this value.
             pixels = max(self._context.limits.max_pixels, decoded.width * decoded.height)
             as_before = DecodeLimits(len(data), pixels, min_side=1)
             again = self._context.reader.decode(data, late, limits=as_before, priority=self._context.priority, key=photo.key)
@@ -85,13 +84,13 @@ class Embed:
     def _reused(
         self, photo: PhotoInProgress, bundles: Sequence[BundleDescription], offered: Mapping[str, str]
     ) -> PhotoInProgress | None:
-        """The photo with the stored vectors of the same bytes; None when it has to be embedded."""
+        """The photo with the stored vectors of the same bytes; None when it must be embedded."""
         if not self._options.reuse or not photo.sha256 or self._context.stored is None:
             return None
         event = photo.event
         try:
             stored = self._context.stored(event, photo.sha256)
-        except (Unavailable, Overloaded) as exc:  # the write needs the same index, and waits for it
+        except (Unavailable, Overloaded) as exc:  # the later write to the same index retries
             _log.info("stored vectors can't be read now; embedding again", photo_id=event.photo_id, error=exc.message)
             return None
         wanted = {space.name: offered.get(space.name, "") for space in photo.spaces}

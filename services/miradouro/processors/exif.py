@@ -1,4 +1,4 @@
-"""Fills in what the event leaves open from sidecars of other programs and from the metadata of the file."""
+"""Completes missing fields of the event from sidecars of other programs and from the file's metadata."""
 
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
@@ -22,11 +22,11 @@ class ExifOptions(ProcessorOptions):
 
 
 class Exif:
-    """Fills what the event leaves open: title, caption, tags, place, time, and four attributes (`core.metadata.trust`).
+    """Fills missing fields of the event: title, caption, tags, place, time, and four attributes (`core.metadata.trust`).
 
-    Sources, in the order of trust and field by field: the event, which holds the fields of our own sidecar; XMP sidecars; Google
-    Takeout; the file's own metadata; the file's name, for the time. Metadata that can't be read is left out and logged; it
-    never fails the photo. Runs after `fetch` and before `tag` and `caption`.
+    Each field comes from the first source that has it: the event, which includes Miradouro's own sidecar; XMP sidecars; Google
+    Takeout; the file's metadata; the file's name, for the time. Unreadable metadata is skipped and logged, and never fails the
+    photo. Runs after `fetch` and before `tag` and `caption`.
     """
 
     Options = ExifOptions
@@ -39,7 +39,7 @@ class Exif:
         event = photo.event
         data = need(photo.data, "exif", "the photo's bytes", "fetch")
         found = photo.decoded.metadata if photo.decoded else None
-        if found is None:  # the pipeline runs this step before `decode`, or has no `decode`
+        if found is None:  # without `decode` before this step
             found = self._context.reader.metadata(data, priority=self._context.priority, key=photo.key)
         if found.unread:
             log.debug("metadata left out", collection=event.collection, photo_id=event.photo_id, unread=found.unread)

@@ -1,4 +1,4 @@
-"""Reads the original photo by its URI, or takes the bytes from the event and keeps them in the inline store, if one is set."""
+"""Reads the original photo by its URI, or takes its bytes from the event and writes them to the inline store, if one is set."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ class FetchOptions(ProcessorOptions):
 
 
 class Fetch:
-    """Fills `data`. Bytes that came in the event are kept: then the event's `uri` and the photo's `sha256` are filled too.
+    """Fills `data`. For inline bytes with an inline store it also fills the event's `uri` and the photo's `sha256`.
 
     Raises BadPhoto (too_many_bytes, unreadable, vanished), InvalidArgument, OriginalUnavailable and Unavailable.
     """
@@ -37,7 +37,7 @@ class Fetch:
         if len(event.data) > self._max_bytes:
             raise BadPhoto("too_many_bytes", f"the photo has {len(event.data):,} bytes; allowed: {self._max_bytes:,}")
         if not sniff(event.data):
-            return replace(photo, data=event.data)  # not a photo: a later step refuses it, so do not keep it
+            return replace(photo, data=event.data)  # not a photo: not stored, and a later step refuses it
         digest = sha256(event.data)
         if uri := self._store.keep(event.data, sha256=digest):
             event = replace(event, uri=uri, data=None)

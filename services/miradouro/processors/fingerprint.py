@@ -1,4 +1,4 @@
-"""Computes the fingerprints by which copies of a photo are recognised: SHA-256 of the bytes, hash of the pixels."""
+"""Computes the fingerprints that identify copies of a photo: the SHA-256 of its bytes and a hash of its pixels."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The one wrapper round a processor: condition, retries, what follows a failure, and what is observed."""
+"""Wraps a processor with its condition, retries, failure handling and observation."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class StepOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class StepRun:
-    """One try of a step; `error` is the error that it failed with, `fetched_bytes` the size of a photo that it read."""
+    """One attempt of a step. `error` is set after a failure; `fetched_bytes` is the size of a photo that the step read."""
 
     name: str
     outcome: StepOutcome
@@ -41,10 +41,10 @@ Observer = Callable[[StepRun], None]
 
 
 class Attempt(Protocol):
-    """Calls a function, and may repeat it while it raises retriable errors."""
+    """Calls a function, and may repeat the call after retriable errors."""
 
     def __call__(self, name: str, call: Callable[[], T], /) -> T:
-        """The result of `call`, which is a step called `name`. Raises its last error."""
+        """The result of `call`, which runs the step `name`. Raises its last error."""
         ...
 
 
@@ -55,10 +55,10 @@ def once(name: str, call: Callable[[], T]) -> T:  # noqa: ARG001 # an Attempt
 
 @dataclass(frozen=True)
 class GuardedStep:
-    """A processor that runs when its condition holds, and whose failure may be ignored or answered by other steps.
+    """A processor that runs when its condition holds. Its failure may be ignored or handled by the steps of `on_failure`.
 
-    Only failures of the photo are ignored or answered. Retriable errors go to `attempt`, and errors that stop every photo are
-    raised. `observe` is called after each try.
+    Only failures of the photo are ignored or handled. `attempt` retries retriable errors. Errors that stop every photo are
+    raised. `observe` is called after each attempt.
     """
 
     name: str
@@ -70,7 +70,7 @@ class GuardedStep:
     attempt: Attempt = once
 
     def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
-        """The photo with this step's fields filled, or with those of its `on_failure`. Raises what the processor raises."""
+        """The photo with the fields of this step, or of its `on_failure` steps. Raises the processor's errors."""
         if self.condition is not None and not self.condition.holds(photo):
             self.observe(StepRun(self.name, StepOutcome.SKIPPED))
             return replace(photo, left_out=(*photo.left_out, self.name))
@@ -83,7 +83,7 @@ class GuardedStep:
         return replace(left, failure=photo.failure)
 
     def _try(self, photo: PhotoInProgress) -> PhotoInProgress | MiradouroError:
-        """The photo, or the error of a failure that is ignored or answered. Raises every other error."""
+        """The photo, or the error of a failure that is ignored or handled. Raises every other error."""
         began = time.perf_counter()
         try:
             done = self.processor(photo)
@@ -117,7 +117,7 @@ class GuardedStep:
         return StepOutcome.IGNORED if self.ignore_failure else StepOutcome.FAILED
 
     def _error(self, photo: PhotoInProgress, error: Exception) -> MiradouroError:
-        """The error, typed. A step that lacks a field because an earlier step was left out fails for this photo alone."""
+        """The error as a MiradouroError. When a skipped step left a field empty, the failure concerns only this photo."""
         if isinstance(error, ConfigurationError) and photo.left_out:
             left_out = ", ".join(photo.left_out)
             return InvalidArgument("photo", f"{self.name} can't run, for these steps were left out: {left_out} ({error.message})")

@@ -36,7 +36,7 @@ GUARDS = ("if", "ignore_failure", "on_failure")
 
 @dataclass(frozen=True)
 class Step:
-    """A processor with its options. `origin` names its class, its package and the version of that.
+    """A processor with its options. `origin` names its class, its package and the package's version.
 
     See `guarded_step` for `condition`, `ignore_failure` and `on_failure`. `line` is the line in the file, from 1.
     """
@@ -51,7 +51,7 @@ class Step:
     on_failure: tuple["Step", ...] = ()
 
     def build(self, context: Context, observe: Observer = lambda _: None, attempt: Attempt = once) -> GuardedStep:
-        """The step, ready to run; see `GuardedStep` for `observe` and `attempt`."""
+        """The runnable step; see `GuardedStep` for `observe` and `attempt`."""
         answers = tuple(step.build(context, observe, attempt) for step in self.on_failure)
         processor = self.plugin(self.options, context)
         return GuardedStep(self.name, processor, self.condition, self.ignore_failure, answers, observe, attempt)
@@ -72,7 +72,7 @@ class Pipeline:
 def load_pipeline(path: str = "") -> Pipeline:
     """The pipeline of the file at `path`; the default pipeline when `path` is empty.
 
-    Raises ConfigurationError naming the file, the processor, the option and what is allowed.
+    Raises ConfigurationError that names the file, the processor, the option and the allowed values.
     """
     if not path:
         resource = files("miradouro.processors").joinpath(DEFAULT_PIPELINE)
@@ -94,7 +94,7 @@ def parse_pipeline(text: str, *, source: str) -> Pipeline:
     if not isinstance(data, dict) or list(data) != ["processors"] or not isinstance(data["processors"], list):
         raise ConfigurationError(f"{source}: expected one key, processors, with the list of the steps")
     plugins = _plugins()
-    steps = _steps(data["processors"], tree.value[-1][1], plugins, source)  # the last one of a repeated key
+    steps = _steps(data["processors"], tree.value[-1][1], plugins, source)  # of a repeated key the last value counts
     if not steps:
         raise ConfigurationError(f"{source}: processors is empty; name at least one of: {', '.join(sorted(plugins))}")
     return Pipeline(source, steps)

@@ -1,6 +1,6 @@
 """YAML as plain data: lists, mappings and scalars.
 
-Anchors, merges and tags are refused: a pipeline needs none, and with them a short text stands for an endless one.
+Anchors, merges and tags are refused: a pipeline needs none, and they let a short text expand without limit.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ _MAX_DEPTH = 32
 
 
 def load_plain(text: str) -> tuple[Any, yaml.Node | None]:
-    """The data in `text`, and its nodes, which have the line numbers. Raises ValueError naming the mistake."""
+    """The data in `text`, and its nodes with line numbers. Raises ValueError that names the mistake."""
     if len(text) > _MAX_CHARS:
         raise ValueError(f"it has {len(text):,} characters; allowed: {_MAX_CHARS:,}")
     try:
@@ -25,7 +25,7 @@ def load_plain(text: str) -> tuple[Any, yaml.Node | None]:
 
 
 def _check(text: str) -> None:
-    """Goes through the text without building anything of it."""
+    """Checks the parser's events without constructing any data."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 1

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class ProcessorOptions(BaseModel):
-    """Options of a processor: typed, frozen; an unknown one is refused."""
+    """Options of a processor: typed and frozen. Unknown options are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,12 +40,11 @@ class ProcessorOptions(BaseModel):
 class Context:
     """The services and limits that processors use.
 
-    `describe` returns the loaded bundles without asking the embedder each time. `reader` decodes photos and reads their metadata
-    in another process: pass it the photo's `key`. `limits` are those of the process, for options that a pipeline file leaves
-    open. `embed_timeout_s` bounds the embedding of one photo, in seconds, waiting in the queue included. `thumbnails` is the
-    folder in which the page looks for thumbnails; None: there is none. In a rehearsal (`is_rehearsal`) a processor changes
-    nothing but the photo in progress. `stored` returns the live document of the same bytes, with its vectors, for an event and
-    a SHA-256; None: no such document. Without an index it is None itself.
+    `describe` returns the loaded bundles, cached. `reader` decodes photos and reads their metadata in another process; pass it
+    the photo's `key`. `limits` are the defaults for options that a pipeline file omits. `embed_timeout_s` limits the embedding
+    of one photo in seconds, including the wait in the queue. `thumbnails` is the folder from which the page reads thumbnails,
+    None without one. With `is_rehearsal` a processor changes only the photo in progress. `stored` takes an event and a SHA-256
+    and returns the live document of the same bytes with its vectors, or None; without an index `stored` itself is None.
     """
 
     embedder: Embedder
@@ -61,7 +60,7 @@ class Context:
     stored: Callable[[PhotoEvent, str], Document | None] | None = None
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
-        """The loaded bundles that make these spaces, and with `tags` those that make labels. Raises Unavailable."""
+        """The loaded bundles of these spaces, and with `tags` those that compute labels. Raises Unavailable."""
         needed = {space.bundle for space in spaces}
         return [bundle for bundle in self.describe() if bundle.name in needed or (tags and bundle.can_tag)]
 
@@ -72,12 +71,12 @@ class ProcessorClass(Protocol):
     Options: type[ProcessorOptions]
 
     def __call__(self, options: Any, context: Context, /) -> Processor:
-        """The processor. It is called from several threads at a time."""
+        """The processor. It must be thread-safe."""
         ...
 
 
 def need(value: T | None, step: str, name: str, source: str) -> T:
-    """`value`, which the step `source` fills and the step `step` reads; `name` says in words what it is.
+    """Returns `value`, which the step `source` fills and the step `step` reads. `name` describes it for the error.
 
     Raises ConfigurationError when it is None: the pipeline lacks `source`, or runs it too late.
     """

@@ -9,17 +9,17 @@ from miradouro.core.text import fold_tag
 
 
 def has_vectors_of(stored: Document, wanted: Mapping[str, str]) -> bool:
-    """Whether it has vectors in each wanted space, with that provenance; `wanted`: space name → provenance of the embedder."""
+    """Whether `stored` has vectors of every wanted space and provenance. `wanted`: space name → provenance of the embedder."""
     return all(name in stored.vectors and stored.provenances[name] == provenance for name, provenance in wanted.items())
 
 
 def keeps_tags(
     stored: Document, given: Iterable[str], spaces: Sequence[Space], bundles: Sequence[BundleDescription], labels: LabelTable
 ) -> bool:
-    """Whether the bundles would give the stored labels and parents again; `given` are the tags that a person gives now.
+    """Whether the bundles would compute the stored labels and parents again. `given` are the user's current tags.
 
-    A bundle that makes labels is known to be unchanged only if `spaces` has a space of it. A label with the same name as a
-    person's tag is not stored, so it is missing once the person removes that tag.
+    A tagging bundle is provably unchanged only when `spaces` contains one of its spaces. A label with the name of a user's tag is
+    not stored, so it is missing after the user removes that tag.
     """
     taggers = {bundle.name for bundle in bundles if bundle.can_tag}
     if not taggers:

@@ -1,4 +1,4 @@
-"""Makes tags: the uploader's own, the network's labels, and the labels' parents in WordNet."""
+"""Makes the tags: the user's, the labels of the network, and the labels' parents in WordNet."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -39,10 +39,10 @@ class TagPhoto:
 
 
 def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelTable, options: TagOptions) -> tuple[Tag, ...]:
-    """The tags of a photo: those a person gave (`given`) with probability 1, then labels, then parents, each by probability.
+    """The tags of a photo: the user's (`given`) with probability 1, then labels, then parents, each by probability.
 
-    A parent's probability is the sum over all its classes in `labels`, at most 1. Tags are unique under `fold_tag`: a person's
-    tag wins over a label, a label over a parent.
+    A parent's probability is the sum over its classes in `labels`, at most 1. Tags are unique under `fold_tag`: a user's tag
+    takes precedence over a label, a label over a parent.
     """
     classes = sorted(labels, key=lambda one: (-one.probability, one.label))
     kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
@@ -60,7 +60,7 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
 
 
 def kept_tags(given: Iterable[str], stored: Iterable[Tag]) -> tuple[Tag, ...]:
-    """The tags that a person gives now, then the stored labels and parents."""
+    """The user's current tags (`given`), then the stored labels and parents."""
     return _each_once([*_by_a_person(given), *(tag for tag in stored if tag.kind is not TagKind.USER)])
 
 

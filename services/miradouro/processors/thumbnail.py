@@ -1,4 +1,4 @@
-"""Writes thumbnails of the photo to a folder, or to another file system of fsspec; never into the index."""
+"""Writes thumbnails of the photo to a folder or an fsspec file system, not into the index."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -30,9 +30,9 @@ class ThumbnailOptions(ProcessorOptions):
 
 
 class Thumbnail:
-    """Writes a thumbnail of each size, named by the photo's SHA-256, if it does not exist yet. Leaves the photo as it is.
+    """Writes the missing thumbnails of each size, named by the photo's SHA-256. Does not change the photo.
 
-    Raises BadPhoto, and Internal when a thumbnail can't be written.
+    Raises BadPhoto, and Internal when a thumbnail cannot be written.
     """
 
     Options = ThumbnailOptions
@@ -49,7 +49,7 @@ class Thumbnail:
         self._files, self._folder = _opened(place or "memory://")
 
     def __call__(self, photo: PhotoInProgress) -> PhotoInProgress:
-        """The photo as it is."""
+        """The unchanged photo."""
         data = need(photo.data, "thumbnail", "the photo's bytes", "fetch")
         decoded = need(photo.decoded, "thumbnail", "the photo's size", "decode")
         digest = need(photo.sha256 or None, "thumbnail", "the photo's sha256", "fingerprint")
@@ -73,14 +73,14 @@ class Thumbnail:
 
     def _is_there(self, path: str) -> bool:
         try:
-            return bool(self._files.size(path))  # False for a file that a crash left empty: it is written again
+            return bool(self._files.size(path))  # an empty file, left by a crash, is written again
         except FileNotFoundError:
             return False
         except OSError as exc:
             raise _unwritable(path, exc) from exc
 
     def _write(self, name: str, data: bytes) -> None:
-        """Writes the file whole or not at all; file systems on other machines guarantee that themselves."""
+        """Writes the file atomically; remote file systems guarantee that themselves."""
         path = f"{self._folder}/{name}"
         try:
             if self._bounded is not None:
