@@ -8,7 +8,7 @@ from miradouro.core.embedding import Priority
 from miradouro.core.errors import DeadlineExceeded, Internal, InvalidArgument, Overloaded, Unavailable
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.embedding.request import plan
+from miradouro.embedding.request import resolve
 from prometheus_client import CollectorRegistry
 
 from tests.tiny_bundle import GatedNetworks, duo_bundle, photo, tiny_bundles
@@ -28,8 +28,8 @@ class Bench:
     def submit(
         self, *spaces: str, photos: int = 1, priority: Priority = INTERACTIVE, deadline: float | None = None, tags: bool = False
     ) -> Future:
-        asked = plan(spaces, tags=tags, loaded=self.batcher.describe())
-        return self.batcher.submit([photo(seed) for seed in range(photos)], asked, priority=priority, deadline=deadline)
+        resolved = resolve(spaces, tags=tags, loaded=self.batcher.describe())
+        return self.batcher.submit([photo(seed) for seed in range(photos)], resolved, priority=priority, deadline=deadline)
 
     def hold(self) -> Future:
         """Occupies the runner: what is submitted next waits until the gate opens."""
@@ -118,7 +118,7 @@ def test_requests_for_other_geometries_run_apart(tmp_path):
     networks.runs.clear()
     with networks.closed():
         futures = [
-            batcher.submit([photo(seed)], plan([space], tags=False, loaded=batcher.describe()), priority=BULK, deadline=None)
+            batcher.submit([photo(seed)], resolve([space], tags=False, loaded=batcher.describe()), priority=BULK, deadline=None)
             for seed, space in enumerate(("duo/one", "duo/one", "duo/both", "duo/both", "duo/one"))
         ]
     wait_for(futures, 10)
@@ -150,12 +150,12 @@ def test_bulk_fills_half_of_the_queue_and_leaves_the_rest_to_people(make):
         taken.append(bench.submit("tiny/deep", photos=4))
         with pytest.raises(Overloaded):
             bench.submit("tiny/deep")
-        asked = plan(["tiny/deep"], tags=False, loaded=bench.batcher.describe())
+        resolved = resolve(["tiny/deep"], tags=False, loaded=bench.batcher.describe())
         with pytest.raises(Overloaded):
-            bench.batcher.check_room(1, asked, INTERACTIVE)
+            bench.batcher.check_room(1, resolved, INTERACTIVE)
         assert bench.registry.get_sample_value("miradouro_embedding_queue_tensors", {"priority": "bulk"}) == 4
     assert [len(future.result(10)) for future in taken] == [4, 4]
-    bench.batcher.check_room(8, asked, INTERACTIVE)
+    bench.batcher.check_room(8, resolved, INTERACTIVE)
     assert (bench.dropped(BULK, "overloaded"), bench.dropped(INTERACTIVE, "overloaded")) == (1, 2)
 
 

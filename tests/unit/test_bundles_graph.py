@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miradouro.bundles.build import build, serialized
-from miradouro.bundles.graph import Graph
+from miradouro.bundles.graph import GraphBuilder
 from miradouro.bundles.manifest import find
 from miradouro.bundles.quantization import Range
 from miradouro.core.errors import BadBundle, InvalidArgument
@@ -16,7 +16,7 @@ RANGES: dict[str, Range] = {"input": (0.0, 255.0), "edges": (0.0, 300.0)}
 
 def vectors(ranges: dict[str, Range] | None, photos: np.ndarray, *, limit: float | None = None) -> np.ndarray:
     """Edges by a fixed convolution, rectified, halved, and their maxima as vectors of length 1."""
-    graph = Graph(ranges)
+    graph = GraphBuilder(ranges)
     weights = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32) / 10
     x = graph.conv(
         graph.pixels("whole", height=SIZE, width=SIZE, mean=(0, 0, 0), scale=1),

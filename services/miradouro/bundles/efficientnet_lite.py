@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 
 from miradouro.bundles.constants import Constants
-from miradouro.bundles.graph import Graph
+from miradouro.bundles.graph import GraphBuilder
 from miradouro.bundles.look import View, add_look
 from miradouro.bundles.quantization import Range
 from miradouro.bundles.torch_legacy import read_state_dict
@@ -35,7 +35,7 @@ def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants
 
 
 def _build(state: State, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
-    graph = Graph(ranges)
+    graph = GraphBuilder(ranges)
     centre = _view(graph, state, "centre")
     graph.vector(centre.pooled, "features", _FEATURES)
     graph.output(centre.softmax, [_CLASSES])
@@ -45,7 +45,7 @@ def _build(state: State, ranges: Mapping[str, Range] | None, constants: Constant
     return graph.model("efficientnet-lite0"), graph.activations
 
 
-def _view(graph: Graph, state: State, name: str) -> View:
+def _view(graph: GraphBuilder, state: State, name: str) -> View:
     """The whole network on the input called `name`; both inputs share the weights."""
     x = graph.pixels(name, height=_SIZE, width=_SIZE, mean=(127, 127, 127), scale=1 / 128)
     size = _SIZE
@@ -59,7 +59,7 @@ def _view(graph: Graph, state: State, name: str) -> View:
     return View(x, pooled, graph.node("Softmax", [logits], "softmax", axis=-1))
 
 
-def _block(graph: Graph, state: State, x: str, number: int, *, size: int, stride: int) -> tuple[str, int]:
+def _block(graph: GraphBuilder, state: State, x: str, number: int, *, size: int, stride: int) -> tuple[str, int]:
     """Inverted residual: expand, depthwise, project; added to its input when the shapes are equal."""
     name, prefix = f"block{number}", f"_blocks.{number}"
     start = x
@@ -77,7 +77,7 @@ def _block(graph: Graph, state: State, x: str, number: int, *, size: int, stride
 
 
 def _convolution(
-    graph: Graph,
+    graph: GraphBuilder,
     state: State,
     x: str,
     name: str,

@@ -21,7 +21,7 @@ IR_VERSION = 8
 _TINY = 1e-6
 
 
-class Graph:
+class GraphBuilder:
     """Nodes and initializers of one model; methods add nodes and return the name of the resulting tensor.
 
     `ranges` is None for a float graph. Activations are [N, channels, height, width] float32.

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miradouro.bundles.constants import Constants
-from miradouro.bundles.graph import Graph
+from miradouro.bundles.graph import GraphBuilder
 
 _MAP = 7  # width and height of the last feature map
 _TREE_WEIGHT = 0.5
@@ -37,7 +37,7 @@ class View:
     softmax: str
 
 
-def add_look(graph: Graph, views: Sequence[View], constants: Constants) -> None:
+def add_look(graph: GraphBuilder, views: Sequence[View], constants: Constants) -> None:
     """Adds the output `look`, float32 [N, 512].
 
     `constants`: mean [3026] and axes [3026, 512] float16; parents int16 [pairs, 2], each a class and a parent above it.
@@ -51,7 +51,7 @@ def add_look(graph: Graph, views: Sequence[View], constants: Constants) -> None:
     graph.vector(projected, "look", axes.shape[1])
 
 
-def _pooled_from_the_middle(graph: Graph, feature_map: str, name: str) -> str:
+def _pooled_from_the_middle(graph: GraphBuilder, feature_map: str, name: str) -> str:
     middle = (_MAP - 1) / 2
     squares = (np.arange(_MAP) - middle) ** 2
     weights = np.exp(-(squares[:, np.newaxis] + squares) / (2 * (_MAP / 3) ** 2)).astype(np.float32)
@@ -60,7 +60,7 @@ def _pooled_from_the_middle(graph: Graph, feature_map: str, name: str) -> str:
     return graph.unit(graph.node("ReduceSum", [weighted, axes], f"{name}.sum", keepdims=0), name)
 
 
-def _tree(graph: Graph, p: str, pairs: "np.ndarray[tuple[int, int], np.dtype[np.int16]]") -> str:
+def _tree(graph: GraphBuilder, p: str, pairs: "np.ndarray[tuple[int, int], np.dtype[np.int16]]") -> str:
     """The classes and their parents in WordNet as one unit vector, [N, 1746]."""
     classes, parents = (int(last) + 1 for last in pairs.max(axis=0))
     below = np.zeros((classes, parents), np.float32)
@@ -74,5 +74,5 @@ def _tree(graph: Graph, p: str, pairs: "np.ndarray[tuple[int, int], np.dtype[np.
     return graph.unit(graph.node("Sqrt", [both], "look.tree.root"), "look.tree")
 
 
-def _half(graph: Graph, tree: str) -> str:
+def _half(graph: GraphBuilder, tree: str) -> str:
     return graph.node("Mul", [tree, graph.constant("look.tree.weight", np.array(_TREE_WEIGHT, np.float32))], "look.tree.half")

@@ -8,7 +8,7 @@ import onnx
 from onnx import numpy_helper
 
 from miradouro.bundles.constants import Constants
-from miradouro.bundles.graph import Graph
+from miradouro.bundles.graph import GraphBuilder
 from miradouro.bundles.quantization import Range
 from miradouro.core.document import Float32
 from miradouro.core.errors import BadBundle
@@ -25,7 +25,7 @@ _REGIONS = 14
 
 def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The model and its activations' tensors by name. Raises BadBundle when `source` isn't the network expected."""
-    graph = Graph(ranges)
+    graph = GraphBuilder(ranges)
     x = graph.pixels("whole", height=_SIZE, width=_SIZE, mean=_MEAN_RGB, scale=1)
     weights = _weights(source)
     for block, (convolutions, channels) in enumerate(zip(_CONVOLUTIONS, _CHANNELS, strict=True), start=1):
@@ -39,14 +39,14 @@ def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants
     return graph.model("vgg16-conv"), graph.activations
 
 
-def _pooled_vectors(graph: Graph, x: str, layer: str, channels: int) -> None:
+def _pooled_vectors(graph: GraphBuilder, x: str, layer: str, channels: int) -> None:
     for pooling, op in (("avg", "GlobalAveragePool"), ("max", "GlobalMaxPool")):
         name = f"{layer}/{pooling}"
         pooled = graph.node(op, [x], f"{name}.map")
         graph.vector(graph.node("Flatten", [pooled], f"{name}.flat"), name, channels)
 
 
-def _region_vectors(graph: Graph, x: str, constants: Constants) -> None:
+def _region_vectors(graph: GraphBuilder, x: str, constants: Constants) -> None:
     """R-MAC over unit regions; and the regions whitened, which keeps their differences at half the size."""
     channels = _CHANNELS[-1]
     columns = graph.constant("regions.shape", np.array([0, channels, -1], np.int64))

@@ -10,8 +10,8 @@ How odd photos are handled:
   Damaged or unknown colour data counts as sRGB.
 - Damaged metadata and a missing end marker are ignored; missing pixels are an error.
 - Of an animation the first frame counts as the photo.
-- Transparent pixels lie on white. 16-bit samples are scaled to 8 bits. CMYK JPEGs are read as Adobe writes
-  them, inverted.
+- Transparent pixels are drawn on white. 16-bit samples are scaled to 8 bits. CMYK JPEGs are read as inverted, as Adobe writes
+  them.
 - A photo with a side of one pixel is refused: it has no content.
 - A JPEG is decoded at 1/2, 1/4 or 1/8 when that leaves twice the pixels that every tensor needs (of the region, if any), or
   when memory does not suffice for more.
@@ -62,7 +62,7 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _DecodePlan:
     """How to shrink a photo: `scale` while it is decoded, then `factor` in strips; and the peak memory in bytes."""
 
     scale: int
@@ -111,7 +111,9 @@ def decode(
     return Decoded(*upright_size, photo.found.value, tensors)
 
 
-def _plan(photo: PhotoFile, box: Box, geometries: list[Geometry], max_bytes: int, *, encoded_bytes: int, converts: bool) -> _Plan:
+def _plan(
+    photo: PhotoFile, box: Box, geometries: list[Geometry], max_bytes: int, *, encoded_bytes: int, converts: bool
+) -> _DecodePlan:
     """The plan that keeps as much of the needed detail as fits into `max_bytes`. Raises BadPhoto (too_expensive).
 
     With `converts` the photo is shrunk before its colours are converted, whatever its size: converting takes 0.02 µs a pixel.
@@ -125,7 +127,7 @@ def _plan(photo: PhotoFile, box: Box, geometries: list[Geometry], max_bytes: int
         fitting = fitting_bytes(size, scaled(box, scale, size), geometries, factor, photo.cost, converts=converts)
         peak = max(photo.decoding_bytes(scale), fitting) + fixed_bytes(photo.width, encoded_bytes)
         if peak <= max_bytes:
-            return _Plan(scale, factor, peak)
+            return _DecodePlan(scale, factor, peak)
         plans.append(peak)
     raise BadPhoto(
         "too_expensive",

@@ -35,7 +35,7 @@ class Embedding:
 
     `vectors`: space name → float32 [vectors_per_photo, dimension], rows of length 1.
     `provenances`: space name → provenance of these vectors. Another replica of the embedder may make vectors of another one.
-    `labels`: classes with a probability of at least 0.001, most probable first; empty unless tags were asked for.
+    `labels`: classes with a probability of at least 0.001, most probable first; empty unless tags were requested.
     """
 
     vectors: Mapping[str, Float32]
@@ -48,7 +48,7 @@ def check_replicas(embedding: Embedding, *, held: Mapping[str, str], described: 
 
     Provenances are by space name: `held` are those of the collection, `described` those that `describe` returned. A vector with
     the provenance of the collection passes, whichever replica made it. So does a vector with the described provenance: replicas
-    cannot cause that mismatch, and another try cannot heal it. The index refuses such a vector with ProvenanceMismatch.
+    cannot cause that mismatch, and a retry cannot fix it. The index refuses such a vector with ProvenanceMismatch.
     """
     for name, made in embedding.provenances.items():
         if made not in (held[name], described.get(name)):

@@ -12,7 +12,7 @@ _ELLIPSIS = "…"
 
 
 def error_text(message: str) -> str:
-    """`message` as an error carries it: at most MAX_ERROR_BYTES, an ellipsis where it was cut, lone surrogates escaped."""
+    """`message` as the text of an error: at most MAX_ERROR_BYTES, an ellipsis where it was cut, lone surrogates escaped."""
     return cut(public_text(message[:_WINDOW_CHARS]), MAX_ERROR_BYTES, is_cut=len(message) > _WINDOW_CHARS)
 
 

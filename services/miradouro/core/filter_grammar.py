@@ -8,16 +8,16 @@
 | tag:dog | carry the tag, of any kind |
 | owner:"Ana Silva" | belong to the owner; owner:"": have no owner |
 | attr.camera:"Leica Q3", attr.rating:4|5 | have an attribute of this name with one of the values; attr."Colour space":sRGB |
-| taken:2024, taken:2024-05..2024-08-31, taken:2024.., taken:..2024-05 | were taken then; taken:.. those with any time |
+| taken:2024, taken:2024-05..2024-08-31, taken:2024.., taken:..2024-05 | were taken then; taken:..: have a time |
 | near:38.71,-9.14,2km | were taken at most 2 km (or 500m) from latitude 38.71, longitude -9.14 |
 | box:38.6,-9.3,38.8,-9.0 | were taken between south, west, north, east; west > east crosses the 180th meridian |
 | name:IMG_ | have a file name that begins so; case matters |
 
-A value with white space, `|` or a quote in it stands in double quotes, in which `\\"` is a quote and `\\\\` a backslash.
-Field names ignore case, values are taken as they are; only attributes take several values. A time names a span: a year,
-a month, a day, a minute (2024-05-01T18:30), a second or its fraction (RFC 3339: 2024-05-01T18:30:00.5+01:00); `A..B` is
-from the first moment of A to the last of B. Without an offset it is compared with the wall clock where the photo was taken,
-with one (or Z) with the instant; of a photo whose offset is unknown the wall clock counts as UTC.
+A value that contains white space, `|` or a quote is written in double quotes; `\\"` is a quote there and `\\\\` a backslash.
+Field names ignore case, values do not; only attributes take several values. A time names a span: a year, a month, a day, a
+minute (2024-05-01T18:30), a second or its fraction (RFC 3339: 2024-05-01T18:30:00.5+01:00); `A..B` is from the first moment
+of A to the last of B. A time without an offset is compared with the wall clock where the photo was taken, one with an offset
+(or Z) with the instant. The wall clock of a photo whose offset is unknown counts as UTC.
 """
 
 import difflib

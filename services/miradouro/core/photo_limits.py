@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from miradouro.core.errors import BadPhoto
 from miradouro.core.sniff import Format
 
-MAX_PHOTO_BYTES = 32 * 2**20  # encoded; a JPEG of 100 megapixels takes some 30. Messages, readers and stores are sized for it
+MAX_PHOTO_BYTES = 32 * 2**20  # encoded; a JPEG of 100 megapixels has about 30 MiB. Messages, readers and stores are sized for it
 _DEFAULT_PIXELS = 100_000_000
 # Only a JPEG can be scaled down while it is decoded. 40 megapixels of another format take up to 494 MiB (WebP, photo_cost.py).
 _UNSCALED_PIXELS = 40_000_000

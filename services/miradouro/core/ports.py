@@ -157,7 +157,7 @@ class PhotoReader(Protocol):
         timeout_s: float | None = None,
         key: str = "",
     ) -> bytes:
-        """A small picture of the photo, encoded: see core.thumbnail.thumbnail."""
+        """A thumbnail of the photo, encoded: see core.thumbnail.thumbnail."""
         ...
 
 
@@ -348,6 +348,6 @@ class EventSource(Protocol):
     def acknowledge(self, item: SourceItem) -> None:
         """Marks an item that `events` yielded as settled: stored, known to be stale, or a dead letter.
 
-        Call it after that is durable. Items may be acknowledged in any order; a second time changes nothing.
+        Call it after that result is durable. Items may be acknowledged in any order; a second call changes nothing.
         """
         ...

@@ -30,7 +30,7 @@ _RAW_INTERPRETATIONS = {32803, 34892}  # colour filter array, linear raw
 _MAX_ENTRIES = 512
 _MAX_DIRECTORIES = 8
 
-# (offset, size in bytes) → what lies there; shorter at the end of the file.
+# (offset, size in bytes) → the bytes there; fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
 
 

@@ -28,7 +28,7 @@ _LEGAL = re.compile(rf"(?:{_LEFT_OUT}|[\w.-]{{0,253}}|\[[0-9a-fA-F:.]{{2,45}}\])
 
 
 def public_uri(uri: str) -> str:
-    """`uri` without user information, query and fragment; a path without a scheme is given as it stands."""
+    """`uri` without user information, query and fragment; the path of a URI without a scheme is kept."""
     scheme = _SCHEME.match(uri)
     if scheme is None:
         is_path = _FILE.match(uri) or not _AT.search(uri)

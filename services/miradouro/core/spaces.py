@@ -48,7 +48,7 @@ class Geometry:
     resample: Resample
 
     def __str__(self) -> str:
-        """In words, as errors and the command line show it."""
+        """The geometry in words, for errors and the command line."""
         size = f"{self.width} x {self.height}"
         fitted = f"squash to {size}" if self.fit is Fit.SQUASH else f"short side {self.short_side}, centre crop {size}"
         return f"{fitted}, {self.resample}"

@@ -19,7 +19,7 @@ from miradouro.core.errors import DeadlineExceeded, Internal, MiradouroError, Un
 from miradouro.core.provider import Provider
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.embedding.request import Plan, check_count, check_tensors, plan
+from miradouro.embedding.request import ResolvedRequest, check_count, check_tensors, resolve
 from miradouro.embedding.work_queue import Job, Ticket, WorkQueue
 
 GPU_BATCH_PHOTOS = 32
@@ -71,40 +71,45 @@ class Batcher:
     ) -> list[Embedding]:
         """Embedder.embed; blocks until the photos have run."""
         check_count(len(photos))
-        asked = plan(spaces, tags=tags, loaded=self.describe())
+        resolved = resolve(spaces, tags=tags, loaded=self.describe())
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        future = self.submit(photos, asked, priority=priority, deadline=deadline)
+        future = self.submit(photos, resolved, priority=priority, deadline=deadline)
         try:
             return future.result(timeout=timeout_s)
         except TimeoutError as exc:
             raise DeadlineExceeded(f"the photos were not embedded within {timeout_s} s; ask again with more time") from exc
 
-    def check_room(self, photos: int, asked: Plan, priority: Priority) -> None:
+    def check_room(self, photos: int, resolved: ResolvedRequest, priority: Priority) -> None:
         """Raises Overloaded or Unavailable when `submit` of that many photos would raise it now."""
-        self._queue.check_room(photos * len(asked.bundles), priority)
+        self._queue.check_room(photos * len(resolved.bundles), priority)
 
     def submit(
-        self, photos: Sequence[Mapping[Geometry, Tensor]], asked: Plan, *, priority: Priority, deadline: float | None
+        self,
+        photos: Sequence[Mapping[Geometry, Tensor]],
+        resolved: ResolvedRequest,
+        *,
+        priority: Priority,
+        deadline: float | None,
     ) -> Future[list[Embedding]]:
         """Queues photos. The future's result is one Embedding each, in order; DeadlineExceeded when they expire in the queue.
 
         `deadline` is on the clock of time.monotonic. Cancelling the future drops the photos that have not run.
         Raises InvalidArgument (tensors), Overloaded, Unavailable (stopping) at once.
         """
-        check_tensors(photos, asked, loaded=self.describe())
-        request = _Request(priority, deadline, photos=len(photos), asked=asked)
+        check_tensors(photos, resolved, loaded=self.describe())
+        request = _Request(priority, deadline, photos=len(photos), resolved=resolved)
         self._queue.put(
             [
                 Job(
                     request,
                     position,
                     bundle.name,
-                    {geometry: tensors[geometry] for geometry in asked.geometries_of(bundle)},
-                    asked.spaces_of(bundle.name),
-                    bundle.name in asked.tag_bundles,
+                    {geometry: tensors[geometry] for geometry in resolved.geometries_of(bundle)},
+                    resolved.spaces_of(bundle.name),
+                    bundle.name in resolved.tag_bundles,
                 )
                 for position, tensors in enumerate(photos)
-                for bundle in asked.bundles
+                for bundle in resolved.bundles
             ]
         )
         return request.future
@@ -155,7 +160,7 @@ class Batcher:
         request.missing -= 1
         if request.missing == 0:
             self._metrics.photos.labels(request.priority.value).inc(len(request.partial))
-            request.end([_embedding(*partial, request.asked) for partial in request.partial])
+            request.end([_embedding(*partial, request.resolved) for partial in request.partial])
 
     def _warm_up(self) -> None:
         for bundle in self.describe():
@@ -167,10 +172,10 @@ class Batcher:
 class _Request(Ticket):
     """A request whose embeddings are completed bundle by bundle; only the runner thread changes it."""
 
-    def __init__(self, priority: Priority, deadline: float | None, *, photos: int, asked: Plan) -> None:
+    def __init__(self, priority: Priority, deadline: float | None, *, photos: int, resolved: ResolvedRequest) -> None:
         super().__init__(priority, deadline)
-        self.asked = asked
-        self.missing = photos * len(asked.bundles)
+        self.resolved = resolved
+        self.missing = photos * len(resolved.bundles)
         self.partial: list[tuple[dict[str, Float32], list[LabelProbability]]] = [({}, []) for _ in range(photos)]
 
 
@@ -178,7 +183,7 @@ def _stacked(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0][np.newaxis] if len(tensors) == 1 else np.stack(tensors)
 
 
-def _embedding(vectors: Mapping[str, Float32], labels: Sequence[LabelProbability], asked: Plan) -> Embedding:
-    in_order = {space.name: vectors[space.name] for space in asked.spaces}
-    provenances = {space.name: space.provenance for space in asked.spaces}
+def _embedding(vectors: Mapping[str, Float32], labels: Sequence[LabelProbability], resolved: ResolvedRequest) -> Embedding:
+    in_order = {space.name: vectors[space.name] for space in resolved.spaces}
+    provenances = {space.name: space.provenance for space in resolved.spaces}
     return Embedding(in_order, provenances, tuple(sorted(labels, key=lambda label: -label.probability)))

@@ -15,7 +15,7 @@ MAX_PHOTOS = 64
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResolvedRequest:
     """A resolved request: the spaces in the order of the request, the bundles that tag, and all bundles that must run."""
 
     spaces: tuple[Space, ...]
@@ -36,7 +36,7 @@ class Plan:
         return tuple(dict.fromkeys(geometry for bundle in self.bundles for geometry in self.geometries_of(bundle)))
 
 
-def plan(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescription]) -> Plan:
+def resolve(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescription]) -> ResolvedRequest:
     """Resolves the names of spaces. Raises InvalidArgument: a space is unknown or named twice, or nothing is requested."""
     known = [space for bundle in loaded for space in bundle.spaces]
     resolved: list[Space] = []
@@ -56,7 +56,7 @@ def plan(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescriptio
             "spaces", f"nothing is asked for; name a space ({', '.join(s.name for s in known)}) or ask for tags"
         )
     needed = {space.bundle for space in resolved} | set(tag_bundles)
-    return Plan(tuple(resolved), tag_bundles, tuple(bundle for bundle in loaded if bundle.name in needed))
+    return ResolvedRequest(tuple(resolved), tag_bundles, tuple(bundle for bundle in loaded if bundle.name in needed))
 
 
 def check_count(photos: int) -> None:
@@ -75,7 +75,7 @@ def check_decode_recipe(version: int, *, field: str) -> None:
 
 
 def check_tensors(
-    photos: Sequence[Mapping[Geometry, Tensor]], asked: Plan, *, loaded: Sequence[BundleDescription], first: int = 0
+    photos: Sequence[Mapping[Geometry, Tensor]], resolved: ResolvedRequest, *, loaded: Sequence[BundleDescription], first: int = 0
 ) -> None:
     """Raises InvalidArgument for a tensor that is missing, in a geometry of no loaded bundle, or of another shape or dtype.
 
@@ -88,8 +88,8 @@ def check_tensors(
             if geometry not in known:
                 raise unknown_geometry(geometry, loaded, field=field)
             _check_tensor(tensor, geometry, field=field)
-        for bundle in asked.bundles:
-            for geometry in asked.geometries_of(bundle):
+        for bundle in resolved.bundles:
+            for geometry in resolved.geometries_of(bundle):
                 if geometry not in tensors:
                     raise InvalidArgument(field, f"holds no tensor in {geometry}, which {bundle.name} needs; send one")
 

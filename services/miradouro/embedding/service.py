@@ -13,7 +13,7 @@ from miradouro.core.ports import PhotoReader
 from miradouro.core.spaces import BundleDescription, Geometry
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
-from miradouro.embedding.request import Plan, check_count, check_decode_recipe, check_tensors, plan
+from miradouro.embedding.request import ResolvedRequest, check_count, check_decode_recipe, check_tensors, resolve
 from miradouro.embedding.wire import bundle_to_wire, embedding_to_wire, priority_from_wire, tensors_from_wire
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call
@@ -74,14 +74,14 @@ class EmbeddingService:
         """
         loaded = self._batcher.describe()
         check_count(len(request.photos))
-        asked = plan(request.spaces, tags=request.tags, loaded=loaded)
+        resolved = resolve(request.spaces, tags=request.tags, loaded=loaded)
         priority = priority_from_wire(request.priority)
-        self._batcher.check_room(len(request.photos), asked, priority)
-        photos = await self._open(request.photos, asked, loaded, priority, call)
+        self._batcher.check_room(len(request.photos), resolved, priority)
+        photos = await self._open(request.photos, resolved, loaded, priority, call)
         good = [photo for photo in photos if isinstance(photo, _Photo)]
         if not good:
             return pb.EmbedResponse(results=[_refusal(photo) for photo in photos if isinstance(photo, BadPhoto)])
-        future = self._batcher.submit([photo.tensors for photo in good], asked, priority=priority, deadline=call.deadline)
+        future = self._batcher.submit([photo.tensors for photo in good], resolved, priority=priority, deadline=call.deadline)
         ran = await asyncio.wrap_future(future)
         embeddings = iter(ran)
         return pb.EmbedResponse(
@@ -96,7 +96,7 @@ class EmbeddingService:
     async def _open(
         self,
         inputs: Sequence[pb.PhotoInput],
-        asked: Plan,
+        resolved: ResolvedRequest,
         loaded: Sequence[BundleDescription],
         priority: Priority,
         call: Call,
@@ -108,22 +108,24 @@ class EmbeddingService:
                 case "tensors":
                     check_decode_recipe(photo.tensors.decode_recipe, field=f"photos[{position}].tensors")
                     tensors = tensors_from_wire(photo.tensors.tensors, loaded, field=f"photos[{position}]")
-                    check_tensors([tensors], asked, loaded=loaded, first=position)
+                    check_tensors([tensors], resolved, loaded=loaded, first=position)
                     sent[position] = _Photo(tensors)
                 case None:
                     raise InvalidArgument(f"photos[{position}].input", "is not set; send encoded bytes or tensors")
         encoded = {position: photo.encoded for position, photo in enumerate(inputs) if position not in sent}
         with self._pending.taken(sum(len(data) for data in encoded.values())):
             loop = asyncio.get_running_loop()
-            decoding = [loop.run_in_executor(self._pool, self._decode, data, asked, priority, call) for data in encoded.values()]
+            decoding = [
+                loop.run_in_executor(self._pool, self._decode, data, resolved, priority, call) for data in encoded.values()
+            ]
             opened = dict(zip(encoded, await asyncio.gather(*decoding), strict=True))
         return [sent[position] if position in sent else opened[position] for position in range(len(inputs))]
 
-    def _decode(self, data: bytes, asked: Plan, priority: Priority, call: Call) -> _Photo | BadPhoto:
+    def _decode(self, data: bytes, resolved: ResolvedRequest, priority: Priority, call: Call) -> _Photo | BadPhoto:
         started = time.monotonic()
         try:
             decoded = self._reader.decode(
-                data, asked.geometries, limits=self._limits, priority=priority, timeout_s=call.remaining_s()
+                data, resolved.geometries, limits=self._limits, priority=priority, timeout_s=call.remaining_s()
             )
         except BadPhoto as exc:
             self._metrics.refused_photos.labels(exc.reason).inc()

@@ -94,7 +94,7 @@ def open_ingest(configuration: Configuration, *, writer: bool = True, collection
         makes_one = collection and not any(one.name == collection for one in index.stats())
         spaces = configuration.ingest.space_names if makes_one else None
         with (
-            open_embedder(configuration, reading=lambda: reading, store=index, new_spaces=spaces) as embedder,
+            open_embedder(configuration, reading=lambda: reading, index=index, new_spaces=spaces) as embedder,
             ingest_service(index, embedder, configuration, reading=reading, writer=writer) as service,
         ):
             try:
@@ -121,7 +121,7 @@ def open_all(configuration: Configuration, *, registry: CollectorRegistry) -> It
         open_machine_index(configuration.standalone, writer=True, will_serve=True) as index,
         open_reading(configuration.reading, warm=True) as reading,
         open_embedder(
-            configuration, reading=lambda: reading, store=index, new_spaces=_new_spaces(index, configuration), registry=registry
+            configuration, reading=lambda: reading, index=index, new_spaces=_new_spaces(index, configuration), registry=registry
         ) as embedder,
     ):
         parts = embedder.start()

@@ -93,16 +93,16 @@ def open_embedder(
     configuration: Configuration,
     *,
     reading: "Callable[[], Reading]",
-    store: IndexAdmin | None = None,
+    index: IndexAdmin | None = None,
     bundles: Sequence[str] = (),
     new_spaces: Sequence[str] | None = None,
     registry: "CollectorRegistry | None" = None,
 ) -> Iterator[EmbedderOnDemand]:
-    """An embedder of the `bundles`; when empty, of those in the settings, limited to those that `store` needs, if given.
+    """An embedder of the `bundles`; when empty, of those in the settings, limited to those that `index` needs, if given.
 
     `new_spaces` are those of the collections that this process makes, None when it makes none.
 
-    Each bundle is loaded in the precision that the collections of `store` were made with, unless the setting `precision` is set.
+    Each bundle is loaded in the precision that the collections of `index` were made with, unless the setting `precision` is set.
     """
     settings, models = configuration.embedding, configuration.bundles.folder
 
@@ -111,14 +111,14 @@ def open_embedder(
         from miradouro.standalone.needed_bundles import needed_bundles
 
         def precision(name: str) -> str:
-            if store is None or "precision" in settings.model_fields_set:
+            if index is None or "precision" in settings.model_fields_set:
                 return settings.precision
-            held = [space for collection in store.stats() for space in collection.spaces]
+            held = [space for collection in index.stats() for space in collection.spaces]
             return precision_in_use(name, held=held, otherwise=settings.precision)
 
         names = bundles or settings.bundles
-        if store is not None and not bundles:
-            names = needed_bundles(names, collections=store.stats(), spaces=new_spaces)
+        if index is not None and not bundles:
+            names = needed_bundles(names, collections=index.stats(), spaces=new_spaces)
         return open_or_pull(names, precision=precision, folder=models, offline=configuration.standalone.offline)
 
     @contextmanager

@@ -73,5 +73,5 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
             regional = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}
             wanted = held & regional or wanted
         bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
-        with open_embedder(configuration, reading=reading, store=index, bundles=bundles) as embedder:
+        with open_embedder(configuration, reading=reading, index=index, bundles=bundles) as embedder:
             yield search_service(index, embedder, configuration, reader=reader_of(reading))

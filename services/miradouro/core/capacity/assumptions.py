@@ -22,8 +22,8 @@ SOURCES = {
 }
 
 BUSY = 0.7  # load of a processor at the busiest time; the rest is for peaks and for a lost machine
-# Photos/s of one core through one network: half of what two threads do on two cores. EfficientNet-Lite0 sees a photo twice for
-# `look`, which takes 2.27 times the time of once in int8 and 2.2 times in fp32.
+# Photos/s of one core through one network: half the rate of two threads on two cores. EfficientNet-Lite0 runs twice on a photo
+# for `look`, which takes 2.27 times as long in int8 and 2.2 times in fp32.
 EMBED_RATES = {
     ("vgg16-conv", "int8"): 11.9 / 2,
     ("vgg16-conv", "fp32"): 6.1 / 2,
@@ -34,7 +34,7 @@ INGEST_PHOTO_S = 0.025  # a JPEG of 12 megapixels: decoded for both networks, an
 INGEST_NUMBER_S = 0.04e-6  # each number of a vector, written as JSON
 REPLICA_CORES = 2  # of an ingest or embedding replica on the CPU
 QUESTION_S = 0.007 + INGEST_PHOTO_S  # of the query service: 50 hits, and a photo of 12 megapixels decoded
-LEAST_REPLICAS = 2  # of every service, so that one may go
+LEAST_REPLICAS = 2  # of every service, so that one may fail
 EVENT_BYTES = 700.0  # key, headers and value of an event that names its photo by URI
 LEAST_PARTITIONS, PARTITIONS_PER_REPLICA = 6, 2
 KAFKA_COPIES = 3

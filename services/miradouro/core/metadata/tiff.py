@@ -19,7 +19,7 @@ class Directory:
             raise ValueError(f"no directory at byte {offset} of {len(block)}")
         (count,) = struct.unpack_from(f"{self.order}H", block, offset)
         self._block = block
-        self._entries: dict[int, tuple[int, int, int]] = {}  # tag → type, count, where the value or its offset stands
+        self._entries: dict[int, tuple[int, int, int]] = {}  # tag → type, count, position of the value or of its offset
         for at in range(offset + 2, min(offset + 2 + 12 * min(count, MAX_ENTRIES), len(block) - 11), 12):
             tag, kind, values = struct.unpack_from(f"{self.order}HHI", block, at)
             self._entries.setdefault(tag, (kind, values, at + 8))
@@ -27,7 +27,7 @@ class Directory:
     def raw(self, tag: int) -> bytes:
         """The first MAX_TEXT_BYTES + 1 bytes of a value, empty when the tag is absent.
 
-        Raises ValueError when the value lies outside of the block.
+        Raises ValueError when the value is outside of the block.
         """
         if tag not in self._entries:
             return b""

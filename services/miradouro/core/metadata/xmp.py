@@ -19,7 +19,7 @@ _ROOT, _RESOURCE, _ITEM, _VALUE = f"{_RDF} RDF", f"{_RDF} Description", f"{_RDF}
 _DC, _XMP, _EXIF = "http://purl.org/dc/elements/1.1/", "http://ns.adobe.com/xap/1.0/", "http://ns.adobe.com/exif/1.0/"
 _TIFF, _PHOTOSHOP = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/photoshop/1.0/"
 _TITLE, _DESCRIPTION, _SUBJECT = f"{_DC} title", f"{_DC} description", f"{_DC} subject"
-# Keywords as paths, leaf last: Lightroom's part them by |, digiKam's by /.
+# Keywords as paths, leaf last: Lightroom separates the parts by |, digiKam by /.
 _PATHS = {"http://ns.adobe.com/lightroom/1.0/ hierarchicalSubject": "|", "http://www.digikam.org/ns/1.0/ TagsList": "/"}
 _INTERNAL = "_Digikam_Internal_Tags_"
 _TIMES = (f"{_EXIF} DateTimeOriginal", f"{_PHOTOSHOP} DateCreated", f"{_XMP} CreateDate")

@@ -7,7 +7,7 @@
 | `a-edited.jpg` | also the Takeout files of `a.jpg` |
 
 `STEM.json` and `STEM.xmp` belong to every photo of their stem, as in digiKam, also when a raw file has that stem.
-Names are compared in Unicode form NFC, for a Mac writes NFD; a sidecar in the photo's own form comes first.
+Names are compared in Unicode form NFC, because macOS writes NFD; a sidecar in the photo's own form comes first.
 """
 
 import os
