@@ -52,7 +52,7 @@ def eventually(what: str, holds: Callable[[], bool], *, within_s: float = DONE_S
 
 
 class ServiceProcess:
-    """`miradouro serve NAME`, which has told its address; `metrics` and `page` are the URLs of these, where it has them."""
+    """`miradouro serve NAME`, which has printed its address; `metrics` and `page` are the URLs of these, where it has them."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class ServiceProcess:
         constants: Constants = MappingProxyType({}),
     ) -> None:
         self.name, self.metrics, self.page = name, "", ""
-        told = {key: environment.get(f"MIRADOURO_{key.upper()}", "") for key in SecuritySettings.model_fields}
-        self.security = client_security(SecuritySettings(**told))
+        values = {key: environment.get(f"MIRADOURO_{key.upper()}", "") for key in SecuritySettings.model_fields}
+        self.security = client_security(SecuritySettings(**values))
         errors = log.open("w") if log else None
         self.process = subprocess.Popen(
             [*(command(constants) if constants else [COMMAND]), "serve", name, "--listen", listen, *options],
@@ -79,7 +79,7 @@ class ServiceProcess:
         assert self.process.stdout is not None
         while (line := self.process.stdout.readline()).startswith(("metrics on", "health on")):
             self.metrics = line.split()[-1] if line.startswith("metrics") else self.metrics
-        assert " on " in line, f"serve {name} told {line!r}"
+        assert " on " in line, f"serve {name} printed {line!r}"
         self.address = line.split(" on ")[1].split()[0]
         if name == "query" and environment.get("MIRADOURO_HTTP_LISTEN") != "off":
             self.page = self.process.stdout.readline().split()[-1]
@@ -102,10 +102,10 @@ class ServiceProcess:
         """Whether its health says so."""
         with self.channel() as channel:
             try:
-                told = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
             except grpc.RpcError:
                 return False
-        return bool(told.status == health_pb2.HealthCheckResponse.SERVING)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Sends the signal and waits; gives the exit status."""
@@ -172,8 +172,8 @@ class Deployment:
             topic = self.kafka.kafka_topic
             partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
             ends = consumer.end_offsets(partitions)
-            [told] = admin.list_group_offsets(self.kafka.kafka_group).values()
-            return sum(ends[one] - (told[one].offset if one in told else 0) for one in partitions)
+            [offsets] = admin.list_group_offsets(self.kafka.kafka_group).values()
+            return sum(ends[one] - (offsets[one].offset if one in offsets else 0) for one in partitions)
         finally:
             consumer.close()
             admin.close()

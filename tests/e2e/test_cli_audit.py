@@ -43,8 +43,8 @@ class Rested:
         document_id = id_of(COLLECTION, name)
         if self.client.exists(index=self.alias, id=document_id):
             self.remove(document_id)
-        told = source["version"] if version is None else version
-        eventually("the engine has forgotten the deletion", lambda: self._is_taken(document_id, source, told))
+        newest = source["version"] if version is None else version
+        eventually("the engine has forgotten the deletion", lambda: self._is_taken(document_id, source, newest))
 
     def _is_taken(self, document_id: str, source: dict[str, Any], version: int) -> bool:
         options = {"version": version, "version_type": "external", "refresh": "true"}
@@ -79,10 +79,10 @@ def _uploaded(name: str, version: int, *, seed: int) -> PhotoEvent:
 
 
 def test_a_deployment_at_rest_holds(rested: Rested) -> None:
-    told = rested.here.audit("--sample", 100, "--settled").json
-    assert told.pop("least_cosine") >= 0.9999
-    assert isinstance(told.pop("seed"), int)
-    assert told == {
+    report = rested.here.audit("--sample", 100, "--settled").json
+    assert report.pop("least_cosine") >= 0.9999
+    assert isinstance(report.pop("seed"), int)
+    assert report == {
         "holds": True,
         "violations": [],
         "counts": {},
@@ -221,11 +221,11 @@ def test_every_damage_is_found_under_its_name(rested: Rested, damage: str) -> No
     harm, wanted = DAMAGES[damage]
     with harm(rested):
         done = rested.here.audit("--sample", 100, "--settled")
-    told = json.loads(done.out)
+    report = json.loads(done.out)
     assert done.code == 1, done.err
-    assert {one["name"]: one["photo_id"] for one in told["violations"]} == wanted
-    assert set(told["counts"]) == set(wanted)
-    assert told["holds"] is False
+    assert {one["name"]: one["photo_id"] for one in report["violations"]} == wanted
+    assert set(report["counts"]) == set(wanted)
+    assert report["holds"] is False
     healed = rested.here.audit("--sample", 0, "--settled").json
     assert healed["counts"] == {}, "the damage was undone"
 
@@ -257,30 +257,30 @@ def test_a_group_that_committed_nothing_is_told_unless_all_should_be_settled(des
     done = deserted.audit("--sample", 0)
     assert (done.code, done.out) == (1, "")
     assert "MIRADOURO_KAFKA_GROUP" in done.err
-    told = json.loads(deserted.audit("--sample", 0, "--settled").out)
-    assert told["counts"] == {"event_lost": 2, "dead_letter_missing": 1}
+    report = json.loads(deserted.audit("--sample", 0, "--settled").out)
+    assert report["counts"] == {"event_lost": 2, "dead_letter_missing": 1}
 
 
 def test_what_is_not_committed_yet_waits(deserted: Deployment) -> None:
     _commit(deserted, lambda _: 0)
-    told = deserted.audit().json
-    assert (told["holds"], told["waiting"], told["sampled"]) == (True, 3, 0)
+    report = deserted.audit().json
+    assert (report["holds"], report["waiting"], report["sampled"]) == (True, 3, 0)
 
 
 def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Deployment) -> None:
     _commit(deserted, lambda end: end)
-    told = json.loads(deserted.audit().out)
-    assert told["counts"].keys() == {"event_lost", "dead_letter_missing", "committed_too_far"}
-    assert {one["offset"] for one in told["violations"] if one["name"] == "committed_too_far"} == {0}
+    report = json.loads(deserted.audit().out)
+    assert report["counts"].keys() == {"event_lost", "dead_letter_missing", "committed_too_far"}
+    assert {one["offset"] for one in report["violations"] if one["name"] == "committed_too_far"} == {0}
     _commit(deserted, lambda end: end + 7)
-    told = json.loads(deserted.audit().out)
-    assert any("another topic" in one["message"] for one in told["violations"] if one["name"] == "committed_too_far")
+    report = json.loads(deserted.audit().out)
+    assert any("another topic" in one["message"] for one in report["violations"] if one["name"] == "committed_too_far")
 
 
 def test_letters_that_are_not_those_of_their_records_are_told(deserted: Deployment) -> None:
     def letter(value: bytes, partition: object, offset: object, reason: str = "not_an_event") -> None:
-        told = {"topic": deserted.kafka.kafka_topic, "partition": str(partition), "offset": str(offset), "reason": reason}
-        headers = [(f"miradouro-{name}", text.encode()) for name, text in told.items()]
+        values = {"topic": deserted.kafka.kafka_topic, "partition": str(partition), "offset": str(offset), "reason": reason}
+        headers = [(f"miradouro-{name}", text.encode()) for name, text in values.items()]
         deserted.producer.send(deserted.kafka.kafka_dead_topic, key=b"x", value=value, headers=headers).get(timeout=30)
 
     [lost] = [
@@ -290,20 +290,20 @@ def test_letters_that_are_not_those_of_their_records_are_told(deserted: Deployme
     ]
     place = lost["partition"], lost["offset"]
     letter(b"\xff\x00", *place)
-    told = json.loads(deserted.audit("--sample", 0, "--settled").out)
-    assert told["counts"] == {"event_lost": 2}
+    report = json.loads(deserted.audit("--sample", 0, "--settled").out)
+    assert report["counts"] == {"event_lost": 2}
     letter(b"\xff\x00", *place)
-    told = json.loads(deserted.audit("--sample", 0, "--settled").out)
-    assert (told["counts"], told["repeated_dead_letters"]) == ({"event_lost": 2}, 1)
+    report = json.loads(deserted.audit("--sample", 0, "--settled").out)
+    assert (report["counts"], report["repeated_dead_letters"]) == ({"event_lost": 2}, 1)
     letter(b"something else", *place)
     letter(b"?", 0, 10_000)
-    told = json.loads(deserted.audit("--sample", 0, "--settled").out)
-    assert told["counts"] == {"event_lost": 2, "dead_letter_altered": 1, "dead_letter_unfounded": 1}
+    report = json.loads(deserted.audit("--sample", 0, "--settled").out)
+    assert report["counts"] == {"event_lost": 2, "dead_letter_altered": 1, "dead_letter_unfounded": 1}
     for place in ((0, 2**63), (2**31, 0), (-1, 0), ("9" * 5_000, "x" * 5_000)):
         letter(b"?", *place)
-    told = json.loads(deserted.audit("--sample", 0, "--settled").out)
-    assert told["counts"] == {"event_lost": 2, "dead_letter_altered": 1, "dead_letter_unfounded": 5}
-    unfounded = [one for one in told["violations"] if one["name"] == "dead_letter_unfounded"]
+    report = json.loads(deserted.audit("--sample", 0, "--settled").out)
+    assert report["counts"] == {"event_lost": 2, "dead_letter_altered": 1, "dead_letter_unfounded": 5}
+    unfounded = [one for one in report["violations"] if one["name"] == "dead_letter_unfounded"]
     assert sum("names partition '0', offset '9223372036854775808'" in one["message"] for one in unfounded) == 1
     assert max(len(one["message"]) for one in unfounded) < 400
 
@@ -336,9 +336,9 @@ def test_an_original_that_is_gone_is_not_checked_and_told(kafka: str, opensearch
         assert ingest.end() == 0
         assert here.audit().json["sampled"] == 1
         photo.write_bytes(jpeg(64, 48, seed=1))
-        told = here.audit().json
-        assert (told["sampled"], told["unproven"]) == (0, [f"{COLLECTION}/a.jpg: the original is another file by now"])
+        report = here.audit().json
+        assert (report["sampled"], report["unproven"]) == (0, [f"{COLLECTION}/a.jpg: the original is another file by now"])
         photo.unlink()
-        told = here.audit().json
-        assert told["sampled"] == 0
-        assert "can't be read again" in told["unproven"][0]
+        report = here.audit().json
+        assert report["sampled"] == 0
+        assert "can't be read again" in report["unproven"][0]

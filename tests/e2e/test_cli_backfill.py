@@ -174,7 +174,7 @@ def test_checkpoints_are_those_of_one_job(topic: str, tmp_path: Path) -> None:  
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "message"),
     [
         ("sftp://host/photos", "paramiko"),
         ("nonsense://x", "nonsense"),
@@ -182,10 +182,10 @@ def test_checkpoints_are_those_of_one_job(topic: str, tmp_path: Path) -> None:  
         ("/no/such/folder", "there is no folder /no/such/folder"),
     ],
 )
-def test_a_place_that_is_none_says_why(topic: str, uri: str, told: str) -> None:  # noqa: ARG001 # its settings
+def test_a_place_that_is_none_says_why(topic: str, uri: str, message: str) -> None:  # noqa: ARG001 # its settings
     done = run("backfill", uri)
     assert done.code == 1
-    assert told in done.err
+    assert message in done.err
     assert "this is a bug" not in done.err
 
 

@@ -58,17 +58,17 @@ def running(data: Path, *words: object, **environment: str) -> Iterator[Running]
     server = start("up", "--data", data, "--listen", "127.0.0.1:0", *words, **environment)
     assert server.stdout is not None
     try:
-        told = {}
+        printed = {}
         for name in ("ready", "page") if "--no-token" in words else ("ready", "page", "open"):
             line = server.stdout.readline()
             assert line.startswith(f"{name}: "), server.communicate(timeout=START_S)
-            told[name] = line.partition(": ")[2].strip()
-        yield Running(told["ready"], told["page"], told.get("open", ""), data)
+            printed[name] = line.partition(": ")[2].strip()
+        yield Running(printed["ready"], printed["page"], printed.get("open", ""), data)
     finally:
         server.send_signal(signal.SIGTERM)
         out, err = server.communicate(timeout=START_S)
     assert server.returncode == 0, err
-    if link := told.get("open"):
+    if link := printed.get("open"):
         assert link.partition("key=")[2] not in out + err, "neither the key nor the token is logged"
     assert (data / "token").read_text().strip() not in out + err
 
@@ -181,8 +181,8 @@ def test_no_token_is_for_loopback_alone(tmp_path: Path, words: tuple[str, ...], 
     done = run(*words, "--no-token", "--listen", "0.0.0.0:0", *data)
     assert (done.code, done.out) == (1, "")
     assert "where --no-token would let everybody in" in done.err
-    told = subprocess.run([COMMAND, *words, "--help"], capture_output=True, text=True, check=True).stdout
-    assert "Let every user and program of this machine in" in " ".join(told.split())
+    text = subprocess.run([COMMAND, *words, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "Let every user and program of this machine in" in " ".join(text.split())
 
 
 def test_a_wrong_token_file_of_the_data_folder_ends_the_start(tmp_path: Path) -> None:

@@ -46,13 +46,13 @@ def test_a_command_started_to_ignore_interrupts_ignores_them(moment):
 
 
 def test_closed_standard_streams_become_the_null_device_so_that_no_file_of_ours_takes_their_numbers(tmp_path):
-    told = tmp_path / "told"
+    devices = tmp_path / "devices"
     look = (
         "import atexit, os, pathlib\n"
-        f"atexit.register(lambda: pathlib.Path({str(told)!r}).write_text(str([os.fstat(one).st_rdev for one in (1, 2)])))\n"
+        f"atexit.register(lambda: pathlib.Path({str(devices)!r}).write_text(str([os.fstat(one).st_rdev for one in (1, 2)])))\n"
     )
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-c", look + RUN, "--version"], timeout=60, check=False
     )
     assert done.returncode == 0
-    assert told.read_text() == str([os.stat(os.devnull).st_rdev] * 2)
+    assert devices.read_text() == str([os.stat(os.devnull).st_rdev] * 2)

@@ -77,8 +77,8 @@ def test_written_events_are_published_and_wrong_ones_are_told_by_their_line(kafk
     (tmp_path / "events.jsonl").write_text("\n".join(lines))
     done = run("events", "publish", tmp_path / "events.jsonl")
     assert (done.code, done.out) == (3, "published 1, refused 3\n")
-    for told in ("line 3: ", "line 4: photoversion", "line 5: source"):
-        assert told in done.err
+    for message in ("line 3: ", "line 4: photoversion", "line 5: source"):
+        assert message in done.err
     assert published(kafka, topic) == [PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg")]
 
 
@@ -109,8 +109,8 @@ def line_of(event: PhotoEvent) -> str:
     """The event as a person writes it down."""
     state = {"data_base64": base64.b64encode(event.data or b"").decode(), "caption": event.caption}
     state |= {"attributes": dict(event.attributes), "tags": list(event.tags)}
-    told = {"specversion": "1.0", "id": event.event_id, "type": event.kind, "subject": event.photo_id}
-    return json.dumps({**told, "photoversion": str(event.version), "data": state}, ensure_ascii=False)
+    attributes = {"specversion": "1.0", "id": event.event_id, "type": event.kind, "subject": event.photo_id}
+    return json.dumps({**attributes, "photoversion": str(event.version), "data": state}, ensure_ascii=False)
 
 
 def test_topics_are_made_as_events_and_dead_letters_need_them(kafka: str, topic: str) -> None:
@@ -123,11 +123,11 @@ def test_topics_are_made_as_events_and_dead_letters_need_them(kafka: str, topic:
     }
     admin = KafkaAdminClient(bootstrap_servers=kafka)
     try:
-        asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(told)) for name, told in wanted.items()]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(values)) for name, values in wanted.items()]
         [found] = admin.describe_configs(asked, config_filter="all").values()
     finally:
         admin.close()
-    assert {name: {key: one["value"] for key, one in told.items()} for name, told in found.items()} == wanted
+    assert {name: {key: one["value"] for key, one in values.items()} for name, values in found.items()} == wanted
 
 
 @pytest.mark.usefixtures("kafka", "topic")

@@ -31,9 +31,9 @@ def test_failures_are_listed_with_their_reasons_and_tried_again_with_and_without
     assert run("failures", "--data", data, "--collection", "other", "--json").json == {"failures": []}
 
     (photos / "a.jpg").write_bytes(jpeg(240, 200, seed=5))
-    told = run("retry", "--data", data, "a.jpg", "--json").json
-    assert [(one["photo_id"], one["status"]) for one in told["photos"]] == [("a.jpg", "stored")]
-    assert (told["stored"], told["settled"], told["failed"], told["impossible"]) == (1, 0, 0, 0)
+    report = run("retry", "--data", data, "a.jpg", "--json").json
+    assert [(one["photo_id"], one["status"]) for one in report["photos"]] == [("a.jpg", "stored")]
+    assert (report["stored"], report["settled"], report["failed"], report["impossible"]) == (1, 0, 0, 0)
     unknown = run("retry", "--data", data, "a.jpg")
     assert (unknown.code, "'a.jpg'" in unknown.err) == (1, True)
 

@@ -81,11 +81,11 @@ def test_probes_are_told_the_truth_from_the_first_moment_to_the_last() -> None:
         asked = health_pb2.HealthCheckRequest(service="miradouro.v1.EmbeddingService")
         with grpc.insecure_channel(line.split()[-1]) as channel:
 
-            def told() -> int:
+            def health() -> int:
                 return int(health_pb2_grpc.HealthStub(channel).Check(asked, timeout=START_S).status)
 
-            assert told() == status.NOT_SERVING
-            eventually("it would answer", lambda: told() == status.SERVING)
+            assert health() == status.NOT_SERVING
+            eventually("it would answer", lambda: health() == status.SERVING)
             line = server.stdout.readline()
             assert line.startswith("embedding service ready on ")
             with grpc.insecure_channel(line.split()[4]) as calls:
@@ -94,7 +94,7 @@ def test_probes_are_told_the_truth_from_the_first_moment_to_the_last() -> None:
                 server.send_signal(signal.SIGTERM)
                 assert next(watched).status == status.NOT_SERVING
             with contextlib.suppress(grpc.RpcError):  # it has ended already
-                assert told() == status.NOT_SERVING
+                assert health() == status.NOT_SERVING
         _, err = server.communicate(timeout=START_S)
     finally:
         server.kill()

@@ -70,15 +70,15 @@ def _on_a_terminal(*words: object) -> str:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     with subprocess.Popen([COMMAND, *map(str, words)], stdout=subprocess.DEVNULL, stderr=theirs) as command:
         os.close(theirs)
-        told = b""
+        output = b""
         try:
             while part := os.read(ours, 4_096):
-                told += part
-        except OSError:  # how Linux tells that nobody writes any more
+                output += part
+        except OSError:  # Linux: no writer is left
             pass
         os.close(ours)
     assert command.returncode == 0
-    return told.decode()
+    return output.decode()
 
 
 def test_a_bar_on_a_terminal_and_lines_elsewhere_tell_how_far_it_is(tmp_path):

@@ -18,14 +18,14 @@ def photo(tmp_path: Path) -> Path:
 
 def test_the_document_is_what_indexing_stores(photo, tmp_path):
     photo.with_suffix(".json").write_text(json.dumps({"caption": "Boats", "taken_at": "2024-05-01T08:30:00+01:00", "version": 5}))
-    told = run("pipeline", "simulate", photo, "--json").json
+    report = run("pipeline", "simulate", photo, "--json").json
 
-    assert [(step["name"], step["outcome"], step["error"]) for step in told["steps"]] == [
+    assert [(step["name"], step["outcome"], step["error"]) for step in report["steps"]] == [
         (name, "done", None) for name in ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption")
     ]
-    assert all(step["took_ms"] >= 0 for step in told["steps"])
-    assert (told["goes_to"], told["failure"]) == ("the index", None)
-    document = told["document"]
+    assert all(step["took_ms"] >= 0 for step in report["steps"])
+    assert (report["goes_to"], report["failure"]) == ("the index", None)
+    document = report["document"]
     assert (document["photo_id"], document["caption"], document["version"]) == ("a.jpg", "Boats", 5)
     assert (document["taken_at"], document["place"]) == ("2024-05-01T08:30:00+01:00", None)
     regions = document["vectors"]["vgg16-conv/pool5/regions"]
@@ -65,11 +65,11 @@ def test_nothing_is_pulled_offline(photo, tmp_path, monkeypatch):
 def test_a_failure_is_told_with_its_step_and_where_the_photo_goes(photo):
     photo.write_bytes(b"broken")
     done = run("pipeline", "simulate", photo, "--json")
-    told = json.loads(done.out)
+    report = json.loads(done.out)
 
-    assert (done.code, told["document"], told["goes_to"]) == (1, None, "the failures")
-    assert [(step["name"], step["outcome"]) for step in told["steps"]] == [("fetch", "done"), ("decode", "failed")]
-    assert told["failure"]["reason"] == "not_a_photo"
+    assert (done.code, report["document"], report["goes_to"]) == (1, None, "the failures")
+    assert [(step["name"], step["outcome"]) for step in report["steps"]] == [("fetch", "done"), ("decode", "failed")]
+    assert report["failure"]["reason"] == "not_a_photo"
 
 
 def test_what_a_step_skips_ignores_or_lacks_is_told(photo, tmp_path, monkeypatch):
@@ -87,8 +87,8 @@ def test_what_a_step_skips_ignores_or_lacks_is_told(photo, tmp_path, monkeypatch
     file.write_text(
         "processors:\n- fetch: {max_bytes: 10, on_failure: [fetch]}\n- decode: {max_pixels: 10, ignore_failure: true}\n"
     )
-    told = run("pipeline", "simulate", photo, "--json").json
-    assert [(step["name"], step["outcome"]) for step in told["steps"]] == [
+    report = run("pipeline", "simulate", photo, "--json").json
+    assert [(step["name"], step["outcome"]) for step in report["steps"]] == [
         ("fetch", "failed, answered by on_failure"),
         ("fetch", "done"),
         ("decode", "failed, ignored"),

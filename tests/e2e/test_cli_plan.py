@@ -12,20 +12,20 @@ SMALL = ("plan", "--photos", "2e6", "--rate", "5")
 
 
 def figures(*words: object) -> dict[str, float | None]:
-    told = run(*SMALL, *words, "--json").json
-    return {f"{figure['group']}: {figure['name']}": figure["value"] for figure in told["figures"]}
+    report = run(*SMALL, *words, "--json").json
+    return {f"{figure['group']}: {figure['name']}": figure["value"] for figure in report["figures"]}
 
 
 def test_every_figure_has_its_formula_and_a_source_that_is_told():
-    told = run(*SMALL, "--json").json
-    assert told["demand"]["photos"] == 2_000_000
-    assert {space["name"] for space in told["demand"]["spaces"]} >= {"efficientnet-lite0/features", "vgg16-conv/pool5/regions"}
-    assert all(figure["formula"] and figure["sources"] for figure in told["figures"])
-    assert {source for figure in told["figures"] for source in figure["sources"]} == set(told["sources"])
+    report = run(*SMALL, "--json").json
+    assert report["demand"]["photos"] == 2_000_000
+    assert {space["name"] for space in report["demand"]["spaces"]} >= {"efficientnet-lite0/features", "vgg16-conv/pool5/regions"}
+    assert all(figure["formula"] and figure["sources"] for figure in report["figures"])
+    assert {source for figure in report["figures"] for source in figure["sources"]} == set(report["sources"])
     lines = run(*SMALL).out.splitlines()
-    for figure in told["figures"]:
+    for figure in report["figures"]:
         assert any(figure["name"] in line and f"{figure['formula']} [" in line for line in lines), figure
-    assert {name for name, text in told["sources"].items() if not any(name in line and text in line for line in lines)} == set()
+    assert {name for name, text in report["sources"].items() if not any(name in line and text in line for line in lines)} == set()
 
 
 def test_regions_and_spaces_are_chosen():
@@ -66,7 +66,7 @@ def test_more_shards_than_a_collection_may_have_are_told():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--photos", "0"], "--photos: 0 makes no plan; allowed: 1 to"),
         (["--photos", "-5"], "--photos: -5 makes no plan"),
@@ -98,10 +98,10 @@ def test_more_shards_than_a_collection_may_have_are_told():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_nonsense_is_refused_by_the_name_of_the_option(words, told):
+def test_nonsense_is_refused_by_the_name_of_the_option(words, message):
     done = run(*SMALL, *words)
     assert (done.code, done.out) == (2, "")
-    assert told in done.err
+    assert message in done.err
     assert done.err.rstrip().endswith("see `miradouro plan --help`")
 
 
@@ -123,8 +123,8 @@ def test_the_readmes_figures_of_ten_billion_photos_are_those_of_the_command():
     [table] = re.findall(r"^\| what changes \| options .*?\n\n", TEXT, re.M | re.S)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
     assert len(rows) >= 5
-    for _, options, *told in rows:
+    for _, options, *expected in rows:
         printed = run(*shlex.split(base), *shlex.split(options.strip("`"))).out
         names = ("disk to provide", "page cache|native memory", "data nodes", "cores for questions")
         found = [re.search(rf"^ +(?:{name}) +(\S+(?: [kMGTP]?B)?) ", printed, re.M) for name in names]
-        assert told == [match and match.group(1) for match in found], options
+        assert expected == [match and match.group(1) for match in found], options

@@ -37,14 +37,14 @@ QUESTIONS = (
 
 def _answers(photos: Path, *words: object) -> list[object]:
     """Answers and errors, without the time that they took."""
-    told: list[object] = []
+    answers: list[object] = []
     for question in (*QUESTIONS, ("--photo", photos / "a.jpg"), ("--photo", photos / "b.json")):
         done = run("search", *question, *words, "--json")
         answer = json.loads(done.out) if done.code == 0 else done.err
         if isinstance(answer, dict):
             assert answer.pop("took_ms") > 0
-        told.append(answer)
-    return told
+        answers.append(answer)
+    return answers
 
 
 def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server(tmp_path, monkeypatch):
@@ -112,9 +112,9 @@ def _check_every_service(address: str, data: Path, photos: Path) -> None:
         assert (got.caption, got.width, got.height, len(got.spaces)) == ("Boats at dawn", 240, 200, 8)
 
 
-def _until(told: Callable[[], bool]) -> None:
+def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_S
-    while not told():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

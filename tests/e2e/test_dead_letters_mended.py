@@ -30,8 +30,8 @@ def event(name: str, version: int, kind: EventKind = EventKind.UPLOADED, *, data
 
 
 def retry() -> dict[str, Any]:
-    told: dict[str, Any] = run("events", "retry", "--json").json
-    return {status: told[status] for status in ("sent", "superseded", "impossible")}
+    report: dict[str, Any] = run("events", "retry", "--json").json
+    return {status: report[status] for status in ("sent", "superseded", "impossible")}
 
 
 def test_photos_of_a_collection_that_was_not_allowed_are_found_once_it_is(here: Deployment) -> None:
@@ -50,8 +50,8 @@ def test_photos_of_a_collection_that_was_not_allowed_are_found_once_it_is(here: 
     alive = {f"{i}.jpg": (1, False) for i in range(PHOTOS)}
     assert here.versions(COLLECTION) == alive | {"0.jpg": (2, False), "1.jpg": (2, True)}
     assert [one.photo_id for one in here.letters.list()[0]] == ["none.jpg"], "it died again, of what is true of it"
-    told = here.audit("--settled", "--sample", 100).json
-    assert (told["counts"], told["sampled"]) == ({}, PHOTOS - 1)
+    report = here.audit("--settled", "--sample", 100).json
+    assert (report["counts"], report["sampled"]) == ({}, PHOTOS - 1)
     assert retry() == {"sent": 1, "superseded": 0, "impossible": 0}
     eventually("everything is committed", lambda: here.lag() == 0)
     assert here.audit("--settled", "--sample", 0).json["counts"] == {}

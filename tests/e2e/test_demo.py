@@ -66,12 +66,12 @@ def test_the_services_stay_up_until_they_are_ended(tmp_path: Path) -> None:
     process = start("demo", "--photos", photos, "--folder", tmp_path / "demo", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
     assert process.stdout is not None
     try:
-        told = ""
-        while "page: " not in told:
+        output = ""
+        while "page: " not in output:
             line = process.stdout.readline()
             assert line, process.communicate(timeout=START_S)
-            told += line
-        [target] = re.findall(r"^ready: (127\.0\.0\.1:\d+)$", told, re.M)
+            output += line
+        [target] = re.findall(r"^ready: (127\.0\.0\.1:\d+)$", output, re.M)
         [data] = (tmp_path / "demo").glob("data-*")
         with channel_to(target, data) as channel:
             answer = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=START_S)

@@ -32,8 +32,8 @@ def exposed(address: str) -> dict[str, str]:
     """The names of our metrics at an address and what they say of themselves."""
     with urllib.request.urlopen(address, timeout=30) as reply:
         text = reply.read().decode()
-    told = re.findall(r"^# HELP (miradouro_\S+) (.*)$", text, re.M)
-    return {name: help_text for name, help_text in told if not name.endswith("_created")}
+    rows = re.findall(r"^# HELP (miradouro_\S+) (.*)$", text, re.M)
+    return {name: help_text for name, help_text in rows if not name.endswith("_created")}
 
 
 def value(address: str, name: str) -> float:
@@ -107,7 +107,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
 
         page = Page(running["query"].page, authority.certificate, secret, asked.header)
         _the_page_answers_as_grpc_does(here, running["query"], page, (photos / "boat.jpg").read_bytes(), stack)
-        eventually("the lag is told", lambda: value(metrics["ingest"], "miradouro_ingest_lag_events") == 0)
+        eventually("the lag is reported", lambda: value(metrics["ingest"], "miradouro_ingest_lag_events") == 0)
         assert value(metrics["ingest"], "miradouro_ingest_dead_letters_total") == 1
         assert value(metrics["ingest"], "miradouro_ingest_photo_bytes_total") > 1_000
         assert value(metrics["embedding"], "miradouro_embedding_photos_total") >= 3
@@ -126,11 +126,11 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
     assert "Embed" in {line.get("method") for line in of_trace["embedding"]}
     of_question = [line for line in logs["embedding"] if line.get("trace_id") == asked.trace_id]
     assert "Embed" in {line.get("method") for line in of_question}, "from an HTTP header to the embedding service"
-    told = "".join((tmp_path / f"{name}.log").read_text() for name in SERVICES)
-    assert secret not in told
-    assert "secret words" not in told
-    assert "harbour" not in told
-    assert "Traceback" not in told
+    text = "".join((tmp_path / f"{name}.log").read_text() for name in SERVICES)
+    assert secret not in text
+    assert "secret words" not in text
+    assert "harbour" not in text
+    assert "Traceback" not in text
 
 
 def _every_metric_is_documented(metrics: dict[str, str]) -> None:

@@ -37,14 +37,14 @@ def refused(*words: object, **environment: str) -> str:
     finally:
         server.kill()
     assert server.returncode == 1, err
-    told = [line for line in err.splitlines() if not line.startswith("{")]
-    assert len(told) == 1, err
+    lines = [line for line in err.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, err
     assert "Traceback" not in err
-    return told[0]
+    return lines[0]
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "told"),
+    ("words", "environment", "message"),
     [
         (EMBEDDING, {"MIRADOURO_BUNDLE": "x"}, "MIRADOURO_BUNDLE is set, and there is no such setting: did"),
         (EMBEDDING, {"MIRADOURO_TOKEN_FILE": "/nowhere"}, "MIRADOURO_TOKEN_FILE='/nowhere': No such file"),
@@ -65,9 +65,9 @@ def refused(*words: object, **environment: str) -> str:
     ],
 )  # fmt: skip
 def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(
-    words: tuple[str, ...], environment: dict[str, str], told: str
+    words: tuple[str, ...], environment: dict[str, str], message: str
 ) -> None:
-    assert told in refused(*words, **environment)
+    assert message in refused(*words, **environment)
 
 
 @pytest.mark.parametrize("setting", ["MIRADOURO_METRICS_LISTEN", "MIRADOURO_HEALTH_LISTEN", "MIRADOURO_HTTP_LISTEN"])
@@ -82,14 +82,14 @@ def test_the_services_own_port_in_use_is_named(taken: str) -> None:
 def test_a_token_file_that_can_t_be_used_is_named_and_not_told(tmp_path: Path) -> None:
     pair = self_signed(tmp_path, "it")
     write_secret(tmp_path / "token", "short-and-secret")
-    told = refused(
+    line = refused(
         *QUERY,
         MIRADOURO_TLS_CERT_FILE=str(pair.certificate),
         MIRADOURO_TLS_KEY_FILE=str(pair.key),
         MIRADOURO_TOKEN_FILE=str(tmp_path / "token"),
     )
-    assert "MIRADOURO_TOKEN_FILE" in told
-    assert "secret" not in told
+    assert "MIRADOURO_TOKEN_FILE" in line
+    assert "secret" not in line
 
 
 def test_a_model_that_is_not_the_one_that_was_built_is_never_loaded(models_dir: Path, tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_a_model_that_is_not_the_one_that_was_built_is_never_loaded(models_dir: 
     with (tmp_path / model.name).open("r+b") as file:
         file.seek(1_000)
         file.write(b"x")
-    told = refused(*EMBEDDING, MIRADOURO_MODELS_DIR=str(tmp_path), MIRADOURO_BUNDLES="efficientnet-lite0")
-    assert "the model file is corrupt (sha256 " in told
-    assert "miradouro models pull efficientnet-lite0" in told
+    line = refused(*EMBEDDING, MIRADOURO_MODELS_DIR=str(tmp_path), MIRADOURO_BUNDLES="efficientnet-lite0")
+    assert "the model file is corrupt (sha256 " in line
+    assert "miradouro models pull efficientnet-lite0" in line
 
 
 def test_a_service_whose_peers_do_not_answer_stays_up_names_them_and_is_not_ready() -> None:
@@ -116,8 +116,8 @@ def test_a_service_whose_peers_do_not_answer_stays_up_names_them_and_is_not_read
     try:
         probes = server.stdout.readline().split()[-1]
         assert server.stdout.readline().startswith("query service listening on ")
-        told = [json.loads(server.stderr.readline()) for _ in range(2)]
-        assert {(one["peer"], one["setting"], one["ready"]) for one in told} == {
+        lines = [json.loads(server.stderr.readline()) for _ in range(2)]
+        assert {(one["peer"], one["setting"], one["ready"]) for one in lines} == {
             ("opensearch", "MIRADOURO_OPENSEARCH_URL", False),
             ("embedding", "MIRADOURO_EMBEDDING_ADDRESS", True),
         }

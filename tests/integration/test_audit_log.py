@@ -40,8 +40,8 @@ class Lines(io.StringIO):
         structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=self))
 
     def audit(self, event: str) -> list[dict[str, object]]:
-        told = [json.loads(line) for line in self.getvalue().splitlines()]
-        return [line for line in told if line.get("audit") is True and line["event"] == event]
+        parsed = [json.loads(line) for line in self.getvalue().splitlines()]
+        return [line for line in parsed if line.get("audit") is True and line["event"] == event]
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_requests_that_are_refused_are_logged(lines, tmp_path, secret):
         lines.begin()
         for headers in ({}, {"Host": "evil.example"}, {"Authorization": f"Bearer {secret}"}):
             door.ask("GET", "/v1/stats", headers=headers)
-    told = {(line["door"], line["peer"], line["result"]) for line in lines.audit("refused")}
-    assert told == {("http", "127.0.0.1", "UNAUTHENTICATED"), ("http", "127.0.0.1", "FOREIGN_HOST")}
+    refusals = {(line["door"], line["peer"], line["result"]) for line in lines.audit("refused")}
+    assert refusals == {("http", "127.0.0.1", "UNAUTHENTICATED"), ("http", "127.0.0.1", "FOREIGN_HOST")}
 
 
 def test_a_flood_from_everywhere_is_a_few_lines(lines, monkeypatch):
@@ -117,9 +117,9 @@ def test_a_flood_from_everywhere_is_a_few_lines(lines, monkeypatch):
 
     with event_loop() as loop:  # on its own thread: a browser test before this one may have left a loop running on ours
         asyncio.run_coroutine_threadsafe(flood(), loop).result()
-    told = lines.audit("refused")
-    assert len(told) <= 2 * 5 + 1
-    assert sum(int(str(line["count"])) for line in told) == 1_001
+    refusals = lines.audit("refused")
+    assert len(refusals) <= 2 * 5 + 1
+    assert sum(int(str(line["count"])) for line in refusals) == 1_001
 
 
 def test_changes_are_logged_with_their_caller_and_result(lines, tmp_path):
@@ -135,8 +135,8 @@ def test_changes_are_logged_with_their_caller_and_result(lines, tmp_path):
         gone = PhotoEvent(event_id="1", kind=PHOTO_EVENT_KIND_DELETED, collection="photos", photo_id="a.jpg", version=2**62)
         ingest.service.PutEvents(PutEventsRequest(events=[gone]), call)
         list(ingest.service.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), Call()))  # this process itself
-    told = [(line["action"], line["result"]) for line in lines.audit("changed")]
-    assert told == [
+    changes = [(line["action"], line["result"]) for line in lines.audit("changed")]
+    assert changes == [
         ("index folder", "OK"),
         ("index folder", "FAILED_PRECONDITION"),
         ("retry failures", "OK"),

@@ -1,4 +1,4 @@
-"""What `miradouro plan` says that photos take on disk is what they take in a real OpenSearch; `make bench` tells part by part."""
+"""`miradouro plan` predicts the disk use of a real OpenSearch; `make bench` reports it part by part."""
 
 import uuid
 
@@ -26,11 +26,11 @@ def test_photos_take_on_disk_what_the_plan_says(opensearch: str) -> None:
         try:
             index.write(batch(0, PHOTOS, spaces))
             client.indices.forcemerge(index=name, params={"max_num_segments": 1, "flush": "true"})
-            told = client.indices.stats(index=name, metric="store,docs")["_all"]["primaries"]
+            stats = client.indices.stats(index=name, metric="store,docs")["_all"]["primaries"]
         finally:
             client.indices.delete(index=name)
             client.close()
     [space] = spaces
     each = storage.vector_bytes(space.dimension) + storage.graph_bytes(PHOTOS) + storage.rest_bytes(spaces)
-    assert told["docs"]["count"] == PHOTOS
-    assert PHOTOS * each == pytest.approx(told["store"]["size_in_bytes"], rel=0.2)
+    assert stats["docs"]["count"] == PHOTOS
+    assert PHOTOS * each == pytest.approx(stats["store"]["size_in_bytes"], rel=0.2)

@@ -97,11 +97,11 @@ def event(name: str, version: int = 1, *, caption: str = "", collection: str = "
 
 
 def statuses(done: Done) -> dict[str, str]:
-    """Photo id → status; the command's exit code tells whether everything could be sent."""
-    told = json.loads(done.out)
-    possible = told["sent"] + told["superseded"]
-    assert done.code == (0 if not told["impossible"] else EXIT_PARTLY if possible else EXIT_FAILED), done.err
-    return {one["photo_id"]: one["status"] for one in told["letters"]}
+    """Photo id → status; checks that the exit code reports whether everything was sent."""
+    report = json.loads(done.out)
+    possible = report["sent"] + report["superseded"]
+    assert done.code == (0 if not report["impossible"] else EXIT_PARTLY if possible else EXIT_FAILED), done.err
+    return {one["photo_id"]: one["status"] for one in report["letters"]}
 
 
 def test_a_dead_letter_is_sent_once_as_it_first_came(topics: Topics) -> None:
@@ -136,8 +136,8 @@ def test_what_comes_while_a_run_works_is_left_to_the_next_one(topics: Topics) ->
             topics.die(second, "b")
 
     with KafkaDeadLetters(topics.settings) as letters:
-        told = [(one.failure.photo_id, one.status) for one in Resend(topics.settings, letters).run(dies_meanwhile)]
-    assert told == [("a", Status.SENT)]
+        statuses = [(one.failure.photo_id, one.status) for one in Resend(topics.settings, letters).run(dies_meanwhile)]
+    assert statuses == [("a", Status.SENT)]
     assert topics.failures() == {"b": 1}
 
 
@@ -160,8 +160,8 @@ def test_the_last_record_of_a_photo_stays_its_newest_state(topics: Topics) -> No
     topics.die(new, version=2)
     topics.die(alive, "b")
     topics.publish(event("b", 2))
-    told = json.loads(topics.retry().out)
-    assert sorted((one["photo_id"], one["version"], one["status"]) for one in told["letters"]) == [
+    report = json.loads(topics.retry().out)
+    assert sorted((one["photo_id"], one["version"], one["status"]) for one in report["letters"]) == [
         ("a", 1, "superseded"),
         ("a", 2, "sent"),
         ("b", 1, "superseded"),

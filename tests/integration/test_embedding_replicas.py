@@ -91,10 +91,10 @@ def put(ingest: IngestFixture, photo_id: str) -> EventResult:
     return result
 
 
-def assert_waits(ingest: IngestFixture, photo_id: str, told: str) -> None:
+def assert_waits(ingest: IngestFixture, photo_id: str, reason: str) -> None:
     result = put(ingest, photo_id)
     assert (result.status, result.reason, result.retriable) == (EVENT_STATUS_FAILED, "unavailable", True)
-    assert told in result.message
+    assert reason in result.message
     assert (ingest.photos(), ingest.failures()) == ({"first": 1}, {})
 
 
@@ -156,12 +156,12 @@ def test_a_forward_pass_that_fails_makes_no_dead_letters(tmp_path: Path) -> None
 
 def test_a_bundle_that_is_loaded_after_a_photo_was_decoded_gets_its_tensor(replicas: Replicas) -> None:
     bundles = replicas.describe()
-    told = list(bundles[1:])
-    context = Context(replicas, lambda: told, PhotoStores(PhotoStoreSettings()), LABEL_TABLE, READER)
+    offered = list(bundles[1:])
+    context = Context(replicas, lambda: offered, PhotoStores(PhotoStoreSettings()), LABEL_TABLE, READER)
     spaces = tuple(space for bundle in bundles for space in bundle.spaces)
     event = Event("e", EventKind.UPLOADED, "photos", "a", 1, data=jpeg())
     decoded = Decode(DecodeOptions(), context)(PhotoInProgress(event, spaces, data=event.data))
-    told[:] = bundles
+    offered[:] = bundles
 
     done = Embed(EmbedOptions(), context)(decoded)
     assert done.embedding is not None

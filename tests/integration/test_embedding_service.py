@@ -154,7 +154,7 @@ PIXELS = photo(1)[TINY].tobytes()
 
 
 @pytest.mark.parametrize(
-    ("tensor", "field", "told"),
+    ("tensor", "field", "message"),
     [
         (
             pb.Tensor(
@@ -180,15 +180,15 @@ PIXELS = photo(1)[TINY].tobytes()
         ),
     ],
 )
-def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, told):
+def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, message):
     error = refusal(door, pb.EmbedRequest(photos=[tensors(1), tensors(1, tensor)], spaces=SPACES))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error.details().startswith(f"{field}: ")
-    assert told in error.details()
+    assert message in error.details()
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         (pb.EmbedRequest(spaces=SPACES), "photos: 0 photos in the request; allowed: 1 to 64"),
         (pb.EmbedRequest(photos=[tensors(1)] * 65, spaces=SPACES), "photos: 65 photos"),
@@ -203,10 +203,10 @@ def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, told):
         ),
     ],
 )  # fmt: skip
-def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, request_, told):
+def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, request_, message):
     error = refusal(door, request_)
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert told in error.details()
+    assert message in error.details()
     assert dict(error.trailing_metadata())["retriable"] == "false"
 
 
@@ -365,7 +365,7 @@ def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "told"),
+    ("arguments", "environment", "parts"),
     [
         (["--listen", "0.0.0.0:50051"], {}, ["--listen='0.0.0.0:50051'", "MIRADOURO_TLS_CERT_FILE", "MIRADOURO_TOKEN_FILE"]),
         ([], {"MIRADOURO_EMBEDDING_LISTEN": "10.0.0.1:1"}, ["MIRADOURO_EMBEDDING_LISTEN='10.0.0.1:1'"]),
@@ -374,13 +374,13 @@ def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models
         (["--no-token"], {"MIRADOURO_BUNDLES": "alexnet"}, ["alexnet"]),
     ],
 )
-def test_serve_embedding_refuses_to_start_in_one_clear_line(arguments, environment, told):
+def test_serve_embedding_refuses_to_start_in_one_clear_line(arguments, environment, parts):
     with serve_embedding(*arguments, **environment) as process:
         try:
             _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 1
-    for part in told:
+    for part in parts:
         assert part in errors
     assert "Traceback" not in errors

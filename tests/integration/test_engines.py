@@ -32,8 +32,8 @@ def test_the_command_runs_engines_until_it_is_ended(tmp_path: Path) -> None:
     command = [COMMAND, "dev", "engines", "--no-opensearch", "--brokers", "2", "--folder", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as running:
         assert running.stdout is not None
-        told = running.stdout.readline()
-        bootstrap = told.split("MIRADOURO_TEST_KAFKA=")[1].strip()
+        line = running.stdout.readline()
+        bootstrap = line.split("MIRADOURO_TEST_KAFKA=")[1].strip()
         admin = KafkaAdminClient(bootstrap_servers=bootstrap)
         brokers = admin.describe_cluster()["brokers"]
         admin.close()

@@ -210,6 +210,6 @@ def test_a_folder_that_is_not_mounted_is_no_photos_fault(tmp_path):
 
 
 def test_a_disk_that_does_not_answer_may_do_so_later():
-    """The memory of a process is a file that can't be read from its beginning: EIO, as a lost disk tells."""
+    """The memory of a process is a file that can't be read from its beginning: EIO, as from a lost disk."""
     with pytest.raises(OriginalUnavailable, match="file:///proc/self/mem"):
         FileStore([Path("/proc/self")]).read("file:///proc/self/mem", limit_bytes=1_000)

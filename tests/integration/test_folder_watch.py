@@ -64,10 +64,10 @@ def watch(
         yield watched
 
 
-def until(told: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Waits for what is to come."""
     deadline = time.monotonic() + SOON_S
-    while not told():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -278,7 +278,7 @@ def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(ingest, folder):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         (["a/b/x.jpg"], "a/b/"),
         (["a/b/x.jpg", "a/b/c/y.jpg"], "a/b/"),
@@ -289,7 +289,7 @@ def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(ingest, folder):
         (["a/\u00e9 \ufffd/x.jpg"], "a/\u00e9 \ufffdEF\ufffdBF\ufffdBD/"),
     ],
 )
-def test_changes_are_told_as_the_folder_that_they_have_in_common(folder, names, told):
+def test_changes_are_reported_as_their_common_folder(folder, names, expected):
     (folder.parent / "elsewhere").mkdir()
     (folder / "linked").symlink_to(folder.parent / "elsewhere")
     for name in names:
@@ -300,7 +300,7 @@ def test_changes_are_told_as_the_folder_that_they_have_in_common(folder, names, 
         assert next(changes) == ""
         for name in names:
             (folder / name).write_bytes(b"x")
-        assert next(changed for changed in changes if changed is not None) == told
+        assert next(changed for changed in changes if changed is not None) == expected
     finally:
         stop.set()
         changes.close()

@@ -71,8 +71,8 @@ def test_a_handler_learns_the_token_and_the_peer(tokens):
     ):
         for shown in tokens.read_text().split():
             ask(channel, "Shout", "a", metadata=bearer(shown))
-            told = hashlib.sha256(shown.encode()).hexdigest()[:12]
-            assert callers.pop() == Caller(peer="127.0.0.1", token_id=told, is_owner=False)
+            token_id = hashlib.sha256(shown.encode()).hexdigest()[:12]
+            assert callers.pop() == Caller(peer="127.0.0.1", token_id=token_id, is_owner=False)
 
 
 def test_our_clients_show_the_first_token(tokens):

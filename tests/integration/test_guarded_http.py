@@ -46,7 +46,7 @@ def test_without_a_token_nothing_is_answered_and_browsers_ask_for_one(door: Door
             ]
             assert "default-src 'none'" in refused.headers["Content-Security-Policy"]
     refused = door.ask("POST", "/v1/search/photo", b"x" * 2_000_000)
-    assert refused.code == 401, "told before the body is read"
+    assert refused.code == 401, "refused before the body is read"
     assert door.registry.get_sample_value("miradouro_http_refused_callers_total") == 19
 
 
@@ -95,13 +95,13 @@ def test_beyond_this_machine_the_door_needs_tls_a_token_and_its_names(tmp_path: 
     whole = server_security(settings(server=self_signed(tmp_path, "it"), tokens=tokens))
     named = HttpSettings(http_hosts="photos.example.org")
     check_http_address("0.0.0.0:7351", setting="--http", http=named, security=whole)
-    for security, http_settings, told in (
+    for security, http_settings, message in (
         (ServerSecurity(), named, "MIRADOURO_TLS_CERT_FILE, MIRADOURO_TLS_KEY_FILE, MIRADOURO_TOKEN_FILE"),
         (ServerSecurity(tokens=whole.tokens), named, "set MIRADOURO_TLS_CERT_FILE, MIRADOURO_TLS_KEY_FILE, or"),
         (ServerSecurity(certificates=whole.certificates), named, "set MIRADOURO_TOKEN_FILE, or"),
         (whole, HttpSettings(), "MIRADOURO_HTTP_HOSTS is not set"),
     ):
-        with pytest.raises(ConfigurationError, match=f"^--http='0.0.0.0:7351'.*{told}"):
+        with pytest.raises(ConfigurationError, match=f"^--http='0.0.0.0:7351'.*{message}"):
             check_http_address("0.0.0.0:7351", setting="--http", http=http_settings, security=security)
 
 

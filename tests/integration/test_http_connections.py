@@ -167,7 +167,7 @@ def test_metrics_answer_beside_silent_connections():
             stack.enter_context(socket.create_connection((address.host, address.port), WITHIN_S, source_address=peer))
         for _ in range(3):
             with urllib.request.urlopen(f"http://{address}/metrics", timeout=WITHIN_S) as reply:
-                told = reply.read().decode()
+                text = reply.read().decode()
         threads = Path("/proc/self/status").read_text().split("Threads:")[1].split()[0]
-        assert "process_resident_memory_bytes" in told
+        assert "process_resident_memory_bytes" in text
         assert int(threads) < 200

@@ -65,12 +65,12 @@ def place(photo_id: str, collection: str = "photos") -> str:
 
 def same_answer(answer: Answer, request: pb.SearchRequest, door: Door) -> bool:
     """Whether the door said what the service says, but for the time that it took."""
-    told = json_format.Parse(answer.body, pb.SearchResponse())
+    parsed = json_format.Parse(answer.body, pb.SearchResponse())
     expected = door.search.Search(request, Call())
-    for response in (told, expected):
+    for response in (parsed, expected):
         assert response.took_ms > 0
         response.took_ms = 0
-    return bool(told == expected)
+    return bool(parsed == expected)
 
 
 def test_a_question_in_json_gets_what_the_service_answers(door):
@@ -127,12 +127,12 @@ def test_pages_follow_each_other_by_token(door):
     question: dict[str, object] = {"like": {"photoId": "trip/a.jpg"}, "limit": 3}
     seen: list[str] = []
     while True:
-        told = door.post("/v1/search", question).json
-        seen += [hit["photoId"] for hit in told["hits"]]
-        if not told["nextPageToken"]:
+        page = door.post("/v1/search", question).json
+        seen += [hit["photoId"] for hit in page["hits"]]
+        if not page["nextPageToken"]:
             break
-        question["pageToken"] = told["nextPageToken"]
-    assert len(seen) == len(set(seen)) == int(told["total"])
+        question["pageToken"] = page["nextPageToken"]
+    assert len(seen) == len(set(seen)) == int(page["total"])
 
 
 def test_a_photos_document_stats_and_failures_are_those_of_the_services(door):
@@ -270,8 +270,8 @@ def test_every_field_of_the_description_is_told(door):
     untold += [
         f"{name}.{field}"
         for name, schema in schemas.items()
-        for field, told in schema.get("properties", {}).items()
-        if not told["description"]
+        for field, details in schema.get("properties", {}).items()
+        if not details["description"]
     ]
     assert untold == []
     assert schemas["SearchResponse"]["properties"]["tookMs"]["description"] == "Time that the service took, in milliseconds."

@@ -243,8 +243,8 @@ def test_photos_of_events_are_read_below_the_allowed_folders_and_inline_ones_are
 
 
 def test_the_pictures_of_a_hit_are_where_its_photo_id_says(door):
-    told = door.post("/v1/search", {"like": {"photoId": ODD_NAME}, "limit": 20}).json
-    for hit in told["hits"]:
+    answer = door.post("/v1/search", {"like": {"photoId": ODD_NAME}, "limit": 20}).json
+    for hit in answer["hits"]:
         path = photos_of(door) / hit["photoId"]
         assert door.get(f"/photos/{place(hit['photoId'])}").body == path.read_bytes()
         assert json.loads(door.get(f"/v1/photos/{place(hit['photoId'])}").body)["photo"]["photoId"] == hit["photoId"]

@@ -46,8 +46,8 @@ def ingest(tmp_path: Path) -> Iterator[IngestFixture]:
 def event(photo_id: str = "a", version: int = 1, **fields: object) -> PhotoEvent:
     if not fields.keys() & {"uri", "data"} and fields.get("kind") != PHOTO_EVENT_KIND_DELETED:
         fields["data"] = jpeg(60, 40)
-    told = {"event_id": f"{photo_id}/{version}", "kind": PHOTO_EVENT_KIND_UPLOADED, "collection": "photos"} | fields
-    return PhotoEvent(photo_id=photo_id, version=version, **told)
+    values = {"event_id": f"{photo_id}/{version}", "kind": PHOTO_EVENT_KIND_UPLOADED, "collection": "photos"} | fields
+    return PhotoEvent(photo_id=photo_id, version=version, **values)
 
 
 def deleted(photo_id: str, version: int) -> PhotoEvent:
@@ -59,7 +59,7 @@ def statuses(ingest: IngestFixture, *events: PhotoEvent) -> list[int]:
 
 
 def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(ingest):
-    told = event(
+    full_event = event(
         "albums/1.jpg",
         3,
         title="T",
@@ -71,7 +71,7 @@ def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(ingest):
         place={"latitude": 1, "longitude": 2},
         taken_at={"instant": {"seconds": 86_400, "nanos": 5_000}, "utc_offset_minutes": -60},
     )
-    assert statuses(ingest, told) == [EVENT_STATUS_STORED]
+    assert statuses(ingest, full_event) == [EVENT_STATUS_STORED]
     found = ingest.index.get("photos", "albums/1.jpg")
 
     assert (found.version, found.title, found.caption, found.owner, found.uri) == (3, "T", "C", "ana", "")

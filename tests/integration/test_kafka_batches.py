@@ -71,7 +71,7 @@ def test_a_batch_that_cannot_be_read_ends_the_source_after_what_came_before_it(s
         place = f"topic {settings.kafka_topic}, partition 1, position 3: a batch of records can't be read"
         with pytest.raises(Corrupt, match=place):  # noqa: PT012 - it ends the loop
             for item in source.events():
-                assert time.monotonic() < deadline, f"after {len(found)} records nothing more is told"
+                assert time.monotonic() < deadline, f"after {len(found)} records nothing more is reported"
                 if not isinstance(item, NothingYet):
                     found.append(item)
                     source.acknowledge(item)
@@ -89,7 +89,7 @@ def test_a_batch_that_cannot_be_read_is_met_after_a_pause_too(settings: KafkaSet
         deadline = time.monotonic() + 60
         with pytest.raises(Corrupt, match="partition 1, position 3"):  # noqa: PT012 - it ends the loop
             for _ in source.events():
-                assert time.monotonic() < deadline, "nothing more is told"
+                assert time.monotonic() < deadline, "nothing more is reported"
 
 
 def test_a_replay_tells_the_batch_that_it_cannot_read_each_time(settings: KafkaSettings) -> None:

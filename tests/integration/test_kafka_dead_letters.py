@@ -76,8 +76,8 @@ def test_whatever_the_key_of_the_record_was_its_letter_tells_it(letters: KafkaDe
 def test_of_a_record_beyond_our_limit_the_hash_stands_there(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
     value = bytes(4 * 1024 * 1024)
     letters.put([replace(FAILURE, record=replace(RECORD, value=value))])
-    [(_, told, headers)] = records(settings)
-    assert told is None
+    [(_, kept_value, headers)] = records(settings)
+    assert kept_value is None
     assert headers["miradouro-value-sha256"] == hashlib.sha256(value).hexdigest().encode()
     assert (headers["miradouro-topic"], headers["miradouro-partition"], headers["miradouro-offset"]) == (b"photos", b"2", b"41")
 
@@ -110,7 +110,7 @@ def test_records_that_others_put_there_are_passed_over(letters: KafkaDeadLetters
     good = {"miradouro-version": b"1", "miradouro-failed-at": b"2024-05-01T00:00:00+00:00", "miradouro-reason": b"x"}
     letters.put([FAILURE])
     producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all")
-    for told in (
+    for headers in (
         {},
         {**good, "miradouro-version": b"x"},
         {**good, "miradouro-version": b"-1"},
@@ -119,7 +119,7 @@ def test_records_that_others_put_there_are_passed_over(letters: KafkaDeadLetters
         {**good, "miradouro-failed-at": b"yesterday"},
         {**good, "miradouro-failed-at": b"2024-05-01T00:00:00"},
     ):
-        producer.send(settings.kafka_dead_topic, value=b"anything", headers=list(told.items()))
+        producer.send(settings.kafka_dead_topic, value=b"anything", headers=list(headers.items()))
     producer.flush()
     producer.close()
     letters.put([replace(FAILURE, photo_id="b")])

@@ -111,7 +111,7 @@ def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_
             assert second.source.partitions
             with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)) as admin:
 
-                def is_cooperative() -> bool:  # a group that is just being arranged tells no protocol
+                def is_cooperative() -> bool:  # a rebalancing group reports no protocol
                     [group] = admin.describe_groups([settings.kafka_group]).values()
                     return bool(group["protocol_data"] == "cooperative-sticky")
 

@@ -112,7 +112,7 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
         alias = f"{other.partition('.')[0]}.{COLLECTION}"
 
         def put(photo_id: str) -> Sequence[str]:
-            told = PhotoEventMessage(
+            message = PhotoEventMessage(
                 event_id=photo_id,
                 kind=PHOTO_EVENT_KIND_UPLOADED,
                 photo_id=photo_id,
@@ -120,7 +120,7 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
                 version=1,
                 data=jpeg(60, 40),
             )
-            [result] = ingest.put(told).results
+            [result] = ingest.put(message).results
             assert (result.status, result.message) == (EVENT_STATUS_STORED, "")
             document_id = hashlib.sha256(f"{COLLECTION}/{photo_id}".encode()).hexdigest()
             return client.get(index=alias, id=document_id)["_source"]["spaces"]

@@ -100,7 +100,7 @@ def test_a_radius_by_graphs_on_several_shards_counts_and_pages_past_its_window(s
 
 
 def test_the_commonest_value_is_found_though_it_is_rare_in_every_shard(settings: OpenSearchSettings) -> None:
-    """600 owners of one photo each, and one of three, the last by name: no shard tells it among its first."""
+    """600 owners of one photo each, and one of three, the last by name: no shard returns it among its first."""
     with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3}), tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         owners = [*(f"o{i:03}" for i in range(600)), *["zoe"] * 3]
@@ -146,7 +146,7 @@ def test_a_question_is_one_request(settings: OpenSearchSettings, caplog: pytest.
             index.spaces(COLLECTION)  # which are asked for every few seconds, whatever else is
             caplog.clear()
             assert len(index.search(query).matches) == 5
-            assert len([told for told in caplog.messages if "_search" in told]) == len(caplog.messages) == 1, clause
+            assert len([message for message in caplog.messages if "_search" in message]) == len(caplog.messages) == 1, clause
 
 
 @contextmanager

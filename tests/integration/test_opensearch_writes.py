@@ -55,9 +55,9 @@ def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_orig
         index.write([photo(long), photo("kept.jpg", uri="file:///kept.jpg"), tombstone("gone.jpg", 3)])
 
         def stored(photo_id: str) -> dict[str, Any]:
-            told = client.get(index=alias, id=hashlib.sha256(f"{COLLECTION}/{photo_id}".encode()).hexdigest())
-            assert told["_version"] == told["_source"]["version"]
-            return told["_source"]
+            answer = client.get(index=alias, id=hashlib.sha256(f"{COLLECTION}/{photo_id}".encode()).hexdigest())
+            assert answer["_version"] == answer["_source"]["version"]
+            return answer["_source"]
 
         assert (stored(long)["photo_id"], stored(long)["original"]) == (long, "none")
         assert stored("kept.jpg")["original"] == "uri"
@@ -67,9 +67,9 @@ def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_orig
 def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_every_space(opensearch: str) -> None:
     tuning = Tuning(refresh_interval="7s")
     with opened(opensearch, opensearch_shards=2, opensearch_replicas=1, tuning=tuning) as (_, client, alias):
-        [(name, told)] = client.indices.get(index=alias).items()
+        [(name, description)] = client.indices.get(index=alias).items()
         assert name == f"{alias}.000001"
-        mapping, kept = told["mappings"], told["settings"]["index"]
+        mapping, kept = description["mappings"], description["settings"]["index"]
         assert (kept["number_of_shards"], kept["number_of_replicas"], kept["refresh_interval"]) == ("2", "1", "7s")
         assert [space["provenance"] for space in mapping["_meta"]["spaces"]] == [space.provenance for space in SPACES]
         vectors = {field: one for field, one in mapping["properties"].items() if field.startswith(("vector__", "regions__"))}
@@ -281,7 +281,7 @@ def test_a_photo_that_the_cluster_can_t_read_is_a_passing_fault_of_its_rewrite_a
         list(scan(client, index=alias, size=1_000))  # OpenSearch 3.5 closes files that it still needs
         with pytest.raises(Unavailable, match="already_closed"):
             index.refresh_origins(COLLECTION, {"3.jpg": Origin(1, 2, 3, 4, "", "")})
-        assert [index.get(COLLECTION, name).photo_id for name in names] == names, "what needs no vector is told"
+        assert [index.get(COLLECTION, name).photo_id for name in names] == names, "what needs no vector is returned"
         assert index.spaces_of(COLLECTION, "3.jpg") == [WHOLE.name]
         with pytest.raises(Unavailable, match="close and open the index"):
             index.vector(COLLECTION, "3.jpg", WHOLE.name)
@@ -317,7 +317,7 @@ def test_a_shard_that_does_not_answer_is_a_passing_fault_and_not_a_smaller_colle
             for ask in questions:
                 with pytest.raises(Unavailable):
                     ask()
-            assert 0 < sum(_can_be_read(index, name) for name in names) < len(names), "the other shard tells its photos"
+            assert 0 < sum(_can_be_read(index, name) for name in names) < len(names), "the other shard returns its photos"
 
 
 @contextmanager

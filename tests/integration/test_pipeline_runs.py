@@ -88,7 +88,7 @@ def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "message"),
     [
         (["decode"], "decode needs .*; put fetch before decode"),
         (["fetch", "fingerprint"], "put decode before fingerprint"),
@@ -96,9 +96,9 @@ def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
         (["fetch", "decode", "tag"], "put embed before tag"),
     ],
 )
-def test_steps_in_a_wrong_order_stop_the_run_and_tell_the_right_one(tmp_path, steps, told):
+def test_steps_in_a_wrong_order_stop_the_run(tmp_path, steps, message):
     with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *steps)) as ingest:
-        with pytest.raises(ConfigurationError, match=told):
+        with pytest.raises(ConfigurationError, match=message):
             ingest.put(event("a", jpeg()))
         assert ingest.failures() == {}
 

@@ -68,9 +68,9 @@ def test_a_photo_that_ended_its_process_twice_is_read_no_more(tmp_path: Path, sl
     for _ in range(2):
         killed_while_reading(journal, slow)
     for _ in range(2):
-        told = result(journal, slow)
-        assert told.startswith("too_expensive photo: the process ended 2 times")
-        assert told.endswith(" 0"), "a child was started for it"
+        outcome = result(journal, slow)
+        assert outcome.startswith("too_expensive photo: the process ended 2 times")
+        assert outcome.endswith(" 0"), "a child was started for it"
     slow.write_bytes(jpeg())
     assert result(journal, slow) == "320", "a file that was saved anew"
     assert len(list(journal.iterdir())) == 1

@@ -1,4 +1,4 @@
-"""What failed is tried again when somebody asks: from its folder, or by its event; and it is told when that can't be."""
+"""Retries of failures on request: from the folder or by the event, with a report when a retry is impossible."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -45,11 +45,11 @@ def folder(tmp_path: Path) -> Path:
 
 def retried(ingest: IngestFixture, *photo_ids: str, collection: str = "") -> dict[str, RetryFailuresResponse]:
     request = RetryFailuresRequest(collection=collection, photo_ids=photo_ids)
-    return {told.photo_id: told for told in ingest.service.RetryFailures(request, Call())}
+    return {row.photo_id: row for row in ingest.service.RetryFailures(request, Call())}
 
 
 def statuses(ingest: IngestFixture, *photo_ids: str, collection: str = "") -> dict[str, int]:
-    return {photo_id: told.status for photo_id, told in retried(ingest, *photo_ids, collection=collection).items()}
+    return {photo_id: row.status for photo_id, row in retried(ingest, *photo_ids, collection=collection).items()}
 
 
 def by_uri(path: Path, **fields: object) -> PhotoEvent:
@@ -73,13 +73,13 @@ def test_photos_of_a_folder_are_read_again_with_their_sidecars(ingest, folder):
     write(folder / "a.jpg", jpeg())
     write(folder / "b/c d.jpg", jpeg(seed=1))
 
-    told = retried(ingest)
-    assert {photo_id: one.status for photo_id, one in told.items()} == {
+    results = retried(ingest)
+    assert {photo_id: one.status for photo_id, one in results.items()} == {
         "a.jpg": RETRY_STATUS_STORED,
         "b/c d.jpg": RETRY_STATUS_STORED,
         "still.jpg": RETRY_STATUS_FAILED,
     }
-    assert (told["still.jpg"].reason, bool(told["still.jpg"].message)) == ("not_a_photo", True)
+    assert (results["still.jpg"].reason, bool(results["still.jpg"].message)) == ("not_a_photo", True)
     assert list(ingest.failures()) == ["still.jpg"]
     assert ingest.index.get("photos", "b/c d.jpg").caption == "At last"
     assert counts(ingest.index_folder(folder)) == (0, 2, 0, 0, 1)
@@ -116,11 +116,11 @@ def test_what_was_not_kept_stays_a_failure_and_the_answer_says_why(ingest):
         event_id="e", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="refused", version=1, uri="file:///x", sha256="no"
     )
     ingest.put(inline, refused)
-    told = retried(ingest)
+    results = retried(ingest)
 
-    assert {one.status for one in told.values()} == {RETRY_STATUS_IMPOSSIBLE}
-    assert "send the event again" in told["inline"].message
-    assert "send it again, corrected" in told["refused"].message
+    assert {one.status for one in results.values()} == {RETRY_STATUS_IMPOSSIBLE}
+    assert "send the event again" in results["inline"].message
+    assert "send it again, corrected" in results["refused"].message
     assert set(ingest.failures()) == {"inline", "refused"}
 
 
@@ -157,9 +157,9 @@ def test_a_file_that_is_gone_fails_again_and_a_missing_folder_leaves_all_as_it_i
     (folder / "a.jpg").unlink()
     assert retried(ingest)["a.jpg"].reason == "vanished"
     folder.rename(folder.with_name("away"))
-    [told] = retried(ingest).values()
+    [result] = retried(ingest).values()
 
-    assert (told.status, "mount" in told.message) == (RETRY_STATUS_IMPOSSIBLE, True)
+    assert (result.status, "mount" in result.message) == (RETRY_STATUS_IMPOSSIBLE, True)
     assert list(ingest.failures()) == ["a.jpg"]
 
 
@@ -197,21 +197,23 @@ def test_pages_of_failures_are_tried_over_grpc(ingest):
     ingest.index.put([Failure("photos", f"{i:04}", 1, "empty", "none", "", moment) for i in range(1_001)])
     service = Service(ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"], ingest.service)
     with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
-        told = list(IngestServiceStub(channel).RetryFailures(RetryFailuresRequest(), timeout=30))
+        results = list(IngestServiceStub(channel).RetryFailures(RetryFailuresRequest(), timeout=30))
 
-    assert [one.photo_id for one in told] == [f"{i:04}" for i in range(1_001)]
-    assert {one.status for one in told} == {RETRY_STATUS_IMPOSSIBLE}
+    assert [one.photo_id for one in results] == [f"{i:04}" for i in range(1_001)]
+    assert {one.status for one in results} == {RETRY_STATUS_IMPOSSIBLE}
 
 
 def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(ingest):
     reasons = ("unreachable", "vanished", "bad_data")
-    ingest.index.put([Failure("sent", reason, 1, reason, "told", "https://host/a.jpg", datetime.now(UTC)) for reason in reasons])
-    told = retried(ingest, collection="sent")
+    ingest.index.put(
+        [Failure("sent", reason, 1, reason, "message", "https://host/a.jpg", datetime.now(UTC)) for reason in reasons]
+    )
+    results = retried(ingest, collection="sent")
 
-    assert {one.status for one in told.values()} == {RETRY_STATUS_IMPOSSIBLE}
-    assert "send it again, corrected" in told["bad_data"].message
+    assert {one.status for one in results.values()} == {RETRY_STATUS_IMPOSSIBLE}
+    assert "send it again, corrected" in results["bad_data"].message
     for reason in ("unreachable", "vanished"):
-        assert "the event was not kept with its failure; remove the cause that the failure names" in told[reason].message
+        assert "the event was not kept with its failure; remove the cause that the failure names" in results[reason].message
 
 
 def test_a_refused_event_leads_to_no_file_outside_the_folder(ingest, folder, tmp_path):

@@ -99,14 +99,14 @@ def test_whoever_sees_photos_wait_is_told_for_what(ingest: IngestFixture) -> Non
         ingest.index.close()
         yield NothingYet()
 
-    with capture_logs() as told:
+    with capture_logs() as logged:
 
         def stop() -> None:
-            eventually("it is told", lambda: any(entry["event"] == "still waiting" for entry in told))
+            eventually("it is logged", lambda: any(entry["event"] == "still waiting" for entry in logged))
             call.cancelled.set()
 
         consumed(ingest, items(), call, meanwhile=stop)
-    [entry] = [entry for entry in told if entry["event"] == "still waiting" and entry["tries"] == 4]
+    [entry] = [entry for entry in logged if entry["event"] == "still waiting" and entry["tries"] == 4]
     assert (entry["step"], entry["log_level"]) == ("dead_letter", "warning")
     assert "closed" in entry["error"]
 
@@ -141,11 +141,11 @@ def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
 
 @SHORTAGES
 def test_a_shortage_of_the_process_is_never_ignored(step: Callable[[PhotoInProgress], PhotoInProgress]) -> None:
-    told: list[StepRun] = []
-    guarded = GuardedStep("step", step, None, ignore_failure=True, on_failure=(), observe=told.append)
+    runs: list[StepRun] = []
+    guarded = GuardedStep("step", step, None, ignore_failure=True, on_failure=(), observe=runs.append)
     with pytest.raises((MemoryError, OSError)):
         guarded(PhotoInProgress(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))
-    assert [one.outcome for one in told] == [StepOutcome.FAILED]
+    assert [one.outcome for one in runs] == [StepOutcome.FAILED]
 
 
 def test_a_retry_of_an_answer_repeats_the_answer_alone() -> None:

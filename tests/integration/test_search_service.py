@@ -370,7 +370,7 @@ def test_the_same_answers_and_errors_come_over_grpc(search):
         for wrong in (_example(IDS[0], limit=0), _example(IDS[0], collection="trips")):
             with pytest.raises(MiradouroError) as expected:
                 search.Search(wrong, Call())
-            with pytest.raises(grpc.RpcError) as told:
+            with pytest.raises(grpc.RpcError) as raised:
                 stub.Search(wrong, timeout=10)
-            error = typed_error(told.value, peer=server.target)
+            error = typed_error(raised.value, peer=server.target)
             assert (type(error), error.message) == (type(expected.value), expected.value.message)

@@ -31,8 +31,8 @@ class Home:
     def put(self, version: int, *, data: bytes = PICTURE, **fields: object) -> Document:
         """Sends the photo at this version; gives what is stored then, with its vectors."""
         kind = PHOTO_EVENT_KIND_UPDATED if version > 1 else PHOTO_EVENT_KIND_UPLOADED
-        told = {"event_id": str(version), "kind": kind, "photo_id": "a.jpg", "data": data, **fields}
-        [result] = self.ingest.put(PhotoEvent(version=version, **told)).results
+        values = {"event_id": str(version), "kind": kind, "photo_id": "a.jpg", "data": data, **fields}
+        [result] = self.ingest.put(PhotoEvent(version=version, **values)).results
         assert result.status == EVENT_STATUS_STORED, result
         return self.index.get_whole("photos", "a.jpg")
 
@@ -149,6 +149,6 @@ def test_vectors_that_can_not_be_read_now_hold_nobody_up(tmp_path: Path) -> None
         open_ingest(tmp_path / "ingest", store=index, pace=Pace(retry_s=3_600)) as ingest,
     ):
         for version in (1, 2):
-            told = PhotoEvent(event_id="x", kind=PHOTO_EVENT_KIND_UPDATED, photo_id="a.jpg", version=version, data=PICTURE)
-            assert ingest.put(told).results[0].status == EVENT_STATUS_STORED
+            message = PhotoEvent(event_id="x", kind=PHOTO_EVENT_KIND_UPDATED, photo_id="a.jpg", version=version, data=PICTURE)
+            assert ingest.put(message).results[0].status == EVENT_STATUS_STORED
         assert index.get("photos", "a.jpg").version == 2

@@ -24,10 +24,10 @@ def test_progress_counts_up_to_every_file(ingest, folder):
     *progress, last = ingest.stream(folder)
 
     assert [message.WhichOneof("message") for message in progress] == ["progress"] * len(progress)
-    told = [(message.progress.done, message.progress.total) for message in progress]
-    assert told[0] == (0, 0)
-    assert told[-1] == (6, 6)
-    assert told == sorted(told)
+    counts = [(message.progress.done, message.progress.total) for message in progress]
+    assert counts[0] == (0, 0)
+    assert counts[-1] == (6, 6)
+    assert counts == sorted(counts)
     assert last.WhichOneof("message") == "report"
 
 
