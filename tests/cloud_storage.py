@@ -32,8 +32,8 @@ class Cloud:
         if self.scheme == "s3":
             self._ask("PUT", f"/{bucket}/{quote(key)}", data)
         else:
-            head, told = b"--part\r\nContent-Type: ", json.dumps({"name": key}).encode()
-            parts = head + b"application/json\r\n\r\n" + told + b"\r\n"
+            head, metadata = b"--part\r\nContent-Type: ", json.dumps({"name": key}).encode()
+            parts = head + b"application/json\r\n\r\n" + metadata + b"\r\n"
             parts += head + b"application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n" + data + b"\r\n--part--"
             kind = "multipart/related; boundary=part"
             self._ask("POST", f"/upload/storage/v1/b/{bucket}/o?uploadType=multipart", parts, kind)
@@ -51,8 +51,8 @@ class Cloud:
             headers = {"Content-Type": kind} if data is not None else {}
             connection.request(method, path, data, headers | ({"Authorization": SIGNED} if self.scheme == "s3" else {}))
             answer = connection.getresponse()
-            told = answer.read()
-            assert answer.status < 300, (method, path, answer.status, told)
+            body = answer.read()
+            assert answer.status < 300, (method, path, answer.status, body)
         finally:
             connection.close()
 

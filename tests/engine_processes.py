@@ -34,8 +34,8 @@ def end() -> None:
     for engine in _started_here:
         engine.stop()
     folder = Path(os.environ.pop(_FOLDER))
-    for told in folder.glob("*.json"):
-        for pid in json.loads(told.read_text())["pids"]:
+    for record in folder.glob("*.json"):
+        for pid in json.loads(record.read_text())["pids"]:
             _end_process(pid)
     shutil.rmtree(folder)
 
@@ -78,13 +78,13 @@ def _start_opensearch(folder: Path) -> tuple[str, list[int]]:
 
 def _started(name: str, start: Callable[[Path], tuple[str, list[int]]]) -> str:
     folder = Path(os.environ[_FOLDER])
-    told = folder / f"{name}.json"
+    record = folder / f"{name}.json"
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
+        if not record.exists():
             address, pids = start(folder / name)
-            told.write_text(json.dumps({"address": address, "pids": pids}))
-    return str(json.loads(told.read_text())["address"])
+            record.write_text(json.dumps({"address": address, "pids": pids}))
+    return str(json.loads(record.read_text())["address"])
 
 
 def _end_process(pid: int) -> None:

@@ -38,7 +38,7 @@ def progressive_bomb(scans: int, width: int, height: int) -> bytes:
 
 
 def jpeg_of_segments(count: int, *, marker: int = 0xFE) -> bytes:
-    """A small JPEG with `count` empty segments, of 4 bytes each, before its picture: comments unless told otherwise."""
+    """A small JPEG with `count` empty segments, of 4 bytes each, before its picture: comments by default."""
     return _SOI + segment(marker, b"") * count + jpeg(64, 48)[2:]
 
 

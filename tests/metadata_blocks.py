@@ -142,7 +142,7 @@ def said_by_xmp(packet: bytes) -> PhotoMetadata:
 def gps(
     order="<", latitude=((38, 1), (42, 1), (279, 10)), longitude=((9, 1), (8, 1), (117_312, 10_000)), north=b"N\0", east=b"W\0"
 ):
-    """A GPS directory, of a place in Lisbon unless told otherwise."""
+    """A GPS directory, of a place in Lisbon by default."""
     return {
         1: (ASCII, north),
         2: (RATIONAL, rationals(order, *latitude)),

@@ -94,10 +94,10 @@ def test_vectors_and_labels_are_what_the_networks_gave(served):
     assert all(LABELS[label.index] == label.label for label in embedding.labels)
 
 
-def test_vectors_come_with_the_provenances_that_the_bundles_tell(embedder):
-    told = {space.name: space.provenance for bundle in embedder.describe() for space in bundle.spaces}
+def test_vectors_have_the_provenances_of_their_bundles(embedder):
+    described = {space.name: space.provenance for bundle in embedder.describe() for space in bundle.spaces}
     for embedding in embedder.embed([photo(1), photo(2)], spaces=["wee/features", "tiny/shallow"]):
-        assert embedding.provenances == {name: told[name] for name in ("wee/features", "tiny/shallow/avg")}
+        assert embedding.provenances == {name: described[name] for name in ("wee/features", "tiny/shallow/avg")}
 
 
 def test_labels_below_a_thousandth_are_left_out(served):
@@ -141,7 +141,7 @@ OTHER = replace(TINY, resample=Resample.BICUBIC)
 
 
 @pytest.mark.parametrize(
-    ("photos", "spaces", "told"),
+    ("photos", "spaces", "expected"),
     [
         ([GOOD], ["tiny/deep", "tiny/pool9"], [r"spaces\[1\]: 'tiny/pool9'", *SPACES]),
         ([GOOD], ["tiny/deep", "wee/features", "tiny/deep"], [r"spaces\[2\]: 'tiny/deep'", r"spaces\[0\]"]),
@@ -166,10 +166,10 @@ OTHER = replace(TINY, resample=Resample.BICUBIC)
         ([{TINY: GOOD[TINY][0]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
     ],
 )
-def test_a_wrong_request_is_refused_naming_the_place_and_what_is_allowed(embedder, photos, spaces, told):
+def test_a_wrong_request_is_refused_naming_the_place_and_what_is_allowed(embedder, photos, spaces, expected):
     with pytest.raises(InvalidArgument) as caught:
         embedder.embed(photos, spaces=spaces)
-    for part in told:
+    for part in expected:
         assert re.search(part, caught.value.message)
 
 

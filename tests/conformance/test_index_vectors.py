@@ -72,7 +72,7 @@ def test_the_ranking_is_that_of_a_plain_loop(index: Index, space: Space) -> None
 def test_photos_at_hardly_different_distances_are_ranked_as_a_plain_loop_does(index: Index) -> None:
     """All on one circle around the question, within the error of sixteen bits: a window's edge must not lose the right one.
 
-    Where distances are told by scores of 32 bits, nobody can tell these apart.
+    A distance derived from a score of 32 bits cannot distinguish these.
     """
     vector = unit("centre", 1, 32)[0]
     names = [f"{i}.jpg" for i in range(200)]

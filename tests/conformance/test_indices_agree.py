@@ -209,10 +209,10 @@ def test_vectors_find_the_same_photos_in_the_same_order_at_the_same_distances(
         distances = {match.photo_id: match.distance for match in theirs.matches}
         regions = {match.photo_id: match.region for match in theirs.matches}
         for match in ours.matches:
-            told = distances[match.photo_id]
+            computed = distances[match.photo_id]
             assert match.distance is not None
-            assert told is not None
-            assert abs(match.distance - told) <= (CLOSE_APART if match.distance < CLOSE else APART)
+            assert computed is not None
+            assert abs(match.distance - computed) <= (CLOSE_APART if match.distance < CLOSE else APART)
             assert match.region == regions[match.photo_id]
 
 
@@ -286,8 +286,8 @@ def test_both_remember_the_same_states_and_count_the_same(pair: Pair) -> None:
     assert list(pair.embedded.origins(COLLECTION)) == list(pair.cluster.origins(COLLECTION))
     assert list(pair.embedded.stats()) == list(pair.cluster.stats())
     for name in ("a/000.jpg", "b/001.jpg", "c/005.jpg"):
-        told = [error_of(lambda index=index, name=name: index.get(COLLECTION, name)) for index in (pair.embedded, pair.cluster)]
-        assert told[0] == told[1]
+        errors = [error_of(lambda index=index, name=name: index.get(COLLECTION, name)) for index in (pair.embedded, pair.cluster)]
+        assert errors[0] == errors[1]
 
 
 def error_of(call: Callable[[], object]) -> object:

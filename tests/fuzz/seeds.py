@@ -220,9 +220,9 @@ def _snapshot() -> list[bytes]:
 
 
 def _child_answer() -> list[bytes]:
-    told = {"title": "a", "caption": "", "tags": ["b"], "camera": "", "unread": ["xmp"], "place": [38.7, -9.1]}
+    fields = {"title": "a", "caption": "", "tags": ["b"], "camera": "", "unread": ["xmp"], "place": [38.7, -9.1]}
     times = ("2024-05-01T08:30:00+00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
-    answers = _json(*({**told, "taken_at": [time, 60]} for time in times), {"reason": "truncated", "message": "a"}, [])
+    answers = _json(*({**fields, "taken_at": [time, 60]} for time in times), {"reason": "truncated", "message": "a"}, [])
     pixels = bytes(3 * 16 * 16)
     decoded = json.dumps({"width": 4, "height": 3, "media_type": "image/jpeg"}).encode()
     frames = [struct.pack(">II", len(text), 0) + text for text in answers]

@@ -177,7 +177,7 @@ def test_cancelled_photos_are_dropped_unrun_and_free_the_queue(make):
     assert bench.dropped(INTERACTIVE, "cancelled") == 8
 
 
-def test_expired_photos_are_dropped_unrun_and_their_caller_is_told(make):
+def test_expired_photos_end_with_deadline_exceeded(make):
     bench = make()
     with bench.networks.closed():
         bench.hold()
@@ -213,7 +213,7 @@ def test_stopping_runs_what_waits_and_takes_nothing_more(make):
     assert len(waiting.result(0)) == 3
 
 
-def test_stopping_with_a_limit_tells_those_who_still_wait(make):
+def test_stopping_with_a_limit_fails_the_queued_photos(make):
     bench = make()
     with ThreadPoolExecutor(1) as pool, bench.networks.closed():
         held = bench.hold()

@@ -179,7 +179,7 @@ def test_an_overloaded_server_is_asked_again(target: Path, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refusal_is_told_at_once(target: Path, status: int) -> None:
+def test_a_refusal_is_raised_at_once(target: Path, status: int) -> None:
     with serving(statuses=(status,)) as server, pytest.raises(Unavailable, match=f"the server answered {status}"):
         get(server.location, target)
     assert len(server.ranges) == 1

@@ -72,7 +72,7 @@ def test_a_word_of_several_meanings_finds_each(word: str, meanings: int) -> None
     assert sum(word in row.parents for row in TABLE.rows) == meanings
 
 
-def test_the_two_cranes_have_labels_that_tell_them_apart() -> None:
+def test_the_two_cranes_have_different_labels() -> None:
     assert [label for label in TABLE.labels if label.startswith("crane")] == ["crane (wading bird)", "crane (lifting device)"]
 
 
@@ -88,7 +88,7 @@ def test_the_two_cranes_have_labels_that_tell_them_apart() -> None:
         ("nothing of the sort", "nothing of the sort"),
     ],
 )
-def test_canonical_knows_synonyms_and_leaves_other_words_alone(word: str, name: str) -> None:
+def test_canonical_resolves_synonyms_and_keeps_other_words(word: str, name: str) -> None:
     assert TABLE.canonical(word) == name
 
 

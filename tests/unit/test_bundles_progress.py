@@ -3,7 +3,7 @@ from miradouro.bundles.progress import LogProgress, TerminalProgress, default_pr
 from structlog.testing import capture_logs
 
 
-def test_logs_tell_the_start_and_every_quarter() -> None:
+def test_logs_show_the_start_and_every_quarter() -> None:
     with capture_logs() as lines, LogProgress().transfer("weights.whl", total_bytes=1000, present_bytes=100) as advance:
         for _ in range(90):
             advance(10)

@@ -164,7 +164,7 @@ def test_gpus_are_unknown_until_their_speed_is_given() -> None:
     assert plan(Demand(10**6, 90, DEFAULT, gpu="A10", gpu_rate=10)).value("embedding", "GPUs") == math.ceil(100 / 7)
 
 
-def test_a_network_that_nobody_measured_needs_its_rate() -> None:
+def test_an_unmeasured_network_needs_its_rate() -> None:
     demand = Demand(10**6, 70, (dummy(10, "mine"),), queries=0)
     with pytest.raises(InvalidArgument, match="cpu_rate: mine in int8 was never measured"):
         plan(demand)

@@ -45,8 +45,8 @@ def test_whatever_a_record_holds_it_is_an_event_or_refused(
     )
 )
 def test_whatever_json_the_state_is_it_is_an_event_or_refused(value: object) -> None:
-    told = json.dumps({"uri": "file:///a", "taken_at": value, "place": value, "tags": value, "attributes": value}).encode()
-    for one in (told, json.dumps(value).encode()):
+    envelope = json.dumps({"uri": "file:///a", "taken_at": value, "place": value, "tags": value, "attributes": value}).encode()
+    for one in (envelope, json.dumps(value).encode()):
         assert isinstance(item_of(record(b"c/a", one, binary())), PhotoEvent | Refused)
 
 
@@ -56,16 +56,23 @@ def base64_of(data: bytes) -> dict[str, str]:
 
 def test_structured_mode_and_protobuf_say_the_same() -> None:
     wanted = PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg", title="T")
-    told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "subject": "a/b.jpg", "source": "x"}
+    envelope = {
+        "specversion": "1.0",
+        "id": "1",
+        "type": "photo.uploaded",
+        "photoversion": "3",
+        "subject": "a/b.jpg",
+        "source": "x",
+    }
     message = photo_event_pb2.PhotoEvent(uri="file:///b.jpg", title="T").SerializeToString()
     state = {"uri": "file:///b.jpg", "title": "T"}
     structured = {"content-type": "Application/CloudEvents+JSON; charset=utf-8"}
     protobuf = {**binary(), "content-type": "application/protobuf"}
     for one in (
         record(b"c/a/b.jpg", json.dumps(state).encode(), binary()),
-        record(b"c/a/b.jpg", json.dumps({**told, "data": state}).encode(), structured),
-        record(b"c/a/b.jpg", json.dumps({**told, "data_base64": base64.b64encode(message).decode()}).encode(), structured),
-        record(b"c/a/b.jpg", json.dumps({**told, **base64_of(json.dumps(state).encode())}).encode(), structured),
+        record(b"c/a/b.jpg", json.dumps({**envelope, "data": state}).encode(), structured),
+        record(b"c/a/b.jpg", json.dumps({**envelope, "data_base64": base64.b64encode(message).decode()}).encode(), structured),
+        record(b"c/a/b.jpg", json.dumps({**envelope, **base64_of(json.dumps(state).encode())}).encode(), structured),
         record(b"c/a/b.jpg", message, protobuf),
     ):
         assert event_of(one) == wanted
@@ -109,7 +116,7 @@ def test_no_value_deletes_at_the_version_of_its_header() -> None:
         (b"c/a", b'{"data": {}, "data_base64": "QQ=="}', {"content-type": "application/cloudevents+json"}, "not_an_event"),
     ],
 )
-def test_what_is_no_event_says_why(key: bytes | None, value: bytes | None, headers: dict[str, str], reason: str) -> None:
+def test_an_invalid_event_has_its_reason(key: bytes | None, value: bytes | None, headers: dict[str, str], reason: str) -> None:
     with pytest.raises(BadEvent) as caught:
         event_of(record(key, value, headers))
     assert caught.value.reason == reason
@@ -175,8 +182,8 @@ def test_unknown_fields_are_left_out_unless_strict(grown: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/json", "application/vnd.photos+json; charset=utf-8"])
 def test_base64_of_json_is_read_as_json(media_type: str) -> None:
-    told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "datacontenttype": media_type}
-    value = {**told, "data_base64": base64.b64encode(json.dumps(FULL).encode()).decode(), "data": None}
+    envelope = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", "datacontenttype": media_type}
+    value = {**envelope, "data_base64": base64.b64encode(json.dumps(FULL).encode()).decode(), "data": None}
     event = event_of(record(b"c/a", json.dumps(value).encode(), {"content-type": "application/cloudevents+json"}))
     assert (event.uri, event.title) == ("file:///a.jpg", "t")
 

@@ -96,7 +96,7 @@ def test_a_condition_holds_for_what_is_known_so_far(text, photo, holds):
         ("a" * (MAX_CONDITION_CHARS + 1), "1,001 characters"),
     ],
 )
-def test_what_is_no_condition_is_told_with_its_place_and_what_is_allowed(text, named):
+def test_an_invalid_condition_is_located_with_what_is_allowed(text, named):
     with pytest.raises(BadCondition, match=named):
         parse_condition(text)
 

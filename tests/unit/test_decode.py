@@ -69,7 +69,7 @@ def test_a_small_photo_is_enlarged():
     assert pixels_of(encode(blocks(8, 6, cell=2), "PNG")).shape == (224, 224, 3)
 
 
-def test_draft_scaling_changes_little_and_keeps_the_told_size():
+def test_draft_scaling_changes_little_and_keeps_the_size():
     rgb = blocks(3_600, 2_700, cell=150)
     decoded = decode(encode(rgb, "JPEG", quality=95), [SQUASH])
 

@@ -78,7 +78,7 @@ FILES: dict[str, Callable[[np.ndarray, Space], bytes]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_format_says_its_colours(name: str) -> None:
+def test_colours_are_read_in_every_format(name: str) -> None:
     wide = DISPLAY_P3.samples(PICTURE)
     assert error(encode(wide, "PNG")) > 4
     assert error(FILES[name](wide, DISPLAY_P3)) < (0.6 if "png" in name or "webp" in name else 1.3)

@@ -26,9 +26,9 @@ def test_what_is_no_picture_is_named_so(data):
     assert reason_of(data) == "not_a_photo"
 
 
-@pytest.mark.parametrize(("file_format", "told"), [("GIF", "image/gif"), ("BMP", "image/bmp"), ("TIFF", "image/tiff")])
-def test_other_formats_are_refused_by_name(file_format, told):
-    with pytest.raises(BadPhoto, match=f"{told}; convert it to JPEG") as caught:
+@pytest.mark.parametrize(("file_format", "media_type"), [("GIF", "image/gif"), ("BMP", "image/bmp"), ("TIFF", "image/tiff")])
+def test_other_formats_are_refused_by_name(file_format, media_type):
+    with pytest.raises(BadPhoto, match=f"{media_type}; convert it to JPEG") as caught:
         decode(encode(blocks(60, 40), file_format), [SQUASH])
     assert caught.value.reason == "unsupported_format"
 

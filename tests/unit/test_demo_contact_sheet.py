@@ -58,7 +58,7 @@ def test_names_captions_and_tags_are_text_whatever_they_hold() -> None:
     assert HOSTILE in hostile.text
 
 
-def test_a_question_without_hits_says_so() -> None:
+def test_a_question_without_hits_is_marked() -> None:
     assert "No photo answers this question." in Page(sheet(hits=0)).text
     assert "No photo answers this question." not in Page(sheet(hits=1)).text
 

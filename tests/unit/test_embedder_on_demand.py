@@ -15,32 +15,32 @@ from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
 
 
 def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_closed_at_the_end(tmp_path):
-    told = []
+    calls = []
 
     def open_bundles():
-        told.append("opened")
+        calls.append("opened")
         return tiny_bundles(tmp_path)
 
     @contextmanager
     def run(bundles):
-        told.append("started")
+        calls.append("started")
         networks = OnnxEmbedder(bundles, threads=1)
         with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
             yield parts
-        told.append("stopped")
+        calls.append("stopped")
 
     with EmbedderOnDemand(open_bundles=open_bundles, run=run) as embedder:
-        assert told == []
+        assert calls == []
         assert [bundle.name for bundle in embedder.describe()] == ["tiny", "wee"]
-        assert told == ["opened"]
+        assert calls == ["opened"]
         for _ in range(2):
             [embedding] = embedder.embed([photo(1)], spaces=["wee/features"])
             assert embedding.vectors["wee/features"].shape == (1, 6)
-        assert told == ["opened", "started"]
-    assert told == ["opened", "started", "stopped"]
+        assert calls == ["opened", "started"]
+    assert calls == ["opened", "started", "stopped"]
     with EmbedderOnDemand(open_bundles=open_bundles, run=run):
         pass
-    assert len(told) == 3
+    assert len(calls) == 3
 
 
 def test_an_abandoned_embedder_ends_what_waits_and_starts_nothing_more(tmp_path):

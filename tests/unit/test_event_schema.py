@@ -1,4 +1,4 @@
-"""What `miradouro events schema` tells, against the code that reads events: neither takes what the other refuses."""
+"""The schema of `miradouro events schema` and the code that reads events accept the same events."""
 
 import base64
 import copy
@@ -59,51 +59,54 @@ ODD: list[Any] = (
 )
 
 
-def is_taken(told: object, key: bytes = b"c/a.jpg", *, strict: bool = False) -> bool:
+def is_taken(candidate: object, key: bytes = b"c/a.jpg", *, strict: bool = False) -> bool:
     """Whether the code takes it."""
-    record = SourceRecord("t", 0, 0, key, json.dumps(told).encode(), (("content-type", b"application/cloudevents+json"),))
+    record = SourceRecord("t", 0, 0, key, json.dumps(candidate).encode(), (("content-type", b"application/cloudevents+json"),))
     return isinstance(item_of(record, strict=strict), PhotoEvent)
 
 
-def places(told: object, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def places(candidate: object, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Where something stands in JSON."""
-    inside = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
+    inside = candidate.items() if isinstance(candidate, dict) else enumerate(candidate) if isinstance(candidate, list) else ()
     return [above, *(place for name, one in inside for place in places(one, (*above, name)))]
 
 
-def inside(told: Any, way: tuple[Any, ...]) -> Any:
+def inside(candidate: Any, way: tuple[Any, ...]) -> Any:
     """What stands at a place."""
     for name in way:
-        told = told[name]
-    return told
+        candidate = candidate[name]
+    return candidate
 
 
-def spoilt(told: Any) -> Iterator[Any]:
-    """`told` with one thing taken away, exchanged for each odd value, or added, wherever that can be."""
-    for place in places(told):
+def spoilt(candidate: Any) -> Iterator[Any]:
+    """`candidate` with one thing taken away, exchanged for each odd value, or added, wherever that can be."""
+    for place in places(candidate):
         if place:
             for odd in [MISSING, *ODD]:
-                changed = copy.deepcopy(told)
+                changed = copy.deepcopy(candidate)
                 around = inside(changed, place[:-1])
                 if odd is not MISSING:
                     around[place[-1]] = odd
                 elif isinstance(around, dict):
                     del around[place[-1]]
                 yield changed
-        if isinstance(inside(told, place), dict):
+        if isinstance(inside(candidate, place), dict):
             for name, odd in itertools.product(["data_base64", "data", "uri", "colour", "lat"], ["QQ==", "", "Q", None, {}]):
-                changed = copy.deepcopy(told)
+                changed = copy.deepcopy(candidate)
                 inside(changed, place).setdefault(name, odd)
                 yield changed
 
 
-def assert_same(told: Any) -> None:
+def assert_same(candidate: Any) -> None:
     """Fails unless the schema and the code answer alike."""
-    subject = told.get("subject") if isinstance(told, dict) else None
+    subject = candidate.get("subject") if isinstance(candidate, dict) else None
     key = f"c/{subject}" if isinstance(subject, str) else "c/a.jpg"  # that they are the same no schema can tell
     for schema, strict in ((EVENT, False), (STRICT, True)):
-        is_valid = schema.is_valid(told)
-        assert is_taken(told, key.encode(), strict=strict) == is_valid, (told, [one.message for one in schema.iter_errors(told)])
+        is_valid = schema.is_valid(candidate)
+        assert is_taken(candidate, key.encode(), strict=strict) == is_valid, (
+            candidate,
+            [one.message for one in schema.iter_errors(candidate)],
+        )
 
 
 @given(event=EVENTS)
@@ -112,7 +115,7 @@ def assert_same(told: Any) -> None:
 def test_what_we_write_satisfies_the_schema(event: PhotoEvent) -> None:
     _, value, headers = record_of(event)
     state = json.loads(value)
-    attributes = {name[3:]: told.decode() for name, told in headers if name.startswith("ce_")}
+    attributes = {name[3:]: candidate.decode() for name, candidate in headers if name.startswith("ce_")}
     EVENT.validate({**attributes, "data": state})
     if event.kind is not EventKind.DELETED:
         DATA.validate(state)
@@ -125,30 +128,30 @@ def test_what_we_write_satisfies_the_schema(event: PhotoEvent) -> None:
 )
 def test_what_one_of_them_refuses_the_other_refuses_too(good: Any) -> None:
     answers = set()
-    for told in [good, *spoilt(good)]:
-        assert_same(told)
-        answers.add(EVENT.is_valid(told))
+    for candidate in [good, *spoilt(good)]:
+        assert_same(candidate)
+        answers.add(EVENT.is_valid(candidate))
     assert answers == {True, False}
 
 
 @settings(max_examples=20)
 @given(picks=st.lists(st.integers(0, 10**6), min_size=2, max_size=4))
 def test_several_wrongs_together_are_refused_by_both(picks: list[int]) -> None:
-    told: Any = GOOD
+    candidate: Any = GOOD
     for pick in picks:
-        variants = list(spoilt(told))
-        told = variants[pick % len(variants)]
-        assert_same(told)
+        variants = list(spoilt(candidate))
+        candidate = variants[pick % len(variants)]
+        assert_same(candidate)
 
 
 @given(
-    told=st.recursive(
+    candidate=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, *GOOD["data"], "x"]), inner),
     )
 )
-def test_whatever_is_no_event_breaks_the_schema_too(told: Any) -> None:
-    assert_same(told)
+def test_whatever_is_no_event_breaks_the_schema_too(candidate: Any) -> None:
+    assert_same(candidate)
 
 
 @pytest.mark.parametrize(
@@ -157,22 +160,22 @@ def test_whatever_is_no_event_breaks_the_schema_too(told: Any) -> None:
 )
 def test_limits_are_those_of_the_code(field: str, longest: int) -> None:
     for size, is_allowed in ((longest, True), (longest + 1, False)):
-        told = {**GOOD, "data": {**GOOD["data"], field: "é" * size}}
-        assert (is_taken(told), EVENT.is_valid(told)) == (is_allowed, is_allowed)
+        candidate = {**GOOD, "data": {**GOOD["data"], field: "é" * size}}
+        assert (is_taken(candidate), EVENT.is_valid(candidate)) == (is_allowed, is_allowed)
 
 
 def test_a_photo_inside_an_event_has_a_limit_in_both() -> None:
     for size, is_allowed in ((MAX_INLINE_BYTES, True), (MAX_INLINE_BYTES + 3, False)):
-        told = {**GOOD, "data": {"data_base64": base64.b64encode(bytes(size)).decode()}}
-        assert (is_taken(told), EVENT.is_valid(told)) == (is_allowed, is_allowed)
+        candidate = {**GOOD, "data": {"data_base64": base64.b64encode(bytes(size)).decode()}}
+        assert (is_taken(candidate), EVENT.is_valid(candidate)) == (is_allowed, is_allowed)
 
 
 def test_the_command_prints_what_is_checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("events", "schema").json == event_schema()
     assert run("events", "schema", "--data").json == data_schema()
     monkeypatch.setenv("MIRADOURO_KAFKA_TOPIC", "elsewhere")
-    told = run("events", "schema", "--asyncapi").json
-    assert told["channels"]["photos"]["address"] == "elsewhere"
+    candidate = run("events", "schema", "--asyncapi").json
+    assert candidate["channels"]["photos"]["address"] == "elsewhere"
     assert run("events", "schema", "--asyncapi", "--data").code == 2
 
 
@@ -180,12 +183,12 @@ def test_the_asyncapi_document_holds_together() -> None:
     document = asyncapi(KafkaSettings())
     for place in places(document):
         if place and place[-1] == "$ref":
-            told: Any = document
+            candidate: Any = document
             for name in place:
-                told = told[name]
-            assert told.startswith("#/"), told
+                candidate = candidate[name]
+            assert candidate.startswith("#/"), candidate
             found: Any = document
-            for name in told.removeprefix("#/").split("/"):
+            for name in candidate.removeprefix("#/").split("/"):
                 found = found[name]
     messages = document["components"]["messages"]
     for name in ("binary", "structured"):

@@ -1,4 +1,4 @@
-"""Every parser that takes somebody else's text gives a value or one of our errors, soon, whatever the text is."""
+"""Every parser of untrusted text returns a value or one of our errors, quickly, for any text."""
 
 import json
 import math

@@ -76,5 +76,5 @@ def test_messages_are_written_canonically_and_read_back(kind, data):
 
 def test_numbers_without_an_end_have_words():
     message = search_service_pb2.SearchResponse(took_ms=float("inf"), hits=[search_service_pb2.Hit(score=float("nan"))])
-    told = json.loads(to_json(message))
-    assert (told["tookMs"], told["hits"][0]["score"]) == ("Infinity", "NaN")
+    body = json.loads(to_json(message))
+    assert (body["tookMs"], body["hits"][0]["score"]) == ("Infinity", "NaN")

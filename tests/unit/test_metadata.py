@@ -132,7 +132,7 @@ def test_what_follows_the_start_of_the_scan_is_picture():
     assert read_metadata(with_segments(PLAIN, (0xFE, b"note"), press)).tags == ("tram",)
 
 
-def test_a_photo_without_metadata_says_nothing():
+def test_a_photo_without_metadata_has_empty_fields():
     assert read_metadata(PLAIN) == PhotoMetadata()
     assert read_metadata(b"") == PhotoMetadata()
     assert read_metadata(b"GIF89a and more") == PhotoMetadata()

@@ -60,7 +60,7 @@ def test_an_object_name_is_the_title_before_a_headline():
     assert said_by_iptc((2, 105, b"Headline"), (2, 5, b"Object")).title == "Object"
 
 
-def test_the_told_character_set_is_taken_even_where_another_would_fit():
+def test_the_declared_character_set_is_used():
     text = "Ã©"  # these bytes of Latin-1 are an é in UTF-8
 
     assert said_by_iptc((1, 90, b"\x1b.A"), (2, 120, text.encode("latin-1"))).caption == text
@@ -166,7 +166,7 @@ def test_control_characters_go():
 @given(
     st.lists(st.tuples(st.sampled_from([1, 2]), st.integers(0, 255), st.binary(max_size=30)), max_size=12), st.binary(max_size=20)
 )
-def test_no_iptc_raises_and_what_follows_it_is_told(datasets, rest):
+def test_no_iptc_raises_and_the_rest_is_named(datasets, rest):
     found = read_metadata(with_segments(PLAIN, (0xED, photoshop(iim(*datasets) + b"?" + rest))))
 
     assert found.unread in {("iptc",), ("iptc", "iptc.taken_at")}

@@ -23,7 +23,7 @@ def test_words_of_ingredients_are_not_the_photos(properties):
     assert said_by_xmp(packet(properties)) == READ
 
 
-def test_an_ingredient_alone_says_nothing():
+def test_an_ingredient_alone_is_ignored():
     assert said_by_xmp(packet(STRANGER)) == PhotoMetadata()
 
 

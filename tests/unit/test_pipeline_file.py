@@ -109,12 +109,12 @@ def test_show_prints_json_of_the_file_in_force(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("processors: [fetch, {tag: {max_labels: 3}}]")
     shown = CliRunner().invoke(pipeline, ["show", "--json"], env={"MIRADOURO_PIPELINE": str(path)})
-    told = json.loads(shown.output)
+    report = json.loads(shown.output)
 
-    assert told["source"] == str(path)
-    assert [step["name"] for step in told["processors"]] == ["fetch", "tag"]
-    assert told["processors"][1]["options"]["max_labels"] == 3
-    assert told["processors"][0]["from"].startswith("miradouro.processors.fetch:Fetch (miradouro ")
+    assert report["source"] == str(path)
+    assert [step["name"] for step in report["processors"]] == ["fetch", "tag"]
+    assert report["processors"][1]["options"]["max_labels"] == 3
+    assert report["processors"][0]["from"].startswith("miradouro.processors.fetch:Fetch (miradouro ")
 
 
 def test_show_prints_what_guards_a_step(tmp_path):

@@ -28,7 +28,7 @@ def test_a_preset_stands_alone() -> None:
         names("lean", "vgg16-conv/pool5")
 
 
-def test_a_space_tells_its_smallest_preset() -> None:
+def test_a_space_has_its_smallest_preset() -> None:
     presets = {"efficientnet-lite0/look": "lean", "vgg16-conv/pool5": "standard", "vgg16-conv/pool5/max": "laboratory"}
     assert {name: preset_of(name) for name in presets} == presets
     assert preset_of("vgg16-conv/nothing") is None

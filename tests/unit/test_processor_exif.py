@@ -68,7 +68,7 @@ def test_what_the_event_leaves_open_comes_from_the_file():
     assert document.taken_at.instant.isoformat() == "2024-05-01T18:30:15+00:00"
 
 
-def test_what_the_event_says_wins_field_by_field():
+def test_fields_of_the_event_take_precedence():
     said = stored(BARE).taken_at
     event = replace(
         BARE,

@@ -68,7 +68,7 @@ def test_the_page_finds_what_was_made_and_nothing_is_made_twice(tmp_path):
     assert path.read_bytes() == found
 
 
-def test_a_place_that_fsspec_knows_takes_them_too():
+def test_thumbnails_go_to_any_fsspec_location():
     step(None, "folder: 'memory://small/pictures', sizes: [64]")(PHOTO)
     data = fsspec.filesystem("memory").cat_file(f"/small/pictures/{HASH[:2]}/{HASH}-64.jpg")
     with Image.open(io.BytesIO(data)) as image:

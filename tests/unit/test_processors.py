@@ -28,9 +28,9 @@ PARENTS = {
 TABLE = LabelTable(tuple(LabelRow("n", label, (label,), parents) for label, parents in PARENTS.items()), {})
 
 
-def probabilities(**told: float) -> list[LabelProbability]:
+def probabilities(**scores: float) -> list[LabelProbability]:
     names = list(PARENTS)
-    return [LabelProbability(name.replace("_", " "), p, names.index(name.replace("_", " "))) for name, p in told.items()]
+    return [LabelProbability(name.replace("_", " "), p, names.index(name.replace("_", " "))) for name, p in scores.items()]
 
 
 def plain(found: tuple[Tag, ...]) -> list[tuple[str, float, str]]:
@@ -98,8 +98,8 @@ def test_parents_can_be_left_out():
 
 
 @given(st.dictionaries(st.sampled_from(list(PARENTS)), st.floats(0.001, 1)), st.lists(st.text(max_size=8), max_size=4))
-def test_any_probabilities_give_tags_that_can_be_stored(told, given_tags):
-    labels = [LabelProbability(name, p, list(PARENTS).index(name)) for name, p in told.items()]
+def test_any_probabilities_give_tags_that_can_be_stored(scores, given_tags):
+    labels = [LabelProbability(name, p, list(PARENTS).index(name)) for name, p in scores.items()]
     found = tags(given_tags, labels, TABLE, TagOptions())
 
     assert all(0 < tag.score <= 1 and tag.label.strip() for tag in found)
@@ -110,7 +110,7 @@ def test_any_probabilities_give_tags_that_can_be_stored(told, given_tags):
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("scores", "expected"),
     [
         ([], ""),
         ([("teapot", 0.05)], ""),
@@ -119,8 +119,8 @@ def test_any_probabilities_give_tags_that_can_be_stored(told, given_tags):
         ([("a", 1), ("b", 1), ("c", 1), ("d", 1)], "A photo of a, b and c."),
     ],
 )
-def test_a_sentence_names_the_likeliest_tags(told, expected):
-    found = [Tag(label, score, TagKind.LABEL) for label, score in told] + [Tag("animal", 0.9, TagKind.PARENT)]
+def test_a_sentence_names_the_likeliest_tags(scores, expected):
+    found = [Tag(label, score, TagKind.LABEL) for label, score in scores] + [Tag("animal", 0.9, TagKind.PARENT)]
 
     assert sentence(found, CaptionOptions()) == expected
 

@@ -21,7 +21,7 @@ MAX_SETTINGS = 60
 
 
 def test_there_are_no_more_settings_than_the_budget() -> None:
-    """A new setting replaces one: what nobody should have to know is a constant beside its reason."""
+    """A new setting replaces one: a value that no user needs to change is a constant with its reason."""
     assert len(NAMES) <= MAX_SETTINGS
 
 
@@ -76,7 +76,7 @@ def test_every_miradouro_example_is_a_command_with_options_that_exist() -> None:
         command.make_parser(click.Context(command)).parse_args(args=arguments)
 
 
-def test_every_filter_in_the_readme_is_one_and_every_field_is_told() -> None:
+def test_every_filter_in_the_readme_parses_and_every_field_is_there() -> None:
     written = [text for row in rows(section("Ask")) for text in re.findall(r"`([^`]+:[^`]*)`", row[0])]
     assert {re.split(r"[.:]", text)[0] for text in written} == set(FORMS)
     for text in written:
@@ -97,10 +97,10 @@ def options(command: click.Command) -> Iterator[tuple[str, ...]]:
 
 
 def test_every_option_is_documented() -> None:
-    told = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", TEXT))
+    documented = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", TEXT))
     every = set(options(cli))
     assert len(every) > 50
-    assert sorted(names for names in every if not told & set(names)) == []
+    assert sorted(names for names in every if not documented & set(names)) == []
 
 
 def test_every_command_is_in_the_readme() -> None:
@@ -135,20 +135,20 @@ def test_every_link_and_path_leads_somewhere() -> None:
 
 def test_every_service_is_in_the_table() -> None:
     protos = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protos").rglob("*.proto"))
-    told = {row[0].strip("`") for row in rows(section("The services"))}
-    assert set(re.findall(r"^service (\w+)", protos, re.M)) == told
+    documented = {row[0].strip("`") for row in rows(section("The services"))}
+    assert set(re.findall(r"^service (\w+)", protos, re.M)) == documented
 
 
-def test_every_bundle_is_told_with_its_licence() -> None:
+def test_every_bundle_is_documented_with_its_licence() -> None:
     assert {row[0].strip("`") for row in rows(section("Models"))} == {manifest.name for manifest in manifests()}
     licences = section("Licences and attribution").replace("\n  ", " ")
     for words in ("Simonyan", "Zisserman", "CC BY 4.0", "Mingxing Tan", "Quoc V. Le", "Apache-2.0", "WordNet 3.0", "timm"):
         assert words in licences
 
 
-def test_every_room_is_told() -> None:
+def test_every_room_is_documented() -> None:
     rooms = {path.name for path in (ROOT / "services" / "miradouro").iterdir() if path.is_dir() and path.name[0] not in "_."} - {
         "v1"
     }
-    told = section("Rooms")
-    assert {room for room in rooms if f"`{room}`" not in told and f"miradouro/{room}`" not in told} == set()
+    documented = section("Rooms")
+    assert {room for room in rooms if f"`{room}`" not in documented and f"miradouro/{room}`" not in documented} == set()

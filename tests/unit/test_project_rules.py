@@ -55,7 +55,7 @@ def test_no_source_file_is_longer_than_four_hundred_lines(texts: dict[str, str])
     assert [f"{name}: {text.count(chr(10))}" for name, text in sources.items() if text.count("\n") > MAX_LINES] == []
 
 
-def test_every_file_has_a_name_that_says_something() -> None:
+def test_every_file_has_a_meaningful_name() -> None:
     parts = {name: Path(name.removeprefix(BASE_OF_KUSTOMIZE)).with_suffix("").parts for name in tracked()}
     assert parts
     assert [name for name, words in parts.items() if FORBIDDEN_NAMES & set(words)] == []

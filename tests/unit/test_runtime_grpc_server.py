@@ -135,7 +135,7 @@ def test_handlers_learn_that_the_deadline_passed(channel, echo):
     assert echo.calls[0].cancelled.wait(10)
 
 
-def test_a_stream_that_nobody_reads_is_closed(channel, echo):
+def test_an_unread_stream_is_closed(channel, echo):
     responses = stream(channel, "1000000000", timeout=60)
     next(responses)
     responses.cancel()
@@ -237,7 +237,7 @@ def _health(channel: grpc.Channel, name: str) -> str:
     return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
 
 
-def test_health_tells_the_truth_of_each_service(echo):
+def test_health_reports_each_service(echo):
     state = {"ready": False}
 
     def broken() -> bool:
@@ -259,7 +259,7 @@ def test_health_tells_the_truth_of_each_service(echo):
         assert _health(channel, ECHO) == "NOT_SERVING"
 
 
-def test_stopping_lets_calls_end_tells_watchers_and_refuses_new_ones(echo):
+def test_stopping_ends_calls_notifies_watchers_and_refuses_new_calls(echo):
     with running([service(echo)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=ECHO), timeout=20)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING

@@ -61,7 +61,7 @@ def code_of(call: Iterator[object]) -> grpc.StatusCode:
     return caught.value.code()
 
 
-def test_probes_check_on_their_own_port_and_nobody_watches_there():
+def test_probes_check_on_their_own_port_without_watching():
     with (
         health_endpoint("127.0.0.1:0", [ECHO]) as health,
         grpc.insecure_channel(str(health.address)) as channel,
@@ -70,8 +70,8 @@ def test_probes_check_on_their_own_port_and_nobody_watches_there():
         assert code_of(watch(channel)) is grpc.StatusCode.UNIMPLEMENTED
         assert (check(channel), check(channel, ECHO)) == (STATUS.SERVING, STATUS.SERVING)
         server.drain()
-        told = [check(channel, name) for name in ("", ECHO, LIVENESS)]
-        assert told == [STATUS.NOT_SERVING, STATUS.NOT_SERVING, STATUS.SERVING], "a process that drains is alive"
+        statuses = [check(channel, name) for name in ("", ECHO, LIVENESS)]
+        assert statuses == [STATUS.NOT_SERVING, STATUS.NOT_SERVING, STATUS.SERVING], "a process that drains is alive"
 
 
 def test_to_check_and_to_watch_need_a_token(channel, secret):
@@ -156,7 +156,7 @@ def test_a_watcher_that_does_not_read_holds_up_neither_the_others_nor_the_end(tm
         try:
             eventually("they watch", lambda: _is_refused(channel, secret))
             state["ready"] = True
-            eventually("the change is told", lambda: check(channel, secret=secret) == STATUS.SERVING, within_s=20)
+            eventually("the change is visible", lambda: check(channel, secret=secret) == STATUS.SERVING, within_s=20)
             drained = threading.Thread(target=server.drain)
             drained.start()
             drained.join(20)

@@ -4,7 +4,7 @@ from miradouro.runtime.known_settings import check_names
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "refusal"),
     [
         ("MIRADOURO_LISTENS", "did you mean MIRADOURO_LISTEN?"),
         ("MIRADOURO_KAFKA_BOOTSTRAP_SERVERS", "did you mean MIRADOURO_KAFKA_BOOTSTRAP?"),
@@ -14,10 +14,10 @@ from miradouro.runtime.known_settings import check_names
         ("MIRADOURO_LISTEN_PORT", "did you mean MIRADOURO_LISTEN?"),
     ],
 )
-def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant(name, told):
+def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant(name, refusal):
     with pytest.raises(ConfigurationError) as caught:
         check_names({"PATH": "/bin", "MIRADOURO_LISTEN": "127.0.0.1:0", name: "x"})
-    assert str(caught.value) == f"{name} is set, and there is no such setting: {told}"
+    assert str(caught.value) == f"{name} is set, and there is no such setting: {refusal}"
 
 
 def test_the_settings_of_all_processes_and_what_others_call_so_may_stand_together():

@@ -13,7 +13,7 @@ WAIT_S = 20.0
 
 
 class Answers:
-    """A check that raises what it is told to, and tells how often it was asked."""
+    """A check that raises given errors and counts its calls."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None

@@ -63,16 +63,16 @@ def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
         assert tokens.first == ONE
     path.unlink()
     assert tokens.find(TWO)
-    told = capsys.readouterr()
-    assert "stays in force" in told.err
-    assert ONE[:-1] not in told.out + told.err
+    output = capsys.readouterr()
+    assert "stays in force" in output.err
+    assert ONE[:-1] not in output.out + output.err
     swap(path, THREE)
     assert tokens.first == THREE
     assert not tokens.find(ONE)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "refusal"),
     [
         (b"", "is empty"),
         (b"\n \n", "is empty"),
@@ -81,9 +81,9 @@ def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
         (b"\xff" * 40, "it is no text"),
     ],
 )
-def test_a_bad_file_is_refused_with_its_setting_and_without_its_content(path, content, told):
+def test_a_bad_file_is_refused_with_its_setting_and_without_its_content(path, content, refusal):
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=f"^MIRADOURO_TOKEN_FILE=.*{told}") as caught:
+    with pytest.raises(ConfigurationError, match=f"^MIRADOURO_TOKEN_FILE=.*{refusal}") as caught:
         Tokens(path)
     assert ONE[:-1] not in caught.value.message
     assert "rter" not in caught.value.message
@@ -109,16 +109,16 @@ def test_wrong_files_of_certificates_are_refused_with_their_setting(tmp_path):
         "MIRADOURO_TLS_CERT_FILE is set and MIRADOURO_TLS_KEY_FILE is not": {"tls_key_file": ""},
         "MIRADOURO_TLS_CLIENT_CA_FILE asks": {"tls_cert_file": "", "tls_key_file": "", "tls_client_ca_file": one.certificate},
     }
-    for told, changes in wrong.items():
+    for refusal, changes in wrong.items():
         changed = good.model_copy(update={name: str(value) for name, value in changes.items()})
-        with pytest.raises(ConfigurationError, match=f"^{told}"):
+        with pytest.raises(ConfigurationError, match=f"^{refusal}"):
             server_security(changed)
-    for told, changes in {
+    for refusal, changes in {
         "MIRADOURO_TLS_CA_FILE=.*absent.*No such file": {"tls_ca_file": absent},
         "MIRADOURO_TLS_CA_FILE=.*junk.*no certificates": {"tls_ca_file": junk},
     }.items():
         changed = good.model_copy(update={name: str(value) for name, value in changes.items()})
-        with pytest.raises(ConfigurationError, match=f"^{told}"):
+        with pytest.raises(ConfigurationError, match=f"^{refusal}"):
             client_security(changed)
 
 

@@ -53,7 +53,7 @@ def test_any_other_text_is_no_trace_and_no_error(text):
         (None, False),
     ],
 )
-def test_headers_are_read_as_the_standard_says(header, is_one):
+def test_headers_are_read_by_the_standard(header, is_one):
     assert (read_trace(header) is not None) is is_one
 
 
@@ -62,10 +62,10 @@ def event(**fields) -> PhotoEvent:
 
 
 def test_an_event_keeps_its_trace_on_its_way_through_kafka():
-    told = new_trace()
-    key, value, headers = record_of(event(traceparent=told.header))
+    sent = new_trace()
+    key, value, headers = record_of(event(traceparent=sent.header))
     item = item_of(SourceRecord("t", 1, 2, key, value, tuple(headers)))
-    assert trace_of(item) == told
+    assert trace_of(item) == sent
     assert names_of(item) == {
         "event_id": "e",
         "collection": "c",
@@ -91,9 +91,9 @@ def test_an_event_without_a_trace_gets_the_same_one_whenever_it_comes():
 
 
 def test_what_is_no_event_has_the_trace_of_its_record():
-    told = new_trace()
-    record = SourceRecord("t", 1, 2, b"key", b"?", (("ce_traceparent", told.header.encode()),))
-    assert trace_of(Refused("", "", 1, "", InvalidArgument("value", "no"), record)) == told
+    sent = new_trace()
+    record = SourceRecord("t", 1, 2, b"key", b"?", (("ce_traceparent", sent.header.encode()),))
+    assert trace_of(Refused("", "", 1, "", InvalidArgument("value", "no"), record)) == sent
     assert trace_of(item_of(SourceRecord("t", 1, 2, b"", b"?"))) == trace_of_name("t", 1, 2)
 
 
@@ -127,7 +127,7 @@ def test_a_call_belongs_to_its_callers_trace_in_every_kind_of_handler():
         ask(channel, "Shout", "a")
         ask(channel, "Whisper", "a")
         list(stream(channel, "1"))
-    assert [(seen.trace_id, told) for seen, told in handlers.seen if seen] == [(trace.trace_id, trace.trace_id)] * 3
+    assert [(seen.trace_id, sent) for seen, sent in handlers.seen if seen] == [(trace.trace_id, trace.trace_id)] * 3
     assert len({seen.span_id for seen, _ in handlers.seen if seen} | {trace.span_id}) == 4, "each call is a step of its own"
     assert current_trace() is None
 
@@ -137,11 +137,11 @@ def test_a_call_without_a_trace_begins_one_of_its_own():
     with running([service(handlers)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         for metadata in ((), (("traceparent", "nonsense"),)):
             ask(channel, "Shout", "a", metadata=metadata)
-    [(first, _), (second, told)] = handlers.seen
+    [(first, _), (second, sent)] = handlers.seen
     assert first is not None
     assert second is not None
     assert first.trace_id != second.trace_id
-    assert told == second.trace_id
+    assert sent == second.trace_id
 
 
 def test_threads_do_not_see_each_others_traces():

@@ -1,4 +1,4 @@
-"""Pictures are told by their first bytes or by their name."""
+"""Pictures are recognised by their first bytes or by their name."""
 
 import pytest
 from hypothesis import given
@@ -21,11 +21,11 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("file_format", WRITTEN)
-def test_real_files_are_told_by_their_first_bytes(file_format):
+def test_real_files_are_recognised_by_their_first_bytes(file_format):
     assert sniff(encode(blocks(60, 40), file_format)[:SNIFF_BYTES]) is WRITTEN[file_format]
 
 
-def test_heif_is_told_from_avif_though_both_name_mif1():
+def test_heif_and_avif_differ_though_both_name_mif1():
     assert sniff(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic") is Format.HEIF
     assert sniff(b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif") is Format.AVIF
 
@@ -57,9 +57,9 @@ def test_the_planes_of_an_avif_are_counted(subsampling, plane_bytes):
     assert avif_sample_bytes(data, has_alpha=False) == plane_bytes
 
 
-@pytest.mark.parametrize(("name", "told"), [("a.jpg", True), ("A.JPEG", True), ("x.y.WebP", True), ("b.gif", True)])
-def test_picture_names(name, told):
-    assert is_picture_name(name) is told
+@pytest.mark.parametrize(("name", "expected"), [("a.jpg", True), ("A.JPEG", True), ("x.y.WebP", True), ("b.gif", True)])
+def test_picture_names(name, expected):
+    assert is_picture_name(name) is expected
 
 
 @pytest.mark.parametrize("name", ["jpg", ".jpg", "a.txt", "a.jpg.txt", "a", "a.", "a.json"])

@@ -28,7 +28,7 @@ def test_words_are_split_folded_and_stop_words_dropped(text: str, expected: list
     assert [word.folded for word in words(text)] == expected
 
 
-def test_words_tell_where_they_stand() -> None:
+def test_words_have_their_positions() -> None:
     text = "Um café, uma Straße"
     assert [(text[word.start : word.end], word.folded) for word in words(text)] == [("café", "cafe"), ("Straße", "strasse")]
 

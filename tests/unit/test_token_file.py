@@ -58,8 +58,8 @@ def test_a_pipe_a_folder_and_a_long_file_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "folder").mkdir(0o700)
     write_secret(tmp_path / "long", f"{token()}\n" * 2_000)
-    for name, told in (("pipe", "not a regular file"), ("folder", "not a regular file"), ("long", "more than 65,536 bytes")):
-        with pytest.raises(ConfigurationError, match=told):
+    for name, refusal in (("pipe", "not a regular file"), ("folder", "not a regular file"), ("long", "more than 65,536 bytes")):
+        with pytest.raises(ConfigurationError, match=refusal):
             Tokens(tmp_path / name)
 
 

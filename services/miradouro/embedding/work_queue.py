@@ -28,7 +28,7 @@ class Ticket:
         self._ending = threading.Lock()
 
     def drop_reason(self, now: float) -> str | None:
-        """Why the jobs must not run any more: cancelled, failed or expired; None when they must."""
+        """Why the jobs are dropped: cancelled, failed or expired; None while they may run."""
         if self.future.cancelled():
             return "cancelled"
         if self.future.done():
