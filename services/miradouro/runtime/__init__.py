@@ -1,1 +1,1 @@
-"""What every process needs once: settings, logs, traces, metrics, health, servers, who may call them, shutdown."""
+"""The shared parts of every process: settings, logs, traces, metrics, health, servers, authentication and shutdown."""

@@ -1,4 +1,4 @@
-"""Where a process may listen: on this machine, and beyond it when TLS protects the calls; `security` says who may call."""
+"""The addresses on which a process may listen: loopback, and others only with TLS. `security` decides who may call."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether this machine alone reaches it."""
+        """Whether only this machine can reach the address."""
         return ipaddress.ip_address(self.host).is_loopback
 
     @property
     def here(self) -> "Address":
-        """Where this machine reaches it: loopback where it stands for every address."""
+        """The address for clients on this machine: loopback instead of the wildcard address."""
         if not ipaddress.ip_address(self.host).is_unspecified:
             return self
         return Address("::1" if ":" in self.host else "127.0.0.1", self.port)
 
 
 def open_address(listen: str, *, setting: str) -> Address:
-    """`listen` ("host:port", IPv6 hosts in brackets) for what anybody may ask: metrics and health.
+    """Parses `listen` ("host:port", IPv6 hosts in brackets) for a public endpoint: metrics or health.
 
-    Raises ConfigurationError naming `setting` when it is malformed.
+    Raises ConfigurationError that names `setting` when it is malformed.
     """
     host, separator, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -54,9 +54,9 @@ def open_address(listen: str, *, setting: str) -> Address:
 
 
 def guarded_address(listen: str, *, setting: str, missing: Sequence[str]) -> Address:
-    """`listen` for a door of ours; `missing` names the settings for TLS and the token that are not set.
+    """Parses `listen` for a protected server; `missing` names the settings for TLS and the token that are not set.
 
-    Raises ConfigurationError naming `setting` when it is malformed, or reaches beyond loopback while a setting is missing.
+    Raises ConfigurationError that names `setting` when it is malformed, or not loopback while a setting is missing.
     """
     address = open_address(listen, setting=setting)
     if missing and not address.is_loopback:
@@ -77,5 +77,5 @@ def is_loopback_target(target: str) -> bool:
 
 
 def peer_host(peer: str) -> str:
-    """The IP address in grpc's name of a connection's other end, as ipv4:127.0.0.1:50051 or ipv6:%5B::1%5D:50051."""
+    """The IP address in gRPC's name of a peer, such as ipv4:127.0.0.1:50051 or ipv6:%5B::1%5D:50051."""
     return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")

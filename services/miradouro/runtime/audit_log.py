@@ -1,4 +1,4 @@
-"""The audit log: lines with `audit=true`, whatever the log level, of refused calls and of changes that a person asked for.
+"""The audit log: lines with `audit=true`, at any log level, of refused calls and of requested changes.
 
 A line names the caller by peer address and token id (see `Caller`), never by the token, and holds no photo, caption or question.
 """
@@ -34,7 +34,7 @@ class RefusedCalls:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, reason: str, *, peer: str, token_id: str = "") -> None:
-        """One more; `reason` is the status of the answer."""
+        """Counts a refusal; `reason` is the status of the answer."""
         key = (network_of(peer), token_id, reason)
         if key not in self._since_last_line and len(self._since_last_line) >= MAX_CALLERS:
             key = (_EVERYBODY_ELSE, "", reason)

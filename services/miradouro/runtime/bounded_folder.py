@@ -1,9 +1,9 @@
-"""A folder of files that can be made again, bounded in bytes: those that were used longest ago go first.
+"""A folder of derived files, bounded in bytes: the least recently used files are deleted first.
 
-There is no list beside the files: any number of processes share a folder, and one that ends in the middle of anything leaves
-it right. Files lie in sub-folders, by a hash in their names; each of these holds an even part of the bytes and is looked
-through, alone, when a file comes into it: the work does not grow with the folder. A file's time of change is that of its
-last use: many file systems keep no time of reading.
+There is no index beside the files: any number of processes share a folder, and a crash leaves it consistent. Files are in
+subfolders by a hash in their names. Each subfolder holds an equal share of the bytes, and a write scans only its own subfolder:
+the work does not grow with the folder. A file's mtime is the time of its last use, because many file systems record no access
+times.
 """
 
 import os

@@ -1,7 +1,8 @@
-"""How a browser gets in without a token: by a link that works once, for a cookie that is good as long as the process runs.
+"""Sign-in of browsers without a token: a link that works once sets a cookie that is valid while the process runs.
 
-A cookie has no port: a browser sends it to every server on the same host name. So the server of another user on this machine gets
-it when the owner opens a page there. It is never the token: it lets in to search and to look, and ends with the process.
+Cookies ignore ports: a browser sends them to every server on the same host name. The server of another user on this machine gets
+the cookie when the owner opens a page there. Therefore the cookie is not the token: it permits only searching and viewing, and
+becomes invalid with the end of the process.
 """
 
 import hashlib
@@ -11,13 +12,13 @@ import time
 
 from miradouro.runtime.call import TOKEN_ID_CHARS
 
-LINK_GOOD_FOR_S = 30 * 60.0  # until somebody who waits for the first photos opens it
+LINK_GOOD_FOR_S = 30 * 60.0  # long enough to wait for the first photos before opening the link
 COOKIE_GOOD_FOR_S = 7 * 24 * 3_600  # at most: a restart ends it earlier
 _MAX_OPEN = 64  # links and cookies each; the oldest ends
 
 
 class BrowserSessions:
-    """Keys of links and values of cookies that this process gave out; only their digests are kept. Thread-safe."""
+    """The link keys and cookie values that this process issued. Stores only their digests. Thread-safe."""
 
     def __init__(self) -> None:
         self._links: dict[str, float] = {}  # digest → end on the clock of time.monotonic
@@ -25,17 +26,17 @@ class BrowserSessions:
         self._lock = threading.Lock()
 
     def new_key(self) -> str:
-        """The key of a new link, good for one use within LINK_GOOD_FOR_S seconds."""
+        """The key of a new link, valid for one use within LINK_GOOD_FOR_S seconds."""
         return self._new(self._links, LINK_GOOD_FOR_S)
 
     def redeem(self, key: str) -> str | None:
-        """The value of a new cookie for the key of a link; None where it was used, has expired or never was."""
+        """The value of a new cookie for the key of a link; None when the key was used, has expired or is unknown."""
         with self._lock:
             ends = self._links.pop(_digest(key), 0.0)
         return self._new(self._cookies, COOKIE_GOOD_FOR_S) if time.monotonic() < ends else None
 
     def find(self, cookie: str) -> str:
-        """The id of a cookie that is good (as `Caller.token_id`), empty for any other."""
+        """The id of a valid cookie (as `Caller.token_id`), empty for any other."""
         digest = _digest(cookie)
         with self._lock:
             is_good = time.monotonic() < self._cookies.get(digest, 0.0)

@@ -1,4 +1,4 @@
-"""Bytes that may be in memory at a time, in all."""
+"""A budget of bytes that may be in memory at the same time."""
 
 import threading
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class ByteBudget:
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """They are taken while the block runs. Raises Overloaded."""
+        """Holds `size` bytes while the block runs. Raises Overloaded."""
         self.take(size)
         try:
             yield

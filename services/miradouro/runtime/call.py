@@ -1,4 +1,4 @@
-"""One call to a service as its handlers see it, whichever door it came through."""
+"""One call to a service, as passed to its handlers over gRPC and HTTP."""
 
 import threading
 import time

@@ -1,8 +1,8 @@
-"""How many calls a caller has at a time, by token and by network address, over gRPC and HTTP alike.
+"""Limits of concurrent calls by token and by network address, over gRPC and HTTP.
 
-A call counts from its beginning until its answer is sent and its work has ended. Where a caller has as many as are allowed, the
-oldest one that still waits for its request gives way to the new one: a request follows its call at once, so that the oldest one
-without is most likely one that never comes. Without such a call, the new one is refused.
+A call counts from its beginning until its answer is sent and its work has ended. At the limit, a new call replaces the caller's
+oldest call that still waits for its request: requests normally arrive at once, so that one probably never will. Without such a
+call the new one is refused.
 """
 
 import asyncio

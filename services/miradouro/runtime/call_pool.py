@@ -1,4 +1,4 @@
-"""The calls that a door works on: how many at a time, in how many threads, and whether new ones are taken."""
+"""The calls in progress of a server: their number, their threads, and whether new ones are accepted."""
 
 import asyncio
 import contextvars
@@ -37,7 +37,7 @@ class CallPool:
             self._draining = True
 
     def close(self) -> None:
-        """Lets go of the threads; each ends with the handler that it runs."""
+        """Shuts the thread pool down; each thread ends with its current handler."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def admit(self) -> None:

@@ -1,6 +1,6 @@
-"""The server's certificate and key from files, for gRPC and HTTP alike, read again when they are swapped.
+"""The server's certificate and key from files, for gRPC and HTTP, reloaded when the files change.
 
-Every new connection gets the present content of the files; connections that are open keep what they began with.
+New connections use the current files; open connections keep their certificate.
 """
 
 import ssl
@@ -22,9 +22,9 @@ class _Read:
 
 
 class ServerCertificates:
-    """A certificate with its chain and its key, PEM; with `client_ca`, clients have to show a certificate signed by it (mTLS).
+    """A certificate with its chain and its key, PEM. With `client_ca` clients need a certificate signed by it (mTLS).
 
-    Raises ConfigurationError naming the setting of the file that can't be used.
+    Raises ConfigurationError that names the setting of an unusable file.
     """
 
     def __init__(self, certificate: Path, key: Path, client_ca: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The one event loop of a process, on a thread of its own: several loops upset grpc.aio."""
+"""The single event loop of a process, on its own thread: grpc.aio does not support several loops."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class _SharedLoop:
-    """A loop that lives while somebody uses it."""
+    """A loop that runs while it has users."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

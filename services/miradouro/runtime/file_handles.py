@@ -1,4 +1,4 @@
-"""How many files and connections this process may hold open."""
+"""The limit of open files and connections of this process."""
 
 import resource
 

@@ -1,4 +1,4 @@
-"""What every gRPC client needs: a channel with the house's limits and our token, and statuses turned back into typed errors."""
+"""The shared part of gRPC clients: a channel with limits and token, and the translation of statuses into typed errors."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -43,10 +43,10 @@ def open_channel(
 ) -> grpc.Channel:
     """A channel to `target` (host:port); it connects at the first call and again whenever the peer comes back.
 
-    Of a host with several addresses all are called in turn.
+    Calls are distributed over all addresses of the host.
 
-    It speaks TLS and shows our token as the settings say, unless `security` is given. Raises ConfigurationError: a wrong setting,
-    or a token that would leave this machine in clear.
+    `security`, by default that of the settings, determines TLS and the token. Raises ConfigurationError for a wrong setting, and
+    for a token that would leave this machine unencrypted.
     """
     security = security or client_security()
     security.check(target)
@@ -75,7 +75,7 @@ class _Details(NamedTuple):
 
 
 class _Introduction(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Says with each call who calls, the token as it stands in its file at that moment, and for which trace."""
+    """Adds the current token of the token file and the trace to the metadata of each call."""
 
     def __init__(self, tokens: Tokens | None) -> None:
         self._tokens = tokens
@@ -98,7 +98,7 @@ class _Introduction(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInte
 
 
 def typed_error(error: grpc.RpcError, *, peer: str) -> MiradouroError:
-    """The error that the server raised, with its message; what never reached a server also names `peer`."""
+    """The error that the server raised, with its message. An error from before the server also names `peer`."""
     code: grpc.StatusCode = error.code()
     text: str = error.details() or code.name
     came_from_handler = any(entry.key == "retriable" for entry in error.trailing_metadata() or ())

@@ -1,4 +1,4 @@
-"""Who may call over gRPC: with tokens set, every call needs one, health and reflection too. Probes have a port of their own."""
+"""Authentication over gRPC: every call needs a token, including health and reflection. Probes use a separate port."""
 
 from collections.abc import Awaitable, Callable, Container
 from typing import Any

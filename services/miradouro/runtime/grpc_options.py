@@ -1,4 +1,4 @@
-"""What every gRPC port allows a connection, so that one that says nothing, or does not read, holds nothing for long."""
+"""Connection limits of every gRPC port: a silent or non-reading connection occupies resources only for a short time."""
 
 HANDSHAKE_S = 5  # of TLS and of HTTP/2, from the moment that the connection is accepted
 IDLE_S = 60  # without a call; a client connects again by itself

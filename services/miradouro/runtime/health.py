@@ -1,5 +1,6 @@
-"""Whether a process's services would answer, by the gRPC health protocol: on the services' own port, and on a plain one for
-probes, which is there from the beginning, while networks are still being loaded.
+"""The health of a process's services by the gRPC health protocol.
+
+It is served on the services' own port, and on a plaintext port for probes, which opens at the start, before networks are loaded.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from miradouro.runtime.grpc_options import connection_options
 from miradouro.runtime.health_calls import Statuses, health_handler
 
 READINESS_INTERVAL_S = 0.25
-MAX_PROBES = 64  # at a time: anybody may ask
+MAX_PROBES = 64  # at a time: callers need no token
 MAX_PROBES_OF_PEER = 16
 MAX_CONNECTIONS = 128
 PROBE_IDLE_S, PROBE_AGE_S, PROBE_GRACE_S = 2, 10, 5  # a probe connects, asks and goes
@@ -60,7 +61,7 @@ class Health:
         self._is_draining = False
 
     def begin(self, names: Sequence[str]) -> None:
-        """Tells of services that are not there yet."""
+        """Adds services that do not run yet, as NOT_SERVING."""
         self.statuses.set({**dict.fromkeys((*names, ""), _STATUS.NOT_SERVING), LIVENESS: _STATUS.SERVING})
 
     def follow(self, services: Sequence[Service]) -> None:
@@ -69,7 +70,7 @@ class Health:
         self._following = asyncio.ensure_future(self._keep_publishing(services))
 
     async def drain(self) -> None:
-        """Says NOT_SERVING for good. May be called again."""
+        """Sets NOT_SERVING permanently. Idempotent."""
         if self._is_draining:
             return
         self._is_draining = True
@@ -100,7 +101,7 @@ def _is_ready(service: Service) -> bool:
 
 @contextmanager
 def health_endpoint(listen: str, names: Sequence[str]) -> Iterator[Health]:
-    """Tells the health of the services `names` on a port of its own while the block runs; on none when `listen` is empty.
+    """Serves the health of the services `names` on a separate port while the block runs; on none when `listen` is empty.
 
     Raises ConfigurationError when the address is malformed or taken.
     """

@@ -1,5 +1,6 @@
-"""The calls of the gRPC health protocol: anybody may make them, so they are few at a time, a question has to come soon, and
-a caller that does not read its answers delays no other.
+"""The calls of the gRPC health protocol. They need no token, so they are limited.
+
+Few run at a time, a request must arrive soon, and a caller that does not read its answers delays no other.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ _RETRIABLE, _FINAL = (("retriable", "true"),), (("retriable", "false"),)
 
 
 class Statuses:
-    """Name → ServingStatus, and a turn of those who wait for a change. Used on the event loop."""
+    """Service name → ServingStatus, and a notification of changes. Used on the event loop."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, int] = {}
@@ -30,34 +31,34 @@ class Statuses:
 
     @property
     def names(self) -> Set[str]:
-        """Those that there is a status of."""
+        """The names that have a status."""
         return self._by_name.keys()
 
     @property
     def changed(self) -> asyncio.Event:
-        """Set at the next change. Take it before the status that you compare with."""
+        """An event that the next change sets. Get it before you read the status to compare."""
         return self._changed
 
     def get(self, name: str) -> int | None:
-        """What was set last."""
+        """The current status of a name."""
         return self._by_name.get(name)
 
     def set(self, statuses: Mapping[str, int]) -> None:
-        """Sets them, and wakes the watchers."""
+        """Sets statuses and wakes the watchers."""
         self._by_name.update(statuses)
         before, self._changed = self._changed, asyncio.Event()
         before.set()
 
 
 class _Places:
-    """Room for so many calls at a time."""
+    """A limit of concurrent calls."""
 
     def __init__(self, count: int) -> None:
         self._count, self._taken = count, 0
 
     @contextmanager
     def place(self) -> Iterator[bool]:
-        """Whether there was one; it is taken while the block runs."""
+        """Takes a slot while the block runs; yields whether one was free."""
         found = self._taken < self._count
         self._taken += found
         try:
@@ -118,7 +119,7 @@ def _method(make: Callable[..., Any], behavior: Callable[..., Any]) -> Any:
 
 
 async def _service(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context, place: Place | None = None) -> str:
-    """The name that is asked for."""
+    """The service name in the request."""
     try:
         async with place.receiving(QUESTION_WITHIN_S) if place else asyncio.timeout(QUESTION_WITHIN_S):
             return (await anext(requests)).service

@@ -1,4 +1,4 @@
-"""Request bodies: read whole, but never more, slower or more at a time than is allowed."""
+"""Reads whole request bodies within limits of size, time and total memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ def _check(size: int, max_bytes: int) -> None:
 
 
 class Refusal:
-    """Answers at once and hangs up, but listens for a moment first: a sender that is reset would never see the answer."""
+    """Answers at once, keeps reading for a moment and closes: after a reset the sender would not see the answer."""
 
     def __init__(self, response: Response) -> None:
         self._response = response

@@ -1,10 +1,11 @@
-"""What stands before every HTTP handler: whose name the request uses, who sent it, and what browsers may do with answers.
+"""The checks before every HTTP handler: Host, token, Origin, and the security headers of answers.
 
-A server on loopback is reached by every page that a person opens. A page of another origin can't read our answers (there is
-no CORS), but it may send requests, and by DNS rebinding it may become our origin by name: hence both checks.
+Every page that a user opens can reach a server on loopback. A page of another origin cannot read the answers (there is no CORS),
+but it can send requests, and by DNS rebinding it can use the server's origin. Therefore both Host and Origin are checked.
 
-Every request needs a token: programs send it as a bearer, browsers ask a person for it, as the password of any user. A browser
-may have a cookie instead, from a link (see `http_sign_in`); then a request that is no reading must come from our own page.
+Every request needs a token. Programs send it as a bearer token; browsers ask the user for it, as the password of any user name.
+A browser may send a cookie of a sign-in link instead (see `http_sign_in`); then a request that changes something must come from
+the server's own page.
 """
 
 from collections.abc import Callable, Iterable
@@ -53,21 +54,21 @@ _CHALLENGES = ('Basic realm="miradouro", charset="UTF-8"', 'Bearer realm="mirado
 
 @dataclass(frozen=True)
 class Hosts:
-    """The values of Host that mean us: `here` as they stand, `named` with any port unless they contain one."""
+    """The accepted values of Host: `here` exactly, `named` with any port unless they contain one."""
 
     here: frozenset[str]
     named: frozenset[str] = frozenset()
     scheme: str = "http"
 
     def means_us(self, host: str) -> bool:
-        """Whether a Host header does."""
+        """Whether a Host header is accepted."""
         host = host.lower()
         return host in self.here or host in self.named or _without_port(host) in self.named
 
     def is_ours(self, origin: str, host: str) -> bool:
-        """Whether an Origin header names our own page, for a request to `host`.
+        """Whether an Origin header names the server's own page, for a request to `host`.
 
-        In front of a named host there may be a proxy, which speaks TLS or not.
+        Accepts both schemes for a named host: a proxy in front of it may or may not use TLS.
         """
         scheme, _, page = origin.lower().partition("://")
         if page in self.here:
@@ -117,7 +118,7 @@ class Guard:
         await (refusal or self._application)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
-        """What is answered in the application's place; None when the request may go on, with its caller in `scope`."""
+        """The refusal of a request; None when it is accepted, with its caller in `scope`."""
         host = headers.get("host", "")
         if not self._hosts.means_us(host):
             message = f"Host: {shown(host)} is not this server; allowed: {self._hosts}, and what MIRADOURO_HTTP_HOSTS names"
@@ -152,7 +153,7 @@ class Guard:
         return answer
 
     def _is_from_our_page(self, headers: Headers, host: str, *, has_cookie: bool) -> bool:
-        """Whether no other origin's page asks. Programs name no origin; but only browsers have cookies, and they name one."""
+        """Whether the request does not come from another origin's page. Programs send no Origin; browsers with cookies do."""
         origin = headers.get("origin")
         if origin is None:
             return not has_cookie or headers.get("sec-fetch-site") == "same-origin"

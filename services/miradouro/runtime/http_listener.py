@@ -1,7 +1,7 @@
-"""Accepts connections over TCP, so many in all and of one peer, and completes their TLS handshake in time.
+"""Accepts TCP connections within a total and a per-peer limit, and completes their TLS handshake in time.
 
-Where there are too many, the oldest connection without a request in progress gives way: that of the same peer, or of the peer
-that has the most. So silent connections shut no caller out, neither from another address nor from their own.
+At a limit, the oldest connection without a request in progress is closed: that of the same peer, or of the peer with the most
+connections. Silent connections therefore lock out no caller, neither of other addresses nor of their own.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
-"""An HTTP server on the process's event loop; what it answers is an ASGI application.
+"""An HTTP server for an ASGI application, on the process's event loop.
 
-It listens on loopback with tokens, which the application asks for, and beyond it with TLS, too: see `security` and `http_guard`.
+On loopback the application requires tokens; other addresses require TLS as well: see `security` and `http_guard`.
 
-uvicorn reads HTTP/1.1; what it does not limit by itself is limited here and in `http_listener`: how many connections there are,
-how long the head of a request may take to arrive, and how long a client may read nothing of an answer. Bodies, hosts, calls and
-answers are the application's: see `http_guard`, `http_limits` and `http_body`.
+uvicorn parses HTTP/1.1. This module and `http_listener` add the limits that it lacks: the number of connections, the time for the
+head of a request to arrive, and the time without progress while a client reads an answer. The application limits bodies, hosts,
+calls and answers: see `http_guard`, `http_limits` and `http_body`.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class RunningHttp:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it, with a slash at the end."""
+        """The URL for a browser on this machine, with a slash at the end."""
         return f"{self._scheme}://{self.address.here}/"
 
     def drain(self, grace_s: float) -> None:
@@ -183,8 +183,8 @@ class _Server(uvicorn.Server):
 class _ImpatientProtocol(H11Protocol):
     """HTTP/1.1 with deadlines: the head of a request arrives within HEAD_WITHIN_S, and answers are read.
 
-    A head counts from its first byte, the first one from the beginning of the connection. Of an answer that waits, some bytes go
-    out within READ_WITHIN_S each time.
+    The time of a head starts with its first byte, that of the first head with the connection. While an answer waits, the client
+    must read some bytes within each READ_WITHIN_S.
     """
 
     on_lost: Callable[[], None]

@@ -25,7 +25,7 @@ _PAGE = """<!doctype html>
 and as password the line in the file <code>token</code> of the data folder.
 </html>
 """
-# A redirect would count as coming from where the link was clicked, perhaps another site, and would go without the cookie.
+# A redirect would keep the site where the link was clicked as its initiator, and a browser would omit the SameSite cookie.
 _LET_IN = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

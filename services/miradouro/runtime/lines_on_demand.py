@@ -1,4 +1,4 @@
-"""Logging that is set up by the first line of a library: structlog takes longer to import than a question takes to answer."""
+"""Sets up logging with the first line of a library: importing structlog takes longer than answering a query."""
 
 import logging
 
@@ -6,7 +6,7 @@ from miradouro.runtime.settings import LogSettings
 
 
 class LinesOnDemand(logging.Handler):
-    """The handler of last resort until the first line comes; that line and the following ones go to the logs of the process."""
+    """The handler of last resort until the first line. That line and later ones go to the logs of the process."""
 
     def __init__(self, settings: LogSettings) -> None:
         super().__init__(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What log lines may hold: no secrets of URIs, and on a terminal nothing that steers it."""
+"""Sanitizes the texts of log lines: no secrets of URIs, and on a terminal no control characters."""
 
 import logging
 from typing import Any
@@ -27,7 +27,7 @@ def escape(_logger: Any, _name: str, event: structlog.typing.EventDict) -> struc
 
 
 class LibraryLines(logging.Handler):
-    """Warnings of libraries as lines of ours, with the library's name."""
+    """Converts libraries' warnings into log lines of this process, with the library's name."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one."""

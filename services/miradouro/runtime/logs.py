@@ -31,4 +31,4 @@ def configure(settings: LogSettings | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.lastResort = LibraryLines(logging.WARNING)  # in use unless somebody configures the loggers of libraries
+    logging.lastResort = LibraryLines(logging.WARNING)  # used while no handler is configured for libraries' loggers

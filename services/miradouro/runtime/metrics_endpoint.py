@@ -1,4 +1,4 @@
-"""The endpoint that Prometheus scrapes: plain and at any address, for anybody who reaches it, so within limits of its own."""
+"""The Prometheus endpoint: plaintext, on any address and without authentication, therefore with its own limits."""
 
 import asyncio
 from collections.abc import Iterator

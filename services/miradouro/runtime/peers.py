@@ -1,4 +1,4 @@
-"""Whether the services that this process needs answer: asked now and then on threads, for health, metrics and the log."""
+"""Checks at intervals, on threads, whether the services that this process calls answer; for health, metrics and the log."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +17,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Peer:
-    """A service that this process calls. `check` returns when it answers and raises otherwise: a MiradouroError, or an
-    unforeseen error, which is logged with its traceback.
+    """A service that this process calls. `check` returns when it answers, and raises otherwise.
 
-    Without one that is not `needed`, this process can still do a part of its work, and is ready.
+    Errors other than MiradouroError are logged with their traceback. Without a peer that is not `needed` the process is still
+    ready: it can do a part of its work.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Peer:
 
 
 class Peers:
-    """What the peers answered when they were asked last."""
+    """The results of the latest checks."""
 
     def __init__(self, peers: Sequence[Peer], registry: CollectorRegistry) -> None:
         self._peers = peers
@@ -46,16 +46,16 @@ class Peers:
 
     @property
     def answer(self) -> bool:
-        """Whether every peer that is needed does."""
+        """Whether every needed peer answers."""
         return all(self._answering[peer.name] for peer in self._peers if peer.is_needed)
 
     def start(self) -> None:
-        """Begins to ask."""
+        """Starts the checks."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Asks no more; an answer that is still awaited is not waited for long."""
+        """Stops the checks; waits only briefly for a check in progress."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(_PATIENCE_S)
@@ -90,7 +90,7 @@ class Peers:
 
 @contextmanager
 def watched(peers: Sequence[Peer], *, registry: CollectorRegistry) -> Iterator[Peers]:
-    """Asks the peers while the block runs."""
+    """Checks the peers while the block runs."""
     asking = Peers(peers, registry)
     asking.start()
     try:

@@ -1,4 +1,4 @@
-"""Folders that their owner alone may enter."""
+"""Folders that only their owner may enter."""
 
 import os
 import stat
@@ -14,15 +14,15 @@ OTHERS = 0o077  # every right of everybody but the owner
 def make_private(folder: Path, *, known: Collection[str] | None = None) -> None:
     """Makes `folder` with FOLDER_MODE; an existing one loses further rights.
 
-    A folder that a person names may be for something else: with `known`, one that is not empty and holds no file of such a name
-    keeps its rights, and is refused.
+    A user may name a folder that serves another purpose. With `known`, a non-empty folder without a file of such a name keeps its
+    rights and is refused.
 
-    What is in it keeps its modes: other users can't reach it any more. Raises OSError and FailedPrecondition: the folder belongs
-    to another user, or it is open to others and for something else, as a home folder or /tmp is.
+    The files in it keep their modes, but other users cannot reach them. Raises OSError, and FailedPrecondition when the folder
+    belongs to another user, or is open to others and serves another purpose, such as a home folder or /tmp.
     """
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     _check_owner(folder, folder.stat())
-    # The change is made to the folder that is checked here, whatever takes its name meanwhile.
+    # The change applies to the checked folder, even when another one takes its name meanwhile.
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         status = os.fstat(opened)

@@ -1,4 +1,4 @@
-"""gRPC reflection within limits: few calls at a time, small requests, and one after the other within a deadline."""
+"""gRPC reflection within limits: few concurrent calls, small requests, and a deadline for each request."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,7 +8,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 MAX_CALLS = 8
-NEXT_WITHIN_S = 30.0  # a person may type at the other end
+NEXT_WITHIN_S = 30.0  # the client may be interactive
 MAX_REQUEST_BYTES = 4_096
 _Context = Any  # grpc.aio.ServicerContext, which is generic in its stubs alone
 

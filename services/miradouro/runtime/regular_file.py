@@ -1,6 +1,6 @@
-"""Reads files of folders that others write to. Each is opened, then looked at: nothing can take its place in between.
+"""Reads files of folders that other users write to. A file is opened first and checked then: it cannot be replaced in between.
 
-A pipe, a device, a socket or a folder under the name of a photo is an error at once; none is waited for, none is read.
+A pipe, device, socket or folder is an immediate error; it is neither waited for nor read.
 """
 
 import errno
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 
 class NotRegular(OSError):
-    """What lies at the path is no regular file."""
+    """The path is not a regular file."""
 
     def __init__(self, path: str) -> None:
         super().__init__(errno.EINVAL, "it is not a regular file", path)
@@ -19,7 +19,7 @@ class NotRegular(OSError):
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """The file at `path` to be read, links followed. Raises NotRegular, OSError."""
     try:
-        # Without O_NONBLOCK a pipe is waited for until somebody writes to it.
+        # Without O_NONBLOCK, opening a pipe blocks until a writer opens it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as exc:
         if exc.errno in {errno.ENXIO, errno.ENODEV}:  # a socket, or a device without a driver

@@ -1,15 +1,15 @@
-"""Errors without what their functions held.
+"""Releases the local variables that an exception keeps alive.
 
-An error refers to the frames that it went through, and these to their variables: to the bytes of a request above all. A future
-that failed refers to its error, and is such a variable: only the cycle collector frees the two. It runs after so many new
-objects, not bytes: refused requests of 9 MB held a gigabyte after fifteen seconds.
+An exception refers to its frames, and these to their variables, such as the bytes of a request. A failed future refers to its
+exception and is such a variable: only the cycle collector frees the two. The collector counts new objects, not bytes: refused
+requests of 9 MB occupied a gigabyte after fifteen seconds.
 """
 
 import traceback
 
 
 def release_frames(error: BaseException) -> None:
-    """Empties the variables of every ended function that `error`, or an error behind it, went through; its traceback stays."""
+    """Clears the variables of every ended frame in the traceback of `error` and its causes. The traceback itself stays."""
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()
     while pending:

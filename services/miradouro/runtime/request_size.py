@@ -1,7 +1,7 @@
-"""How large a request may be: photos aside, MAX_PLAIN_BYTES, whichever door it comes through.
+"""The size limit of a request over gRPC and HTTP: MAX_PLAIN_BYTES, not counting its photos.
 
-The bytes are counted before they are parsed: 33 MB of empty filters would become millions of objects. Of a message that may
-carry photos (any `bytes` field at any depth is one), the wire format is walked along the fields that lead to them.
+The bytes are counted before parsing: 33 MB of empty filters would become millions of objects. In a message that may contain
+photos (`bytes` fields at any depth) the wire format is walked along the fields that lead to them.
 """
 
 import functools

@@ -1,7 +1,7 @@
-"""From a gRPC call to a handler and back: admission, deadline, cancellation, threads, and the one map of errors to statuses.
+"""Connects gRPC calls with handlers: admission, deadline, cancellation, threads, and the map from errors to statuses.
 
-A handler is a method named as its RPC, (request, call) → response; it may be `async def`, and for server streaming it
-returns an iterator of responses. Blocking handlers and their iterators run in the server's bounded pool.
+A handler is a method with the name of its RPC: (request, call) → response. It may be `async def`; for server streaming it returns
+an iterator of responses. Blocking handlers and their iterators run in the server's bounded pool.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Dispatcher:
         self._calls.drain()
 
     def close(self) -> None:
-        """Lets go of the threads; each ends with the handler that it runs."""
+        """Shuts the thread pool down; each thread ends with its current handler."""
         self._calls.close()
         self._refused.flush()
 

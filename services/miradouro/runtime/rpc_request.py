@@ -1,4 +1,4 @@
-"""The one request of a call over gRPC: read within a deadline, and counted while it is in memory."""
+"""Reads the single request of a gRPC call within a deadline, and counts its bytes while it is in memory."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

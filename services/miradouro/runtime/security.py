@@ -1,4 +1,4 @@
-"""What guards our doors and what our clients show at them, from the settings: certificates and tokens."""
+"""Certificates and tokens from the settings, for servers and clients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ class SecuritySettings(Settings):
 
 @dataclass(frozen=True)
 class ServerSecurity:
-    """What guards a door; None for each that is not set.
+    """The protection of a server; None for each part that is not set.
 
-    `tokens` are those of MIRADOURO_TOKEN_FILE, `owner` is that of the data folder. Calls without one of them are let in where the
-    door is `open_to_all`, and only there.
+    `tokens` are those of MIRADOURO_TOKEN_FILE, `owner` is that of the data folder. Calls without one of them are accepted only
+    when the server is `open_to_all`.
     """
 
     certificates: ServerCertificates | None = None
@@ -87,13 +87,13 @@ OPEN_TO_ALL = ServerSecurity(open_to_all=True)
 
 @dataclass(frozen=True)
 class ClientSecurity:
-    """What a client shows; None for each that is not set."""
+    """The credentials of a client; None for each that is not set."""
 
     credentials: grpc.ChannelCredentials | None = None
     tokens: Tokens | None = None
 
     def check(self, target: str) -> None:
-        """Raises ConfigurationError when the token would go to `target` (host:port) for everybody on the way to read."""
+        """Raises ConfigurationError when the token would be sent unencrypted to `target` (host:port) on another machine."""
         if self.tokens and self.credentials is None and not is_loopback_target(target):
             raise ConfigurationError(
                 f"{CA_FILE} is not set, so the token would go to {target} in clear; "

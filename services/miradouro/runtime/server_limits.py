@@ -10,7 +10,7 @@ MAX_MESSAGE_BYTES = MAX_PHOTO_BYTES + MAX_PLAIN_BYTES  # the largest photo with 
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """Limits of one server. An operator sets those of `ServerSettings`; tests give other ones, too.
+    """Limits of one server. `ServerSettings` holds the ones that operators set; tests pass others.
 
     `max_calls_per_token`, `max_calls_per_peer`, `max_concurrent_calls`: calls at a time with one token, from one IP address, and
     in all; more are refused at once.

@@ -1,4 +1,4 @@
-"""Files that somebody swaps while we run, as mounted secrets and certificates are: read again when they have changed."""
+"""Reloads files that change while the process runs, such as mounted secrets and certificates."""
 
 import os
 import threading
@@ -16,10 +16,10 @@ _log = structlog.get_logger(__name__)
 
 
 class SwappedFiles(Generic[T]):
-    """What `read` makes of the files `paths`, made anew when one of them was changed or swapped. Safe for any threads.
+    """The result of `read` for the files `paths`, read again when one of them has changed. Thread-safe.
 
-    A change that can't be used leaves in force what there was, and is logged once. `read` raises ConfigurationError, which is the
-    caller's at the first time.
+    When the changed files are unusable, the former result stays in force and one line is logged. The first call propagates the
+    ConfigurationError of `read`.
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], T]) -> None:
@@ -29,7 +29,7 @@ class SwappedFiles(Generic[T]):
         self._value = read()
 
     def current(self) -> T:
-        """What is in force now; costs one stat per file while nothing changes."""
+        """The current value; costs one stat per file while nothing changes."""
         if (found := self._states()) == self._state:
             return self._value
         with self._lock:

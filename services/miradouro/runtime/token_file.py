@@ -1,8 +1,8 @@
-"""The files that tokens are in: who may own them, who may read them, and what stands in them.
+"""Reads token files, and checks their owners, modes and contents.
 
-A token file of a setting may be a link, and one of root's may be read by its group: so Kubernetes mounts a secret (links to a
-file of root's with mode 0440, whose group is the pod's fsGroup), and so an administrator gives a token to one service. Whatever
-else lets another user read a token, or replace it, is refused. The data folder's own token is a plain file of its owner.
+A token file of a setting may be a link, and a file of root may be readable by its group. Kubernetes mounts secrets in this way
+(links to a file of root with mode 0440, whose group is the pod's fsGroup), and administrators give a token to one service. A file
+that another user can read or replace in any other way is refused. The data folder's own token is a plain file of its owner.
 """
 
 import os
@@ -21,10 +21,10 @@ _ROOT = 0
 
 
 def read_tokens(path: Path, *, name: str, is_own: bool) -> Sequence[str]:
-    """The tokens in a file, one a line.
+    """The tokens in a file, one per line.
 
-    `name` is what errors call the file. `is_own`: it is the token of a data folder, a plain file of this user's with mode 0600.
-    Raises ConfigurationError; it never holds the token.
+    `name` is the file's name in errors. `is_own` marks the token of a data folder: a plain file of this user with mode 0600.
+    Raises ConfigurationError, which never contains the token.
     """
     tokens = []
     for number, line in enumerate(_read(path, name=name, is_own=is_own).splitlines(), 1):
@@ -44,7 +44,7 @@ def read_tokens(path: Path, *, name: str, is_own: bool) -> Sequence[str]:
 
 def _read(path: Path, *, name: str, is_own: bool) -> str:
     try:
-        # O_NONBLOCK: a pipe would be waited for. O_NOFOLLOW: another's file must not take the place of our token.
+        # O_NONBLOCK: opening a pipe must not block. O_NOFOLLOW: no other file must replace the own token.
         opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if is_own else 0))
     except OSError as exc:
         raise ConfigurationError(f"{name}: {exc.strerror}; name a file with one token a line") from exc
@@ -64,7 +64,7 @@ def _read(path: Path, *, name: str, is_own: bool) -> str:
 
 
 def _why_refused(status: os.stat_result, *, is_own: bool) -> str:
-    """Why this file can't hold a token, empty when it can."""
+    """Why this file is not acceptable as a token file; empty when it is."""
     mode, owner, user = stat.S_IMODE(status.st_mode), status.st_uid, os.geteuid()
     if not stat.S_ISREG(status.st_mode):
         return "it is not a regular file"

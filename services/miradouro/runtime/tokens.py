@@ -1,7 +1,7 @@
-"""Bearer tokens (RFC 6750) in a file, one a line: who shows one of them is let in; our own clients show the first.
+"""Bearer tokens (RFC 6750) in a file, one per line. Servers accept all of them; clients send the first.
 
-So a token is changed without a refused call: add the new one as the second line, everywhere; then move it to the first; then take
-the old one out. The file of a setting is read again whenever it was changed or swapped.
+To rotate a token without a refused call, add the new one as the second line everywhere, then move it to the first line, then
+remove the old one. The file of a setting is reloaded when it changes.
 """
 
 import base64
@@ -20,10 +20,10 @@ TOKEN_FILE = "MIRADOURO_TOKEN_FILE"  # noqa: S105 # a variable's name
 
 
 class Tokens:
-    """The tokens of a file, which errors call `name`; see `read_tokens`. Raises ConfigurationError, which never holds a token.
+    """The tokens of a file; see `read_tokens` for `name`. Raises ConfigurationError, which never contains a token.
 
-    The file of a setting is read again when it changes. The data folder's own token (`is_own`) is read once: a new start changes
-    it, and no call has to look at its file.
+    The file of a setting is reloaded when it changes. The data folder's own token (`is_own`) is read once: only a new start
+    changes it, and calls need not stat its file.
     """
 
     def __init__(self, path: Path, *, name: str = "", is_own: bool = False) -> None:
@@ -40,11 +40,11 @@ class Tokens:
 
     @property
     def first(self) -> str:
-        """The token that our clients send."""
+        """The token that clients send."""
         return self._current()[0].text
 
     def find(self, shown: str) -> str:
-        """The id (see `Caller.token_id`) of the token that equals `shown`, empty if none does; in constant time."""
+        """The id (see `Caller.token_id`) of the token that equals `shown`, empty without one. Compares in constant time."""
         digest = _digest(shown)
         found = ""
         for token in self._current():

@@ -1,7 +1,7 @@
-"""One trace id for whatever is done for one event or one call, in every process and every log line: W3C Trace Context.
+"""W3C Trace Context: one trace id for all work of an event or a call, in every process and log line.
 
-It travels as `traceparent`: an attribute of CloudEvents (their distributed tracing extension), a key of gRPC metadata, a header
-of HTTP. We send no spans anywhere, so the header alone is enough; a collector of spans finds ours by their ids.
+It is passed on as `traceparent`: an attribute of CloudEvents (their distributed tracing extension), a key of gRPC metadata, an
+HTTP header. Miradouro exports no spans.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _SAMPLED = "01"
 
 @dataclass(frozen=True)
 class Trace:
-    """A place in a trace: ids as lower-case hexadecimal, 32 and 16 digits, and the flags, 2 digits."""
+    """A position in a trace: ids as 32 and 16 lower-case hexadecimal digits, and the flags as 2."""
 
     trace_id: str
     span_id: str
@@ -34,7 +34,7 @@ class Trace:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
     def child(self) -> "Trace":
-        """The same trace, a step further."""
+        """The same trace with a new span id."""
         return replace(self, span_id=secrets.token_hex(8))
 
 
@@ -42,7 +42,7 @@ _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def read_trace(header: str | None) -> Trace | None:
-    """The trace of a header; None where it has none. By the standard a bad header counts as none."""
+    """The trace in a header; None without one. By the standard an invalid header is ignored."""
     found = _HEADER.fullmatch((header or "").strip())
     if found is None or (found[1] == "00" and found[5]):
         return None
@@ -55,13 +55,13 @@ def new_trace() -> Trace:
 
 
 def trace_of_name(*name: object) -> Trace:
-    """The trace of something that has a name of its own, and comes again with it: the same one each time."""
+    """The trace derived from a name: redeliveries of the same item get the same trace."""
     digest = hashlib.sha256("\0".join(map(str, name)).encode("utf-8", "backslashreplace")).hexdigest()
     return Trace(digest[:32], digest[32:48])
 
 
 def current_trace() -> Trace | None:
-    """That of the work that this thread or task does."""
+    """The current trace of this thread or task."""
     return _CURRENT.get()
 
 

@@ -1,4 +1,4 @@
-"""Files that readers see whole or not at all."""
+"""Writes files atomically."""
 
 import os
 import secrets
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes, *, synced: bool = False) -> None:
-    """Writes `data` under a name of its own and renames it to `path`, whose folder is made when it is missing.
+    """Writes `data` to a temporary file and renames it to `path`; creates the folder when missing.
 
-    Unless `synced` the file may be empty after a crash of the machine: that is for what can be made again. Raises OSError.
+    Without `synced` the file may be empty after a crash of the machine: for derived files only. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
