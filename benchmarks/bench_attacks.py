@@ -2,7 +2,7 @@
 
 The peer of the first rows is the program of an earlier revision, run by the same packages on the same photos in the same run:
 MIRADOURO_BENCH_BEFORE names the revision (`MIRADOURO_BENCH_BEFORE=908b037 make bench ONLY=attacks`), which is checked out beside
-this one. Without it these rows have no peer, and their goals hold for nobody: they are left out.
+this one. Without it these rows have no peer and no goal: they are left out.
 `python -m benchmarks.bench_attacks` prints the rows.
 """
 
@@ -162,10 +162,10 @@ def _up(program: Program, photos: Path, scratch: Path) -> Iterator[Running]:
         environment = program.environment(MIRADOURO_TOKEN_FILE=str(tokens))
         with subprocess.Popen(program.command(*words), stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout
-            told = dict(line.split(": ", 1) for line in (process.stdout.readline(), process.stdout.readline()))
+            announced = dict(line.split(": ", 1) for line in (process.stdout.readline(), process.stdout.readline()))
             try:
-                with grpc.insecure_channel(told["ready"].split()[0]) as channel:
-                    page = told["page"].split()[0].split("?")[0]
+                with grpc.insecure_channel(announced["ready"].split()[0]) as channel:
+                    page = announced["page"].split()[0].split("?")[0]
                     yield Running(process.pid, page, SearchServiceStub(channel), token)
             finally:
                 process.terminate()

@@ -2,7 +2,7 @@
 
 The formulas' constants were taken from 10,000 photos with one space of 64 numbers, and from 500 with regions; every row here has
 another size and other spaces. Vectors are random ones of length 1: their graphs are as full as graphs get. Processor times are
-those of the node, which nobody else uses. MIRADOURO_BENCH_CAPACITY=quick leaves out 100,000 photos, which have two spaces so that
+those of the node, without other users. MIRADOURO_BENCH_CAPACITY=quick leaves out 100,000 photos, which have two spaces so that
 a small machine can hold them.
 """
 

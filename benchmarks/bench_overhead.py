@@ -114,8 +114,8 @@ def _server(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}) as process:
         try:
             assert process.stdout
-            told = iter(process.stdout.readline, "")
-            line = next(line for line in told if line.startswith(("ready: ", "embedding service ready on ")))
+            output = iter(process.stdout.readline, "")
+            line = next(line for line in output if line.startswith(("ready: ", "embedding service ready on ")))
             address = line.split("ready: " if line.startswith("ready: ") else " on ")[1].split()[0]
             security = ClientSecurity(tokens=owner_token(data) if data else None)
             with open_channel(address, security=security) as channel:
@@ -158,7 +158,7 @@ def _start_s() -> float:
 
 
 def _free_port() -> int:
-    """A port of loopback that nobody listens on just now."""
+    """A port of loopback without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

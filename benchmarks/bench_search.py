@@ -75,7 +75,7 @@ def asking(stub: SearchServiceStub) -> Callable[..., None]:
 
 
 def filtered(size: int, ask: Callable[..., None]) -> Iterator[dict[str, Any]]:
-    """Every filter when nobody asked it since the last write, and when it was asked before."""
+    """Every filter, first after a write and then repeated."""
     asked = [f"{number:07}" for number in range(0, size, size // QUESTIONS)]
     for share, (name, _) in FILTERS.items():
         numbers = itertools.count()

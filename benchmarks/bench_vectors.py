@@ -149,7 +149,7 @@ def compared(
 
 
 def filtered(size: int, ask: Callable[..., object], asked: "np.ndarray") -> Iterator[dict[str, Any]]:
-    """Every filter when nobody asked it since the last write, and when it was asked before."""
+    """Every filter, first after a write and then repeated."""
     for share, (name, _) in FILTERS.items():
         numbers = itertools.count()
         calls = {

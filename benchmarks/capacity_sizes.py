@@ -50,7 +50,7 @@ class Measured:
 
 @contextmanager
 def own_node() -> Iterator[tuple[OpenSearch, Path]]:
-    """A node that nobody else uses, so that its processor time is ours, and the folder of its data."""
+    """A node without other users, so that its processor time is that of the measurement, and its data folder."""
     with tempfile.TemporaryDirectory() as folder:
         node = start_opensearch(Path(folder))
         try:
@@ -114,11 +114,11 @@ def _resident_bytes(pid: int) -> int:
     """Of the files of vectors and graphs that the process has mapped."""
     found, is_ours = 0, False
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        name, _, told = line.partition(":")
+        name, _, value = line.partition(":")
         if line.endswith((".vec", ".vex")):
             is_ours = True
         elif name == "Rss" and is_ours:
-            found, is_ours = found + int(told.split()[0]) * 1024, False
+            found, is_ours = found + int(value.split()[0]) * 1024, False
     return found
 
 

@@ -70,8 +70,8 @@ def confluent_loop() -> Callable[[str, str, int], float] | None:
 def bulk(client: OpenSearch, index: str, documents: Iterable[tuple[str, dict[str, Any]]]) -> None:
     """Indexes (id, source) by `parallel_bulk` as it comes: 4 threads, 500 documents a request."""
     actions = ({"_index": index, "_id": name, "_source": source} for name, source in documents)
-    for is_stored, told in parallel_bulk(client, actions):
-        assert is_stored, told
+    for is_stored, response in parallel_bulk(client, actions):
+        assert is_stored, response
 
 
 def search(client: OpenSearch, index: str, body: dict[str, Any]) -> Sequence[Any]:

@@ -21,9 +21,9 @@ def main() -> None:
             index.search(IndexQuery(COLLECTION, VectorClause(space.name, space.provenance, last[0].vectors[space.name][0])))
         index.search(IndexQuery(COLLECTION, KeywordClause(("label 1",))))
         index.search(IndexQuery(COLLECTION, TextClause(("view",), (), ())))
-        told = re.search(r"^Anonymous:\s+(\d+) kB", Path("/proc/self/smaps_rollup").read_text(), re.M)
-        assert told is not None
-        print(told[1])
+        found = re.search(r"^Anonymous:\s+(\d+) kB", Path("/proc/self/smaps_rollup").read_text(), re.M)
+        assert found is not None
+        print(found[1])
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def _wait_until_serving(channel: grpc.Channel, server: "subprocess.Popen[bytes]"
     health = HealthStub(channel)
     while True:
         if server.poll() is not None:
-            raise RuntimeError(f"`miradouro up` ended with {server.returncode}; {log} tells why")
+            raise RuntimeError(f"`miradouro up` ended with {server.returncode}; see {log}")
         try:
             answer = health.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_S)  # type: ignore[attr-defined]  # made in __init__
         except grpc.RpcError as exc:
@@ -120,5 +120,5 @@ def _wait_until_serving(channel: grpc.Channel, server: "subprocess.Popen[bytes]"
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
         if time.monotonic() > until:
-            raise RuntimeError(f"`miradouro up` is not ready after {START_S:.0f} s; {log} tells why")
+            raise RuntimeError(f"`miradouro up` is not ready after {START_S:.0f} s; see {log}")
         time.sleep(POLL_S)

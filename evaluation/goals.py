@@ -8,7 +8,7 @@ COMPARISONS = {">=": operator.ge, "<=": operator.le, "<": operator.lt, "==": ope
 
 @dataclass(frozen=True)
 class Check:
-    """`value` compared with `goal`; `misses` tells the first cases that went wrong, for a person to look at."""
+    """`value` compared with `goal`; `misses` lists the first wrong cases, for inspection."""
 
     name: str
     value: float

@@ -1,7 +1,7 @@
 """Generates the label table: `python -m tools.labels_from_wordnet SYNSETS DATA_NOUN FOLDER`.
 
 SYNSETS lists the WordNet ids of the 1,000 ImageNet classes in class order (timm's `imagenet_synsets.txt`), DATA_NOUN is
-WordNet 3.0's `data.noun` (Debian package wordnet-base). models/README.md tells the rules that the table keeps.
+WordNet 3.0's `data.noun` (Debian package wordnet-base). models/README.md has the rules that the table keeps.
 """
 
 import argparse

@@ -113,12 +113,12 @@ class _Schemas(Protos):
         found = []
         for descriptor in parameter_fields(kind):
             field = by_name[descriptor.name]
-            told: Json = {"name": descriptor.json_name, "in": "query", "description": self.comments[f"{name}.{field.name}"]}
+            parameter: Json = {"name": descriptor.json_name, "in": "query", "description": self.comments[f"{name}.{field.name}"]}
             if field.label == _Field.LABEL_REPEATED:
-                told["description"] += " Each is a JSON object; the parameter may be repeated."
-                found.append(told | {"content": {"application/json": {"schema": self._schema_of_one(field)}}})
+                parameter["description"] += " Each is a JSON object; the parameter may be repeated."
+                found.append(parameter | {"content": {"application/json": {"schema": self._schema_of_one(field)}}})
             else:
-                found.append(told | {"schema": self.schema(field)})
+                found.append(parameter | {"schema": self.schema(field)})
         return found
 
 
@@ -251,9 +251,9 @@ def _in_path(name: str, text: str) -> Json:
 
 
 def _picture(operation: str, summary: str, media_type: str, parameters: list[Json]) -> Json:
-    told: Json = {"200": {"description": "The picture.", "content": {media_type: {}}}}
-    told |= {"304": {"description": "The picture that If-None-Match names is still the one."}}
-    return {"operationId": operation, "summary": summary, "parameters": parameters, "responses": told | _error()}
+    responses: Json = {"200": {"description": "The picture.", "content": {media_type: {}}}}
+    responses |= {"304": {"description": "The picture that If-None-Match names is still the one."}}
+    return {"operationId": operation, "summary": summary, "parameters": parameters, "responses": responses | _error()}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from miradouro.bundles.labels import load_labels
 
-_OLDEST = (1980, 1, 1, 0, 0, 0)  # zip's own; no file tells when it was made
+_OLDEST = (1980, 1, 1, 0, 0, 0)  # zip's own; files carry no time of their own
 
 
 def pack(path: Path, **arrays: npt.NDArray[np.generic]) -> None:
