@@ -87,12 +87,12 @@ def _data_folder(place: Path, photos: Path | None) -> Path:
 
 
 def _program() -> str:
-    """How a person calls this command here."""
+    """The command as typed in this shell."""
     return "miradouro" if shutil.which("miradouro") else str(_shown(Path(sys.argv[0])))
 
 
 def _shown(path: Path) -> Path:
-    """The path as a person here would write it."""
+    """The path relative to the working folder, if it is below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 

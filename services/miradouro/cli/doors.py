@@ -1,4 +1,4 @@
-"""The command's way to the services: the handlers in this process, or the same methods of a server that holds the folder."""
+"""Connects the command with the services: handlers in this process, or the same methods of the server of the data folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ from miradouro.v1.ingest_service_pb2 import (
 )
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 
-ANSWER_WITHIN_S = 60.0  # of a question; indexing has no limit
-_PATIENCE_S = 30.0  # a server that starts loads its networks first
+ANSWER_WITHIN_S = 60.0  # for queries; indexing has no limit
+_PATIENCE_S = 30.0  # a starting server loads its networks first
 _LOOKED_EVERY_S = 0.05
 
 
@@ -36,18 +36,18 @@ class SearchDoor(Protocol):
 
 
 class IngestDoor(Protocol):
-    """Takes photos in."""
+    """Indexes photos."""
 
     def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
-        """Progress, and last the report; closing the iterator stops the work. Raises MiradouroError."""
+        """Progress, and finally the report. Closing the iterator stops the work. Raises MiradouroError."""
         ...
 
     def ListFailures(self, request: ListFailuresRequest) -> ListFailuresResponse:
-        """A page of what could not be indexed. Raises MiradouroError."""
+        """A page of failed photos. Raises MiradouroError."""
         ...
 
     def RetryFailures(self, request: RetryFailuresRequest) -> Iterator[RetryFailuresResponse]:
-        """What became of each photo; closing the iterator stops the work. Raises MiradouroError."""
+        """The result of each photo. Closing the iterator stops the work. Raises MiradouroError."""
         ...
 
 
@@ -55,7 +55,7 @@ class PlanDoor(Protocol):
     """Answers dry runs."""
 
     def IndexFolder(self, request: IndexFolderRequest) -> Iterator[IndexFolderResponse]:
-        """The plan, and last the report. Raises MiradouroError."""
+        """The plan, and finally the report. Raises MiradouroError."""
         ...
 
 
@@ -63,10 +63,10 @@ class PlanDoor(Protocol):
 def open_search(
     settings: StandaloneSettings, *, server: str | None = None, space: str = "", region: bool = False
 ) -> Iterator[SearchDoor]:
-    """The search service at `server`, else that of the folder's server, by the folder's token, else one in this process.
+    """The search service at `server`, otherwise of the folder's server with the folder's token, otherwise in this process.
 
-    In this process only the bundle of `space` (empty: the default one, or that of regions for a `region`) is ever loaded, when a
-    photo has to be embedded.
+    In this process only the bundle of `space` (empty: the default one, or that of regions for a `region`) is loaded, and only to
+    embed a photo.
     """
     target = server or _server_of(settings.data_folder)
     if target is None:
@@ -86,10 +86,10 @@ def open_search(
 def open_ingest(
     settings: StandaloneSettings, *, writer: bool = True, collection: str = "", preset: str = ""
 ) -> Iterator[IngestDoor]:
-    """The ingest service of the folder's server, else one in this process, which without `writer` can only list.
+    """The ingest service of the folder's server, otherwise one in this process. Without `writer` the latter can only list.
 
-    In this process only the bundles of what collections hold are ever loaded, and those of the `preset` (empty: of the setting)
-    where `collection` is made.
+    In this process only the bundles of existing collections are loaded, and those of the `preset` (empty: of the setting) when
+    `collection` is new.
 
     Raises StoreLocked when another process writes, and NotFound when there is no index to list from.
     """
@@ -108,7 +108,7 @@ def open_ingest(
 
 @contextmanager
 def open_plan(settings: StandaloneSettings) -> Iterator[PlanDoor]:
-    """What answers dry runs, and makes no index: the folder's server, else this process."""
+    """The service of dry runs, which creates no index: the folder's server, otherwise this process."""
     target = _server_of(settings.data_folder)
     if target is not None or holds_index(settings.data_folder):
         with open_ingest(settings, writer=False) as door:
@@ -121,7 +121,7 @@ def open_plan(settings: StandaloneSettings) -> Iterator[PlanDoor]:
 
 
 def _server_of(folder: Path, *, patience_s: float = 0.0) -> str | None:
-    """Where the folder's server listens; one that starts gets `patience_s` seconds to have an address."""
+    """The address of the folder's server. Waits up to `patience_s` seconds for a starting server."""
     give_up = monotonic() + patience_s
     holder = read_holder(folder)
     while holder and holder.will_serve and not holder.address and monotonic() < give_up:

@@ -1,4 +1,4 @@
-"""Where the shell enters: the first and last moments of the command, in which Ctrl-C ends it without a word."""
+"""The entry point of the command. During start and exit, Ctrl-C ends the process without a traceback."""
 
 import os
 import signal
@@ -8,8 +8,8 @@ import sys
 def main() -> None:
     """Runs the command and ends the process.
 
-    While modules are imported, and while the interpreter winds down, KeyboardInterrupt can't be caught: it would show as a
-    traceback. There the signal itself ends the process. A process that was started to ignore it goes on ignoring it.
+    During imports and interpreter shutdown KeyboardInterrupt cannot be caught and would print a traceback. There the signal's
+    default action ends the process. A process that was started with the signal ignored keeps ignoring it.
     """
     _hold_standard_descriptors()
     handler = signal.getsignal(signal.SIGINT)
@@ -22,7 +22,7 @@ def main() -> None:
     try:
         signal.signal(signal.SIGINT, handler)
         run()
-    except KeyboardInterrupt:  # once more, while the command was ending because of the first
+    except KeyboardInterrupt:  # a second Ctrl-C while the command ends
         sys.exit(EXIT_INTERRUPTED)
     finally:
         if is_caught:
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _hold_standard_descriptors() -> None:
-    """Puts the null device where standard streams are closed: else a file of ours gets the number, and what libraries print."""
+    """Opens the null device for closed standard streams: otherwise libraries' output would go into a file with that number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)

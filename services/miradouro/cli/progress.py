@@ -41,7 +41,7 @@ def shown_progress(doing: str = "indexing") -> Iterator[Callable[[Progress], Non
 
 @contextmanager
 def shown_watch(collection: str) -> Iterator[Callable[[Progress], None]]:
-    """The same for one comparison of a watched folder; nothing is shown of a short one, and nothing stays of the bar."""
+    """The same for one comparison of a watched folder. Short comparisons show nothing, and the bar is removed at the end."""
     if not sys.stderr.isatty():
         yield _logged_progress(collection, with_end=False)
         return

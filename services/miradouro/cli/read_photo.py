@@ -1,4 +1,4 @@
-"""Reads a photo that a person names on the command line."""
+"""Reads a photo that the command line names."""
 
 import os
 from pathlib import Path

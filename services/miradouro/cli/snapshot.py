@@ -13,11 +13,11 @@ from miradouro.cli.options import data_option, json_option, settings_of
 @data_option
 @json_option
 def snapshot(*, word: str, data: Path | None, as_json: bool) -> None:
-    """Copy the index into FILE, or into a file in DIR that is named by the time; who searches or indexes goes on.
+    """Copy the index into FILE, or into a file in DIR that is named by the time; searches and indexing continue.
 
-    DIR is a folder that is there, or a name that ends in a slash: then it is made.
+    DIR is an existing folder, or a name that ends in a slash: then it is created.
 
-    Photos are not in it. Put it back with `miradouro restore`.
+    The snapshot holds no photos. Restore it with `miradouro restore`.
     """
     from miradouro.adapters.sqlite_index.snapshot import SUFFIX, take_snapshot
     from miradouro.cli.copying import shown_copy

@@ -90,13 +90,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one run uses. The processors retry by themselves; see `Pipeline.build`.
+    """Everything that one run uses. The processors own their retries; see `Pipeline.build`.
 
-    `spaces` returns those of a collection, which it makes if there is none. `retriable_stops`: a retriable error that outlasts
-    `retry` is raised, since the other photos would meet it too; otherwise it is the outcome of its photo. A host of photos that
-    does not answer never stops a run: the photo fails as `unreachable`. `moved_from` returns the tombstone of the id from which a
-    stored photo moved, None for a photo that did not move; None itself: no photo can have moved.
-    `may_grow` returns whether the file of an item that failed for a reason is still being written: then it is no failure yet.
+    `spaces` returns the spaces of a collection, which it creates when missing. `retriable_stops`: a retriable error that outlasts
+    `retry` is raised, because it affects the other photos as well; otherwise it is the outcome of its photo. A photo host that
+    does not answer never stops a run: the photo fails as `unreachable`. `moved_from` returns the tombstone of a stored photo's
+    former id, None for a photo that did not move; it is None for sources without moves. `may_grow` returns whether the file of a
+    failed item is still being written: then the item is not a failure yet.
     """
 
     processors: Sequence[Processor]
@@ -108,7 +108,7 @@ class Run:
 
     @property
     def cancelled(self) -> threading.Event:
-        """Set when the caller waits no longer."""
+        """An event that is set when the caller no longer waits."""
         return self.retry.cancelled
 
 
@@ -257,9 +257,9 @@ class _Group:
         return [replace(one, moved=statuses.get(i) is WriteStatus.STORED) for i, one in enumerate(outcomes)]
 
     def save(self) -> None:
-        """Tries once to store the finished items when the run ends early; the others come again.
+        """Tries once to store the finished items when the run ends early; the source yields the others again.
 
-        Neither waits nor fails for an index that is away: the caller, or the error that ended the run, would have to wait too.
+        Neither waits nor raises when the index is unavailable: that would delay the caller, or the error that ended the run.
         """
         if not self._finished:
             return
@@ -306,7 +306,7 @@ class _Group:
         return [result for one in documents for result in self._write([one])]  # one of them is at fault: store the others
 
     def _write_all(self, documents: Sequence[Document]) -> list[Written]:
-        """Writes the documents; of those, again, the ones that the engine had no room for."""
+        """Writes the documents. Retries those that the engine had no capacity for."""
         results: list[Written] = [_UNWRITTEN] * len(documents)
 
         def write_rest() -> None:
@@ -347,7 +347,7 @@ def _document_of(event: PhotoEvent, run: Run) -> Document:
 
 
 def _spaces_of(event: PhotoEvent, run: Run) -> Sequence[Space]:
-    """The spaces of the event's collection. Raises BadEvent if the collection may not be named; no other error is the photo's."""
+    """The spaces of the event's collection. Raises BadEvent if it is not allowed; other errors do not concern the photo."""
     try:
         return run.retry("collection", lambda: run.spaces(event.collection))
     except BadEvent:

@@ -1,4 +1,4 @@
-"""Memory that is freed goes back to the system, so that one flood of large requests does not fill the process for good."""
+"""Returns freed memory to the system: a flood of large requests must not enlarge the process permanently."""
 
 import ctypes
 import functools
@@ -16,7 +16,7 @@ TRIMMED_EVERY_S = 10.0  # gRPC receives a message of 31 MB in smaller blocks: th
 
 @functools.cache  # one thread in a process
 def return_freed_memory() -> bool:
-    """Asks the C library of Linux for it, before there are other threads; whether it agreed. Other libraries stay as they are."""
+    """Configures glibc accordingly; call it before other threads start. Returns whether it succeeded; False elsewhere."""
     if sys.platform != "linux":
         return False
     library = ctypes.CDLL(None)

@@ -1,9 +1,9 @@
-"""The gRPC server that every service stands on: several services on one port, with health and reflection.
+"""The gRPC server of every service: several services on one port, with health and reflection.
 
-It listens on loopback with tokens, and beyond it with TLS, too: see `security`.
+On loopback it requires tokens; other addresses require TLS as well: see `security`.
 
-`rpc` describes handlers. A server runs on the process's event loop; `running` gives it to tests and to a process that
-holds several services, `serve` blocks until a signal and drains.
+`rpc` describes handlers. A server runs on the process's event loop. `running` is for tests and for a process with several
+services; `serve` blocks until a signal and drains.
 """
 
 import asyncio
@@ -69,14 +69,11 @@ class RunningServer:
         return str(self.address.here)
 
     def drain(self) -> None:
-        """Says NOT_SERVING and refuses new calls; those in progress go on."""
+        """Sets NOT_SERVING and refuses new calls; those in progress continue."""
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
 
     def stop(self, grace_s: float) -> None:
-        """Says NOT_SERVING, refuses new calls, lets those in progress end within `grace_s` seconds and cancels the rest.
-
-        May be called again.
-        """
+        """Sets NOT_SERVING, refuses new calls, and cancels calls that take longer than `grace_s` seconds. Idempotent."""
         asyncio.run_coroutine_threadsafe(self._stop(grace_s), self._loop).result()
 
     async def _drain(self) -> None:

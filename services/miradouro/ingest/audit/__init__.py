@@ -1,1 +1,1 @@
-"""The audit of Kafka against OpenSearch: what the consumer promised, proved without anything that the consumer remembers."""
+"""The audit of Kafka against OpenSearch: verifies the consumer's guarantees without using the consumer's state."""

@@ -1,4 +1,4 @@
-"""The one owner of the audit's retries: a long audit must survive a busy moment of Kafka, the index or the embedder."""
+"""The only retries of the audit: a long audit must survive a short overload of Kafka, the index or the embedder."""
 
 from collections.abc import Callable
 from typing import TypeVar
