@@ -1,4 +1,4 @@
-"""The three services as processes of their own, on a real Kafka and a real OpenSearch, under names that nobody else uses."""
+"""The three services as processes of their own, on a real Kafka and a real OpenSearch, under unique names."""
 
 import os
 import signal

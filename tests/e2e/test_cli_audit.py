@@ -232,7 +232,7 @@ def test_every_damage_is_found_under_its_name(rested: Rested, damage: str) -> No
 
 @pytest.fixture
 def deserted(kafka: str, opensearch: str) -> Iterator[Deployment]:
-    """Events that nobody consumes."""
+    """Events without a consumer."""
     with deployed(kafka, opensearch) as here:
         here.publish(_uploaded("a.jpg", 1, seed=0), _uploaded("b.jpg", 1, seed=1))
         here.send((f"{COLLECTION}/noise".encode(), b"\xff\x00", [("ce_specversion", b"1.0")]))

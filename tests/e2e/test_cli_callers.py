@@ -1,4 +1,4 @@
-"""Who may call `miradouro up` on loopback: whoever has a token, over gRPC and HTTP, and no other user of the machine."""
+"""Access to `miradouro up` on loopback: callers with a token, over gRPC and HTTP, and no other user of the machine."""
 
 import json
 import os
@@ -163,8 +163,8 @@ def test_no_token_lets_everybody_in_but_not_into_every_folder(tmp_path: Path) ->
     with running(tmp_path / "data", "--no-token") as up:
         assert up.get("/v1/stats").code == 200
         assert up.get("/").code == 200
-        nobody = write_secret(tmp_path / "another", token())
-        assert "does not lie below" in index(up, private, nobody)
+        other_token = write_secret(tmp_path / "another", token())
+        assert "does not lie below" in index(up, private, other_token)
         assert run("index", private, "--data", up.data, "--json").json["indexed"] == 1, "the owner's own command"
 
 

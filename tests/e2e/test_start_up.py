@@ -22,7 +22,7 @@ NOBODY = "127.0.0.1:1"
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """An address at which somebody listens already."""
+    """An address that is already in use."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -1,4 +1,4 @@
-"""Connections that say nothing, or read nothing, shut nobody out of the HTTP listeners."""
+"""Connections that send nothing, or read nothing, lock no other client out of the HTTP listeners."""
 
 import contextlib
 import http.client

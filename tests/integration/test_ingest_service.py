@@ -305,7 +305,7 @@ def test_where_collections_are_named_no_event_makes_another(tmp_path):
         folder = tmp_path / "own"
         folder.mkdir()
         (folder / "x.jpg").write_bytes(jpeg())
-        assert ingest.index_folder(folder, collection="own").indexed == 1, "whoever has the folder may name its collection"
+        assert ingest.index_folder(folder, collection="own").indexed == 1, "the owner of the folder may name its collection"
 
 
 def test_spaces_that_nobody_offers_stop_everything_and_are_no_photos_fault(tmp_path):

@@ -1,4 +1,4 @@
-"""Batches as producers may write them: with every compression, and such that nobody can read."""
+"""Batches as producers may write them: with every compression, and unreadable ones."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""A second physical index beside the live one, and the alias moved to it, by whoever rebuilds."""
+"""Rebuilding a collection: a second physical index beside the live one, to which the alias moves."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A pipeline file is what really runs, with somebody else's processor in it too."""
+"""Runs of a pipeline file, including a processor of another package."""
 
 from pathlib import Path
 
