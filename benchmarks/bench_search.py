@@ -1,12 +1,18 @@
-"""A whole Search over gRPC on the embedded index, documents and all: photos like one in the index, with and without a filter.
+"""A whole Search over gRPC on the embedded index against LanceDB and Chroma: similar photos that pass a filter, as documents.
+
+Miradouro reads the vector of the photo by its id, and questions and answers pass through gRPC. The peers receive the vector and
+answer within the process. Each question has a filter of its own, so that no engine answers it from a cache.
 
 `python -m benchmarks.bench_search` or as a script prints the rows; MIRADOURO_BENCH_VECTORS changes the sizes.
 """
 
-import itertools
+import os
+import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +20,10 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "services")) if path not in sys.path]
 
-from miradouro.adapters.sqlite_index import SqliteIndex  # noqa: E402 - the paths above make this runnable as a script
+import numpy as np  # noqa: E402 - the paths above make this runnable as a script
+from miradouro.adapters.sqlite_index import SqliteIndex  # noqa: E402 - as above
 from miradouro.core.document import Document  # noqa: E402 - as above
+from miradouro.core.spaces import Preset, Space  # noqa: E402 - as above
 from miradouro.query.service import SearchService  # noqa: E402 - as above
 from miradouro.runtime import logs  # noqa: E402 - as above
 from miradouro.runtime.grpc_client import open_channel  # noqa: E402 - as above
@@ -27,20 +35,15 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub  # noqa: E402
 
 from benchmarks import index_photos  # noqa: E402 - as above
 from benchmarks.bench_index import row  # noqa: E402 - as above
-from benchmarks.bench_vectors import (  # noqa: E402 - as above
-    BATCH,
-    COLLECTION,
-    FILTERED_MS,
-    FILTERS,
-    MOST_FILTERED_RATIO,
-    SIZES,
-    WHOLE,
-    clustered,
-    in_turns,
-)
+from benchmarks.clustered_vectors import DIMENSION, clustered  # noqa: E402 - as above
+from benchmarks.search_peers import NEAREST, Ask, Fill, Photo, Question, installed_peers  # noqa: E402 - as above
 from tests.reading import READER  # noqa: E402 - as above
 
-QUESTIONS, TIMEOUT_S = 10, 60.0
+SIZES = [int(size) for size in os.environ.get("MIRADOURO_BENCH_VECTORS", "10000,100000").split(",")]
+SPACE = Space("bench", "features", "", DIMENSION, "0" * 64, Preset.STANDARD, True)
+OURS = "miradouro"
+BATCH, QUESTIONS, ROUNDS, TIMEOUT_S = 500, 10, 5, 60.0
+LEAST_RECALL, LEAST_PEER_RECALL, MOST_RATIO = 0.98, 0.95, 1.0
 
 
 class NoEmbedder:
@@ -50,65 +53,143 @@ class NoEmbedder:
         return ()
 
 
-def photos(start: int, count: int) -> list[Document]:
-    """Photos number `start` and on, with a caption, 20 tags and so on, that pass FILTERS by their numbers."""
-    return [
-        replace(
-            photo,
-            photo_id=f"{number:07}",
-            attributes={name: str(number % parts) for name, parts in FILTERS.values()},
-            vectors={WHOLE.name: vector[None]},
-        )
-        for number, photo, vector in zip(
-            itertools.count(start), index_photos.batch(start, count, [WHOLE]), clustered(count, start + 1), strict=False
-        )
-    ]
+def documents(matrix: "np.ndarray") -> Iterator[list[Document]]:
+    """A photo for each vector, in batches."""
+    for start in range(0, len(matrix), BATCH):
+        vectors = matrix[start : start + BATCH]
+        yield [
+            replace(photo, vectors={SPACE.name: vector[None]}, provenances={SPACE.name: SPACE.provenance})
+            for photo, vector in zip(index_photos.batch(start, len(vectors), spaces=()), vectors, strict=True)
+        ]
 
 
-def asking(stub: SearchServiceStub) -> Callable[..., None]:
-    def ask(photo_id: str, attribute: str = "", *values: str) -> None:
-        filters = [pb.Filter(attribute=pb.AttributeFilter(name=attribute, values=values))] if attribute else []
-        request = pb.SearchRequest(collection=COLLECTION, like=pb.LikeQuery(photo_id=photo_id), filters=filters)
-        assert len(stub.Search(request, timeout=TIMEOUT_S).hits) == 10
+def plain(photo: Document) -> Photo:
+    """The photo as the peers store it."""
+    assert photo.taken_at
+    return {
+        "id": photo.photo_id, "title": photo.title, "caption": photo.caption, "uri": photo.uri, "owner": photo.owner,
+        "camera": photo.attributes["camera"], "tags": [tag.label for tag in photo.tags],
+        "scores": [tag.score for tag in photo.tags], "taken_at": photo.taken_at.instant.isoformat(),
+    }  # fmt: skip
+
+
+def one_tag(draw: np.random.Generator) -> Iterator[dict[str, Any]]:
+    return ({"tag": f"label {number}"} for number in draw.permutation(index_photos.LABELS))
+
+
+def ten_cameras(draw: np.random.Generator) -> Iterator[dict[str, Any]]:
+    while True:
+        yield {"cameras": tuple(f"camera {number}" for number in draw.permutation(20)[:10])}
+
+
+FILTERS = {"one tag, which 2 % have": one_tag, "any of ten cameras, which 50 % have": ten_cameras}
+
+
+def rounds_of(filters: Callable[[np.random.Generator], Iterator[dict[str, Any]]], matrix: "np.ndarray") -> list[list[Question]]:
+    """Questions about photos of the collection, each with a filter of its own; the first round warms up."""
+    draw = np.random.default_rng(1)
+    likes = draw.integers(len(matrix), size=(1 + ROUNDS, QUESTIONS))
+    chosen = filters(draw)
+    return [[Question(like, matrix[like], **next(chosen)) for like in turn] for turn in likes]
+
+
+@contextmanager
+def search_service(folder: Path, matrix: "np.ndarray") -> Iterator[tuple[Ask, list[Photo]]]:
+    """The service with all photos in its index, and the photos as the peers store them."""
+    photos: list[Photo] = []
+    started = time.perf_counter()
+    with SqliteIndex.open(folder, writer=True) as index:
+        index.ensure_collection(index_photos.COLLECTION, spaces=[SPACE])
+        for batch in documents(matrix):
+            index.write(batch)
+            photos += map(plain, batch)
+        index.settle()
+        print(f"{len(photos):,} photos in {OURS}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+        handlers = SearchService(
+            store=index, embedder=NoEmbedder(), reader=READER, canonical=str, default_space=SPACE.name, page_key=bytes(32)
+        )
+        service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], handlers)
+        with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
+            yield asking(SearchServiceStub(channel), photos), photos
+
+
+def asking(stub: SearchServiceStub, photos: Sequence[Photo]) -> Ask:
+    def ask(question: Question) -> list[str]:
+        if question.tag:
+            condition = pb.Filter(tag=question.tag)
+        else:
+            condition = pb.Filter(attribute=pb.AttributeFilter(name="camera", values=question.cameras))
+        like = pb.LikeQuery(photo_id=photos[question.like]["id"])
+        request = pb.SearchRequest(collection=index_photos.COLLECTION, like=like, filters=[condition], limit=NEAREST)
+        return [hit.photo_id for hit in stub.Search(request, timeout=TIMEOUT_S).hits]
 
     return ask
 
 
-def filtered(size: int, ask: Callable[..., None]) -> Iterator[dict[str, Any]]:
-    """Every filter, first after a write and then repeated."""
-    asked = [f"{number:07}" for number in range(0, size, size // QUESTIONS)]
-    for share, (name, _) in FILTERS.items():
-        numbers = itertools.count()
-        calls = {
-            "all": ask,
-            "for the first time": lambda photo, one=name, number=numbers: ask(photo, one, "1", f"in no photo {next(number)}"),
-            "again": lambda photo, one=name: ask(photo, one, "1"),
-        }
-        taken = in_turns(calls, asked)
-        limit = max(MOST_FILTERED_RATIO * taken["all"], FILTERED_MS)
-        for when in ("for the first time", "again"):
-            yield row(
-                f"Search over gRPC for 10 photos like one, a filter that {share} pass, asked {when}, {size:,} photos; "
-                "peer: without the filter",
-                taken[when], taken["all"], "ms", goal=f"at most {MOST_FILTERED_RATIO} x or {FILTERED_MS:g} ms", better="lower",
-                holds=taken[when] <= limit, cause="the photos that pass are read from the database and counted",
-            )  # fmt: skip
+def exact_answer(question: Question, photos: Sequence[Photo], matrix: "np.ndarray") -> set[str]:
+    passing = np.fromiter((question.passes(photo) for photo in photos), dtype=bool, count=len(photos))
+    nearest = np.argsort(np.where(passing, -(matrix @ question.vector), np.inf))[:NEAREST]
+    return {photos[number]["id"] for number in nearest}
+
+
+def in_turns(asks: dict[str, Ask], rounds: list[list[Question]], truth: list[set[str]]) -> dict[str, tuple[float, float]]:
+    """Milliseconds of a question, the median of the rounds, and recall, by name; the engines answer round by round."""
+    taken: dict[str, list[float]] = {name: [] for name in asks}
+    found: dict[str, list[list[str]]] = {name: [] for name in asks}
+    for questions in rounds:
+        for name, ask in asks.items():
+            started = time.perf_counter()
+            answers = [ask(question) for question in questions]
+            taken[name].append((time.perf_counter() - started) * 1e3 / len(questions))
+            found[name] += answers
+    return {
+        name: (
+            statistics.median(taken[name][1:]),
+            sum(len(true & set(ids)) for true, ids in zip(truth, found[name][QUESTIONS:], strict=True)) / (NEAREST * len(truth)),
+        )
+        for name in asks
+    }
+
+
+def compared(
+    filter_name: str, ours: Ask, peers: dict[str, dict[str, Ask]], photos: Sequence[Photo], matrix: "np.ndarray"
+) -> Iterator[dict[str, Any]]:
+    """A row for every peer, with the fastest of its settings whose recall is at least LEAST_PEER_RECALL."""
+    rounds = rounds_of(FILTERS[filter_name], matrix)
+    truth = [exact_answer(question, photos, matrix) for questions in rounds[1:] for question in questions]
+    asks = {OURS: ours} | {setting: ask for settings in peers.values() for setting, ask in settings.items()}
+    measured = in_turns(asks, rounds, truth)
+    for name, (taken, recall) in measured.items():
+        print(f"{len(photos):,} photos, {filter_name}: {name}: {taken:.2f} ms, recall {recall:.3f}", file=sys.stderr, flush=True)
+    taken, recall = measured[OURS]
+    for settings in peers.values():
+        fair = [setting for setting in settings if measured[setting][1] >= LEAST_PEER_RECALL] or list(settings)
+        fastest = min(fair, key=lambda setting: measured[setting][0])
+        peer, peer_recall = measured[fastest]
+        yield row(
+            f"Search over gRPC for {NEAREST} similar photos with {filter_name}, as documents, among {len(photos):,}, "
+            f"recall {recall:.3f}; peer: {fastest}, in the process, recall {peer_recall:.3f}",
+            taken, peer, "ms", goal=f"at most {MOST_RATIO:g} x, recall of at least {LEAST_RECALL}", better="lower",
+            holds=taken <= MOST_RATIO * peer and recall >= LEAST_RECALL,
+            cause="the photos that pass a filter asked for the first time are read from the database and counted",
+        )  # fmt: skip
+
+
+def filled(name: str, fill: Fill, photos: Sequence[Photo], matrix: "np.ndarray", folder: Path) -> dict[str, Ask]:
+    started = time.perf_counter()
+    settings = dict(fill(photos, matrix, folder / name))
+    print(f"{len(photos):,} photos in {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+    return settings
 
 
 def rows() -> Iterator[dict[str, Any]]:
     logs.configure(LogSettings())  # as the service's process has them
     for size in SIZES:
-        with tempfile.TemporaryDirectory() as folder, SqliteIndex.open(Path(folder) / "data", writer=True) as index:
-            index.ensure_collection(COLLECTION, spaces=[WHOLE])
-            for start in range(0, size, BATCH):
-                index.write(photos(start, min(BATCH, size - start)))
-            index.settle()
-            handlers = SearchService(
-                store=index, embedder=NoEmbedder(), reader=READER, canonical=str, default_space=WHOLE.name, page_key=bytes(32)
-            )
-            service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], handlers)
-            with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
-                yield from filtered(size, asking(SearchServiceStub(channel)))
+        matrix = clustered(size, 1)
+        with tempfile.TemporaryDirectory() as parent, search_service(Path(parent) / OURS, matrix) as (ask, photos):
+            peers = {name: filled(name, fill, photos, matrix, Path(parent)) for name, fill in installed_peers().items()}
+            for filter_name in FILTERS:
+                yield from compared(filter_name, ask, peers, photos, matrix)
 
 
 if __name__ == "__main__":
