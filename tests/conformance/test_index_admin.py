@@ -27,7 +27,7 @@ def test_a_collection_counts_photos_tombstones_and_vectors(index: Index) -> None
 
     def stats(space_photos: tuple[int, ...]) -> tuple[SpaceStats, ...]:
         return tuple(
-            SpaceStats(space.name, space.dimension, space.provenance, photos * space.vectors_per_photo)
+            SpaceStats(space.name, space.dimension, space.provenance, photos * space.vectors_per_photo, space.preset)
             for space, photos in zip(SPACES, space_photos, strict=False)
         )
 

@@ -118,7 +118,7 @@ def test_a_service_whose_peers_do_not_answer_stays_up_names_them_and_is_not_read
         assert server.stdout.readline().startswith("query service listening on ")
         lines = [json.loads(server.stderr.readline()) for _ in range(2)]
         assert {(one["peer"], one["setting"], one["ready"]) for one in lines} == {
-            ("opensearch", "MIRADOURO_OPENSEARCH_URL", False),
+            ("opensearch", "MIRADOURO_INDEX", False),
             ("embedding", "MIRADOURO_EMBEDDING_ADDRESS", True),
         }
         with grpc.insecure_channel(probes) as channel:

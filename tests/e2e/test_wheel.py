@@ -51,7 +51,7 @@ def test_the_installed_wheel_finds_a_photo(command: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("words", "extra"),
-    [("serve ingest", "kafka"), ("events schema", "kafka"), ("audit events", "kafka"), ("serve query", "opensearch")],
+    [("serve ingest", "kafka"), ("events schema", "kafka"), ("audit events", "kafka"), ("serve query --no-token", "opensearch")],
 )
 def test_a_missing_extra_is_one_line(command: Path, words: str, extra: str) -> None:
     done = run(command, *words.split())

@@ -41,7 +41,7 @@ class Home:
         return len(self.ingest.networks.runs)
 
 
-@pytest.fixture(params=["sqlite", "opensearch"])
+@pytest.fixture(params=["sqlite", pytest.param("opensearch", marks=pytest.mark.engines)])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     with INDICES[request.param](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
         yield Home(ingest, index)

@@ -149,7 +149,7 @@ def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str)
     if not names or (len(names) == 1 and names[0] in presets):
         preset = presets[names[0]] if names else Preset.STANDARD
         return [space for space in offered if space.preset.rank <= preset.rank]
-    return list(dict.fromkeys(resolve_space(name, offered, field=field, or_one_of=tuple(presets)) for name in names))
+    return [resolve_space(name, offered, field=field, or_one_of=tuple(presets)) for name in names]
 
 
 def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space", or_one_of: Sequence[str] = ()) -> Space:
