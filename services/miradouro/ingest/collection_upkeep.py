@@ -62,14 +62,13 @@ class CollectionUpkeep:
         preset or space that does not exist, FailedPrecondition for a collection of other spaces than the preset's.
         """
         offered = [space for bundle in self._describe() for space in bundle.spaces]
-        chosen = self._chosen(preset, offered) if preset else []
         try:
             names = {space.name for space in self._index.spaces(collection)}
         except NotFound:
-            wanted = chosen or self._spaces_for_new(offered)
+            wanted = self._chosen(preset, offered) if preset else self._spaces_for_new(offered)
         else:
             wanted = [space for space in offered if space.name in names]
-            if chosen and names != {space.name for space in chosen}:
+            if preset and {space.name for space in self._of_preset(preset, offered)} != names:
                 raise FailedPrecondition(
                     f"collection {shown(collection)} holds other spaces than the preset {preset}, and a collection keeps its "
                     "spaces; leave the preset out, or index into another collection"
@@ -85,15 +84,21 @@ class CollectionUpkeep:
         return self._chosen(self._spaces[0] if self._spaces else Preset.STANDARD, offered)
 
     def _chosen(self, preset: str, offered: Sequence[Space]) -> list[Space]:
-        if preset not in list(Preset):
-            raise InvalidArgument("preset", f"{shown(preset)} is not a preset; allowed: {', '.join(Preset)}")
+        chosen = self._of_preset(preset, offered)
         for name in self._unloaded():
-            if choose_spaces([preset], find(name).described_spaces(find(name).precisions[0]), field="preset"):
+            if any(space.bundle == name for space in chosen):
                 raise FailedPrecondition(
                     f"preset {preset} needs {name}, which is not loaded since no collection here holds its spaces; "
                     f"start the server with MIRADOURO_SPACES={preset}"
                 )
-        return choose_spaces([preset], offered, field="preset")
+        return chosen
+
+    def _of_preset(self, preset: str, offered: Sequence[Space]) -> list[Space]:
+        """The spaces of the preset, those of bundles that are not loaded included. Raises InvalidArgument for no preset."""
+        if preset not in list(Preset):
+            raise InvalidArgument("preset", f"{shown(preset)} is not a preset; allowed: {', '.join(Preset)}")
+        known = [space for name in self._unloaded() for space in find(name).described_spaces(find(name).precisions[0])]
+        return choose_spaces([preset], [*offered, *known], field="preset")
 
     def root_of(self, collection: str) -> str:
         """The folder that the collection mirrors; "" for none, or without such a collection."""
