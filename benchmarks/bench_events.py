@@ -240,8 +240,8 @@ def _among_bad(here: Deployment, photos: list[bytes]) -> Row:
     bad = itertools.cycle(BAD)
     with_bad, without = take_turns(lambda: speed(bad), lambda: speed(iter(())))
     sent = next(poisoned)
-    eventually("every bad record is a dead letter", lambda: len(here.letters.list(limit=1_000)[0]) >= sent)
-    letters = len(here.letters.list(limit=1_000)[0])
+    eventually("every bad record is a dead letter", lambda: len(here.dead_letters.list(limit=1_000)[0]) >= sent)
+    letters = len(here.dead_letters.list(limit=1_000)[0])
     client.close()
     return row(
         f"{GOOD:,} photos from event to stored, one bad record among them, peer: none",

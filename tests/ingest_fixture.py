@@ -106,7 +106,7 @@ def open_ingest(
         chosen = IngestSettings(**settings)  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
             store=store or index,
-            letters=index,
+            dead_letters=index,
             embedder=embedder or batcher,
             reader=READER,
             photo_store=PhotoStores(photos or PhotoStoreSettings()),

@@ -80,8 +80,8 @@ def with_markers(adapters: Iterable[str]) -> list[ParameterSet]:
 @contextmanager
 def kafka(folder: Path) -> Iterator[KafkaDeadLetters]:  # noqa: ARG001 # it is elsewhere
     """A topic of its own."""
-    with KafkaDeadLetters(own_topics(engine_processes.kafka(), partitions=2)) as letters:
-        yield letters
+    with KafkaDeadLetters(own_topics(engine_processes.kafka(), partitions=2)) as dead_letters:
+        yield dead_letters
 
 
 DEAD_LETTERS: dict[str, Callable[[Path], AbstractContextManager[DeadLetters]]] = {"sqlite": sqlite, "kafka": kafka}

@@ -40,10 +40,10 @@ def test_a_collection_counts_photos_tombstones_and_vectors(index: Index) -> None
 @pytest.mark.parametrize("index", EMBEDDED, indirect=True)  # OpenSearch's failures are in Kafka
 def test_failures_count_where_the_index_keeps_them(index: Index) -> None:
     assert isinstance(index, SqliteIndex)
-    letters: DeadLetters = index
+    dead_letters: DeadLetters = index
     index.ensure_collection("photos", spaces=SPACES)
-    letters.put([Failure("photos", name, 1, "truncated", "", "", datetime.now(UTC)) for name in ("a", "b")])
-    letters.put([Failure("other", "a", 1, "truncated", "", "", datetime.now(UTC))])
+    dead_letters.put([Failure("photos", name, 1, "truncated", "", "", datetime.now(UTC)) for name in ("a", "b")])
+    dead_letters.put([Failure("other", "a", 1, "truncated", "", "", datetime.now(UTC))])
     index.write([photo("a")])
     assert [stats.failed for stats in index.stats()] == [1]
 

@@ -125,7 +125,7 @@ class Deployment:
     constants: dict[str, object]
     producer: KafkaProducer
     index: OpenSearchIndex
-    letters: KafkaDeadLetters
+    dead_letters: KafkaDeadLetters
     services: ExitStack
 
     def start(
@@ -209,11 +209,11 @@ def deployed(kafka: str, opensearch: str, *, partitions: int = 3) -> Iterator[De
         secrets = Path(stack.enter_context(TemporaryDirectory()))
         environment["MIRADOURO_TOKEN_FILE"] = str(write_secret(secrets / "token", token()))
         index = stack.enter_context(OpenSearchIndex.open(indices))
-        letters = stack.enter_context(KafkaDeadLetters(topics))
+        dead_letters = stack.enter_context(KafkaDeadLetters(topics))
         producer = KafkaProducer(bootstrap_servers=kafka, acks="all", max_request_size=2 * 1024 * 1024)
         stack.callback(producer.close)
         services = stack.enter_context(ExitStack())
-        made = Deployment(topics, indices, environment, dict(FOUND_SOON), producer, index, letters, services)
+        made = Deployment(topics, indices, environment, dict(FOUND_SOON), producer, index, dead_letters, services)
         try:
             yield made
         finally:

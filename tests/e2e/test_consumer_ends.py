@@ -29,7 +29,7 @@ def test_a_consumer_whose_token_is_refused_ends_and_the_next_one_goes_on(kafka: 
         assert last.startswith("error: ")
         assert "MIRADOURO_TOKEN_FILE" in last
         assert "Traceback" not in (tmp_path / "log").read_text()
-        assert here.letters.list(limit=10)[0] == [], "it is no fault of the photo"
+        assert here.dead_letters.list(limit=10)[0] == [], "it is no fault of the photo"
 
         here.environment["MIRADOURO_TOKEN_FILE"] = str(right)
         ingest = here.start("ingest")

@@ -49,7 +49,7 @@ def test_photos_of_a_collection_that_was_not_allowed_are_found_once_it_is(here: 
     eventually("everything is committed", lambda: here.lag() == 0)
     alive = {f"{i}.jpg": (1, False) for i in range(PHOTOS)}
     assert here.versions(COLLECTION) == alive | {"0.jpg": (2, False), "1.jpg": (2, True)}
-    assert [one.photo_id for one in here.letters.list()[0]] == ["none.jpg"], "it died again, of what is true of it"
+    assert [one.photo_id for one in here.dead_letters.list()[0]] == ["none.jpg"], "it died again, of what is true of it"
     report = here.audit("--settled", "--sample", 100).json
     assert (report["counts"], report["sampled"]) == ({}, PHOTOS - 1)
     assert retry() == {"sent": 1, "superseded": 0, "impossible": 0}

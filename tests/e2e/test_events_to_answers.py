@@ -72,7 +72,7 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
         }
 
         def letters() -> dict[tuple[str, str], str]:
-            return {(one.collection, one.photo_id): one.reason for one in here.letters.list(limit=1_000)[0]}
+            return {(one.collection, one.photo_id): one.reason for one in here.dead_letters.list(limit=1_000)[0]}
 
         eventually("every bad record is a dead letter", lambda: letters() == reasons)
 

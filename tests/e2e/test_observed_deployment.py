@@ -117,7 +117,7 @@ def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tm
         for service in (running["ingest"], running["query"], running["embedding"]):
             assert service.end(signal.SIGTERM) == 0
 
-        [letter] = here.letters.list(limit=10)[0]
+        [letter] = here.dead_letters.list(limit=10)[0]
         assert letter.traceparent.split("-")[1] == trace.trace_id
     logs = {name: entries(tmp_path / f"{name}.log") for name in SERVICES}
     of_trace = {name: [line for line in lines if line.get("trace_id") == trace.trace_id] for name, lines in logs.items()}

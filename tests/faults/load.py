@@ -125,7 +125,7 @@ def prove(here: Deployment, load: Load, *, sample: int = 10, repeated: bool = Fa
     assert told["sampled"] == min(sample, told["photos"]), told
     assert told["records"] == len(load.records), f"every record that was acknowledged is in the log: {told}"
     assert here.versions(COLLECTION) == load.wanted, "one document for each photo, at its newest version"
-    letters = {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]}
+    letters = {one.photo_id: one.reason for one in here.dead_letters.list(limit=1_000)[0]}
     assert letters == load.letters, f"the dead letters are those that were injected: {letters}"
     assert told["dead_letters"] - told["repeated_dead_letters"] == len(load.letters), told
     assert repeated or told["repeated_dead_letters"] == 0, f"no dead letter comes twice: {told}"

@@ -57,7 +57,7 @@ def assert_all_stored(here: Deployment, photos: int) -> None:
     wanted = {f"{i:04}.jpg": (2, False) for i in range(photos)}
     eventually("every photo stands at its newest version", lambda: here.versions(COLLECTION) == wanted)
     eventually("everything is committed", lambda: here.lag() == 0)
-    assert here.letters.list() == ([], "")
+    assert here.dead_letters.list() == ([], "")
     assert here.audit("--settled", "--sample", 3).json["counts"] == {}
     assert {here.index.get(COLLECTION, name).title for name in wanted} == {str(i) for i in range(photos)}
 
@@ -78,7 +78,7 @@ def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
             eventually("the consumer is not ready", lambda: not ingest.is_ready())
             until = time.monotonic() + away_s
             while time.monotonic() < until:
-                assert here.letters.list() == ([], ""), "a photo that waits is no bad photo"
+                assert here.dead_letters.list() == ([], ""), "a photo that waits is no bad photo"
                 assert ingest.process.poll() is None
                 time.sleep(0.2)
             stored = len(here.versions(COLLECTION))
@@ -95,7 +95,7 @@ def test_an_embedding_service_that_hangs_is_noticed_and_waited_for(kafka: str, o
         embedding.process.send_signal(signal.SIGSTOP)
         try:
             eventually("the consumer is not ready", lambda: not ingest.is_ready(), within_s=30)
-            assert here.letters.list() == ([], "")
+            assert here.dead_letters.list() == ([], "")
         finally:
             embedding.process.send_signal(signal.SIGCONT)
         assert_all_stored(here, 60)
@@ -113,7 +113,7 @@ def test_a_consumer_that_is_stopped_while_nothing_can_be_embedded_ends_in_order(
         embedding.process.send_signal(fault)
         eventually("the consumer is not ready", lambda: not ingest.is_ready())
         assert ingest.end() == 0, "it does not wait for the call that hangs"
-        assert here.letters.list() == ([], "")
+        assert here.dead_letters.list() == ([], "")
         embedding.end(signal.SIGKILL)
         here.start("embedding", listen=embedding.address)
         here.start("ingest")

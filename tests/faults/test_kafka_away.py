@@ -56,11 +56,11 @@ def test_dead_letters_that_nobody_takes_are_told_and_closed_all_the_same(
     with start_kafka(tmp_path) as cluster:
         settings = own_topics(cluster.bootstrap, partitions=1)
         failure = Failure("c", "a", 1, "not_a_photo", "", "", datetime(2024, 5, 1, tzinfo=UTC))
-        with KafkaDeadLetters(settings) as letters:
-            letters.put([failure])
+        with KafkaDeadLetters(settings) as dead_letters:
+            dead_letters.put([failure])
             cluster.freeze()
             began = time.monotonic()
             with pytest.raises(Unavailable, match="MIRADOURO_KAFKA_BOOTSTRAP"):
-                letters.put([failure])
+                dead_letters.put([failure])
         assert time.monotonic() - began < LEAVES_WITHIN_S
         cluster.thaw()

@@ -39,7 +39,7 @@ def hang(handler: BaseHTTPRequestHandler) -> None:
 
 
 def letters(here: Deployment) -> dict[str, str]:
-    return {one.photo_id: one.reason for one in here.letters.list(limit=1_000)[0]}
+    return {one.photo_id: one.reason for one in here.dead_letters.list(limit=1_000)[0]}
 
 
 def test_photos_from_afar_are_found_or_dead_letters(kafka: str, opensearch: str, tmp_path: Path) -> None:

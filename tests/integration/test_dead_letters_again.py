@@ -32,7 +32,7 @@ class Topics:
     def __init__(self, settings: KafkaSettings) -> None:
         self.settings = settings
         self._producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all")
-        self._letters = KafkaDeadLetters(settings)
+        self._dead_letters = KafkaDeadLetters(settings)
 
     def publish(self, *events: PhotoEvent) -> list[SourceRecord]:
         """As an upload system does; gives the records as they stand there."""
@@ -46,14 +46,14 @@ class Topics:
     def die(self, record: SourceRecord, photo_id: str = "a", *, version: int = 1, reason: str = REASON) -> None:
         """As the consumer does with a record that it can't index."""
         failed_at = datetime(2024, 5, 1, tzinfo=UTC)
-        self._letters.put([Failure("c", photo_id, version, reason, "not allowed", "", failed_at, record=record)])
+        self._dead_letters.put([Failure("c", photo_id, version, reason, "not allowed", "", failed_at, record=record)])
 
     def put(self, failure: Failure) -> None:
-        self._letters.put([failure])
+        self._dead_letters.put([failure])
 
     def failures(self) -> dict[str, int]:
         """Photo id → version, of those that are listed."""
-        return {one.photo_id: one.version for one in self._letters.list()[0]}
+        return {one.photo_id: one.version for one in self._dead_letters.list()[0]}
 
     def log(self) -> list[tuple[Any, ...]]:
         """Key, value and headers of every record of the topic of events."""
@@ -65,7 +65,7 @@ class Topics:
 
     def close(self) -> None:
         self._producer.close()
-        self._letters.close()
+        self._dead_letters.close()
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def test_what_comes_while_a_run_works_is_left_to_the_next_one(topics: Topics) ->
         if (what, done) == ("dead letters", 1):
             topics.die(second, "b")
 
-    with KafkaDeadLetters(topics.settings) as letters:
-        statuses = [(one.failure.photo_id, one.status) for one in Resend(topics.settings, letters).run(dies_meanwhile)]
+    with KafkaDeadLetters(topics.settings) as dead_letters:
+        statuses = [(one.failure.photo_id, one.status) for one in Resend(topics.settings, dead_letters).run(dies_meanwhile)]
     assert statuses == [("a", Status.SENT)]
     assert topics.failures() == {"b": 1}
 
@@ -179,8 +179,8 @@ def test_a_newer_state_that_comes_between_is_published_once_more_behind_the_olde
         if (what, done) == ("the log", 1):
             topics.publish(event("a", 2))
 
-    with KafkaDeadLetters(topics.settings) as letters:
-        assert [one.status for one in Resend(topics.settings, letters).run(overtakes)] == [Status.SENT]
+    with KafkaDeadLetters(topics.settings) as dead_letters:
+        assert [one.status for one in Resend(topics.settings, dead_letters).run(overtakes)] == [Status.SENT]
     versions = [dict(headers)["ce_photoversion"] for _, _, headers in topics.log()]
     assert versions == [b"1", b"2", b"1", b"2"]
 

@@ -32,7 +32,7 @@ def settings(kafka: str) -> KafkaSettings:
 
 
 @pytest.fixture
-def letters(settings: KafkaSettings) -> Iterator[KafkaDeadLetters]:
+def dead_letters(settings: KafkaSettings) -> Iterator[KafkaDeadLetters]:
     ensure_topics(settings)
     with KafkaDeadLetters(settings) as opened:
         yield opened
@@ -44,8 +44,8 @@ def records(settings: KafkaSettings) -> list[Any]:
     return [(one.key, one.value, dict(one.headers)) for one in found]
 
 
-def test_a_letter_holds_the_record_and_tells_why_and_where(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
-    letters.put([FAILURE])
+def test_a_letter_holds_the_record_and_tells_why_and_where(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+    dead_letters.put([FAILURE])
     [(key, value, headers)] = records(settings)
     assert (key, value) == (b"c/a", RECORD.value)
     assert headers == {
@@ -65,17 +65,17 @@ def test_a_letter_holds_the_record_and_tells_why_and_where(letters: KafkaDeadLet
 
 
 @pytest.mark.parametrize("key", [None, b"/", b"", b"noslash", b"noslash/", b"c/\xff", b"c/a", b"c/a/b"])
-def test_whatever_the_key_of_the_record_was_its_letter_tells_it(letters: KafkaDeadLetters, key: bytes | None) -> None:
+def test_whatever_the_key_of_the_record_was_its_letter_tells_it(dead_letters: KafkaDeadLetters, key: bytes | None) -> None:
     refused = item_of(SourceRecord("photos", 2, 41, key, b"\xff"))
     assert isinstance(refused, Refused)
-    letters.put([replace(FAILURE, collection=refused.collection, photo_id=refused.photo_id, record=refused.record)])
-    [failure] = letters.list()[0]
+    dead_letters.put([replace(FAILURE, collection=refused.collection, photo_id=refused.photo_id, record=refused.record)])
+    [failure] = dead_letters.list()[0]
     assert failure.record == SourceRecord("photos", 2, 41, key, None)
 
 
-def test_of_a_record_beyond_our_limit_the_hash_stands_there(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+def test_of_a_record_beyond_our_limit_the_hash_stands_there(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
     value = bytes(4 * 1024 * 1024)
-    letters.put([replace(FAILURE, record=replace(RECORD, value=value))])
+    dead_letters.put([replace(FAILURE, record=replace(RECORD, value=value))])
     [(_, kept_value, headers)] = records(settings)
     assert kept_value is None
     assert headers["miradouro-value-sha256"] == hashlib.sha256(value).hexdigest().encode()
@@ -88,27 +88,29 @@ def test_a_topic_that_takes_less_than_ours_blocks_nothing(settings: KafkaSetting
     admin.close()
     ensure_topics(settings)
     large = bytes(200_000)
-    with KafkaDeadLetters(settings) as letters:
+    with KafkaDeadLetters(settings) as dead_letters:
         for _ in range(2):
-            letters.put([FAILURE, replace(FAILURE, photo_id="b", record=replace(RECORD, value=large)), FAILURE])
+            dead_letters.put([FAILURE, replace(FAILURE, photo_id="b", record=replace(RECORD, value=large)), FAILURE])
     found = records(settings)
     assert sorted((key, value) for key, value, _ in found if value is not None) == [(b"c/a", RECORD.value)] * 4
     hashed = [(key, headers["miradouro-value-sha256"].decode()) for key, value, headers in found if value is None]
     assert hashed == [(b"c/b", hashlib.sha256(large).hexdigest())] * 2
 
 
-def test_keys_and_words_without_end_are_cut(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+def test_keys_and_words_without_end_are_cut(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
     endless = "é" * 2_000_000
-    letters.put([replace(FAILURE, photo_id=endless, message=endless, record=replace(RECORD, headers=(("x", endless.encode()),)))])
+    dead_letters.put(
+        [replace(FAILURE, photo_id=endless, message=endless, record=replace(RECORD, headers=(("x", endless.encode()),)))]
+    )
     [(key, _, headers)] = records(settings)
     assert len(key) <= 4_096
     assert headers["miradouro-message"].decode() == "é" * 2_048
     assert headers["miradouro-offset"] == b"41"
 
 
-def test_records_that_others_put_there_are_passed_over(letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+def test_records_that_others_put_there_are_passed_over(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
     good = {"miradouro-version": b"1", "miradouro-failed-at": b"2024-05-01T00:00:00+00:00", "miradouro-reason": b"x"}
-    letters.put([FAILURE])
+    dead_letters.put([FAILURE])
     producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all")
     for headers in (
         {},
@@ -122,6 +124,6 @@ def test_records_that_others_put_there_are_passed_over(letters: KafkaDeadLetters
         producer.send(settings.kafka_dead_topic, value=b"anything", headers=list(headers.items()))
     producer.flush()
     producer.close()
-    letters.put([replace(FAILURE, photo_id="b")])
-    found, after = letters.list()
+    dead_letters.put([replace(FAILURE, photo_id="b")])
+    found, after = dead_letters.list()
     assert ([one.photo_id for one in found], after) == (["a", "b"], "")

@@ -165,14 +165,14 @@ def event(photo_id: str, **fields: Any) -> PhotoEvent:
 
 @contextmanager
 def running(
-    index: OpenSearchIndex, letters: Path
+    index: OpenSearchIndex, dead_letters: Path
 ) -> Iterator[tuple[Callable[[Sequence[PhotoEvent]], list[Outcome]], SqliteIndex]]:
     """A function that runs events through a pipeline without steps into the index, and the index that keeps the failures."""
     metrics = IngestMetrics(CollectorRegistry())
     retry = RetryPolicy(threading.Event(), 60, original_retry_s=5, metrics=metrics)
     run = Run((), lambda _: SPACES, retry, retriable_stops=True)
-    with SqliteIndex.open(letters, writer=True) as kept:
-        runner = Runner(index=index, letters=kept, workers=2, pace=Pace(commit_photos=32), metrics=metrics)
+    with SqliteIndex.open(dead_letters, writer=True) as kept:
+        runner = Runner(index=index, dead_letters=kept, workers=2, pace=Pace(commit_photos=32), metrics=metrics)
         try:
             yield lambda events: list(runner.run(events, run)), kept
         finally:
@@ -241,11 +241,11 @@ class TestWithAnIngestPipelineOfTheCluster:
             for i in range(80)
         ]
         bad = {f"{i}.jpg" for i in (7, 37, 67, 50, 60, 70)}
-        with self.opened(narrow.url) as index, running(index, tmp_path) as (run, letters):
+        with self.opened(narrow.url) as index, running(index, tmp_path) as (run, dead_letters):
             outcomes = {one.item.photo_id: one for one in run(events)}  # type: ignore[union-attr] # events
             assert {name for name, one in outcomes.items() if one.status is Status.FAILED} == bad
             assert {one.status for name, one in outcomes.items() if name not in bad} == {Status.STORED}
-            failures = letters.list(limit=1_000)[0]
+            failures = dead_letters.list(limit=1_000)[0]
             assert sorted(one.photo_id for one in failures) == sorted(bad)
             said = {"50.jpg": "drops", "60.jpg": "wrong owner", "70.jpg": "class_cast_exception"}
             assert [one.photo_id for one in failures if said.get(one.photo_id, "[wrong]") not in one.message] == []

@@ -128,7 +128,7 @@ def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
     ingest: IngestFixture, step: Callable[[PhotoInProgress], PhotoInProgress]
 ) -> None:
     metrics = IngestMetrics(CollectorRegistry())
-    runner = Runner(index=ingest.index, letters=ingest.index, workers=1, pace=Pace(), metrics=metrics)
+    runner = Runner(index=ingest.index, dead_letters=ingest.index, workers=1, pace=Pace(), metrics=metrics)
     retry = RetryPolicy(threading.Event(), math.inf, original_retry_s=0, metrics=metrics)
     run = Run(processors=[step], spaces=lambda _: (), retry=retry, retriable_stops=True)
     try:

@@ -118,8 +118,8 @@ def retry(*, collection: str, reasons: tuple[str, ...], dry_run: bool, as_json: 
         check_collection(utf8(collection, "collection"))
     counts = dict.fromkeys((status.value for status in Status), 0)
     rows: list[dict[str, object]] = []
-    with KafkaDeadLetters(settings) as letters, shown_steps() as show:
-        for one in Resend(settings, letters, collection, frozenset(reasons), is_dry=dry_run).run(show):
+    with KafkaDeadLetters(settings) as dead_letters, shown_steps() as show:
+        for one in Resend(settings, dead_letters, collection, frozenset(reasons), is_dry=dry_run).run(show):
             failure = one.failure
             counts[one.status] += 1
             if as_json:

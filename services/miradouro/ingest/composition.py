@@ -68,7 +68,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         open_reading(load(ReadingSettings), warm=True) as reading,
         GrpcEmbedder(load(EmbeddingPeerSettings).embedding_address) as embedder,
         open_index(engine, Opening(exact_vectors=chosen.exact_vectors)) as index,
-        KafkaDeadLetters(kafka) as letters,
+        KafkaDeadLetters(kafka) as dead_letters,
         KafkaSource(kafka, functools.partial(item_of, strict=kafka.kafka_strict_events), intake=INTAKE) as source,
         KafkaBrokers(kafka) as brokers,
         watched(
@@ -84,7 +84,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         metrics.watch(pending=lambda: source.pending, lag=lambda: source.lag)
         service = IngestService(
             store=index,
-            letters=letters,
+            dead_letters=dead_letters,
             embedder=embedder,
             reader=reading.remembering(_journal_folder(kafka)),
             limits=reading.limits,

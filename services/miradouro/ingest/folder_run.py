@@ -108,13 +108,13 @@ def index_folder(
 
 
 def forget_failures_without_photo(
-    source: FolderSource, collection: str, *, within: str = "", index: PhotoIndex, letters: DeadLetters
+    source: FolderSource, collection: str, *, within: str = "", index: PhotoIndex, dead_letters: DeadLetters
 ) -> None:
     """Writes tombstones for failed photos whose files are gone or ignored: without a stored document no comparison finds them.
 
     Stored photos are left to the comparison, which may withhold their deletion.
     """
-    failures = failures_within(letters, collection, within)
+    failures = failures_within(dead_letters, collection, within)
     gone = (failure for failure in failures if failure.uri.startswith("file:") and not source.takes(failure.photo_id))
     while part := {failure.photo_id: failure.version for failure in islice(gone, MAX_LIMIT)}:
         stored = {state.photo_id for state in index.states(collection, list(part)) if not state.deleted}

@@ -33,14 +33,14 @@ class FolderSync:
         self,
         *,
         index: PhotoIndex,
-        letters: DeadLetters,
+        dead_letters: DeadLetters,
         collections: CollectionUpkeep,
         runner: Runner,
         runs: RunFactory,
         excluded: Sequence[Path] = (),
         folders: Sequence[Path] = (),
     ) -> None:
-        self._index, self._letters, self._collections = index, letters, collections
+        self._index, self._dead_letters, self._collections = index, dead_letters, collections
         self._runner, self._runs = runner, runs
         self._excluded, self._folders = excluded, folders
 
@@ -101,14 +101,16 @@ class FolderSync:
                 prune=prune,
                 within=within,
                 rules=rules,
-                refusals=lambda: failures_within(self._letters, collection, within),
+                refusals=lambda: failures_within(self._dead_letters, collection, within),
                 verify=verify,
                 quiet_files=quiet_files,
             )
             run = self._runs.folder_run(root, call)
             for message in index_folder(source, moves=Moves(root, self._index), runner=self._runner, run=run):
                 if isinstance(message, FolderReport) and not call.cancelled.is_set():
-                    forget_failures_without_photo(source, collection, within=within, index=self._index, letters=self._letters)
+                    forget_failures_without_photo(
+                        source, collection, within=within, index=self._index, dead_letters=self._dead_letters
+                    )
                 yield message
 
     def plan(
@@ -131,7 +133,7 @@ class FolderSync:
             excluded=self._excluded,
             prune=prune,
             rules=rules,
-            refusals=lambda: failures_within(self._letters, collection, ""),
+            refusals=lambda: failures_within(self._dead_letters, collection, ""),
             verify=verify,
         )
         yield from plan_folder(source)

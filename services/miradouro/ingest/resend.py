@@ -74,7 +74,7 @@ class Resend:
     """
 
     settings: KafkaSettings
-    letters: KafkaDeadLetters
+    dead_letters: KafkaDeadLetters
     collection: str = ""
     reasons: Collection[str] = field(default_factory=frozenset)
     is_dry: bool = False
@@ -87,7 +87,7 @@ class Resend:
         Corrupt.
         """
         with Replay(self.settings, self.settings.kafka_topic) as log:
-            log_ends, ends = log.ends(), self.letters.ends()
+            log_ends, ends = log.ends(), self.dead_letters.ends()
             waiting = self._waiting(ends, log, log_ends, progress)
             yield from (Resent(one.letter.failure, Status.IMPOSSIBLE, one.wrong) for one in waiting if one.wrong)
             good = sorted((one for one in waiting if not one.wrong), key=lambda one: one.rank)
@@ -107,7 +107,7 @@ class Resend:
         found: dict[tuple[str, str], list[_Waiting]] = {}
         settled: set[PartitionOffset | None] = set()
         total = sum(ends.values())
-        for done, entry in enumerate(self.letters.read(ends), 1):
+        for done, entry in enumerate(self.dead_letters.read(ends), 1):
             if isinstance(entry, Letter):
                 if self._is_chosen(entry):
                     photo = (entry.failure.collection, entry.failure.photo_id)
@@ -133,7 +133,7 @@ class Resend:
 
     def _pass_over(self, letters: Sequence[Letter]) -> Iterator[Resent]:
         if letters and not self.is_dry:
-            self.letters.settle(letters)
+            self.dead_letters.settle(letters)
         yield from (Resent(one.failure, Status.SUPERSEDED, "the topic holds a newer state of the photo") for one in letters)
 
     def _send(
@@ -146,7 +146,7 @@ class Resend:
     ) -> Iterator[Resent]:
         batch: list[tuple[Letter, SourceRecord]] = []
         done = size_bytes = 0
-        for letter in self.letters.read(ends if positions else {}):
+        for letter in self.dead_letters.read(ends if positions else {}):
             if not isinstance(letter, Letter) or letter.position not in positions:
                 continue
             try:
@@ -166,8 +166,8 @@ class Resend:
         progress("sending", len(positions), len(positions))
 
     def _send_batch(self, batch: Sequence[tuple[Letter, SourceRecord]]) -> Iterator[Resent]:
-        errors = self.letters.publish([record for _, record in batch])
-        self.letters.settle([letter for (letter, _), error in zip(batch, errors, strict=True) if error is None])
+        errors = self.dead_letters.publish([record for _, record in batch])
+        self.dead_letters.settle([letter for (letter, _), error in zip(batch, errors, strict=True) if error is None])
         for (letter, _), error in zip(batch, errors, strict=True):
             yield Resent(letter.failure, Status.IMPOSSIBLE if error else Status.SENT, error.message if error else "")
 
@@ -186,7 +186,7 @@ class Resend:
             overtaken = [record for key, (version, record) in newest.items() if last[key] < version]
             if not overtaken:
                 return
-            self.letters.publish(overtaken)
+            self.dead_letters.publish(overtaken)
             start = ends
 
 

@@ -17,12 +17,12 @@ from miradouro.runtime.call import Call
 
 
 class Retries:
-    """Retries the failures in `letters`."""
+    """Retries the failures in `dead_letters`."""
 
     def __init__(
-        self, *, index: PhotoIndex, letters: DeadLetters, collections: CollectionUpkeep, runner: Runner, runs: RunFactory
+        self, *, index: PhotoIndex, dead_letters: DeadLetters, collections: CollectionUpkeep, runner: Runner, runs: RunFactory
     ) -> None:
-        self._index, self._letters, self._collections = index, letters, collections
+        self._index, self._dead_letters, self._collections = index, dead_letters, collections
         self._runner, self._runs = runner, runs
 
     def run(self, collection: str, photo_ids: Collection[str], call: Call) -> Iterator[Retried]:
@@ -35,10 +35,10 @@ class Retries:
             check_collection(collection)
         wanted = {nfc(photo_id) for photo_id in photo_ids}
         if wanted:
-            found = {nfc(failure.photo_id) for page in failure_pages(self._letters, collection) for failure in page}
+            found = {nfc(failure.photo_id) for page in failure_pages(self._dead_letters, collection) for failure in page}
             if missing := sorted(wanted - found):
                 raise NotFound(f"photo {shown(missing[0])} of collection {shown(collection)} is not among the failures")
-        for page in failure_pages(self._letters, collection):
+        for page in failure_pages(self._dead_letters, collection):
             chosen = [failure for failure in page if not wanted or nfc(failure.photo_id) in wanted]
             for name in sorted({failure.collection for failure in chosen}):
                 yield from self._retry(name, [failure for failure in chosen if failure.collection == name], call)
@@ -51,7 +51,7 @@ class Retries:
             collection,
             root,
             index=self._index,
-            letters=self._letters,
+            dead_letters=self._dead_letters,
             runner=self._runner,
             reader=self._runs.reader,
             folder_run=lambda: self._runs.folder_run(root, call, retriable_stops=False),

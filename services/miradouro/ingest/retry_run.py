@@ -49,7 +49,7 @@ class Retry:
     collection: str
     root: str
     index: PhotoIndex
-    letters: DeadLetters
+    dead_letters: DeadLetters
     runner: Runner
     reader: PhotoReader
     folder_run: Callable[[], Run]
@@ -77,7 +77,7 @@ class Retry:
         for outcome in self.runner.run(items, run):
             retried = self._retried(outcome)
             if retried.status is RetryStatus.SETTLED:
-                self.letters.forget(self.collection, [retried.photo_id])
+                self.dead_letters.forget(self.collection, [retried.photo_id])
             yield retried
 
     def _retried(self, outcome: Outcome) -> Retried:

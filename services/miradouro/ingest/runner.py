@@ -125,8 +125,8 @@ class _Flight:
 class Runner:
     """Owns the worker threads, which all runs share. `close` ends them."""
 
-    def __init__(self, *, index: PhotoIndex, letters: DeadLetters, workers: int, pace: Pace, metrics: IngestMetrics) -> None:
-        self._index, self._letters, self._pace, self._metrics = index, letters, pace, metrics
+    def __init__(self, *, index: PhotoIndex, dead_letters: DeadLetters, workers: int, pace: Pace, metrics: IngestMetrics) -> None:
+        self._index, self._dead_letters, self._pace, self._metrics = index, dead_letters, pace, metrics
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="ingest")
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Runner:
         provenance mismatch, a wrong setting, a damaged store; and see `Run`.
         """
         flights: collections.deque[_Flight] = collections.deque()
-        group = _Group(self._index, self._letters, self._pace, self._metrics, run)
+        group = _Group(self._index, self._dead_letters, self._pace, self._metrics, run)
         try:
             yield from self._committed(items, flights, group, run)
         except MiradouroError as exc:
@@ -202,8 +202,8 @@ class Runner:
 class _Group:
     """Finished items that are committed together."""
 
-    def __init__(self, index: PhotoIndex, letters: DeadLetters, pace: Pace, metrics: IngestMetrics, run: Run) -> None:
-        self._index, self._letters, self._pace, self._run = index, letters, pace, run
+    def __init__(self, index: PhotoIndex, dead_letters: DeadLetters, pace: Pace, metrics: IngestMetrics, run: Run) -> None:
+        self._index, self._dead_letters, self._pace, self._run = index, dead_letters, pace, run
         self._metrics = metrics
         self._finished: list[tuple[SourceItem, Document | MiradouroError | None]] = []
         self._began: list[float] = []
@@ -235,11 +235,11 @@ class _Group:
                 self._metrics.photo_seconds.observe(time.monotonic() - since)
         failures = [_failure(one) for one in outcomes if one.status is Status.FAILED and _is_recorded(one)]
         if failures:
-            self._run.retry("dead_letter", lambda: self._letters.put(failures))
+            self._run.retry("dead_letter", lambda: self._dead_letters.put(failures))
         for collection, origins in _new_origins(item for item, _ in finished).items():
             self._run.retry("write", functools.partial(self._index.refresh_origins, collection, origins))
             # The file is as it is stored, but may have been broken in between.
-            self._run.retry("dead_letter", functools.partial(self._letters.forget, collection, list(origins)))
+            self._run.retry("dead_letter", functools.partial(self._dead_letters.forget, collection, list(origins)))
         return outcomes
 
     def _moved(self, outcomes: list[Outcome], results: Sequence[object]) -> list[Outcome]:

@@ -55,7 +55,7 @@ class IngestService:
         self,
         *,
         store: Index,
-        letters: DeadLetters,
+        dead_letters: DeadLetters,
         embedder: Embedder,
         reader: PhotoReader,
         photo_store: PhotoStore,
@@ -76,8 +76,8 @@ class IngestService:
         collections = CollectionUpkeep(
             store, describe=describe, spaces=spaces, allowed=settings.collection_names, unloaded=unloaded
         )
-        self._letters, self._pace = letters, pace
-        self.runner = Runner(index=store, letters=letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
+        self._dead_letters, self._pace = dead_letters, pace
+        self.runner = Runner(index=store, dead_letters=dead_letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
         self.runs = RunFactory(
             index=store,
             collections=collections,
@@ -94,14 +94,16 @@ class IngestService:
         )
         self.folders = FolderSync(
             index=store,
-            letters=letters,
+            dead_letters=dead_letters,
             collections=collections,
             runner=self.runner,
             runs=self.runs,
             excluded=excluded,
             folders=folders,
         )
-        self._retries = Retries(index=store, letters=letters, collections=collections, runner=self.runner, runs=self.runs)
+        self._retries = Retries(
+            index=store, dead_letters=dead_letters, collections=collections, runner=self.runner, runs=self.runs
+        )
 
     def close(self) -> None:
         """Ends the worker threads."""
@@ -147,7 +149,7 @@ class IngestService:
         call.remaining_s()
         if request.page_size > MAX_LIMIT:
             raise InvalidArgument("page_size", f"{request.page_size:,}; allowed: 1 to {MAX_LIMIT:,}, or 0 for {_DEFAULT_PAGE}")
-        failures, token = self._letters.list(
+        failures, token = self._dead_letters.list(
             collection=check_collection(request.collection) if request.collection else "",
             limit=request.page_size or _DEFAULT_PAGE,
             after=request.page_token,

@@ -58,7 +58,7 @@ def ingest_service(
     data_folder = configuration.standalone.data_folder
     service = IngestService(
         store=index,
-        letters=index,
+        dead_letters=index,
         embedder=embedder,
         reader=reading.remembering(data_folder / _JOURNAL) if writer else reading.reader,
         photo_store=PhotoStores(configuration.photos),
