@@ -106,7 +106,7 @@ def search_service(folder: Path, matrix: "np.ndarray") -> Iterator[tuple[Ask, li
         index.settle()
         print(f"{len(photos):,} photos in {OURS}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
         handlers = SearchService(
-            store=index, embedder=NoEmbedder(), reader=READER, canonical=str, default_space=SPACE.name, page_key=bytes(32)
+            index=index, embedder=NoEmbedder(), reader=READER, canonical=str, default_space=SPACE.name, page_key=bytes(32)
         )
         service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], handlers)
         with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:

@@ -70,7 +70,7 @@ def open_door(
     """A door over a new ingest service below `folder`; photos of events may lie below `roots`, or where `photos` says instead."""
     with open_ingest(folder, photos=photos or PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as ingest:
         search = SearchService(
-            store=ingest.index,
+            index=ingest.index,
             embedder=ingest.embedder,
             reader=READER,
             canonical=lambda word: word,
@@ -80,7 +80,7 @@ def open_door(
         pictures = Pictures(
             index=ingest.index,
             reader=READER,
-            originals=Originals(store=ingest.index, photo_store=FileStore, roots=roots),
+            originals=Originals(index=ingest.index, photo_store=FileStore, roots=roots),
             cache=ThumbnailCache(ingest.data / FOLDER),
         )
         registry = CollectorRegistry()

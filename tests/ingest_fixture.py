@@ -89,24 +89,25 @@ def open_ingest(
     *,
     networks_class: type[GatedNetworks] = GatedNetworks,
     photos: PhotoStoreSettings | None = None,
-    store: Index | None = None,
+    index: Index | None = None,
     embedder: Embedder | None = None,
     pace: Pace = PACE,
     **settings: object,
 ) -> Iterator[IngestFixture]:
     """The service over a data folder and models made below `folder`; `settings` are those of ingest.
 
-    Photos go into `store` where there is one; failures stay in the data folder. `embedder` takes the place of the ingest's own.
+    Photos go into `index`, by default that of the data folder; failures always go into the data folder. `embedder` replaces the
+    ingest's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     networks = networks_class(tiny_bundles(folder / "models"))
     batcher = Batcher(networks, metrics=EmbeddingMetrics(CollectorRegistry()))
-    with capture_logs(), SqliteIndex.open(folder / "data", writer=True) as index:  # rendering tracebacks takes seconds
+    with capture_logs(), SqliteIndex.open(folder / "data", writer=True) as embedded:  # rendering tracebacks takes seconds
         registry = CollectorRegistry()
         chosen = IngestSettings(**settings)  # type: ignore[arg-type]  # checked by pydantic
         service = IngestService(
-            store=store or index,
-            dead_letters=index,
+            index=index or embedded,
+            dead_letters=embedded,
             embedder=embedder or batcher,
             reader=READER,
             photo_store=PhotoStores(photos or PhotoStoreSettings()),
@@ -120,7 +121,7 @@ def open_ingest(
             metrics=IngestMetrics(registry),
         )
         try:
-            yield IngestFixture(service, index, batcher, networks, folder / "data", registry)
+            yield IngestFixture(service, embedded, batcher, networks, folder / "data", registry)
         finally:
             networks.gate.set()
             service.close()

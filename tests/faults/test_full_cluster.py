@@ -41,7 +41,7 @@ def uploaded(collection: str, version: int) -> PhotoEvent:
 
 
 def test_without_room_for_shards_only_new_collections_fail(own: OpenSearchSettings, tmp_path: Path) -> None:
-    with OpenSearchIndex.open(own, tuning=FOUND_AT_ONCE) as index, open_ingest(tmp_path, store=index) as ingest:
+    with OpenSearchIndex.open(own, tuning=FOUND_AT_ONCE) as index, open_ingest(tmp_path, index=index) as ingest:
         allow(own, more=own.opensearch_shards * (1 + own.opensearch_replicas))
         (result,) = ingest.put(uploaded("first", 1)).results
         assert result.status == EVENT_STATUS_STORED
@@ -61,7 +61,7 @@ def test_a_wrong_setting_blames_no_event(own: OpenSearchSettings, tmp_path: Path
     wrong = own.model_copy(update={"opensearch_prefix": "wrong"})
     with (
         OpenSearchIndex.open(wrong, tuning=Tuning(refresh_interval="soon")) as index,
-        open_ingest(tmp_path, store=index) as ingest,
+        open_ingest(tmp_path, index=index) as ingest,
     ):
         with pytest.raises(FailedPrecondition, match="refresh_interval"):
             ingest.put(uploaded("first", 1))

@@ -128,7 +128,7 @@ def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_p
 
 def test_a_question_is_not_compared_with_a_vector_of_another_replica(ingest: IngestFixture, replicas: Replicas) -> None:
     search = SearchService(
-        store=ingest.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
+        index=ingest.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
     )
     question = SearchRequest(photo=ExampleQuery(data=jpeg(seed=5)))
     assert [hit.photo_id for hit in search.Search(question, Call()).hits] == ["first"]

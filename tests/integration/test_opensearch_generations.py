@@ -76,7 +76,7 @@ def test_while_an_alias_names_two_generations_or_a_closed_one_photos_wait(opense
 def test_an_index_that_others_made_is_not_written_to_and_no_photo_is_blamed(
     opensearch: str, tmp_path: Path, meta: dict[str, Any]
 ) -> None:
-    with opened(opensearch) as (index, client, alias), open_ingest(tmp_path, store=index) as ingest:
+    with opened(opensearch) as (index, client, alias), open_ingest(tmp_path, index=index) as ingest:
         foreign = f"{alias}.000002"
         client.indices.create(index=foreign, body={"mappings": meta})
         actions = [{verb: {"index": f"{alias}.00000{n}", "alias": alias}} for verb, n in (("remove", 1), ("add", 2))]
@@ -107,7 +107,7 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
 ) -> None:
     with (
         opened(opensearch, spaces=(), collection="other") as (index, client, other),
-        open_ingest(tmp_path, store=index) as ingest,
+        open_ingest(tmp_path, index=index) as ingest,
     ):
         alias = f"{other.partition('.')[0]}.{COLLECTION}"
 

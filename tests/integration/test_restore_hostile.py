@@ -174,7 +174,7 @@ def test_a_folder_is_read_only_when_it_is_confirmed(tmp_path: Path) -> None:
     for name, is_read in (("plain", False), ("confirmed", True)):
         with SqliteIndex.open(tmp_path / name, writer=False) as index:
             assert index.search(IndexQuery(COLLECTION, KeywordClause(("pier",)))).total == 20
-            originals = Originals(store=index, photo_store=PhotoStores(PhotoStoreSettings()).below)
+            originals = Originals(index=index, photo_store=PhotoStores(PhotoStoreSettings()).below)
             document = index.get(COLLECTION, "0.jpg")
             if is_read:
                 assert originals.read_as_it_is(document) == b"a photo"

@@ -53,7 +53,7 @@ def ask(index: SqliteIndex, tmp_path: Path) -> Iterator[Ask]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path / "bundles"), threads=1)
     with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
         service = SearchService(
-            store=index, embedder=parts.embedder, reader=READER, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32
+            index=index, embedder=parts.embedder, reader=READER, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32
         )
         wire = Service(pb.DESCRIPTOR.services_by_name["SearchService"], service)
         with running([wire], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:

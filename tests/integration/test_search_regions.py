@@ -70,9 +70,9 @@ def library(embedder: Batcher, tmp_path: Path) -> Iterator[Library]:
 
 
 def _service(index: SqliteIndex, embedder: Batcher) -> SearchService:
-    originals = Originals(store=index, photo_store=FileStore)
+    originals = Originals(index=index, photo_store=FileStore)
     return SearchService(
-        store=index,
+        index=index,
         embedder=embedder,
         reader=READER,
         canonical=str,

@@ -66,7 +66,7 @@ def search(index: SqliteIndex, embedder: Batcher) -> SearchService:
 
 def _service(index: SqliteIndex, embedder: Batcher, **options) -> SearchService:
     defaults = {"canonical": load_labels().canonical, "default_space": DEFAULT, "page_key": KEY}
-    return SearchService(store=index, embedder=embedder, reader=READER, **(defaults | options))
+    return SearchService(index=index, embedder=embedder, reader=READER, **(defaults | options))
 
 
 def _spaces(embedder: Batcher) -> list[Space]:

@@ -82,7 +82,7 @@ def test_hnsw_pages_share_no_photo(graphs: Graphs, tmp_path: Path) -> None:
     """The first page by few candidates, the next ones by more, the last ones by a scan."""
     with run_embedding(OnnxEmbedder(tiny_bundles(tmp_path), threads=1), reading=READING, registry=CollectorRegistry()) as parts:
         service = SearchService(
-            store=graphs.index,
+            index=graphs.index,
             embedder=parts.embedder,
             reader=READER,
             canonical=str,

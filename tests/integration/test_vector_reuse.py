@@ -43,7 +43,7 @@ class Home:
 
 @pytest.fixture(params=["sqlite", pytest.param("opensearch", marks=pytest.mark.engines)])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
-    with INDICES[request.param](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+    with INDICES[request.param](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", index=index) as ingest:
         yield Home(ingest, index)
 
 
@@ -103,7 +103,7 @@ def test_a_label_that_a_persons_tag_hid_comes_back_when_that_tag_goes(home: Home
 
 
 def test_vectors_that_were_made_in_another_way_are_not_taken_over(tmp_path: Path) -> None:
-    with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+    with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", index=index) as ingest:
         stored = Home(ingest, index).put(1)
     assert has_vectors_of(stored, stored.provenances)
     assert not has_vectors_of(stored, {**stored.provenances, "tiny/deep": "0" * 64})
@@ -115,7 +115,7 @@ def test_reuse_can_be_switched_off(tmp_path: Path) -> None:
     steps.write_text("processors: [fetch, decode, fingerprint, exif, {embed: {reuse: false}}, tag, caption]")
     with (
         INDICES["sqlite"](tmp_path / "index") as index,
-        open_ingest(tmp_path / "ingest", store=index, pipeline=str(steps)) as ingest,
+        open_ingest(tmp_path / "ingest", index=index, pipeline=str(steps)) as ingest,
     ):
         home = Home(ingest, index)
         home.put(1)
@@ -126,7 +126,7 @@ def test_reuse_can_be_switched_off(tmp_path: Path) -> None:
 
 def test_what_only_a_part_of_the_networks_made_is_embedded_again(tmp_path: Path) -> None:
     """Tags can't be known to be the same where the collection has no space of the network that tags."""
-    with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+    with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", index=index) as ingest:
         wee = [space for bundle in ingest.embedder.describe() for space in bundle.spaces if space.bundle == "wee"]
         index.ensure_collection("photos", spaces=wee)
         home = Home(ingest, index)
@@ -146,7 +146,7 @@ class UnreadableIndex(SqliteIndex):
 def test_vectors_that_can_not_be_read_now_hold_nobody_up(tmp_path: Path) -> None:
     with (
         UnreadableIndex.open(tmp_path / "index", writer=True) as index,
-        open_ingest(tmp_path / "ingest", store=index, pace=Pace(retry_s=3_600)) as ingest,
+        open_ingest(tmp_path / "ingest", index=index, pace=Pace(retry_s=3_600)) as ingest,
     ):
         for version in (1, 2):
             message = PhotoEvent(event_id="x", kind=PHOTO_EVENT_KIND_UPDATED, photo_id="a.jpg", version=version, data=PICTURE)

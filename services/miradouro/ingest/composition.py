@@ -83,7 +83,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
         metrics = IngestMetrics(registry)
         metrics.watch(pending=lambda: source.pending, lag=lambda: source.lag)
         service = IngestService(
-            store=index,
+            index=index,
             dead_letters=dead_letters,
             embedder=embedder,
             reader=reading.remembering(_journal_folder(kafka)),

@@ -45,7 +45,7 @@ _DEFAULT_PAGE = 100
 
 
 class IngestService:
-    """Indexes photos into `store`. `close` ends the worker threads of `runner`, which a consumer may share.
+    """Indexes photos into `index`. `close` ends the worker threads of `runner`, which a consumer may share.
 
     `spaces` are the names of the spaces of new collections, the embedder's defaults when empty. `folders` is the sync of
     collections with folders; see `FolderSync` for `excluded` and `folders`, `RunFactory` for `photo_store` and `thumbnails`.
@@ -54,7 +54,7 @@ class IngestService:
     def __init__(
         self,
         *,
-        store: Index,
+        index: Index,
         dead_letters: DeadLetters,
         embedder: Embedder,
         reader: PhotoReader,
@@ -74,12 +74,12 @@ class IngestService:
         metrics = metrics or IngestMetrics(CollectorRegistry())
         describe = cached_describe(embedder.describe)
         collections = CollectionUpkeep(
-            store, describe=describe, spaces=spaces, allowed=settings.collection_names, unloaded=unloaded
+            index, describe=describe, spaces=spaces, allowed=settings.collection_names, unloaded=unloaded
         )
         self._dead_letters, self._pace = dead_letters, pace
-        self.runner = Runner(index=store, dead_letters=dead_letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
+        self.runner = Runner(index=index, dead_letters=dead_letters, workers=settings.ingest_workers, pace=pace, metrics=metrics)
         self.runs = RunFactory(
-            index=store,
+            index=index,
             collections=collections,
             embedder=embedder,
             describe=describe,
@@ -93,7 +93,7 @@ class IngestService:
             metrics=metrics,
         )
         self.folders = FolderSync(
-            index=store,
+            index=index,
             dead_letters=dead_letters,
             collections=collections,
             runner=self.runner,
@@ -102,7 +102,7 @@ class IngestService:
             folders=folders,
         )
         self._retries = Retries(
-            index=store, dead_letters=dead_letters, collections=collections, runner=self.runner, runs=self.runs
+            index=index, dead_letters=dead_letters, collections=collections, runner=self.runner, runs=self.runs
         )
 
     def close(self) -> None:

@@ -84,9 +84,9 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
             registry=registry,
         ) as peers,
     ):
-        originals = Originals(store=index, photo_store=photo_store.below, limits=reading.limits)
+        originals = Originals(index=index, photo_store=photo_store.below, limits=reading.limits)
         handlers = SearchService(
-            store=index,
+            index=index,
             embedder=QuestionEmbedder(embedder),
             reader=reading.reader,
             limits=reading.limits,

@@ -23,12 +23,12 @@ class Originals:
     def __init__(
         self,
         *,
-        store: IndexAdmin,
+        index: IndexAdmin,
         photo_store: Callable[[Sequence[Path]], PhotoStore],
         roots: Sequence[Path] = (),
         limits: DecodeLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._store, self._photo_store, self._roots, self._limits = store, photo_store, list(roots), limits
+        self._index, self._photo_store, self._roots, self._limits = index, photo_store, list(roots), limits
         self._folders: dict[str, Path] = {}  # a collection's folder never changes
 
     def read(self, document: Document) -> bytes:
@@ -70,5 +70,5 @@ class Originals:
 
     def _folder_of(self, collection: str) -> list[Path]:
         if collection not in self._folders:
-            self._folders |= {one.name: Path(one.root) for one in self._store.stats() if one.root}
+            self._folders |= {one.name: Path(one.root) for one in self._index.stats() if one.root}
         return [self._folders[collection]] if collection in self._folders else []

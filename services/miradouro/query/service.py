@@ -42,7 +42,7 @@ def _preset_of(space: str) -> Preset | None:
 
 
 class SearchService:
-    """Answers questions about the photos of `store`.
+    """Answers questions about the photos of `index`.
 
     `canonical` gives the label of a synonym; `page_key` signs page tokens, at least 16 secret bytes: tokens are good for
     every service with the same key. `limits` are those of example photos; `original` reads an indexed photo again. Without
@@ -52,7 +52,7 @@ class SearchService:
     def __init__(
         self,
         *,
-        store: Index,
+        index: Index,
         embedder: Embedder,
         reader: PhotoReader,
         canonical: Callable[[str], str],
@@ -62,7 +62,7 @@ class SearchService:
         limits: DecodeLimits = DEFAULT_LIMITS,
         metrics: "QueryMetrics | None" = None,
     ) -> None:
-        self._store, self._embedder, self._reader, self._canonical = store, embedder, reader, canonical
+        self._index, self._embedder, self._reader, self._canonical = index, embedder, reader, canonical
         self._default_space, self._page_key, self._limits = default_space, page_key, limits
         self._original, self._metrics = original, metrics
 
@@ -75,7 +75,7 @@ class SearchService:
             question,
             embedder=self._embedder,
             reader=self._reader,
-            index=self._store,
+            index=self._index,
             original=self._original,
             canonical=self._canonical,
             default_space=self._default_space,
@@ -105,11 +105,11 @@ class SearchService:
         call.remaining_s()
         collection = wire.collection_from(request.collection)
         photo_id = wire.photo_id_from(request.photo_id, field="photo_id")
-        document = self._store.get(collection, stored_photo_id(self._store, collection, photo_id))
-        spaces = self._store.spaces_of(collection, document.photo_id)
+        document = self._index.get(collection, stored_photo_id(self._index, collection, photo_id))
+        spaces = self._index.spaces_of(collection, document.photo_id)
         return GetPhotoResponse(photo=wire.photo_of(document, spaces=spaces))
 
     def Stats(self, request: StatsRequest, call: Call) -> StatsResponse:  # noqa: ARG002 # every handler takes both
         """Returns the size of every collection."""
         call.remaining_s()
-        return wire.stats_of(self._store.stats(), size_bytes=self._store.size_bytes())
+        return wire.stats_of(self._index.stats(), size_bytes=self._index.size_bytes())

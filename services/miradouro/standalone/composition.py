@@ -57,7 +57,7 @@ def ingest_service(
     """
     data_folder = configuration.standalone.data_folder
     service = IngestService(
-        store=index,
+        index=index,
         dead_letters=index,
         embedder=embedder,
         reader=reading.remembering(data_folder / _JOURNAL) if writer else reading.reader,

@@ -31,7 +31,7 @@ def search_service(
 ) -> SearchService:
     """The search service over this process's index; its page tokens are valid as long as the service exists."""
     return SearchService(
-        store=index,
+        index=index,
         embedder=embedder,
         reader=reader,
         canonical=_canonical,
@@ -51,7 +51,7 @@ def _canonical(word: str) -> str:
 
 def originals(index: Index, configuration: Configuration) -> Originals:
     """The reader of original photos of this process's index, when this machine has them."""
-    return Originals(store=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.reading.limits)
+    return Originals(index=index, photo_store=PhotoStores(configuration.photos).below, limits=configuration.reading.limits)
 
 
 @contextmanager

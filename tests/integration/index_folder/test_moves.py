@@ -16,7 +16,7 @@ from tests.pictures import jpeg
 @pytest.fixture(params=with_markers(["sqlite", "opensearch"]))
 def stored(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[IngestFixture, Index]]:
     """An ingest service that stores into one of the indices."""
-    with INDICES[request.param](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", store=index) as ingest:
+    with INDICES[request.param](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", index=index) as ingest:
         yield ingest, index
 
 
