@@ -18,7 +18,7 @@ def _names(ledger: Ledger, gaps: dict[int, int]) -> list[tuple[str, str]]:
     return [(one.name, one.photo_id) for one in ledger.violations({0: 20})]
 
 
-def test_a_version_that_compaction_may_have_removed_is_not_called_unknown() -> None:
+def test_a_compacted_version_is_not_reported_as_unknown() -> None:
     """The newer version came first in the log, the older one last: compaction keeps the last."""
     for gaps, wanted in (({}, [("document_unknown", "a")]), ({0: 3}, []), ({0: 12}, [("document_unknown", "a")])):
         with Ledger() as ledger:
@@ -27,14 +27,14 @@ def test_a_version_that_compaction_may_have_removed_is_not_called_unknown() -> N
             assert _names(ledger, gaps) == wanted
 
 
-def test_a_photo_without_any_event_is_unknown_whatever_was_compacted_but_a_tombstone_is_not() -> None:
+def test_only_a_tombstone_may_lack_its_event() -> None:
     with Ledger() as ledger:
         _document(ledger, "a", 1)
         _document(ledger, "b", 1, deleted=True)
         assert _names(ledger, {0: 0}) == [("document_unknown", "a")]
 
 
-def test_a_sample_is_scattered_and_the_same_for_the_same_seed() -> None:
+def test_a_sample_is_scattered_and_reproducible_by_seed() -> None:
     with Ledger() as ledger:
         for i in range(100):
             _event(ledger, str(i), 1, offset=i)

@@ -80,7 +80,7 @@ def test_on_a_cpu_every_run_is_one_photo(make):
     assert {run[1] for run in bench.networks.runs} == {1}
 
 
-def test_a_bulk_run_on_a_cpu_is_one_photo_whatever_the_batch_limit(make):
+def test_bulk_runs_on_a_cpu_take_one_photo(make):
     bench = make(max_batch_photos=8)
     with bench.networks.closed():
         bench.hold()
@@ -89,7 +89,7 @@ def test_a_bulk_run_on_a_cpu_is_one_photo_whatever_the_batch_limit(make):
     assert [run[1] for run in bench.networks.runs] == [1] * 5
 
 
-def test_photos_that_wait_for_one_bundle_run_together_up_to_the_limit(make):
+def test_photos_for_one_bundle_share_a_batch(make):
     bench = make(max_batch_photos=4)
     with bench.networks.closed():
         bench.hold()
@@ -99,7 +99,7 @@ def test_photos_that_wait_for_one_bundle_run_together_up_to_the_limit(make):
     assert [run[:2] for run in bench.networks.runs] == [("wee", 1), ("tiny", 4), ("tiny", 2), ("wee", 1)]
 
 
-def test_requests_for_different_outputs_share_a_batch_and_get_their_own(make):
+def test_a_batch_serves_requests_for_different_outputs(make):
     bench = make(max_batch_photos=8)
     with bench.networks.closed():
         bench.hold()
@@ -127,7 +127,7 @@ def test_requests_for_other_geometries_run_apart(tmp_path):
     assert {run[2] for run in networks.runs} == {("duo/one",), ("duo/both",)}
 
 
-def test_every_photo_of_a_batch_gets_its_own_row(make):
+def test_each_photo_of_a_batch_gets_its_row(make):
     bench = make(max_batch_photos=8)
     with bench.networks.closed():
         bench.hold()
@@ -140,7 +140,7 @@ def test_every_photo_of_a_batch_gets_its_own_row(make):
         assert [label.index for label in embedding.labels] == [label.index for label in alone.labels]
 
 
-def test_bulk_fills_half_of_the_queue_and_leaves_the_rest_to_people(make):
+def test_bulk_requests_fill_at_most_half_the_queue(make):
     bench = make(queue_tensors=8)
     with bench.networks.closed():
         bench.hold()
@@ -159,13 +159,13 @@ def test_bulk_fills_half_of_the_queue_and_leaves_the_rest_to_people(make):
     assert (bench.dropped(BULK, "overloaded"), bench.dropped(INTERACTIVE, "overloaded")) == (1, 2)
 
 
-def test_a_request_that_can_never_fit_is_the_callers_fault(make):
+def test_an_oversized_request_is_the_callers_error(make):
     bench = make(queue_tensors=8)
     with pytest.raises(InvalidArgument, match=r"photos: the request needs 6 tensors; a bulk request may have 4"):
         bench.submit("tiny/deep", "wee/features", photos=3, priority=BULK)
 
 
-def test_cancelled_photos_are_dropped_unrun_and_free_the_queue(make):
+def test_cancelled_photos_never_run_and_free_the_queue(make):
     bench = make(queue_tensors=8)
     with bench.networks.closed():
         bench.hold()
@@ -189,7 +189,7 @@ def test_expired_photos_end_with_deadline_exceeded(make):
     assert (bench.dropped(INTERACTIVE, "expired"), bench.dropped(INTERACTIVE, "failed")) == (1, 2)
 
 
-def test_a_run_that_fails_fails_its_callers_and_not_the_runner(make):
+def test_a_failed_run_fails_only_its_callers(make):
     bench = make()
     bench.networks.broken = MemoryError("no memory left on the device")
     with pytest.raises(Internal, match="tiny: the forward pass failed: MemoryError: no memory left on the device"):

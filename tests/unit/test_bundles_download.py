@@ -86,7 +86,7 @@ def part_of(target: Path) -> Path:
     return target.with_name("weights.whl.part")
 
 
-def test_a_file_arrives_whole_and_leaves_nothing_beside_it(target: Path) -> None:
+def test_a_download_is_complete_and_leaves_no_parts(target: Path) -> None:
     with serving() as server:
         get(server.location, target)
     assert target.read_bytes() == CONTENT
@@ -94,14 +94,14 @@ def test_a_file_arrives_whole_and_leaves_nothing_beside_it(target: Path) -> None
     assert server.ranges == [None]
 
 
-def test_an_answer_that_breaks_off_is_continued_where_it_ended(target: Path) -> None:
+def test_a_broken_download_resumes_at_its_end(target: Path) -> None:
     with serving(breaks=(100_000,)) as server:
         get(server.location, target)
     assert target.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=100000-"]
 
 
-def test_a_later_process_continues_from_the_part_that_an_earlier_one_left(target: Path) -> None:
+def test_a_later_process_resumes_a_partial_download(target: Path) -> None:
     target.parent.mkdir()
     part_of(target).write_bytes(CONTENT[:123_456])
     with serving() as server:
@@ -110,7 +110,7 @@ def test_a_later_process_continues_from_the_part_that_an_earlier_one_left(target
     assert server.ranges == ["bytes=123456-"]
 
 
-def test_what_came_before_the_server_went_away_is_kept(target: Path) -> None:
+def test_received_bytes_survive_the_loss_of_the_server(target: Path) -> None:
     with serving(breaks=(100_000,)) as server:
         server.breaks += [0] * ATTEMPTS
         with pytest.raises(Unavailable, match="the same command continues it"):
@@ -126,7 +126,7 @@ def test_a_server_without_ranges_makes_it_begin_anew(target: Path) -> None:
     assert server.ranges == [None, "bytes=100000-"]
 
 
-def test_a_part_that_is_already_whole_is_not_asked_for_again(target: Path) -> None:
+def test_a_complete_part_is_not_downloaded_again(target: Path) -> None:
     target.parent.mkdir()
     part_of(target).write_bytes(CONTENT)
     with serving() as server:
@@ -135,7 +135,7 @@ def test_a_part_that_is_already_whole_is_not_asked_for_again(target: Path) -> No
     assert server.ranges == []
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(target: Path) -> None:
+def test_a_part_longer_than_the_file_is_discarded(target: Path) -> None:
     target.parent.mkdir()
     part_of(target).write_bytes(bytes(len(CONTENT) + 1))
     with serving() as server:
@@ -144,7 +144,7 @@ def test_a_part_longer_than_the_file_is_thrown_away(target: Path) -> None:
     assert server.ranges == [None]
 
 
-def test_a_range_that_the_server_refuses_makes_it_begin_anew(target: Path) -> None:
+def test_a_refused_range_restarts_the_download(target: Path) -> None:
     target.parent.mkdir()
     part_of(target).write_bytes(CONTENT[:1000])
     with serving(statuses=(416,)) as server:
@@ -153,7 +153,7 @@ def test_a_range_that_the_server_refuses_makes_it_begin_anew(target: Path) -> No
     assert server.ranges == ["bytes=1000-", None]
 
 
-def test_a_damaged_part_is_thrown_away_once_its_sum_is_known_to_be_wrong(target: Path) -> None:
+def test_a_part_with_a_wrong_checksum_is_discarded(target: Path) -> None:
     target.parent.mkdir()
     part_of(target).write_bytes(bytes(1000))
     with serving() as server:

@@ -42,7 +42,7 @@ def test_int8_and_fp32_point_the_same_way() -> None:
 
 
 @pytest.mark.parametrize("ranges", [None, RANGES], ids=["fp32", "int8"])
-def test_a_vector_without_any_activation_has_length_1_too(ranges: dict[str, Range] | None) -> None:
+def test_a_vector_without_activations_has_length_1(ranges: dict[str, Range] | None) -> None:
     np.testing.assert_allclose(vectors(ranges, np.zeros_like(photos())), 0.5, atol=1e-6)
 
 
@@ -54,20 +54,20 @@ def test_a_rectifiers_limit_holds_in_both_precisions() -> None:
 
 
 @pytest.mark.parametrize(("bounds", "limit"), [((-1.0, 5.0), None), ((0.0, 6.5), 6.0)])
-def test_a_range_beyond_what_the_rectifier_lets_through_is_refused(bounds: Range, limit: float | None) -> None:
+def test_a_range_beyond_the_rectifier_is_refused(bounds: Range, limit: float | None) -> None:
     with pytest.raises(ValueError, match="the range of edges is"):
         vectors({**RANGES, "edges": bounds}, photos(), limit=limit)
 
 
 @pytest.mark.parametrize("name", ["vgg16-conv", "efficientnet-lite0"])
 @pytest.mark.parametrize("content", [b"", b"no weights at all"], ids=["empty", "text"])
-def test_a_source_of_another_kind_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_source_of_another_kind_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "weights").write_bytes(content)
     with pytest.raises(BadBundle, match="weights: "):
         build(find(name), "fp32", tmp_path / "weights")
 
 
-def test_an_unknown_recipe_or_precision_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_recipe_error_lists_the_known_ones(tmp_path: Path) -> None:
     manifest = find("vgg16-conv")
     with pytest.raises(BadBundle, match="'resnet' is not a recipe; known are vgg16-conv, efficientnet-lite0"):
         build(manifest.model_copy(update={"recipe": "resnet"}), "fp32", tmp_path)

@@ -11,7 +11,7 @@ def index_of(label: str) -> int:
     return TABLE.labels.index(label)
 
 
-def test_there_are_1000_labels_in_the_order_of_wordnet_ids() -> None:
+def test_there_are_1000_labels_in_wordnet_order() -> None:
     wnids = [row.wnid for row in TABLE.rows]
     assert len(wnids) == 1000
     assert wnids == sorted(set(wnids))
@@ -51,14 +51,14 @@ def test_a_label_is_found_by_what_it_is(label: str, parents: set[str]) -> None:
     assert parents <= set(TABLE.parents(index_of(label)))
 
 
-def test_dog_stands_for_118_breeds_and_for_nothing_else() -> None:
+def test_dog_stands_for_exactly_118_breeds() -> None:
     dogs = [row.label for row in TABLE.rows if "dog" in row.parents]
     assert len(dogs) == 118
     assert "tabby" not in dogs
     assert "hotdog" not in dogs
 
 
-def test_parents_too_abstract_to_search_for_are_left_out() -> None:
+def test_parents_too_abstract_to_search_are_left_out() -> None:
     parents = {parent for row in TABLE.rows for parent in row.parents}
     assert parents.isdisjoint({"entity", "physical entity", "object", "whole", "artifact", "matter", "organism", "chordate"})
     assert "container" not in TABLE.parents(index_of("minivan"))
@@ -96,7 +96,7 @@ def test_canonical_ignores_accents() -> None:
     assert TABLE.canonical("gólden\u0301  retriever") == "golden retriever"
 
 
-def test_labels_and_parents_stand_for_themselves_in_any_case() -> None:
+def test_labels_and_parents_match_in_any_case() -> None:
     for row in TABLE.rows:
         for word in (row.label, *row.parents):
             assert TABLE.canonical(word) == TABLE.canonical(word.upper()) == word

@@ -19,7 +19,7 @@ def test_logs_go_on_after_a_download_began_anew() -> None:
     assert [line["done_bytes"] for line in lines] == [0, 600, 300]
 
 
-def test_a_terminal_gets_a_bar_with_the_files_name(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_shows_a_bar_with_the_filename(capfd: pytest.CaptureFixture[str]) -> None:
     with TerminalProgress().transfer("weights.whl", total_bytes=2000, present_bytes=500) as advance:
         advance(1500)
     written = capfd.readouterr()

@@ -13,7 +13,7 @@ WEIGHTS = arrays.arrays(
 
 
 @given(low=st.floats(-1e4, 1e4), high=st.floats(-1e4, 1e4))
-def test_zero_is_always_a_level_and_the_range_is_covered(low: float, high: float) -> None:
+def test_levels_include_zero_and_cover_the_range(low: float, high: float) -> None:
     span = max(low, high, 0) - min(low, high, 0)
     assume(span == 0 or span > 1e-30)  # float32 has fewer digits below that; no activation is as small
     scale, zero_point = activation_parameters((min(low, high), max(low, high)))
@@ -23,7 +23,7 @@ def test_zero_is_always_a_level_and_the_range_is_covered(low: float, high: float
     assert covered[1] >= max(low, high, 0) - 0.51 * scale
 
 
-def test_pixels_of_lite0_keep_every_one_of_their_256_levels() -> None:
+def test_pixels_of_lite0_keep_all_256_levels() -> None:
     scale, zero_point = activation_parameters((-127 / 128, 1.0))
     assert (scale, zero_point) == (np.float32(1 / 128), 127)
 
@@ -39,7 +39,7 @@ def test_products_of_neighbours_never_saturate_int16(weights: np.ndarray) -> Non
 
 
 @given(WEIGHTS)
-def test_weights_come_back_within_half_a_step_of_their_own_channel(weights: np.ndarray) -> None:
+def test_weights_are_restored_within_half_a_step(weights: np.ndarray) -> None:
     levels, scales = quantize_weights(weights, np.zeros(len(weights), np.float32), np.float32(0.1))
     error = np.abs(levels * scales.reshape(-1, 1, 1, 1) - weights).max(axis=(1, 2, 3))
     assert (error <= 0.501 * scales).all()

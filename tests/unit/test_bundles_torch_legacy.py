@@ -34,7 +34,7 @@ def test_integers_are_read_too(tmp_path: Path) -> None:
     ("module", "name"),
     [("os", "system"), ("builtins", "eval"), ("torch", "load"), ("collections", "deque"), ("numpy", "fromfile")],
 )
-def test_any_other_global_is_refused_before_it_is_called(tmp_path: Path, module: str, name: str) -> None:
+def test_any_other_global_is_refused_before_its_call(tmp_path: Path, module: str, name: str) -> None:
     victim = tmp_path / "called"
     state = OrderedDict(a=Named(module, name, f"touch {victim}"))
     with pytest.raises(BadBundle, match=f"{module}.{name}"):

@@ -15,7 +15,7 @@ def caller(peer: str = "127.0.0.1", token: str = "") -> Caller:
     return Caller(peer, token, is_owner=False)
 
 
-def test_a_token_and_a_peer_have_so_many_calls():
+def test_calls_are_limited_by_token_and_by_peer():
     limits = CallLimits(per_token=2, per_peer=3)
     places = [limits.enter(caller(token="a")), limits.enter(caller(token="a")), limits.enter(caller(token="b"))]
     for refused, what in ((caller("127.0.0.2", "a"), "2 calls of this token"), (caller(token="c"), "3 calls of this peer")):
@@ -26,7 +26,7 @@ def test_a_token_and_a_peer_have_so_many_calls():
     assert limits.enter(caller("127.0.0.2", "a"))
 
 
-def test_a_place_is_free_when_all_parts_have_ended():
+def test_a_slot_is_free_after_all_parts_end():
     limits = CallLimits(per_token=1, per_peer=1)
     place = limits.enter(caller())
     place.hold()

@@ -96,7 +96,7 @@ def test_what_people_write_stays(text):
     assert human(text) == text
 
 
-def test_an_encoding_that_was_left_in_the_text_goes():
+def test_an_encoding_left_in_the_text_is_removed():
     assert human("charset=Ascii A tram on a hill") == "A tram on a hill"
 
 

@@ -54,7 +54,7 @@ def values(made: Plan) -> dict[tuple[str, str], float]:
 
 
 @given(demands(), st.floats(1, 100), st.sampled_from(["photos", "rate", "queries"]))
-def test_more_photos_faster_ones_or_more_questions_never_need_less(demand: Demand, times: float, field: str) -> None:
+def test_a_larger_load_never_needs_less(demand: Demand, times: float, field: str) -> None:
     more = (
         {"photos": math.ceil(min(demand.photos * times, 10**13))}
         if field == "photos"
@@ -92,7 +92,7 @@ def test_twice_the_replicas_cost_twice_as_much(demand: Demand, replicas: int) ->
 
 
 @given(demands())
-def test_the_data_nodes_hold_all_that_memory_and_disks_must_hold(demand: Demand) -> None:
+def test_data_nodes_hold_the_required_memory_and_disk(demand: Demand) -> None:
     search = {name: value for (group, name), value in values(plan(demand)).items() if group == "OpenSearch"}
     [cache] = {"page cache", "native memory"} & set(search)
     assert search["data nodes"] * search[f"{cache} of a node"] >= search[cache] * (1 - 1e-9)
@@ -101,7 +101,7 @@ def test_the_data_nodes_hold_all_that_memory_and_disks_must_hold(demand: Demand)
 
 
 @given(st.floats(0, 1e19), st.sampled_from(["B", "", "cores", "days"]))
-def test_values_for_people_are_near_the_value_and_have_no_exponent(value: float, unit: str) -> None:
+def test_displayed_values_are_rounded_without_an_exponent(value: float, unit: str) -> None:
     text = formatted(Figure("group", "name", value, unit, "formula", ("ours",)))
     assert unit != "B" or text.split()[1] in {"B", "kB", "MB", "GB", "TB", "PB"}
     number = float(text.split()[0].replace(",", ""))
@@ -123,7 +123,7 @@ def test_faiss_memory_is_what_the_documentation_states() -> None:
     assert storage.faiss_bytes(256, m=16) * 1e6 == pytest.approx(1.267e9, rel=1e-3)  # its own example: a million vectors
 
 
-def test_a_vector_takes_four_bytes_a_number_and_its_graph_what_its_lists_take() -> None:
+def test_vectors_and_graphs_take_the_computed_bytes() -> None:
     assert storage.vector_bytes(512) == 2_048
     # Three vectors: lists of two neighbours below 128, a byte of length each, an offset of two bytes, upper lists for 1 of 15.
     assert storage.graph_bytes(3) == pytest.approx(1 + 2 + 0.25 * 0.5 + 2 + (1 / 15) * (1 + 2 + 0.25 * 0.5 + 1 + 2))
@@ -171,7 +171,7 @@ def test_an_unmeasured_network_needs_its_rate() -> None:
     assert plan(replace(demand, cpu_rate=10)).value("embedding", "cores") == pytest.approx(10)
 
 
-def test_the_tagger_runs_even_when_no_space_needs_it() -> None:
+def test_the_tagger_runs_without_any_space() -> None:
     spaces = tuple(space for space in DEFAULT if space.bundle == "vgg16-conv")
     alone, tagged = (plan(Demand(10**6, 100, spaces, tagger=name)) for name in ("", "efficientnet-lite0"))
     assert tagged.value("embedding", "cores") > alone.value("embedding", "cores")
@@ -188,13 +188,13 @@ def test_the_tagger_runs_even_when_no_space_needs_it() -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_makes_no_plan_is_refused_by_its_name(wrong: dict[str, Any]) -> None:
+def test_an_impossible_plan_is_refused_by_option_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument) as caught:
         Demand(**{"photos": 10, "rate": 1, "spaces": DEFAULT, **wrong})
     assert caught.value.field in wrong
 
 
-def test_what_the_arithmetic_takes_for_granted_is_what_the_code_does() -> None:
+def test_the_assumptions_of_the_arithmetic_match_the_code() -> None:
     body = index_body(DEFAULT, root="", settings=OpenSearchSettings())
     methods = [
         (field["properties"]["vector"] if field["type"] == "nested" else field)["method"]

@@ -33,9 +33,7 @@ def test_an_event_comes_back_as_it_was_written(event: PhotoEvent) -> None:
 
 
 @given(key=st.none() | st.binary(max_size=40), value=st.none() | st.binary(max_size=200), headers=st.dictionaries(TEXT, TEXT))
-def test_whatever_a_record_holds_it_is_an_event_or_refused(
-    key: bytes | None, value: bytes | None, headers: dict[str, str]
-) -> None:
+def test_any_record_is_an_event_or_is_refused(key: bytes | None, value: bytes | None, headers: dict[str, str]) -> None:
     assert isinstance(item_of(record(key, value, headers)), PhotoEvent | Refused)
 
 
@@ -44,7 +42,7 @@ def test_whatever_a_record_holds_it_is_an_event_or_refused(
         st.none() | st.booleans() | st.integers() | st.floats() | TEXT, lambda c: st.lists(c) | st.dictionaries(TEXT, c)
     )
 )
-def test_whatever_json_the_state_is_it_is_an_event_or_refused(value: object) -> None:
+def test_any_json_state_is_an_event_or_refused(value: object) -> None:
     envelope = json.dumps({"uri": "file:///a", "taken_at": value, "place": value, "tags": value, "attributes": value}).encode()
     for one in (envelope, json.dumps(value).encode()):
         assert isinstance(item_of(record(b"c/a", one, binary())), PhotoEvent | Refused)
@@ -78,7 +76,7 @@ def test_structured_mode_and_protobuf_say_the_same() -> None:
         assert event_of(one) == wanted
 
 
-def test_no_value_deletes_at_the_version_of_its_header() -> None:
+def test_an_empty_value_deletes_its_header_version() -> None:
     assert event_of(record(b"c/a", None, {"ce_photoversion": "9"})) == PhotoEvent("photos-1-7", EventKind.DELETED, "c", "a", 9)
 
 
@@ -126,7 +124,7 @@ def test_an_invalid_event_has_its_reason(key: bytes | None, value: bytes | None,
     assert refused.record == record(key, value, headers)
 
 
-def test_a_photo_that_is_too_large_to_travel_inline_is_named_by_uri_instead() -> None:
+def test_a_photo_too_large_inline_has_a_uri() -> None:
     with pytest.raises(InvalidArgument, match="by uri"):
         record_of(PhotoEvent("1", EventKind.UPLOADED, "c", "a", 1, data=bytes(MAX_INLINE_BYTES + 1)))
 

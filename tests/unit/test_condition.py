@@ -62,7 +62,7 @@ DECODED = replace(FRESH, data=jpeg(60, 40), decoded=decode(jpeg(60, 40), [TINY])
         ("  title  ", FRESH, True),
     ],
 )
-def test_a_condition_holds_for_what_is_known_so_far(text, photo, holds):
+def test_a_condition_is_evaluated_on_the_current_photo(text, photo, holds):
     assert parse_condition(text).holds(photo) is holds
 
 
@@ -96,7 +96,7 @@ def test_a_condition_holds_for_what_is_known_so_far(text, photo, holds):
         ("a" * (MAX_CONDITION_CHARS + 1), "1,001 characters"),
     ],
 )
-def test_an_invalid_condition_is_located_with_what_is_allowed(text, named):
+def test_an_invalid_condition_error_shows_place_and_alternatives(text, named):
     with pytest.raises(BadCondition, match=named):
         parse_condition(text)
 

@@ -21,7 +21,7 @@ from tests.decoding import SMALL, pixels_of, squashed
 from tests.pictures import CROP, SQUASH, blocks, encode, jpeg, png_that_claims
 
 
-def test_one_decode_gives_one_tensor_for_each_distinct_geometry():
+def test_one_decode_gives_each_distinct_geometry_once():
     decoded = decode(jpeg(640, 480), [SQUASH, CROP, SQUASH, SMALL])
 
     assert (decoded.width, decoded.height, decoded.media_type) == (640, 480, "image/jpeg")
@@ -40,13 +40,13 @@ def test_formats_are_recognised_by_their_bytes(file_format, media_type):
     assert np.abs(decoded.tensors[SQUASH].astype(int) - squashed(rgb)).mean() < 4
 
 
-def test_squash_is_an_antialiased_resize_of_the_whole_photo():
+def test_squash_resizes_the_whole_photo_with_antialiasing():
     rgb = blocks(500, 400, cell=7)
 
     assert np.array_equal(pixels_of(encode(rgb, "PNG")), squashed(rgb))
 
 
-def test_crop_is_the_short_side_resized_then_the_centre():
+def test_crop_resizes_the_short_side_then_centres():
     rgb = blocks(512, 768, cell=32)
     resized = Image.fromarray(rgb).resize((256, 384), Image.Resampling.BICUBIC)
     expected = np.asarray(resized.crop((16, 80, 240, 304))).astype(int)
@@ -54,7 +54,7 @@ def test_crop_is_the_short_side_resized_then_the_centre():
     assert np.abs(pixels_of(encode(rgb, "PNG"), CROP) - expected).max() <= 1
 
 
-def test_the_shape_of_a_transposed_photo_is_not_distorted_by_strips_or_draft():
+def test_strips_and_draft_keep_a_transposed_photos_shape():
     exif = Image.Exif()
     exif[0x0112] = 6
     rgb = blocks(4_233, 4_117, cell=300)
@@ -77,7 +77,7 @@ def test_draft_scaling_changes_little_and_keeps_the_size():
     assert np.abs(decoded.tensors[SQUASH].astype(int) - squashed(rgb)).mean() < 2
 
 
-def test_a_region_keeps_its_detail_where_draft_would_lose_it():
+def test_a_region_keeps_its_detail_despite_draft():
     detail = blocks(448, 336, cell=2)
     rgb = np.zeros((2_688, 3_584, 3), np.uint8)
     rgb[336:672, 448:896] = detail
@@ -207,7 +207,7 @@ def test_grey_has_three_equal_channels(mode, value):
 
 
 @pytest.mark.parametrize("file_format", ["WEBP", "PNG", "AVIF"])
-def test_the_first_frame_of_an_animation_is_the_photo(file_format):
+def test_the_first_frame_of_an_animation_counts(file_format):
     frames = [Image.new("RGB", (64, 48), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
     options = {} if file_format == "AVIF" else {"lossless": True}
     data = encode(frames[0], file_format, save_all=True, append_images=frames[1:], duration=100, **options)
@@ -216,7 +216,7 @@ def test_the_first_frame_of_an_animation_is_the_photo(file_format):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16", "CMYK"])
-def test_a_large_photo_shrunk_in_strips_looks_like_one_resized_at_once(mode):
+def test_shrinking_in_strips_equals_resizing_at_once(mode):
     rgb = blocks(4_200, 4_100, cell=300)
     grey = rgb[:, :, 0]
     if mode == "I;16":
@@ -236,7 +236,7 @@ def test_a_large_photo_shrunk_in_strips_looks_like_one_resized_at_once(mode):
     assert np.abs(part - np.asarray(cut)).mean() < 3
 
 
-def test_the_same_bytes_give_the_same_tensors_on_every_thread():
+def test_decoding_is_the_same_on_every_thread():
     photos = [jpeg(900, 700, seed=seed) for seed in range(4)] * 8
     alone = [pixels_of(data, CROP) for data in photos]
 
@@ -269,7 +269,7 @@ def test_memory_is_reserved_once_while_pixels_are_held(file_format, reader):
     assert calls[1:] == ["freed"]
 
 
-def test_faults_of_our_own_are_not_taken_for_damage():
+def test_internal_errors_are_not_reported_as_damage():
     with pytest.raises(TypeError):
         read_by_pillow(Format.PNG, lambda: len(5), encoded="1 byte")
     with pytest.raises(AttributeError):
@@ -286,7 +286,7 @@ def test_pillows_own_limit_stays_as_it_was():
     assert before == Image.MAX_IMAGE_PIXELS
 
 
-def test_a_crop_larger_than_the_short_side_is_refused():
+def test_a_crop_beyond_the_short_side_is_refused():
     with pytest.raises(InvalidArgument, match="does not fit a short side of 100"):
         decode(jpeg(), [Geometry(Fit.SHORT_SIDE_CENTER_CROP, 224, 224, 100, Resample.BILINEAR)])
 
@@ -302,7 +302,7 @@ def test_a_region_outside_the_photo_is_refused():
     short_side=st.integers(1, 600),
     shares=st.tuples(st.floats(0.1, 1), st.floats(0.1, 1)),
 )
-def test_the_shown_box_is_centred_inside_and_keeps_the_shape(width, height, short_side, shares):
+def test_the_shown_box_is_centred_and_keeps_shape(width, height, short_side, shares):
     size = [max(1, int(share * short_side)) for share in shares]
     geometry = Geometry(Fit.SHORT_SIDE_CENTER_CROP, size[0], size[1], short_side, Resample.BICUBIC)
 
@@ -319,7 +319,7 @@ def test_the_shown_box_is_centred_inside_and_keeps_the_shape(width, height, shor
 @given(
     data=st.data(), width=st.integers(2, 300), height=st.integers(2, 300), file_format=st.sampled_from(["JPEG", "PNG", "WEBP"])
 )
-def test_any_size_and_any_region_give_the_asked_shape(data, width, height, file_format):
+def test_any_size_and_region_give_the_requested_shape(data, width, height, file_format):
     x, y = data.draw(st.floats(0, 0.99)), data.draw(st.floats(0, 0.99))
     region = Region(x, y, data.draw(st.floats(0.001, 1)) * (1 - x), data.draw(st.floats(0.001, 1)) * (1 - y))
     decoded = decode(encode(Image.new("RGB", (width, height), (200, 10, 10)), file_format), [CROP, SMALL], region=region)

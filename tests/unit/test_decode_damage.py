@@ -69,7 +69,7 @@ ODD_CHUNKS = {
 
 
 @pytest.mark.parametrize("name", ODD_CHUNKS)
-def test_odd_ancillary_chunks_of_a_png_do_not_matter(name):
+def test_odd_ancillary_png_chunks_do_not_matter(name):
     assert np.array_equal(pixels_of(before_pixels(ODD_CHUNKS[name])), pixels_of(PNG))
 
 

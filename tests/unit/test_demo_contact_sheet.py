@@ -40,7 +40,7 @@ def sheet(words: str = "a cat", *, hits: int = 1, photos: int = 1) -> str:
     )
 
 
-def test_a_page_needs_nothing_from_elsewhere_and_runs_no_script() -> None:
+def test_a_page_is_self_contained_without_scripts() -> None:
     page = Page(sheet())
     attributes = [pair for _, pairs in page.elements for pair in pairs.items()]
     sources = [value for name, value in attributes if name in {"src", "href", "srcset"}]
@@ -51,7 +51,7 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_no_script() -> None:
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
 
 
-def test_names_captions_and_tags_are_text_whatever_they_hold() -> None:
+def test_names_captions_and_tags_are_escaped() -> None:
     harmless, hostile = Page(sheet("a cat")), Page(sheet(HOSTILE))
     assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in harmless.elements]
     assert [sorted(pairs) for _, pairs in hostile.elements] == [sorted(pairs) for _, pairs in harmless.elements]

@@ -7,7 +7,7 @@ from miradouro.standalone.demo.samples import QUESTIONS, samples
 PERMISSIVE = {"CC0-1.0", "CC-BY-2.0", "MIT", "public domain", "no known copyright restrictions"}
 
 
-def test_there_are_a_dozen_or_more_photos_each_with_its_maker_and_a_permissive_licence() -> None:
+def test_a_dozen_samples_have_makers_and_licences() -> None:
     table = samples()
     assert len(table) >= 12
     assert len({sample.photo_id for sample in table}) == len(table)
@@ -20,7 +20,7 @@ def test_the_questions_name_photos_that_are_there() -> None:
     assert {QUESTIONS.cut_from, QUESTIONS.like} <= {sample.photo_id for sample in samples()}
 
 
-def test_a_sidecar_carries_who_made_the_photo_and_under_which_licence() -> None:
+def test_a_sidecar_carries_the_maker_and_the_licence() -> None:
     [dahlia] = [sample for sample in samples() if sample.photo_id == "dahlia.jpg"]
     sidecar = dahlia.sidecar()
     assert sidecar["owner"] == "vultilion"
@@ -38,5 +38,5 @@ def test_a_sidecar_carries_who_made_the_photo_and_under_which_licence() -> None:
         ),
     ],
 )
-def test_a_wheel_is_asked_for_by_its_own_tags_whatever_machine_asks(wheel: str, options: str | list[str]) -> None:
+def test_a_wheel_is_requested_by_its_own_tags(wheel: str, options: str | list[str]) -> None:
     assert tag_options(wheel) == (options.split() if isinstance(options, str) else options)

@@ -14,7 +14,7 @@ from tests.reading import READING
 from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
 
 
-def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_closed_at_the_end(tmp_path):
+def test_embedders_open_once_on_demand_and_all_close(tmp_path):
     calls = []
 
     def open_bundles():
@@ -43,7 +43,7 @@ def test_nothing_is_opened_before_it_is_needed_nothing_twice_and_everything_is_c
     assert len(calls) == 3
 
 
-def test_an_abandoned_embedder_ends_what_waits_and_starts_nothing_more(tmp_path):
+def test_an_abandoned_embedder_ends_waiting_and_starts_nothing(tmp_path):
     networks = GatedNetworks(tiny_bundles(tmp_path))
 
     @contextmanager

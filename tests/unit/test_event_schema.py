@@ -126,7 +126,7 @@ def test_what_we_write_satisfies_the_schema(event: PhotoEvent) -> None:
     [GOOD, {**GOOD, "type": "photo.deleted", "data": {"title": "t"}}, {**GOOD, "data": {"data_base64": "QQ==", "uri": "x"}}],
     ids=["by uri", "deleted", "inline"],
 )
-def test_what_one_of_them_refuses_the_other_refuses_too(good: Any) -> None:
+def test_schema_and_parser_refuse_the_same_events(good: Any) -> None:
     answers = set()
     for candidate in [good, *spoilt(good)]:
         assert_same(candidate)
@@ -164,7 +164,7 @@ def test_limits_are_those_of_the_code(field: str, longest: int) -> None:
         assert (is_taken(candidate), EVENT.is_valid(candidate)) == (is_allowed, is_allowed)
 
 
-def test_a_photo_inside_an_event_has_a_limit_in_both() -> None:
+def test_schema_and_parser_limit_an_inline_photo() -> None:
     for size, is_allowed in ((MAX_INLINE_BYTES, True), (MAX_INLINE_BYTES + 3, False)):
         candidate = {**GOOD, "data": {"data_base64": base64.b64encode(bytes(size)).decode()}}
         assert (is_taken(candidate), EVENT.is_valid(candidate)) == (is_allowed, is_allowed)

@@ -90,7 +90,7 @@ def test_each_field_gives_its_condition(text, conditions):
         ("9998", local(9998, 1, 1), local(9999, 1, 1)),
     ],
 )
-def test_a_time_is_a_span_and_a_range_holds_its_last_one(text, start, end):
+def test_a_time_is_a_span_inclusive_in_ranges(text, start, end):
     assert parse_filter(f"taken:{text}") == (TakenBetween(start, end),)
 
 
@@ -146,7 +146,7 @@ def test_a_time_is_a_span_and_a_range_holds_its_last_one(text, start, end):
         ("box:0,0,91,0", "91", "latitude '91'"),
     ],
 )
-def test_an_error_names_what_is_wrong_and_underlines_it(text, place, words):
+def test_an_error_names_and_underlines_the_mistake(text, place, words):
     with pytest.raises(InvalidArgument) as caught:
         parse_filter(text)
 
@@ -165,11 +165,11 @@ def test_an_unknown_field_lists_the_allowed_ones():
     assert all(form in str(caught.value) for form in FORMS.values())
 
 
-def test_every_form_that_help_and_errors_show_is_understood():
+def test_every_form_shown_in_help_and_errors_parses():
     assert len(parse_filter(" ".join(FORMS.values()))) == len(FORMS)
 
 
-def test_wide_and_combining_characters_do_not_move_the_carets():
+def test_wide_and_combining_characters_keep_carets_aligned():
     with pytest.raises(InvalidArgument) as wide:
         parse_filter("owner:日本 cat")
     with pytest.raises(InvalidArgument) as combined:
@@ -179,7 +179,7 @@ def test_wide_and_combining_characters_do_not_move_the_carets():
     assert str(combined.value).endswith("\n" + " " * 13 + "^^^")
 
 
-def test_an_error_deep_in_a_long_text_shows_its_surroundings_on_one_line():
+def test_an_error_in_a_long_text_is_excerpted():
     with pytest.raises(InvalidArgument) as caught:
         parse_filter("tag:a\n" * 20 + "dog " + "tag:b\n" * 20)
 
@@ -187,7 +187,7 @@ def test_an_error_deep_in_a_long_text_shows_its_surroundings_on_one_line():
     assert max(map(len, str(caught.value).split("\n"))) < 130
 
 
-def test_a_huge_value_does_not_make_a_huge_message():
+def test_a_huge_value_gives_a_small_message():
     for text in ("taken:" + "9" * 5_000, "near:0,0," + "9" * 5_000, "x" * 5_000 + ":y", "y" * 5_000):
         with pytest.raises(InvalidArgument) as caught:
             parse_filter(text)
@@ -207,7 +207,7 @@ def test_a_huge_value_does_not_make_a_huge_message():
         ("tag:caf\udce9", "column 8: this is no character"),
     ],
 )
-def test_what_is_too_much_is_refused_with_the_limit(text, words):
+def test_input_beyond_a_limit_names_the_limit(text, words):
     with pytest.raises(InvalidArgument, match=words):
         parse_filter(text)
 
@@ -248,7 +248,7 @@ def test_a_filter_is_written_as_a_person_would(text):
     assert format_filter(parse_filter(text)) == text
 
 
-def test_a_negation_of_several_is_written_one_by_one():
+def test_a_negation_of_several_is_written_separately():
     assert format_filter([NoneOf((TagIs("a"), OwnerIs("b")))]) == "-tag:a -owner:b"
 
 
@@ -311,7 +311,7 @@ scraps = st.sampled_from(
 
 @settings(deadline=None)
 @given(st.text() | st.lists(scraps | st.text(max_size=3), max_size=20).map("".join))
-def test_any_text_gives_conditions_that_can_be_written_or_one_error(text):
+def test_any_text_gives_conditions_or_one_error(text):
     try:
         found = parse_filter(text)
     except InvalidArgument:

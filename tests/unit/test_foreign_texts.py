@@ -157,7 +157,7 @@ def messages() -> st.SearchStrategy[photo_event_pb2.PhotoEvent]:
 
 
 @given(messages(), st.integers(-(2**63), 2**63 - 1), st.integers(-(2**31), 2**31 - 1))
-def test_any_event_of_a_call_is_checked_or_refused(message, seconds, number):
+def test_any_event_of_a_call_is_validated(message, seconds, number):
     message.taken_at.instant.seconds, message.taken_at.instant.nanos = seconds, number
     message.taken_at.utc_offset_minutes = number
     with refused_or_read():
@@ -182,7 +182,7 @@ def test_any_time_span_is_read_or_refused(start, end):
 
 @given(st.floats(), st.floats(), st.floats(), st.floats(), st.integers(1, 2**31), st.integers(1, 2**31))
 @example(5e-324, 0.0, math.nextafter(1, 0), 1e-300, 2**31, 1)
-def test_any_region_has_a_box_in_the_photo_or_is_refused(x, y, width, height, columns, rows):
+def test_any_region_has_a_box_or_is_refused(x, y, width, height, columns, rows):
     with refused_or_read():
         region = check_region(Region(x, y, width, height))
         left, top, right, bottom = pixel_box(region, columns, rows)
@@ -191,7 +191,7 @@ def test_any_region_has_a_box_in_the_photo_or_is_refused(x, y, width, height, co
 
 
 @given(TEXTS)
-def test_any_words_of_a_question_are_read_or_refused(text):
+def test_any_words_of_a_query_are_validated(text):
     with refused_or_read():
         parse_text(text)
 
@@ -209,7 +209,7 @@ def test_any_line_of_events_is_published_or_refused(lines):
 @pytest.mark.parametrize("kind", SETTINGS)
 @given(data=st.data())
 @settings(max_examples=50)
-def test_any_value_of_a_setting_is_taken_or_refused(kind: type[Settings], data):
+def test_any_value_of_a_setting_is_validated(kind: type[Settings], data):
     name = variable(data.draw(st.sampled_from(sorted(kind.model_fields))))
     text = data.draw(
         (ANY_TEXT | HUGE | st.integers().map(str) | st.floats().map(str)).filter(lambda text: "\0" not in text)

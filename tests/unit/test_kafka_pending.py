@@ -26,7 +26,7 @@ def test_everything_before_a_committed_offset_is_acknowledged(present, random):
     assert len(records) == 0
 
 
-def test_a_partition_that_moved_commits_nothing_and_its_records_still_count():
+def test_a_moved_partition_commits_nothing_but_counts_records():
     records = pending()
     records.add(HERE, [(0, 10), (1, 10)])
     records.add(THERE, [(0, 10)])
@@ -38,7 +38,7 @@ def test_a_partition_that_moved_commits_nothing_and_its_records_still_count():
     assert records.take() == ({}, 1)
 
 
-def test_a_record_that_is_read_again_commits_with_its_second_copy():
+def test_a_record_read_twice_commits_with_the_second():
     records = pending()
     records.add(HERE, [(0, 10), (1, 10)])
     records.drop({HERE})

@@ -28,7 +28,7 @@ def test_rows_carry_label_synonyms_and_parents(tmp_path: Path) -> None:
     assert labels[0] == "n00000003\twolfhound\tCanis magnus\tdog"
 
 
-def test_homonyms_get_labels_of_their_own_and_share_their_word_as_a_parent(tmp_path: Path) -> None:
+def test_homonyms_get_distinct_labels_and_a_shared_parent(tmp_path: Path) -> None:
     labels, parents = generated(tmp_path)
     assert labels[1] == "n00000005\tbank (slope)\t\tbank|slope"
     assert labels[2] == "n00000006\tmoney box\t\tbank"

@@ -43,7 +43,7 @@ def pillow_exif() -> Image.Exif:
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
-def test_time_place_camera_and_words_are_read_from_every_format(file_format):
+def test_every_format_yields_time_place_camera_and_words(file_format):
     packet = xmp({"x-default": "Eléctrico"}, {"x-default": "Nas colinas"}, ["tram", "Lisboa"])
     options = {"exif": pillow_exif(), "xmp": packet}
     if file_format == "PNG":
@@ -79,7 +79,7 @@ def test_a_compressed_packet_in_a_png_is_read():
     assert read_metadata(encode(blocks(64, 48), "PNG", pnginfo=texts)).tags == ("tram",)
 
 
-def test_a_packet_that_swells_when_unpacked_is_left_out_without_taking_the_memory():
+def test_a_decompression_bomb_is_skipped_without_using_memory():
     body = b"XML:com.adobe.xmp\0\x01\0\0\0" + zlib.compress(b"<a>" + b" " * 50_000_000)
     chunk = struct.pack(">I", len(body)) + b"iTXt" + body + struct.pack(">I", zlib.crc32(b"iTXt" + body))
     png = encode(blocks(64, 48), "PNG")
@@ -94,7 +94,7 @@ def test_a_packet_that_swells_when_unpacked_is_left_out_without_taking_the_memor
     assert peak_bytes < 5 * MAX_XMP_BYTES
 
 
-def test_a_compressed_packet_that_is_damaged_is_left_out_and_named():
+def test_a_damaged_compressed_packet_is_skipped_and_named():
     body = b"XML:com.adobe.xmp\0\x01\0\0\0not compressed"
     chunk = struct.pack(">I", len(body)) + b"iTXt" + body + struct.pack(">I", zlib.crc32(b"iTXt" + body))
     png = encode(blocks(64, 48), "PNG", exif=pillow_exif())
@@ -103,7 +103,7 @@ def test_a_compressed_packet_that_is_damaged_is_left_out_and_named():
     assert (found.camera, found.unread) == ("LEICA Q3", ("xmp",))
 
 
-def test_a_packet_beyond_the_limit_is_read_up_to_it():
+def test_a_packet_is_read_up_to_its_limit():
     packet = xmp(subject=["tram"])
     fits = encode(blocks(64, 48), "WEBP", xmp=packet + b" " * (MAX_XMP_BYTES - len(packet)))
     too_large = encode(blocks(64, 48), "WEBP", xmp=packet + b" " * (MAX_XMP_BYTES - len(packet) + 1))
@@ -112,7 +112,7 @@ def test_a_packet_beyond_the_limit_is_read_up_to_it():
     assert read_metadata(too_large) == PhotoMetadata(tags=("tram",), rating=4, unread=("xmp",))
 
 
-def test_a_block_of_odd_length_does_not_hide_the_next():
+def test_a_block_of_odd_length_keeps_the_next():
     exif = b"Exif\0\0" + tiff(main={0x0110: (ASCII, b"DC-S5")})
     webp = [encode(blocks(64, 48), "WEBP", exif=exif + bytes(more), xmp=xmp(subject=["tram"])) for more in (0, 1)]
 
@@ -125,7 +125,7 @@ def test_fill_bytes_between_segments_are_passed_over():
     assert read_metadata(data[:2] + b"\xff\xff\xff" + data[2:]).tags == ("tram",)
 
 
-def test_what_follows_the_start_of_the_scan_is_picture():
+def test_bytes_after_the_scan_starts_are_not_metadata():
     press = (0xED, photoshop(iim((2, 25, b"tram"))))
 
     assert read_metadata(with_segments(PLAIN, (0xDA, b"scan"), press)) == PhotoMetadata()
@@ -138,14 +138,14 @@ def test_a_photo_without_metadata_has_empty_fields():
     assert read_metadata(b"GIF89a and more") == PhotoMetadata()
 
 
-def test_exif_of_more_than_a_segment_is_put_together():
+def test_exif_across_several_segments_is_joined():
     block = tiff(main={0x010E: (ASCII, b"x" * 70_000), 0x0110: (ASCII, b"DC-S5")})
     segments = [(0xE1, b"Exif\0\0" + block[:65_000]), (0xE1, b"Exif\0\0" + block[65_000:])]
 
     assert read_metadata(with_segments(PLAIN, *segments)).camera == "DC-S5"
 
 
-def test_each_field_comes_from_the_best_source_that_has_it():
+def test_each_field_comes_from_its_best_source():
     exif = tiff(main={0x010E: (ASCII, b"exif caption"), 0x9C9B: (BYTE, "exif title".encode("utf-16-le")), 0x0110: (ASCII, b"Q3")})
     press = photoshop(iim((2, 5, b"iptc title"), (2, 25, b"iptc tag")))
     packet = xmp(subject=["xmp tag"])
@@ -167,7 +167,7 @@ def test_xmp_goes_before_iptc_and_iptc_before_exif():
         assert (found.title, found.caption, found.tags) == (source, source, (source,))
 
 
-def test_damage_in_one_block_costs_nothing_of_the_others():
+def test_damage_in_one_block_spares_the_others():
     segments = [(0xE1, b"Exif\0\0damaged"), (0xED, photoshop(iim((2, 25, b"tram")))), (0xE1, b"http://ns.adobe.com/xap/1.0/\0<a")]
 
     assert read_metadata(with_segments(PLAIN, *segments)) == PhotoMetadata(tags=("tram",), unread=("exif", "xmp"))

@@ -57,7 +57,7 @@ def test_a_damaged_digit_costs_itself_alone():
     assert read_metadata(with_chunks(PNG, chunk)).camera == "D-S5"
 
 
-def test_the_chunk_of_its_own_goes_before_the_profile():
+def test_the_exif_chunk_goes_before_the_profile():
     profile = text_chunk(b"zTXt", b"Raw profile type exif", raw_profile(b"exif", tiff(main={0x0110: (ASCII, b"Old")})))
 
     for chunks in ([(b"eXIf", EXIF), profile], [profile, (b"eXIf", EXIF)]):
@@ -85,7 +85,7 @@ def test_texts_after_the_pixels_are_read():
     assert read_metadata(late + chunk + PNG[-12:]).title == "Tram"
 
 
-def test_a_text_that_does_not_unpack_costs_only_itself():
+def test_a_corrupt_text_costs_only_itself():
     chunks = [(b"zTXt", b"Title\0\0not compressed"), text_chunk(b"tEXt", b"Description", b"Tram"), (b"iTXt", b"Comment\0\0\0en")]
     found = read_metadata(with_chunks(PNG, *chunks))
 
@@ -93,7 +93,7 @@ def test_a_text_that_does_not_unpack_costs_only_itself():
 
 
 @pytest.mark.parametrize("comment", [b"A tram on a hill", b"A tram on a hill\0", b"  A tram on a hill\r\n"])
-def test_the_comment_of_a_jpeg_is_the_last_caption(comment):
+def test_the_jpeg_comment_is_the_last_caption(comment):
     described = (0xE1, b"Exif\0\0" + tiff(main={0x010E: (ASCII, b"Described")}))
 
     assert read_metadata(with_segments(PLAIN, (0xFE, comment))) == PhotoMetadata(caption="A tram on a hill")

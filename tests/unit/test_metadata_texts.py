@@ -56,7 +56,7 @@ def test_captions_of_the_press_are_read():
     assert found == PhotoMetadata(title="Fadistas à noite", caption="Fado na Mouraria,\nà noite", tags=("fado", "Mouraria"))
 
 
-def test_an_object_name_is_the_title_before_a_headline():
+def test_an_object_name_precedes_a_headline_as_title():
     assert said_by_iptc((2, 105, b"Headline"), (2, 5, b"Object")).title == "Object"
 
 
@@ -67,7 +67,7 @@ def test_the_declared_character_set_is_used():
     assert said_by_iptc((2, 120, text.encode("latin-1"))).caption == "é"
 
 
-def test_press_captions_are_found_among_other_resources_and_over_segments():
+def test_press_captions_are_found_across_resources_and_segments():
     first, second = iim((2, 25, b"one")), iim((2, 25, b"two"))
     named = photoshop(first, name=b"a name")
     assert read_metadata(with_segments(PLAIN, (0xED, named))).tags == ("one",)
@@ -121,7 +121,7 @@ def test_packets_in_utf16_are_read(encoding):
     assert said_by_xmp(("\ufeff" * (encoding == "utf-16-be") + packet).encode(encoding)).tags == ("eléctrico",)
 
 
-def test_notes_on_a_keyword_are_not_part_of_it():
+def test_notes_on_a_keyword_are_left_out():
     packet = xmp(subject=["tram"]).replace(b"tram</", b"tram<xmp:Label>blue</xmp:Label></")
 
     assert said_by_xmp(packet).tags == ("tram",)
@@ -176,7 +176,7 @@ def test_no_iptc_raises_and_the_rest_is_named(datasets, rest):
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=100).filter(lambda text: text.strip() == text)
 )
-def test_any_caption_that_no_camera_writes_survives_in_utf8(text):
+def test_any_caption_not_from_a_camera_survives(text):
     kept = text.replace("\ufeff", "").replace("\ufffd", "").strip()
     assume(human(kept) == kept)  # hypothesis knows the cameras' words: it reads the code
 

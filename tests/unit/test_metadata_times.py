@@ -75,7 +75,7 @@ def test_a_time_in_the_first_directory_is_read():
     assert said_by_exif(main={0x9003: (ASCII, b"2024:05:01 18:30:15")}).taken_at == taken(2024, 5, 1, 18, 30, 15)
 
 
-def test_the_time_of_modification_is_no_time_of_taking():
+def test_the_modification_time_is_not_the_capture_time():
     press = photoshop(iim((2, 62, b"20240501")))
     modified = packet("", attributes='xmp:ModifyDate="2024-05-01T10:00:00" photoshop:DateCreated="2024"')
     segments = [
@@ -150,7 +150,7 @@ def test_times_of_png_are_read(chunk, expected):
 
 
 @pytest.mark.parametrize("chunk", [(b"tEXt", b"Creation Time\0once"), (b"tIME", b"\x07\xe3\x0d\2\x0a\x0b\x0c")])
-def test_a_time_of_png_that_is_none_is_named(chunk):
+def test_an_invalid_png_time_is_named(chunk):
     found = read_metadata(with_chunks(PNG, chunk))
 
     assert (found.taken_at, len(found.unread)) == (None, 1)
@@ -169,7 +169,7 @@ def test_the_time_of_the_satellites_is_utc():
 @pytest.mark.parametrize(
     "broken", [{"date": b"never"}, {"clock": ((25, 1), (0, 1), (0, 1))}, {"clock": ((1, 1), (0, 0), (0, 1))}]
 )
-def test_a_time_of_satellites_that_is_none_is_named(broken):
+def test_an_invalid_gps_time_is_named(broken):
     found = said_by_exif(gps=gps_clock(**broken))
 
     assert (found.taken_at, found.unread) == (None, ("exif.gps_time",))

@@ -26,7 +26,7 @@ EVENT = PhotoEvent("1", EventKind.UPLOADED, "photos", "a.jpg", 1, uri="file:///a
         (TakenAt(NEW_YEAR + timedelta(hours=1), 540), (TakenAt(NEW_YEAR, 0), "takeout")),
     ],
 )
-def test_takeout_gives_the_instant_and_the_photo_its_clock(embedded: TakenAt, expected: tuple[TakenAt, str]) -> None:
+def test_takeout_gives_the_instant_the_photo_the_clock(embedded: TakenAt, expected: tuple[TakenAt, str]) -> None:
     takeout = PhotoMetadata(taken_at=TakenAt(NEW_YEAR, 0), taken_from="takeout")
     event = completed(EVENT, [takeout, PhotoMetadata(taken_at=embedded, taken_from="exif")])
     assert (event.taken_at, event.attributes["taken_from"]) == expected
@@ -40,13 +40,13 @@ def test_takeout_gives_the_instant_and_the_photo_its_clock(embedded: TakenAt, ex
         (TakenAt(NEW_YEAR, 0), (0, "xmp-sidecar")),
     ],
 )
-def test_an_xmp_clock_takes_the_offset_of_the_photo(sidecar: TakenAt, expected: tuple[int | None, str]) -> None:
+def test_an_xmp_time_takes_the_photos_offset(sidecar: TakenAt, expected: tuple[int | None, str]) -> None:
     embedded = PhotoMetadata(taken_at=TakenAt(NEW_YEAR, 540), taken_from="exif")
     event = completed(EVENT, [PhotoMetadata(taken_at=sidecar, taken_from="xmp-sidecar"), embedded])
     assert event.taken_at is not None
     assert (event.taken_at.utc_offset_minutes, event.attributes["taken_from"]) == expected
 
 
-def test_people_are_added_to_the_keywords_of_the_photo() -> None:
+def test_people_are_added_to_the_photos_keywords() -> None:
     event = completed(EVENT, [PhotoMetadata(people=("Ana",)), PhotoMetadata(tags=("tram", "Ana"))])
     assert event.tags == ("tram", "Ana")

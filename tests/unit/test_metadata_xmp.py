@@ -73,7 +73,7 @@ def test_every_form_of_a_text_is_read(properties, attributes):
         ),
     ],
 )
-def test_paths_of_keywords_are_tags_where_subjects_are_missing(properties, tags):
+def test_keyword_paths_are_tags_when_subjects_are_missing(properties, tags):
     assert said_by_xmp(packet(properties)).tags == tags
 
 
@@ -189,7 +189,7 @@ def test_a_defect_within_a_word_keeps_it(written, title):
     assert (found.title, found.tags, found.unread) == (title, READ.tags, ())
 
 
-def test_a_document_type_is_refused_in_damaged_packets_too():
+def test_damaged_packets_may_not_contain_a_document_type():
     laughs = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
 
     assert said_by_xmp(packet(OWN, before=laughs).replace(b"Own title", b"&b; & &")) == PhotoMetadata(unread=("xmp",))

@@ -28,7 +28,7 @@ def test_each_space_alone_equals_all_spaces_together(bundles):
     np.testing.assert_allclose(together.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_shallow_layer_leaves_the_deep_operators_and_their_weights_out(bundles):
+def test_a_shallow_layer_leaves_out_the_deep_weights(bundles):
     whole = onnx.load(bundles[0].path)
     first, second = cuts(whole)
     assert first.outputs == {"tiny/shallow/avg", "tiny/shallow/max"}
@@ -39,7 +39,7 @@ def test_a_shallow_layer_leaves_the_deep_operators_and_their_weights_out(bundles
         onnx.checker.check_model(cut.model)
 
 
-def test_a_cut_keeps_what_inner_graphs_read_from_outside():
+def test_a_cut_keeps_the_inputs_of_inner_graphs():
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     inner = helper.make_graph(
         [helper.make_node("Identity", ["early"], ["inner"])], "inner", [], [helper.make_tensor_value_info("inner", floats, None)]
@@ -64,7 +64,7 @@ def test_a_cut_keeps_what_inner_graphs_read_from_outside():
 
 
 @pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
-def test_a_provider_that_is_not_there_is_an_error_and_never_another_one(bundles, provider):
+def test_a_missing_provider_is_an_error_without_fallback(bundles, provider):
     import onnxruntime
 
     if {"CUDAExecutionProvider", "TensorrtExecutionProvider"} & set(onnxruntime.get_available_providers()):

@@ -51,7 +51,7 @@ def test_a_token_that_was_made_up_is_refused(token):
         read_page(token, question=b"q", key=KEY)
 
 
-def test_a_token_of_another_question_or_another_server_is_refused():
+def test_a_token_of_another_query_or_server_fails():
     token = sign_page(10, question=b"q", key=KEY)
     with pytest.raises(InvalidArgument, match=REFUSAL):
         read_page(token, question=b"r", key=KEY)
@@ -67,7 +67,7 @@ def test_the_page_of_a_token_cannot_be_exchanged():
         read_page(base64.urlsafe_b64encode(mixed).rstrip(b"=").decode(), question=b"q", key=KEY)
 
 
-def test_a_short_key_is_a_mistake_of_the_program():
+def test_a_short_key_is_a_programming_error():
     with pytest.raises(ValueError, match="at least 16"):
         sign_page(10, question=b"q", key=b"short")
 

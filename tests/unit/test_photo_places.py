@@ -35,12 +35,12 @@ from miradouro.core.errors import InvalidArgument
         ("gs://bbb/a", "s3://bbb/", False),
     ],
 )
-def test_a_place_is_allowed_below_a_prefix_of_the_list(uri, prefix, allowed):
+def test_a_place_below_a_listed_prefix_is_allowed(uri, prefix, allowed):
     assert is_allowed(place_of(uri), sources(prefix)) is allowed
 
 
 @given(st.text() | st.from_regex(r"(https?|s3|gs)://[a-z@:0-9.\[\]]*/[a-z%./\\]*", fullmatch=True))
-def test_any_text_is_a_place_without_dots_or_users_or_a_clear_refusal(text):
+def test_any_text_is_a_clean_place_or_refused(text):
     try:
         place = place_of(text)
     except InvalidArgument:
@@ -53,7 +53,7 @@ def test_any_text_is_a_place_without_dots_or_users_or_a_clear_refusal(text):
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv6_address_that_stands_for_an_ipv4_address_is_as_public_as_that_one(address: IPv4Address):
+def test_an_embedded_ipv4_address_decides_publicness(address: IPv4Address):
     plain = is_public(address)
     for form in (f"::ffff:{address}", f"64:ff9b::{address}"):
         assert is_public(ip_address(form)) is plain
@@ -61,7 +61,7 @@ def test_an_ipv6_address_that_stands_for_an_ipv4_address_is_as_public_as_that_on
 
 
 @given(st.ip_addresses(v=6))
-def test_no_ipv6_address_outside_of_global_unicast_is_public(address: IPv6Address):
+def test_only_ipv6_global_unicast_addresses_are_public(address: IPv6Address):
     stands_for_ipv4 = address.ipv4_mapped or int(address) >> 32 == 0x64FF9B << 64
     if not stands_for_ipv4 and int(address) >> 125 != 1:
         assert not is_public(address)

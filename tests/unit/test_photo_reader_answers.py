@@ -46,7 +46,7 @@ def test_any_bytes_are_a_frame_or_refused(sent: bytes) -> None:
 
 
 @pytest.mark.parametrize("lengths", [(MOST_JSON_BYTES + 1, 0), (2, 101), (2**32 - 1, 2**32 - 1)])
-def test_a_frame_longer_than_expected_is_refused_at_its_head(lengths: tuple[int, int]) -> None:
+def test_an_oversized_frame_is_refused_at_its_head(lengths: tuple[int, int]) -> None:
     with pytest.raises(BadFrame):
         received(struct.pack(">II", *lengths))
 
@@ -86,7 +86,7 @@ def test_a_time_that_is_none_is_refused(wrong: object) -> None:
     "wrong",
     [{"taken_from": "exif"}, {"taken_from": "rumour"}, {"taken_from": []}, {"rating": 0}, {"rating": 6}, {"rating": "5"}],
 )
-def test_a_source_or_rating_that_is_none_is_refused(wrong: dict[str, object]) -> None:
+def test_an_invalid_source_or_rating_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(BadFrame):
         metadata_job(b"").read({**NOTHING, **wrong}, b"")
 

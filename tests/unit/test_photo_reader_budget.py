@@ -35,7 +35,7 @@ def test_a_share_is_never_larger_than_the_limit() -> None:
         assert share.size == 100
 
 
-def test_a_caller_gives_up_when_its_time_is_over() -> None:
+def test_a_caller_gives_up_at_its_deadline() -> None:
     def over() -> float:
         raise DeadlineExceeded("now")
 

@@ -18,7 +18,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(THIRD_PARTY))
 
 
-def test_the_default_pipeline_has_the_steps_of_the_design_in_order():
+def test_the_default_pipeline_has_the_designed_steps():
     names = [step.name for step in load_pipeline().steps]
 
     assert names == ["fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption"]
@@ -60,19 +60,19 @@ def test_a_file_sets_order_and_options(tmp_path):
         ("processors:\n- tag:\n    on_failure:\n    - fetch\n    - fetsch", r"line 5: 'fetsch' is not a processor"),
     ],
 )
-def test_a_mistake_is_named_with_its_place_and_what_is_allowed(text, named):
+def test_a_mistake_is_reported_with_place_and_alternatives(text, named):
     with pytest.raises(ConfigurationError, match=named) as caught:
         parse_pipeline(text, source="my.yaml")
     assert caught.value.message.startswith("my.yaml: ")
 
 
-def test_a_file_that_is_not_there_is_named_by_its_setting(tmp_path):
+def test_a_missing_file_is_reported_by_its_setting(tmp_path):
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_PIPELINE=.*nowhere\.yaml"):
         load_pipeline(str(tmp_path / "nowhere.yaml"))
 
 
 @pytest.mark.usefixtures("third_party")
-def test_a_processor_of_another_package_is_found_by_its_entry_point():
+def test_a_foreign_processor_is_found_by_entry_point():
     [step] = parse_pipeline("processors: [{sharpness: {digits: 3}}]", source="x").steps
 
     assert step.origin == "sharpness:Sharpness (sharpness 1.0)"

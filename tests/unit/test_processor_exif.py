@@ -54,7 +54,7 @@ def stored(event, options=None):
     )
 
 
-def test_what_the_event_leaves_open_comes_from_the_file():
+def test_the_file_fills_what_the_event_omits():
     document = stored(BARE)
 
     assert (document.title, document.caption, document.caption_is_generated) == ("Tram", "A tram on a hill", False)
@@ -105,7 +105,7 @@ def test_words_and_places_can_be_left_out():
         ("IMG-20190102-WA0001.jpg", "http://[no-address/4711", "2019-01-02T00:00:00+00:00"),
     ],
 )
-def test_the_name_of_the_file_is_the_last_to_say_the_time(photo_id, uri, expected):
+def test_the_file_name_is_the_last_time_source(photo_id, uri, expected):
     without = completed(replace(BARE, photo_id=photo_id, uri=uri, data=jpeg(32, 24)))
     within = completed(replace(BARE, photo_id=photo_id, uri=uri))
 
@@ -113,20 +113,20 @@ def test_the_name_of_the_file_is_the_last_to_say_the_time(photo_id, uri, expecte
     assert within.taken_at.instant.year == 2024
 
 
-def test_the_time_of_the_event_comes_from_no_file():
+def test_the_events_time_precedes_the_files():
     taken_at = TakenAt(datetime(1999, 1, 1, tzinfo=UTC), None)
 
     assert "taken_from" not in completed(replace(BARE, taken_at=taken_at)).attributes
 
 
-def test_stars_become_an_attribute_unless_the_event_has_it():
+def test_stars_become_an_attribute_unless_already_set():
     rated = with_segments(jpeg(32, 24), (0xE1, b"Exif\0\0" + tiff(main={0x4746: (SHORT, b"\4\0")})))
 
     assert completed(replace(BARE, data=rated)).attributes == {"rating": "4"}
     assert completed(replace(BARE, data=rated, attributes={"rating": "1"})).attributes == {"rating": "1"}
 
 
-def test_damaged_metadata_is_logged_and_the_photo_goes_on():
+def test_damaged_metadata_is_logged_and_processing_continues():
     damaged = with_segments(jpeg(32, 24), (0xE1, b"Exif\0\0" + b"damaged"))
     with capture_logs() as logs:
         document = stored(replace(BARE, data=damaged))

@@ -55,7 +55,7 @@ def test_every_size_is_written_under_the_photos_hash(tmp_path, name, suffix):
     }
 
 
-def test_the_page_finds_what_was_made_and_nothing_is_made_twice(tmp_path):
+def test_thumbnails_are_served_and_made_only_once(tmp_path):
     step(tmp_path)(PHOTO)
     [path] = [path for path in tmp_path.rglob("*") if path.is_file()]
     found = ThumbnailCache(tmp_path).get(HASH, 320, lambda: b"made again")
@@ -81,7 +81,7 @@ def test_a_rehearsal_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_takes_nothing_fails_the_photo_unless_that_is_ignored(tmp_path):
+def test_an_unwritable_folder_fails_photos_unless_ignored(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Internal, match="can't be written: Not a directory; mend"):
         step(tmp_path / "file")(PHOTO)
@@ -109,7 +109,7 @@ def test_what_it_needs_is_named(tmp_path):
             step(tmp_path)(photo)
 
 
-def test_in_a_pipeline_the_index_holds_none_of_it(tmp_path):
+def test_in_a_pipeline_thumbnails_are_not_indexed(tmp_path):
     file = tmp_path / "pipeline.yaml"
     file.write_text(
         f"processors: [fetch, decode, fingerprint, {{thumbnail: {{folder: '{tmp_path / FOLDER}'}}}}, embed, tag, caption]"

@@ -37,7 +37,7 @@ def plain(found: tuple[Tag, ...]) -> list[tuple[str, float, str]]:
     return [(tag.label, round(tag.score, 6), tag.kind.value) for tag in found]
 
 
-def test_tags_are_a_persons_then_labels_then_parents_each_by_probability():
+def test_tags_are_ordered_by_source_then_probability():
     found = tags(["my dog", "Lisbon"], probabilities(teapot=0.1, elkhound=0.6, beagle=0.2), TABLE, TagOptions())
 
     assert plain(found) == [
@@ -53,7 +53,7 @@ def test_tags_are_a_persons_then_labels_then_parents_each_by_probability():
     ]
 
 
-def test_a_parent_sums_all_its_classes_also_those_too_unlikely_for_a_tag():
+def test_a_parent_sums_even_its_unlikely_classes():
     found = tags([], probabilities(elkhound=0.5, beagle=0.009, tabby=0.005), TABLE, TagOptions())
 
     assert plain(found) == [
@@ -64,7 +64,7 @@ def test_a_parent_sums_all_its_classes_also_those_too_unlikely_for_a_tag():
     ]
 
 
-def test_only_the_likeliest_labels_are_kept_and_only_their_parents():
+def test_only_the_likeliest_labels_and_parents_are_kept():
     options = TagOptions(max_labels=1, min_probability=0.3)
 
     assert plain(tags([], probabilities(tabby=0.3, teapot=0.4), TABLE, options)) == [
@@ -82,7 +82,7 @@ def test_sums_of_rounded_probabilities_stay_at_most_1():
     assert all(tag.score <= 1 for tag in tags([], probabilities(elkhound=0.7, beagle=0.3000004), TABLE, TagOptions()))
 
 
-def test_each_tag_stands_there_once_a_persons_before_a_label_before_a_parent():
+def test_each_tag_occurs_once_from_its_best_source():
     table = LabelTable((LabelRow("n", "cat", (), ()), LabelRow("n", "tabby", (), ("cat", "pet"))), {})
     labels = [LabelProbability("cat", 0.5, 0), LabelProbability("tabby", 0.4, 1)]
 
@@ -133,7 +133,7 @@ def hash_of(image: Image.Image, file_format: str = "PNG", **options: object) -> 
     return perceptual_hash(decode(encode(image, file_format, **options), [GEOMETRY]).tensors[GEOMETRY])
 
 
-def test_copies_differ_in_few_bits_and_other_photos_in_many():
+def test_copies_differ_in_fewer_bits_than_others():
     photo = Image.fromarray(blocks(640, 480, seed=1, cell=80))
     copies = [
         hash_of(photo, "JPEG", quality=40),
@@ -147,7 +147,7 @@ def test_copies_differ_in_few_bits_and_other_photos_in_many():
     assert min(distance(hash_of(photo), other) for other in others) >= 14
 
 
-def test_a_perceptual_hash_is_the_sign_of_64_low_frequencies():
+def test_a_perceptual_hash_signs_64_low_frequencies():
     columns = np.cos(np.pi * 3 * (2 * np.arange(32) + 1) / 64)  # the third frequency across …
     rows = np.cos(np.pi * 2 * (2 * np.arange(32) + 1) / 64)  # … and the second one down
     pixels = np.repeat((128 + 100 * np.outer(rows, columns)).astype(np.uint8)[:, :, None], 3, axis=2)

@@ -44,7 +44,7 @@ def functions(path: Path) -> set[str]:
     return names
 
 
-def test_every_step_of_follow_one_photo_is_a_function_of_its_file() -> None:
+def test_each_step_of_follow_one_photo_exists() -> None:
     steps = rows(section("Follow one photo"))
     assert len(steps) >= 15
     wrong = []
@@ -62,7 +62,7 @@ def test_every_make_command_is_a_target() -> None:
     assert named <= targets
 
 
-def test_every_miradouro_example_is_a_command_with_options_that_exist() -> None:
+def test_every_documented_command_has_valid_options() -> None:
     examples = [words[1:] for words in commands() if words[0] == "miradouro"]
     examples += [shlex.split(words)[1:] for words in re.findall(r"`(miradouro [a-z]+(?: [a-z]+)?)`", TEXT)]
     assert len(examples) >= 10
@@ -76,7 +76,7 @@ def test_every_miradouro_example_is_a_command_with_options_that_exist() -> None:
         command.make_parser(click.Context(command)).parse_args(args=arguments)
 
 
-def test_every_filter_in_the_readme_parses_and_every_field_is_there() -> None:
+def test_every_filter_in_the_readme_parses() -> None:
     written = [text for row in rows(section("Ask")) for text in re.findall(r"`([^`]+:[^`]*)`", row[0])]
     assert {re.split(r"[.:]", text)[0] for text in written} == set(FORMS)
     for text in written:

@@ -49,7 +49,7 @@ def texts() -> dict[str, str]:
     return {name: (ROOT / name).read_text(encoding="utf-8", errors="replace") for name in tracked()}
 
 
-def test_no_source_file_is_longer_than_four_hundred_lines(texts: dict[str, str]) -> None:
+def test_no_source_file_exceeds_400_lines(texts: dict[str, str]) -> None:
     sources = {name: text for name, text in texts.items() if name.endswith((".py", ".proto", ".j2")) and GENERATED not in name}
     assert sources
     assert [f"{name}: {text.count(chr(10))}" for name, text in sources.items() if text.count("\n") > MAX_LINES] == []
@@ -61,7 +61,7 @@ def test_every_file_has_a_meaningful_name() -> None:
     assert [name for name, words in parts.items() if FORBIDDEN_NAMES & set(words)] == []
 
 
-def test_no_file_names_the_host_of_a_package_registry(texts: dict[str, str]) -> None:
+def test_no_file_names_a_package_registrys_host(texts: dict[str, str]) -> None:
     assert REGISTRY_HOSTS.search("https://" + "py" + "pi.org/simple")
     assert [name for name, text in texts.items() if REGISTRY_HOSTS.search(text)] == []
 
@@ -75,7 +75,7 @@ def test_no_photo_is_committed() -> None:
     assert [name for name in tracked() if Path(name).suffix.lower() in PHOTO_SUFFIXES] == []
 
 
-def test_no_lint_or_type_exception_stands_without_its_reason(texts: dict[str, str]) -> None:
+def test_every_lint_or_type_exception_has_its_reason(texts: dict[str, str]) -> None:
     bare = re.compile(r"#\s*(?:noqa|type:\s*ignore)(?::\s*[A-Z0-9, ]+|\[[a-z0-9, -]+\])?\s*$")
     assert bare.search("x = 1  # " + "noqa: F401")
     assert not bare.search("x = 1  # " + "noqa: F401 # the reason")

@@ -31,7 +31,7 @@ def test_a_sidecar_that_counts_versions_begins_at_one(tmp_path: Path) -> None:
     assert versions == [1, 2]
 
 
-def test_without_a_count_the_last_change_in_ms_counts_and_stays(tmp_path: Path) -> None:
+def test_the_change_time_counts_without_a_count(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg())
     (tmp_path / "a.json").write_text(json.dumps({"title": "Lisboa"}))
     os.utime(tmp_path / "a.json", ns=(4 * YEAR_2001_NS, 4 * YEAR_2001_NS))
@@ -40,7 +40,7 @@ def test_without_a_count_the_last_change_in_ms_counts_and_stays(tmp_path: Path) 
     assert published(tmp_path) == first
 
 
-def test_a_photo_that_is_replaced_by_an_older_file_is_newer(tmp_path: Path) -> None:
+def test_a_photo_replaced_by_older_content_is_newer(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(seed=1))
     before = published(tmp_path).version
     other = tmp_path / "other"
@@ -56,7 +56,7 @@ def published_at(path: Path) -> int:
     return path.stat().st_ctime_ns // 1_000_000
 
 
-def test_words_of_other_programs_are_published_with_the_event(tmp_path: Path) -> None:
+def test_foreign_metadata_is_published_with_the_event(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg())
     (tmp_path / "a.json").write_text(json.dumps({"title": "Ours", "tags": 5}))
     (tmp_path / "a.xmp").write_bytes(packet("<dc:title>XMP</dc:title><dc:description>Trams</dc:description>"))

@@ -20,17 +20,17 @@ def state(path: str) -> Origin:
     return Origin(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, "", "")
 
 
-def test_a_file_that_has_not_changed_for_long_is_quiet(tmp_path: Path) -> None:
+def test_a_file_unchanged_for_long_is_quiet(tmp_path: Path) -> None:
     assert QuietFiles(10).is_quiet(change(tmp_path / "a", b"1", seconds_ago=11))
 
 
-def test_a_file_that_changed_just_now_is_not_quiet(tmp_path: Path) -> None:
+def test_a_file_changed_just_now_is_not_quiet(tmp_path: Path) -> None:
     quiet = QuietFiles(60)
     path = change(tmp_path / "a", b"1")
     assert [quiet.is_quiet(path) for _ in range(2)] == [False, False]
 
 
-def test_a_time_that_is_still_to_come_counts_by_this_clock(tmp_path: Path) -> None:
+def test_a_future_time_counts_from_now(tmp_path: Path) -> None:
     quiet = QuietFiles(0)
     path = change(tmp_path / "a", b"1", seconds_ago=-3_600)
     assert [quiet.is_quiet(path) for _ in range(2)] == [False, True]
@@ -48,13 +48,13 @@ def test_a_cut_file_may_grow_for_a_minute(tmp_path: Path, reason: str, seconds_a
     assert quiet.is_quiet(path) is not waits
 
 
-def test_a_file_that_is_gone_is_quiet_and_does_not_grow(tmp_path: Path) -> None:
+def test_a_missing_file_is_quiet_and_not_growing(tmp_path: Path) -> None:
     quiet = QuietFiles(60)
     assert quiet.is_quiet(str(tmp_path / "a"))
     assert not quiet.may_grow(str(tmp_path / "a"), Origin(1, 1, 1, 1, "", ""), "truncated")
 
 
-def test_a_file_that_changed_since_it_was_read_is_looked_at_again_soon(tmp_path: Path) -> None:
+def test_a_file_changed_since_reading_is_rechecked_soon(tmp_path: Path) -> None:
     quiet = QuietFiles(0)
     path = change(tmp_path / "a", b"1")
     before = state(path)

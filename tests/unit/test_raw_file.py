@@ -24,7 +24,7 @@ def tiffs(draw: st.DrawFn) -> bytes:
 @given(tiffs() | st.binary(max_size=300))
 @example(ITSELF)
 @example(b"II*\0\x08\0\0\0\xff\xff" + bytes(100_000))
-def test_any_bytes_have_an_answer_after_a_bounded_read(data):
+def test_any_bytes_are_classified_by_a_bounded_read(data):
     read = 0
 
     def read_at(offset: int, size: int) -> bytes:

@@ -49,7 +49,7 @@ def test_no_secret_of_a_uri_is_public(uri):
     st.lists(st.tuples(secret_uris(INK), st.sampled_from([" ", "\n", "', '", '" "', ") ", ": failed, ", ". "]))),
     st.sampled_from(["", "'", "<a>", "("]),
 )
-def test_no_secret_of_uris_in_a_text_is_public(uris, before):
+def test_secrets_of_uris_in_texts_are_redacted(uris, before):
     text = before + "".join(uri + after for uri, after in uris)
     assert SECRET not in public_text(text)
     assert SECRET not in Corrupt(text).message

@@ -39,7 +39,7 @@ def test_the_whole_photo_is_the_whole_photo():
 
 
 @pytest.mark.parametrize("region", [Region(0.2, 0.7, 0.1, 0.30000000001), Region(1 / 3, 0, 2 / 3, 1)])
-def test_a_sum_that_passes_one_by_rounding_is_allowed(region):
+def test_a_sum_above_one_by_rounding_is_allowed(region):
     assert check_region(region) is region
 
 
@@ -56,7 +56,7 @@ def test_a_sum_that_passes_one_by_rounding_is_allowed(region):
         (Region(0, 0, math.inf, 1), "region.width"),
     ],
 )
-def test_what_is_no_box_is_refused_by_the_part_that_is_wrong(region, named):
+def test_an_invalid_box_is_refused_by_its_part(region, named):
     with pytest.raises(InvalidArgument) as caught:
         check_region(region)
     assert caught.value.field == named

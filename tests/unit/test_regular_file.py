@@ -33,7 +33,7 @@ def test_only_regular_files_are_read(tmp_path, kind):
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
-def test_regular_files_are_read_to_the_limit_by_any_link(tmp_path):
+def test_regular_files_are_read_through_any_link(tmp_path):
     (tmp_path / "a").write_bytes(b"0123456789")
     (tmp_path / "link").symlink_to("a")
     assert read_regular(tmp_path / "link", 4) == b"0123"
@@ -44,7 +44,7 @@ def test_regular_files_are_read_to_the_limit_by_any_link(tmp_path):
 
 
 @special
-def test_a_store_refuses_what_took_the_place_of_a_photo(tmp_path, kind):
+def test_a_store_refuses_a_replaced_photo_file(tmp_path, kind):
     photo = tmp_path / "a.jpg"
     photo.write_bytes(jpeg(64, 64))
     store, uri = FileStore([tmp_path]), file_uri(str(photo))
@@ -86,13 +86,13 @@ def test_first_bytes_are_read_of_regular_files_alone(tmp_path, kind):
 
 
 @special
-def test_a_command_reads_no_pipe_among_the_files_of_a_folder(tmp_path, kind):
+def test_a_command_reads_no_pipe_in_a_folder(tmp_path, kind):
     put_in_place_of(tmp_path / "a.jpg", kind)
     with pytest.raises(BadPhoto, match=r"can't be read"):
         promptly(lambda: read_photo(tmp_path / "a.jpg", 10))
 
 
-def test_a_command_reads_a_pipe_that_is_named_as_one():
+def test_a_command_reads_a_pipe_named_explicitly():
     reader, writer = os.pipe()
     try:
         os.write(writer, b"x" * 100)

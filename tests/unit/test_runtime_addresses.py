@@ -10,19 +10,19 @@ from tests.echo_service import Echo, service
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.5:50051", "10.0.0.1:1"])
-def test_an_address_beyond_loopback_is_refused_naming_the_settings_that_are_missing(listen):
+def test_an_exposed_address_names_its_missing_settings(listen):
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_X_LISTEN=.*set MIRADOURO_TLS_CERT_FILE, .*KEY_FILE, .*TOKEN_FILE"):
         running([service(Echo())], security=OPEN_TO_ALL, listen=listen, setting="MIRADOURO_X_LISTEN").__enter__()
 
 
-def test_an_address_beyond_loopback_is_taken_when_nothing_is_missing():
+def test_an_exposed_address_with_all_settings_is_accepted():
     assert guarded_address("0.0.0.0:50051", setting="X", missing=[]) == Address("0.0.0.0", 50051)
     assert str(guarded_address("[::]:0", setting="X", missing=[]).here) == "[::1]:0"
     with pytest.raises(ConfigurationError, match=r"set MIRADOURO_TOKEN_FILE, or listen on 127\.0\.0\.1"):
         guarded_address("10.0.0.1:1", setting="X", missing=["MIRADOURO_TOKEN_FILE"])
 
 
-def test_a_host_name_is_no_address_to_listen_at():
+def test_a_host_name_is_no_listening_address():
     with pytest.raises(ConfigurationError, match=r"X='example\.org:80': 'example\.org' is no IP address"):
         guarded_address("example.org:80", setting="X", missing=[])
 

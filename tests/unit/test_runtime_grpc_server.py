@@ -38,7 +38,7 @@ def test_blocking_and_async_handlers_answer(channel):
     assert ask(channel, "Whisper", "OLÁ") == "olá"
 
 
-def test_a_stream_gives_every_response_in_order_and_closes_its_iterator(channel, echo):
+def test_a_stream_is_ordered_and_closes_its_iterator(channel, echo):
     assert [message.value for message in stream(channel, "100")] == [str(number) for number in range(100)]
     assert echo.closed.wait(10)
 
@@ -81,7 +81,7 @@ def _examples() -> list[MiradouroError]:
 
 @pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
 @pytest.mark.parametrize("error", _examples(), ids=lambda error: type(error).__name__)
-def test_every_error_becomes_the_status_of_its_name_with_its_message_and_retriable(channel, echo, error, method):
+def test_every_error_keeps_its_status_message_and_retriable(channel, echo, error, method):
     echo.error = error
     with pytest.raises(grpc.RpcError) as caught:
         list(stream(channel, "2")) if method == "Count" else ask(channel, method, "x")
@@ -104,7 +104,7 @@ def test_a_bug_becomes_internal_without_its_text(channel, echo, method, capsys):
     assert ask(channel, method, "x") in "xX"
 
 
-def test_bytes_that_are_no_message_are_the_callers_fault(channel):
+def test_bytes_that_are_no_message_are_client_errors(channel):
     with pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(f"/{ECHO}/Shout")(b"\xff\xff\xff", timeout=20)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -143,7 +143,7 @@ def test_an_unread_stream_is_closed(channel, echo):
     assert echo.calls[0].cancelled.is_set()
 
 
-def test_a_call_that_expires_before_a_thread_is_free_never_starts(echo):
+def test_an_expired_waiting_call_never_starts(echo):
     with (
         running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(handler_threads=1)) as server,
         grpc.insecure_channel(server.target) as channel,
@@ -198,7 +198,7 @@ def test_any_iterator_with_a_close_method_is_closed():
         assert endless.closed.wait(10)
 
 
-def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(echo):
+def test_health_answers_while_excess_calls_are_refused(echo):
     with (
         running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_concurrent_calls=1)) as server,
         grpc.insecure_channel(server.target) as channel,
@@ -218,7 +218,7 @@ def test_calls_beyond_the_limit_are_refused_at_once_and_health_still_answers(ech
         assert ask(channel, "Shout", "x") == "X"
 
 
-def test_work_of_a_caller_that_hung_up_counts_until_it_ends(echo):
+def test_abandoned_work_counts_until_it_ends(echo):
     with (
         running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_concurrent_calls=1)) as server,
         grpc.insecure_channel(server.target) as channel,
@@ -259,7 +259,7 @@ def test_health_reports_each_service(echo):
         assert _health(channel, ECHO) == "NOT_SERVING"
 
 
-def test_stopping_ends_calls_notifies_watchers_and_refuses_new_calls(echo):
+def test_stopping_ends_calls_and_notifies_watchers(echo):
     with running([service(echo)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=ECHO), timeout=20)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
@@ -299,7 +299,7 @@ def test_reflection_lists_the_services(channel):
     assert database.FindFileContainingSymbol(ECHO).name == "miradouro/test/echo.proto"
 
 
-def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
+def test_messages_above_the_limit_are_refused(echo):
     with running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_message_bytes=100_000)) as server:
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         with grpc.insecure_channel(server.target, options=options) as channel:
@@ -310,7 +310,7 @@ def test_messages_up_to_the_limit_pass_and_larger_ones_are_refused(echo):
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_handlers_without_a_method_of_the_service_are_refused():
+def test_handlers_without_a_service_method_are_refused():
     with pytest.raises(TypeError, match=r"object can't answer miradouro\.test\.EchoService\.Shout"):
         running([service(object())], security=OPEN_TO_ALL).__enter__()
 

@@ -99,7 +99,7 @@ def test_watchers_are_few_and_leave_room_for_calls(channel, secret):
     eventually("one that went makes room for another", is_let_in)
 
 
-def test_checks_that_never_ask_take_no_call_s_place_and_end(channel, secret, monkeypatch):
+def test_idle_health_checks_take_no_slot_and_end(channel, secret, monkeypatch):
     monkeypatch.setattr(health_calls, "QUESTION_WITHIN_S", 2.0)
     silence, ended = threading.Event(), threading.Semaphore(0)
 
@@ -146,7 +146,7 @@ def watching_without_reading(target: str, secret: str) -> socket.socket:
     return connection
 
 
-def test_a_watcher_that_does_not_read_holds_up_neither_the_others_nor_the_end(tmp_path, secret):
+def test_a_stalled_watcher_delays_nothing(tmp_path, secret):
     state = {"ready": False}
     security = server_security(settings(tokens=tmp_path / "token"))
     ready = service(Echo(), ready=lambda: state["ready"])

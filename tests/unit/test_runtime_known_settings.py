@@ -14,13 +14,13 @@ from miradouro.runtime.known_settings import check_names
         ("MIRADOURO_LISTEN_PORT", "did you mean MIRADOURO_LISTEN?"),
     ],
 )
-def test_a_misspelt_setting_is_refused_with_the_one_that_was_meant(name, refusal):
+def test_a_misspelt_setting_error_suggests_the_right_one(name, refusal):
     with pytest.raises(ConfigurationError) as caught:
         check_names({"PATH": "/bin", "MIRADOURO_LISTEN": "127.0.0.1:0", name: "x"})
     assert str(caught.value) == f"{name} is set, and there is no such setting: {refusal}"
 
 
-def test_the_settings_of_all_processes_and_what_others_call_so_may_stand_together():
+def test_settings_of_all_processes_may_coexist():
     check_names(
         {
             "MIRADOURO_KAFKA_TOPIC": "t",

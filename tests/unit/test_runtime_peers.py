@@ -39,7 +39,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), KeyError("of a newer version")], ids=repr)
-def test_a_peer_whose_check_raises_anything_is_down_and_is_asked_until_it_answers_again(error):
+def test_a_peer_with_a_failing_check_is_retried(error):
     check, registry = Answers(), CollectorRegistry()
     with capture_logs() as logs, watched([Peer("it", "MIRADOURO_IT", check)], registry=registry) as asking:
         for raised in (None, error, None):

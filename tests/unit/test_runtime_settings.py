@@ -43,7 +43,7 @@ def test_every_setting_is_described():
         assert row.description.endswith(".")
 
 
-def test_logs_are_one_json_object_a_line_with_the_traceback_inside(monkeypatch):
+def test_logs_are_json_lines_with_the_traceback_inside(monkeypatch):
     before, out = structlog.get_config(), io.StringIO()
     monkeypatch.setattr(sys, "stderr", out)
     try:
@@ -61,7 +61,7 @@ def test_logs_are_one_json_object_a_line_with_the_traceback_inside(monkeypatch):
     assert "KeyError: 'x'" in entry["exception"]
 
 
-def test_metrics_are_served_on_loopback_while_the_block_runs():
+def test_metrics_are_served_on_loopback_inside_the_block():
     with metrics_endpoint(process_registry(), "127.0.0.1:0") as address:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as reply:
             assert b"process_resident_memory_bytes" in reply.read()
@@ -71,7 +71,7 @@ def test_metrics_are_served_on_loopback_while_the_block_runs():
         urllib.request.urlopen(f"http://{address}/metrics", timeout=10)
 
 
-def test_metrics_are_off_by_default_and_anywhere_when_asked_for():
+def test_metrics_are_off_unless_requested():
     with metrics_endpoint(process_registry(), "") as address:
         assert address is None
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_METRICS_LISTEN='metrics:9464'.*no IP address"):

@@ -20,7 +20,7 @@ def path(tmp_path):
     return write_secret(tmp_path / "token", f"{ONE}\n\n  {TWO}  \n")
 
 
-def test_every_line_is_accepted_and_the_first_is_shown(path):
+def test_every_line_is_accepted_but_the_first_shown(path):
     tokens = Tokens(path)
     assert tokens.first == ONE
     assert tokens.find(token_in(f"Bearer {ONE}"))
@@ -40,7 +40,7 @@ def test_anything_else_is_not(path, header):
     assert not Tokens(path).find(token_in(header))
 
 
-def test_a_swapped_file_is_in_force_at_the_next_call(tmp_path):
+def test_a_swapped_file_applies_to_the_next_call(tmp_path):
     """As Kubernetes does it: a link to a folder that is replaced."""
     for name, content in (("old", ONE), ("new", f"{THREE}\n{ONE}\n")):
         (tmp_path / name).mkdir()
@@ -55,7 +55,7 @@ def test_a_swapped_file_is_in_force_at_the_next_call(tmp_path):
     assert tokens.find(ONE)
 
 
-def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
+def test_an_unusable_file_keeps_the_old_tokens(path, capsys):
     tokens = Tokens(path)
     for bad in ("", "too short", ONE[:-1]):
         swap(path, bad)
@@ -81,7 +81,7 @@ def test_a_file_that_can_t_be_used_leaves_the_old_tokens_in_force(path, capsys):
         (b"\xff" * 40, "it is no text"),
     ],
 )
-def test_a_bad_file_is_refused_with_its_setting_and_without_its_content(path, content, refusal):
+def test_a_bad_file_error_names_only_its_setting(path, content, refusal):
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=f"^MIRADOURO_TOKEN_FILE=.*{refusal}") as caught:
         Tokens(path)
@@ -94,7 +94,7 @@ def test_a_missing_file_is_refused_with_its_setting(tmp_path):
         Tokens(tmp_path / "token")
 
 
-def test_wrong_files_of_certificates_are_refused_with_their_setting(tmp_path):
+def test_wrong_certificate_files_are_refused_by_setting(tmp_path):
     one, two = self_signed(tmp_path, "one"), self_signed(tmp_path, "two")
     junk = tmp_path / "junk"
     junk.write_text("no certificate")

@@ -32,7 +32,7 @@ def test_what_is_written_is_read_again(trace_id, span_id, flags):
 
 
 @given(st.text())
-def test_any_other_text_is_no_trace_and_no_error(text):
+def test_an_invalid_trace_is_ignored(text):
     trace = read_trace(text)
     assert trace is None or trace.header[3:] in text
 
@@ -61,7 +61,7 @@ def event(**fields) -> PhotoEvent:
     return PhotoEvent("e", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg", **fields)
 
 
-def test_an_event_keeps_its_trace_on_its_way_through_kafka():
+def test_an_event_keeps_its_trace_through_kafka():
     sent = new_trace()
     key, value, headers = record_of(event(traceparent=sent.header))
     item = item_of(SourceRecord("t", 1, 2, key, value, tuple(headers)))
@@ -76,21 +76,21 @@ def test_an_event_keeps_its_trace_on_its_way_through_kafka():
     }
 
 
-def test_a_trace_that_is_wrong_is_none_and_no_reason_to_refuse_the_event():
+def test_an_event_with_a_wrong_trace_is_accepted():
     key, value, headers = record_of(event(traceparent="nonsense"))
     item = item_of(SourceRecord("t", 1, 2, key, value, tuple(headers)))
     assert isinstance(item, PhotoEvent)
     assert item.traceparent == ""
 
 
-def test_an_event_without_a_trace_gets_the_same_one_whenever_it_comes():
+def test_an_untraced_event_gets_a_stable_trace():
     assert trace_of(event()) == trace_of(event())
     assert trace_of(event()) != trace_of(PhotoEvent("f", EventKind.UPLOADED, "c", "a/b.jpg", 3))
     assert trace_of_name("a", "b") != trace_of_name("ab")
     assert read_trace(trace_of(event()).header) == trace_of(event())
 
 
-def test_what_is_no_event_has_the_trace_of_its_record():
+def test_an_invalid_event_has_its_records_trace():
     sent = new_trace()
     record = SourceRecord("t", 1, 2, b"key", b"?", (("ce_traceparent", sent.header.encode()),))
     assert trace_of(Refused("", "", 1, "", InvalidArgument("value", "no"), record)) == sent
@@ -121,7 +121,7 @@ class Telling(Echo):
             yield response
 
 
-def test_a_call_belongs_to_its_callers_trace_in_every_kind_of_handler():
+def test_every_kind_of_call_joins_its_callers_trace():
     handlers, trace = Telling(), new_trace()
     with running([service(handlers)], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel, traced(trace):
         ask(channel, "Shout", "a")
@@ -132,7 +132,7 @@ def test_a_call_belongs_to_its_callers_trace_in_every_kind_of_handler():
     assert current_trace() is None
 
 
-def test_a_call_without_a_trace_begins_one_of_its_own():
+def test_a_call_without_a_trace_begins_one():
     handlers = Telling()
     with running([service(handlers)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         for metadata in ((), (("traceparent", "nonsense"),)):

@@ -43,7 +43,7 @@ LISBON = {"latitude": 38.71, "longitude": -9.14}
 DOG = KeywordQuery(words=["dog"])
 
 
-def test_a_request_of_nothing_but_words_gets_the_defaults():
+def test_a_request_of_words_alone_gets_defaults():
     assert question_from(SearchRequest(keyword=DOG)) == Question(collection="photos", sought=Keywords(("dog",)), limit=10)
 
 
@@ -70,7 +70,7 @@ def test_every_option_of_an_example_is_read():
 
 
 @pytest.mark.parametrize("max_distance", [0.0, 2.0])
-def test_the_ends_of_the_range_of_distances_are_taken(max_distance):
+def test_the_range_of_distances_includes_its_ends(max_distance):
     request = SearchRequest(like=LikeQuery(photo_id="a"), max_distance=max_distance)
     assert question_from(request).max_distance == max_distance
 
@@ -112,7 +112,7 @@ def _like(**options):
         (SearchRequest(keyword=DOG, facets=[Facet(field=1)] * 2), "facets[1].field: tag is asked twice"),
     ],
 )
-def test_a_wrong_request_is_refused_with_the_field_its_value_and_what_is_allowed(request_, message):
+def test_a_wrong_request_names_field_value_and_alternatives(request_, message):
     with pytest.raises(InvalidArgument) as caught:
         question_from(request_)
     assert message in caught.value.message
@@ -244,7 +244,7 @@ def test_conditions_are_limited_in_all(allowed, one_more):
         question_from(SearchRequest(keyword=DOG, filters=[*allowed, one_more]))
 
 
-def test_pages_of_one_answer_are_one_question_and_other_questions_are_not():
+def test_only_pages_of_one_answer_share_a_question():
     first = question_bytes(SearchRequest(keyword=DOG))
     assert question_bytes(SearchRequest(keyword=DOG, collection="photos", limit=5, page_token="t")) == first
     others = [
@@ -257,7 +257,7 @@ def test_pages_of_one_answer_are_one_question_and_other_questions_are_not():
     assert len({first, *map(question_bytes, others)}) == 1 + len(others)
 
 
-def test_words_stand_for_themselves_and_for_the_labels_of_which_they_are_synonyms():
+def test_words_stand_for_themselves_and_their_labels():
     labels = {"couch": "studio couch"}
     assert tag_words(["Couch", " DOG ", "couch"], lambda word: labels.get(word.strip().lower(), word)) == (
         "couch",
@@ -267,7 +267,7 @@ def test_words_stand_for_themselves_and_for_the_labels_of_which_they_are_synonym
 
 
 @given(total=st.integers(0, 12_000), limit=st.integers(20, 1_000))
-def test_following_the_pages_of_a_ranking_shows_every_hit_that_can_be_reached_once(total, limit):
+def test_pages_of_a_ranking_show_each_hit_once(total, limit):
     seen, page = 0, 0
     while page is not None:
         question = Question("photos", Text(TextClause(("dog",), (), ())), limit=limit, page=page)
@@ -280,7 +280,7 @@ def test_following_the_pages_of_a_ranking_shows_every_hit_that_can_be_reached_on
 
 
 @given(total=st.integers(0, 12_000), limit=st.integers(500, 1_000), order=st.sampled_from(Order))
-def test_following_the_pages_of_a_listing_shows_every_hit_once_without_end(total, limit, order):
+def test_pages_of_a_listing_show_each_hit_once(total, limit, order):
     everything = [Match(f"{i:05}", 1 - i / 20_000, None, None, None) for i in range(total)]
     seen, page = [], 0
     while page is not None:

@@ -68,11 +68,11 @@ def test_other_names(name):
 
 
 @pytest.mark.parametrize("options", [{"lossless": True}, {"lossless": False}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}])
-def test_the_size_of_a_webp_stands_in_its_header(options):
+def test_a_webp_has_the_size_in_its_header(options):
     assert webp_size(encode(blocks(123, 45), "WEBP", **options)) == (123, 45)
 
 
-def test_the_size_of_an_animated_webp_is_its_canvas():
+def test_an_animated_webp_has_its_canvas_size():
     frames = [Image.new("RGB", (64, 48), colour) for colour in ((255, 0, 0), (0, 255, 0))]
 
     assert webp_size(encode(frames[0], "WEBP", save_all=True, append_images=frames[1:])) == (64, 48)

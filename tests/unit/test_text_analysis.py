@@ -33,7 +33,7 @@ def test_words_have_their_positions() -> None:
     assert [(text[word.start : word.end], word.folded) for word in words(text)] == [("café", "cafe"), ("Straße", "strasse")]
 
 
-def test_tags_are_compared_in_lower_case_ascii_with_single_spaces() -> None:
+def test_tags_are_normalised_before_they_are_compared() -> None:
     assert fold_tag("  Golden\u00a0\tRÉTRIEVER\n") == "golden retriever"
     assert fold_tag("São Tomé") == fold_tag("sa\u0303o tome\u0301") == "sao tome"
     assert fold_tag(" \t") == ""

@@ -38,12 +38,12 @@ def test_text_is_read_as_words_phrases_and_exclusions(text, should, must, must_n
 
 
 @pytest.mark.parametrize("text", ["", "   ", "-dog", '-"red car" -dog', "...", '""', "- -", "\0"])
-def test_text_without_a_word_to_look_for_is_refused(text):
+def test_text_without_a_searchable_word_is_refused(text):
     with pytest.raises(InvalidArgument, match=r"text\.text: .*no word to look for"):
         parse_text(text, field="text.text")
 
 
-def test_text_of_the_longest_length_is_taken_and_one_more_is_not():
+def test_text_beyond_the_longest_length_is_refused():
     assert parse_text("a" * MAX_TEXT_CHARS).should == ("a" * MAX_TEXT_CHARS,)
     with pytest.raises(InvalidArgument, match="1,025 characters; allowed: 1 to 1,024"):
         parse_text("a" * (MAX_TEXT_CHARS + 1))
@@ -68,7 +68,7 @@ def test_what_was_written_is_what_is_read(should, must, must_not, data):
 
 
 @given(st.text(max_size=80))
-def test_any_text_gives_a_clause_with_words_or_is_refused(text):
+def test_any_text_gives_a_clause_or_is_refused(text):
     try:
         clause = parse_text(text)
     except InvalidArgument:

@@ -29,14 +29,14 @@ def owned(path: Path, *, user: int, mode: int) -> Path:
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644, 0o620, 0o666])
-def test_a_file_that_others_may_read_or_write_is_refused(path: Path, mode: int) -> None:
+def test_a_file_accessible_to_others_is_refused(path: Path, mode: int) -> None:
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match=rf"^MIRADOURO_TOKEN_FILE=.*mode {mode:04o}.*chmod 600"):
         Tokens(path)
 
 
 @needs_root
-def test_a_group_may_read_what_root_owns_and_nothing_else(path: Path) -> None:
+def test_a_group_may_only_read_roots_files(path: Path) -> None:
     """Kubernetes mounts a secret with mode 0440, owned by root, with the pod's fsGroup as its group."""
     path.chmod(0o440)
     assert Tokens(path).first
@@ -54,7 +54,7 @@ def test_a_file_of_another_user_is_refused(path: Path) -> None:
         Tokens(path)
 
 
-def test_a_pipe_a_folder_and_a_long_file_are_refused(tmp_path: Path) -> None:
+def test_pipes_folders_and_long_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     (tmp_path / "folder").mkdir(0o700)
     write_secret(tmp_path / "long", f"{token()}\n" * 2_000)

@@ -27,7 +27,7 @@ takes = st.tuples(st.just("take"), st.integers(1, 4))
 
 
 @given(st.lists(st.one_of(puts, takes), max_size=60))
-def test_whatever_comes_limits_hold_and_every_wanted_job_leaves_once_in_order(steps):
+def test_any_load_respects_limits_and_order(steps):
     queue: WorkQueue[Ticket] = WorkQueue(CAPACITY, EmbeddingMetrics(CollectorRegistry()), clock=lambda: 0.0)
     accepted: list[Job] = []
     taken: list[Job] = []
@@ -68,7 +68,7 @@ def test_whatever_comes_limits_hold_and_every_wanted_job_leaves_once_in_order(st
         assert line == [job for job in accepted if job in line]
 
 
-def test_a_request_is_taken_whole_or_not_at_all():
+def test_a_request_is_queued_completely_or_not():
     queue: WorkQueue[Ticket] = WorkQueue(4, EmbeddingMetrics(CollectorRegistry()))
     queue.put(request(Priority.INTERACTIVE, ["a", "a", "a"]))
     with pytest.raises(Overloaded):
