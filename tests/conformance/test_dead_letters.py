@@ -38,7 +38,7 @@ def test_failures_come_back_as_they_were_put(dead_letters: DeadLetters) -> None:
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
-def test_of_a_photo_the_failure_of_the_highest_version_stays(dead_letters: DeadLetters, order: tuple[int, ...]) -> None:
+def test_a_photo_keeps_its_newest_failure(dead_letters: DeadLetters, order: tuple[int, ...]) -> None:
     for version in order:
         dead_letters.put([failure("a.jpg", version, message=f"at {version}")])
     assert [(one.version, one.message) for one in everything(dead_letters)] == [(3, "at 3")]
@@ -50,7 +50,7 @@ def test_one_batch_may_hold_a_photo_twice(dead_letters: DeadLetters) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_pages_join_without_a_seam_in_the_order_of_collection_and_photo(dead_letters: DeadLetters, limit: int) -> None:
+def test_pages_join_seamlessly_by_collection_and_photo(dead_letters: DeadLetters, limit: int) -> None:
     dead_letters.put(
         [failure(name, collection=collection) for collection in ("second", "first") for name in ("z", "a", "é", '"]', "a/b")]
     )
@@ -80,7 +80,7 @@ def test_forgotten_failures_are_gone_and_no_others(dead_letters: DeadLetters) ->
     assert [(one.collection, one.photo_id) for one in everything(dead_letters)] == [("photos", "b.jpg"), ("trips", "a.jpg")]
 
 
-def test_the_event_of_a_failure_is_kept_with_it(dead_letters: DeadLetters) -> None:
+def test_a_failure_is_stored_with_its_event(dead_letters: DeadLetters) -> None:
     put = [replace(failure("a.jpg"), event=bytes(range(256))), failure("b.jpg")]
     dead_letters.put(put)
     assert everything(dead_letters) == put

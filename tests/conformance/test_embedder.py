@@ -62,7 +62,7 @@ def test_it_tells_the_loaded_bundles(served):
 
 
 @pytest.mark.parametrize("priority", list(Priority))
-def test_photos_come_back_in_order_with_unit_vectors_in_the_order_of_the_spaces(embedder, priority):
+def test_unit_vectors_follow_photo_and_space_order(embedder, priority):
     spaces = list(reversed(SPACES))
     embeddings = embedder.embed([photo(1), photo(2), photo(3)], spaces=spaces, priority=priority)
     shapes = {
@@ -116,7 +116,7 @@ def test_a_layer_alone_means_its_default_pooling(embedder):
     assert list(embedding.vectors) == ["tiny/shallow/avg"]
 
 
-def test_only_the_tensors_that_are_needed_must_be_sent(embedder):
+def test_only_the_needed_tensors_are_required(embedder):
     (embedding,) = embedder.embed([{WEE: photo(1)[WEE]}], spaces=["wee/features"])
     assert embedding.vectors["wee/features"].shape == (1, 6)
 
@@ -166,7 +166,7 @@ OTHER = replace(TINY, resample=Resample.BICUBIC)
         ([{TINY: GOOD[TINY][0]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
     ],
 )
-def test_a_wrong_request_is_refused_naming_the_place_and_what_is_allowed(embedder, photos, spaces, expected):
+def test_a_wrong_request_names_place_and_alternatives(embedder, photos, spaces, expected):
     with pytest.raises(InvalidArgument) as caught:
         embedder.embed(photos, spaces=spaces)
     for part in expected:
@@ -189,7 +189,7 @@ def test_no_time_left_is_an_expired_deadline(embedder):
         embedder.embed([photo(1)], spaces=["tiny/deep"], timeout_s=0)
 
 
-def test_a_full_queue_refuses_at_once_and_loses_nothing(served):
+def test_a_full_queue_refuses_but_loses_nothing(served):
     with ThreadPoolExecutor(3) as pool, served.networks.closed():
         first = pool.submit(served.embedder.embed, [photo(1)], spaces=["wee/features"])
         assert served.networks.arrived.wait(10)

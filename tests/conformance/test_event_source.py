@@ -167,7 +167,7 @@ def feed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Feed]:
             opened.leave()
 
 
-def test_events_keep_every_limit_and_have_ids_of_their_own(feed):
+def test_events_respect_limits_and_have_unique_ids(feed):
     for name in ("a.jpg", "b.jpg", "ç d.jpg"):
         feed.upload(name, jpeg())
     events = events_of(feed)
@@ -229,7 +229,7 @@ def test_a_deletion_carries_no_photo(feed):
     assert (deletion.kind, deletion.uri, deletion.data) == (EventKind.DELETED, "", None)
 
 
-def test_a_spoilt_one_is_told_and_holds_back_no_other(feed):
+def test_a_spoilt_record_is_reported_and_blocks_nothing(feed):
     feed.upload("a.jpg", jpeg())
     feed.spoil("b.jpg")
     feed.upload("c.jpg", jpeg())

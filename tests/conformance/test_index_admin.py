@@ -57,7 +57,7 @@ def test_the_same_collection_may_be_asked_for_again(index: Index) -> None:
     assert (index.stats()[0].photos, index.stats()[0].root) == (1, "/photos")
 
 
-def test_spaces_made_in_another_way_are_refused_with_both_hashes(index: Index) -> None:
+def test_differently_made_spaces_are_refused_with_both_hashes(index: Index) -> None:
     index.ensure_collection("photos", spaces=SPACES)
     with pytest.raises(ProvenanceMismatch, match=rf"small/pool1/avg.*{POOLED.provenance}.*{'e' * 64}"):
         index.ensure_collection("photos", spaces=[WHOLE, replace(POOLED, provenance="e" * 64), PARTS])
@@ -90,7 +90,7 @@ def test_a_collection_mirrors_one_folder(index: Index, root: str, relation: str)
     assert [stats.root for stats in index.stats()] == ["/home/ana/photos", root]
 
 
-def test_an_empty_collection_takes_its_first_folder_and_one_fed_by_events_takes_none(index: Index) -> None:
+def test_a_collection_fed_by_events_takes_no_folder(index: Index) -> None:
     index.ensure_collection("photos", spaces=SPACES)
     index.ensure_collection("photos", spaces=SPACES, root="/photos")
     assert index.stats()[0].root == "/photos"

@@ -45,9 +45,7 @@ def asked(number: int, space: Space) -> Float32:
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 @pytest.mark.parametrize("conditions", [(), (AttributeIn("half", ("1",)),), (AttributeIn("twentieth", ("7",)),)], ids=len)
-def test_the_nearest_are_found_and_distances_are_the_exact_ones(
-    index: Index, space: Space, conditions: tuple[Condition, ...]
-) -> None:
+def test_the_nearest_have_their_exact_distances(index: Index, space: Space, conditions: tuple[Condition, ...]) -> None:
     hits = 0
     for number in range(20):
         vector = asked(number, space)
@@ -66,7 +64,7 @@ def test_the_nearest_are_found_and_distances_are_the_exact_ones(
     assert hits >= LEAST_RECALL * 20 * 10
 
 
-def test_every_photo_finds_itself_first_by_each_of_its_vectors(index: Index) -> None:
+def test_every_photo_finds_itself_by_each_vector(index: Index) -> None:
     for space in (WHOLE, PARTS):
         for name in NAMES[::9]:
             for number, vector in enumerate(vectors_of((name, 1))[space.name]):
@@ -76,7 +74,7 @@ def test_every_photo_finds_itself_first_by_each_of_its_vectors(index: Index) -> 
 
 
 @pytest.mark.parametrize("conditions", [(), (AttributeIn("half", ("1",)),)], ids=len)
-def test_facets_and_total_count_every_photo_with_vectors_that_passes(index: Index, conditions: tuple[Condition, ...]) -> None:
+def test_facets_and_total_count_every_matching_photo(index: Index, conditions: tuple[Condition, ...]) -> None:
     some = [photo(f"some {i}.jpg", owner="eva" if i % 3 else "ana", attributes={"half": "1"}) for i in range(30)]
     bare = [photo(f"bare {i}.jpg", owner="eva", attributes={"half": "1"}, vectors={}) for i in range(30)]
     index.write([*some, *bare])
@@ -99,7 +97,7 @@ def test_pages_of_a_ranking_fit_together(index: Index) -> None:
     assert pages == ids(near(index, WHOLE, vector, limit=30))
 
 
-def test_a_radius_and_an_order_by_time_leave_nobody_out(index: Index) -> None:
+def test_radius_and_time_order_miss_no_photo(index: Index) -> None:
     vector = asked(2, WHOLE)
     within = VectorClause(WHOLE.name, WHOLE.provenance, vector, 1.3)
     answer = index.search(IndexQuery(COLLECTION, within, limit=3, with_documents=False))
@@ -112,7 +110,7 @@ def test_a_radius_and_an_order_by_time_leave_nobody_out(index: Index) -> None:
     assert (ids(by_time), by_time.total, by_time.exact) == (NAMES[:10], PHOTOS, True)
 
 
-def test_what_was_replaced_or_deleted_is_no_longer_found_and_what_came_is(index: Index) -> None:
+def test_graph_search_follows_replacements_and_deletions(index: Index) -> None:
     index.write([tombstone(name, 2) for name in NAMES[:40]])
     index.write([photo(name, 2, attributes={}) for name in NAMES[40:80]])
     for name in NAMES[:80:3]:
@@ -127,7 +125,7 @@ def test_what_was_replaced_or_deleted_is_no_longer_found_and_what_came_is(index:
     assert near(index, WHOLE, asked(0, WHOLE), AttributeIn("half", ("0",))).total == PHOTOS // 2 - 40
 
 
-def test_copies_of_one_photo_are_all_found_in_order(index: Index) -> None:
+def test_copies_of_a_photo_are_all_found_ordered(index: Index) -> None:
     """A graph leads from one copy to another and to nobody else: what it does not reach is looked at apart."""
     same = vectors_of("same")
     names = [f"copy {i:02}.jpg" for i in range(60)]
@@ -138,7 +136,7 @@ def test_copies_of_one_photo_are_all_found_in_order(index: Index) -> None:
         assert ids(near(index, space, same[space.name][0], limit=30, offset=10)) == names[10:40]
 
 
-def test_a_filter_that_only_far_photos_pass_is_answered_all_the_same(index: Index) -> None:
+def test_a_filter_matching_only_far_photos_is_answered(index: Index) -> None:
     vector = vectors_of(("000.jpg", 1))[WHOLE.name][0]
     order = ids(near(index, WHOLE, vector, exact=True, limit=PHOTOS))
     far = order[PHOTOS // 2 :]

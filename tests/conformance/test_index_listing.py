@@ -124,7 +124,7 @@ def pages(index: Index, query: IndexQuery) -> list[Match]:
         query = replace(query, after=after(page[-1]))
 
 
-def test_everything_is_listed_by_photo_id_with_equal_scores(index, documents):
+def test_a_listing_has_equal_scores_by_photo_id(index, documents):
     answer = ask(index, EVERYTHING)
     assert ids(answer) == sorted(one.photo_id for one in documents)
     assert {(match.score, match.distance, match.region) for match in answer.matches} == {(0.0, None, None)}
@@ -157,7 +157,7 @@ def test_every_question_can_be_answered_newest_first(index, documents, clause_na
 
 @pytest.mark.parametrize("clause_name", BY_KEY)
 @pytest.mark.parametrize("condition_name", CONDITIONS)
-def test_pages_by_key_join_without_a_seam_and_keep_telling_the_total(index, clause_name, condition_name):
+def test_pages_by_key_join_and_keep_the_total(index, clause_name, condition_name):
     query = IndexQuery(COLLECTION, CLAUSES[clause_name][0], CONDITIONS[condition_name][0], limit=1_000)
     whole = index.search(query)
     for limit in (1, 4, 40):
@@ -168,7 +168,7 @@ def test_pages_by_key_join_without_a_seam_and_keep_telling_the_total(index, clau
 
 @pytest.mark.parametrize("clause_name", BY_KEY)
 @pytest.mark.parametrize("order", Order)
-def test_photos_that_come_and_go_while_pages_are_turned_make_none_appear_twice_or_be_left_out(index, clause_name, order):
+def test_pages_stay_complete_while_photos_change(index, clause_name, order):
     clause, _ = CLAUSES[clause_name]
     query = IndexQuery(COLLECTION, clause, limit=5, order=order)
     expected = [match.photo_id for match in index.search(replace(query, limit=1_000)).matches]
@@ -187,7 +187,7 @@ def test_photos_that_come_and_go_while_pages_are_turned_make_none_appear_twice_o
     assert [one for one in [*ids(first), *(match.photo_id for match in rest)] if one not in added] == expected
 
 
-def test_a_ranking_by_distance_or_by_bm25_has_no_pages_by_key(index):
+def test_a_ranking_has_no_pages_by_key(index):
     for name in ("text", "radius", "vector"):
         with pytest.raises(InvalidArgument, match="pages by offset"):
             ask(index, CLAUSES[name][0], after=After("a/00.jpg", 0.5))
@@ -226,7 +226,7 @@ def test_facets_count_every_photo_that_satisfies_the_question(index, documents, 
     assert index.search(IndexQuery(COLLECTION, clause, conditions, limit=2, order=order)).facets == ()
 
 
-def test_a_facet_tells_its_commonest_values_and_how_many_there_are_in_all(index, documents):
+def test_a_facet_reports_common_values_and_their_number(index, documents):
     [facet] = ask(index, EVERYTHING, facets=(Facet(FacetField.YEAR, 3),), limit=1).facets
     expected = counted(documents, FacetField.YEAR)
     assert [(one.value, one.photos) for one in facet.counts] == expected[:3]
@@ -235,7 +235,7 @@ def test_a_facet_tells_its_commonest_values_and_how_many_there_are_in_all(index,
     assert [(one.value, one.photos) for one in tags.counts] == [("t1", 10)], "a page counts what is outside of it, too"
 
 
-def test_tags_are_counted_as_filters_take_them_whoever_gave_them(index):
+def test_tags_from_every_source_count_like_filters(index):
     index.write([photo("new.jpg", owner="eva", tags=(user_tag("Golden  Hour"), label("Norwegian Elkhound", 0.5)))])
     [facet] = ask(index, EVERYTHING, conditions=(OwnerIs("eva"),), facets=(Facet(FacetField.TAG),)).facets
     assert [(one.value, one.photos) for one in facet.counts] == [("golden hour", 1), ("norwegian elkhound", 1)]

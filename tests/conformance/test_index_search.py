@@ -140,7 +140,7 @@ CLAUSES: dict[str, tuple[Clause, Callable[[Document], bool]]] = {
 }  # fmt: skip
 
 
-def test_every_condition_narrows_every_clause_as_a_plain_loop_does(index: Index) -> None:
+def test_every_condition_narrows_every_clause_exactly(index: Index) -> None:
     documents = library()
     index.write(documents)
     index.write([photo("gone.jpg"), tombstone("gone.jpg", 2)])
@@ -195,7 +195,7 @@ def test_a_file_name_begins_with_exactly_these_characters(index: Index, prefix: 
     assert sorted(ids(ask(index, CLAUSES["vector"][0], FileNamePrefix(prefix)))) == sorted(f"IMG_/{name}" for name in names)
 
 
-def test_keywords_find_tags_of_every_kind_by_the_sum_of_their_probabilities(index: Index) -> None:
+def test_keywords_rank_by_the_sum_of_probabilities(index: Index) -> None:
     index.write(
         [
             photo("elkhound.jpg", tags=(label("Norwegian Elkhound", 0.6), parent("dog", 0.75))),
@@ -218,7 +218,7 @@ def test_keywords_find_tags_of_every_kind_by_the_sum_of_their_probabilities(inde
 
 
 @pytest.mark.parametrize("tag", ["dr. dog", "1.5", ".", "a..b", ".net", "etc."])
-def test_a_tag_with_dots_is_a_keyword_as_any_other(index: Index, tag: str) -> None:
+def test_a_tag_with_dots_is_an_ordinary_keyword(index: Index, tag: str) -> None:
     index.write([photo("dotted.jpg", tags=(label(tag, 0.5),)), photo("other.jpg", tags=(label("dr", 0.5), label("5", 0.5)))])
     assert [(one.photo_id, one.score) for one in ask(index, KeywordClause((tag,))).matches] == [
         ("dotted.jpg", pytest.approx(0.5, abs=SCORE_ERROR))
@@ -227,7 +227,7 @@ def test_a_tag_with_dots_is_a_keyword_as_any_other(index: Index, tag: str) -> No
 
 @pytest.mark.parametrize("case", CASES, ids=[case["text"] for case in CASES])
 @pytest.mark.parametrize("field", ["caption", "title", "tag"])
-def test_text_is_found_by_its_words_however_they_are_written(index: Index, case: dict[str, list[str]], field: str) -> None:
+def test_text_is_found_by_its_words_however_written(index: Index, case: dict[str, list[str]], field: str) -> None:
     text = str(case["text"])
     index.write([photo("a.jpg", tags=(user_tag(text),)) if field == "tag" else photo("a.jpg", **{field: text})])
     for query in case["found_by"]:
@@ -237,7 +237,7 @@ def test_text_is_found_by_its_words_however_they_are_written(index: Index, case:
         assert ids(ask(index, TextClause((query,), (), ()))) == [], query
 
 
-def test_any_word_may_occur_phrases_must_and_excluded_ones_must_not(index: Index) -> None:
+def test_phrases_must_occur_and_excluded_words_must_not(index: Index) -> None:
     captions = {"1": "red boat", "2": "boat red sail", "3": "red boat at anchor", "4": "blue boat", "5": "anchor"}
     index.write([photo(name, caption=caption) for name, caption in captions.items()])
     assert sorted(ids(ask(index, TextClause(("red", "anchor"), (), ())))) == ["1", "2", "3", "5"]
@@ -249,7 +249,7 @@ def test_any_word_may_occur_phrases_must_and_excluded_ones_must_not(index: Index
     assert ids(ask(index, TextClause(("anchor",), ("boat",), ())))[0] == "3", "a word that may occur still counts"
 
 
-def test_a_phrase_does_not_reach_from_one_tag_into_the_next(index: Index) -> None:
+def test_a_phrase_does_not_span_two_tags(index: Index) -> None:
     index.write([photo("a.jpg", tags=(user_tag("red"), user_tag("boat")), title="green", caption="sail")])
     assert ids(ask(index, TextClause(("red", "boat"), (), ()))) == ["a.jpg"]
     for phrase in ("red boat", "boat red", "green sail", "sail red"):
@@ -287,7 +287,7 @@ def test_many_words_are_one_question(index: Index) -> None:
 
 
 @pytest.mark.parametrize("clause_name", CLAUSES)
-def test_equals_stand_in_the_order_of_code_points_and_pages_join_without_a_seam(index: Index, clause_name: str) -> None:
+def test_ties_page_seamlessly_in_code_point_order(index: Index, clause_name: str) -> None:
     names = ["Z", "a", "a/b", "é", "\uff5e", "\U0001f600", *(f"n{i:02}" for i in range(30))]
     same = {space.name: unit("same", space.vectors_per_photo, space.dimension) for space in SPACES}
     index.write([photo(name, tags=(label("t2", 0.5),), caption="alpha", vectors=same) for name in reversed(names)])
@@ -324,6 +324,6 @@ def test_documents_come_with_the_matches_or_not(index: Index) -> None:
 
 
 @pytest.mark.parametrize(("offset", "limit"), [(0, 0), (-1, 10), (0, 10_001), (9_999, 2)])
-def test_a_window_beyond_what_can_be_ranked_is_refused(index: Index, offset: int, limit: int) -> None:
+def test_a_window_beyond_the_rankable_is_refused(index: Index, offset: int, limit: int) -> None:
     with pytest.raises(InvalidArgument, match="limit"):
         ask(index, KeywordClause(("a",)), offset=offset, limit=limit)

@@ -69,7 +69,7 @@ def test_the_ranking_is_that_of_a_plain_loop(index: Index, space: Space) -> None
 
 
 @pytest.mark.parametrize("index", EMBEDDED, indirect=True)
-def test_photos_at_hardly_different_distances_are_ranked_as_a_plain_loop_does(index: Index) -> None:
+def test_nearly_equal_distances_are_ranked_exactly(index: Index) -> None:
     """All on one circle around the question, within the error of sixteen bits: a window's edge must not lose the right one.
 
     A distance derived from a score of 32 bits cannot distinguish these.
@@ -107,7 +107,7 @@ def test_the_region_that_matched_is_told(index: Index) -> None:
         assert near(index, PARTS, vector, limit=1).matches[0].region == PARTS.regions[number]
 
 
-def test_a_radius_finds_all_that_lie_within_it_and_no_more(index: Index) -> None:
+def test_a_radius_finds_exactly_the_photos_within(index: Index) -> None:
     names = [f"{i}.jpg" for i in range(200)]
     index.write([photo(name) for name in names])
     vector = unit("asked", 1, 32)[0]
@@ -143,7 +143,7 @@ def test_radius_and_conditions_count_together(index: Index) -> None:
     assert (none.matches, none.total) == ((), 0)
 
 
-def test_conditions_that_were_asked_before_are_answered_as_the_photos_are_now(index: Index) -> None:
+def test_repeated_conditions_see_the_current_photos(index: Index) -> None:
     """An index may remember who passed; whatever is written since has to count."""
     space = PARTS
     names = [f"{i}.jpg" for i in range(60)]
@@ -161,7 +161,7 @@ def test_conditions_that_were_asked_before_are_answered_as_the_photos_are_now(in
     assert left() == {*names[2:], "new.jpg"}
 
 
-def test_truncated_means_that_photos_within_the_radius_cannot_be_reached(index: Index) -> None:
+def test_truncated_means_unreachable_photos_within_the_radius(index: Index) -> None:
     space = Space("tiny", "features", "", 4, "9" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     index.ensure_collection("many", spaces=[space])
     same = vectors_of("same", (space,))
@@ -199,7 +199,7 @@ WRITES = st.lists(st.tuples(st.integers(0, 11), st.booleans()), min_size=1, max_
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(writes=WRITES, batch=st.integers(1, 9))
-def test_after_any_writes_the_ranking_is_that_of_what_lives(index: Index, writes: list[tuple[int, bool]], batch: int) -> None:
+def test_rankings_hold_only_live_photos_after_writes(index: Index, writes: list[tuple[int, bool]], batch: int) -> None:
     name = f"model{next(collections)}"
     index.ensure_collection(name, spaces=SPACES)
     live: set[str] = set()

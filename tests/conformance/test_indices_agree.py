@@ -199,9 +199,7 @@ def check_order(
 
 
 @pytest.mark.parametrize("conditions", CONDITIONS.values(), ids=CONDITIONS)
-def test_vectors_find_the_same_photos_in_the_same_order_at_the_same_distances(
-    pair: Pair, conditions: tuple[Condition, ...]
-) -> None:
+def test_vectors_give_the_same_ranking_in_both(pair: Pair, conditions: tuple[Condition, ...]) -> None:
     for clause in VECTORS:
         ours, theirs = pair.both(ask(clause, conditions, facets=FACETS))
         check_around(ours, theirs)
@@ -216,7 +214,7 @@ def test_vectors_find_the_same_photos_in_the_same_order_at_the_same_distances(
             assert match.region == regions[match.photo_id]
 
 
-def test_photos_that_look_exactly_alike_stand_in_the_order_of_their_ids(pair: Pair) -> None:
+def test_identical_photos_are_ordered_by_id(pair: Pair) -> None:
     clause = VectorClause(POOLED.name, POOLED.provenance, unit("asked", 1, POOLED.dimension)[0], exact=True)
     for answer in pair.both(ask(clause)):
         found = answer.matches
@@ -226,7 +224,7 @@ def test_photos_that_look_exactly_alike_stand_in_the_order_of_their_ids(pair: Pa
 
 
 @pytest.mark.parametrize("conditions", CONDITIONS.values(), ids=CONDITIONS)
-def test_tags_find_the_same_photos_in_an_order_that_nine_bits_allow(pair: Pair, conditions: tuple[Condition, ...]) -> None:
+def test_tags_agree_up_to_nine_bits_of_precision(pair: Pair, conditions: tuple[Condition, ...]) -> None:
     for clause in KEYWORDS:
         ours, theirs = pair.both(ask(clause, conditions, facets=FACETS))
         check_around(ours, theirs)
@@ -237,7 +235,7 @@ def test_tags_find_the_same_photos_in_an_order_that_nine_bits_allow(pair: Pair, 
 
 
 @pytest.mark.parametrize("conditions", CONDITIONS.values(), ids=CONDITIONS)
-def test_words_find_the_same_photos_and_of_the_first_ten_at_least_eight(pair: Pair, conditions: tuple[Condition, ...]) -> None:
+def test_words_agree_on_eight_of_ten_hits(pair: Pair, conditions: tuple[Condition, ...]) -> None:
     for clause in TEXTS:
         ours, theirs = pair.both(ask(clause, conditions, facets=FACETS))
         check_around(ours, theirs)
@@ -274,7 +272,7 @@ def pages(index: SqliteIndex | OpenSearchIndex, query: IndexQuery) -> list[str]:
 
 
 @pytest.mark.parametrize("clause", [VECTORS[0], VECTORS[-1], TEXTS[7]], ids=["vector", "region in a radius", "text"])
-def test_pages_of_a_ranking_join_to_the_whole_in_both(pair: Pair, clause: Clause) -> None:
+def test_ranking_pages_join_to_the_whole_in_both(pair: Pair, clause: Clause) -> None:
     for index in (pair.embedded, pair.cluster):
         whole = index.search(ask(clause))
         windows = [index.search(ask(clause, limit=9, offset=start)) for start in range(0, len(whole.matches) + 9, 9)]
@@ -282,7 +280,7 @@ def test_pages_of_a_ranking_join_to_the_whole_in_both(pair: Pair, clause: Clause
         assert joined == list(whole.matches)
 
 
-def test_both_remember_the_same_states_and_count_the_same(pair: Pair) -> None:
+def test_both_store_the_same_states_and_counts(pair: Pair) -> None:
     assert list(pair.embedded.origins(COLLECTION)) == list(pair.cluster.origins(COLLECTION))
     assert list(pair.embedded.stats()) == list(pair.cluster.stats())
     for name in ("a/000.jpg", "b/001.jpg", "c/005.jpg"):

@@ -158,7 +158,7 @@ def test_a_slow_photo_costs_its_child_alone(open_reader: Open, threads: ThreadPo
     assert one.reader.decode(PHOTO, [SQUASH]).width == 320
 
 
-def test_time_that_a_busy_machine_took_does_not_count(open_reader: Open, threads: ThreadPoolExecutor) -> None:
+def test_time_lost_to_a_busy_machine_is_excluded(open_reader: Open, threads: ThreadPoolExecutor) -> None:
     one = open_reader(size=1, limits=ReaderLimits(wall_s=2.0, cpu_s=60))
     one.reader.decode(PHOTO, [SQUASH])
     [pid] = one.pool.pids
@@ -179,7 +179,7 @@ def assert_too_expensive(read: "Future[object]", message: str) -> None:
     assert message in error.message
 
 
-def test_the_limit_of_cpu_is_renewed_for_each_photo(open_reader: Open) -> None:
+def test_each_photo_has_a_full_cpu_limit(open_reader: Open) -> None:
     one = open_reader(size=1, limits=ReaderLimits(wall_s=60.0, cpu_s=1))
     quick = progressive_bomb(60, 8_000, 8_000)  # half a second
     one.reader.decode(quick, [SQUASH])
@@ -316,7 +316,7 @@ def test_a_caller_with_little_time_gets_its_error(open_reader: Open) -> None:
     assert one.reader.decode(PHOTO, [SQUASH], timeout_s=60).width == 320
 
 
-def test_more_waiting_people_than_allowed_are_refused_at_once(open_reader: Open, threads: ThreadPoolExecutor) -> None:
+def test_excess_waiting_people_are_refused_at_once(open_reader: Open, threads: ThreadPoolExecutor) -> None:
     one = open_reader(size=1)
     pid = held(one)
     reads = [threads.submit(one.reader.decode, PHOTO, [SQUASH]) for _ in range(MOST_INTERACTIVE)]

@@ -190,7 +190,7 @@ def test_bytes_come_back_under_any_name(shelf, name):
     assert shelf.store.read(shelf.put(name, bytes(range(256))), limit_bytes=1_000) == bytes(range(256))
 
 
-def test_the_limit_itself_is_allowed_and_more_is_refused(shelf):
+def test_only_more_than_the_limit_is_refused(shelf):
     uri = shelf.put(b"a.jpg", bytes(100))
 
     assert len(shelf.store.read(uri, limit_bytes=100)) == 100
@@ -229,7 +229,7 @@ def test_places_outside_and_other_schemes_are_refused_unread(shelf):
         assert not isinstance(caught.value, BadPhoto)
 
 
-def test_inline_bytes_are_kept_once_and_read_again_or_nothing_is_kept(shelf):
+def test_inline_bytes_are_kept_once_or_not_stored(shelf):
     sha256 = hashlib.sha256(KEPT).hexdigest()
     uri = shelf.store.keep(KEPT, sha256=sha256)
 
@@ -247,7 +247,7 @@ def test_a_store_without_places_reads_nothing(tmp_path):
         FileStore([]).read((tmp_path / "a.jpg").as_uri(), limit_bytes=10)
 
 
-def test_a_link_to_nowhere_or_to_itself_is_told(tmp_path):
+def test_a_dangling_or_circular_link_is_reported(tmp_path):
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone.jpg")
 
@@ -257,7 +257,7 @@ def test_a_link_to_nowhere_or_to_itself_is_told(tmp_path):
         assert caught.value.reason == reason
 
 
-def test_a_name_longer_than_the_file_system_allows_is_told(tmp_path):
+def test_a_name_above_the_filesystem_limit_is_reported(tmp_path):
     with pytest.raises(BadPhoto) as caught:
         FileStore([tmp_path]).read(file_uri(str(tmp_path / ("x" * 300))), limit_bytes=10)
     assert caught.value.reason == "unreadable"

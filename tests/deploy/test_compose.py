@@ -84,7 +84,7 @@ def test_what_waits_for_something_names_it() -> None:
     }
 
 
-def test_our_containers_are_confined_and_every_image_is_pinned() -> None:
+def test_containers_are_confined_and_images_are_pinned() -> None:
     for name, one in OURS.items():
         assert one["read_only"] is True, name
         assert (one["cap_drop"], one["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
@@ -110,7 +110,7 @@ def test_every_container_has_limits_and_none_below_kubernetes() -> None:
     assert OURS["embedding-gpu"]["mem_limit"] == "8g"
 
 
-def test_services_hold_a_key_of_their_own_bucket_alone(tmp_path: Path) -> None:
+def test_services_hold_only_their_own_buckets_key(tmp_path: Path) -> None:
     holders = {name for name, one in COMPOSE["services"].items() if "s3-root-password" in one.get("secrets", [])}
     assert holders == {"minio", "buckets"}, "the root key is for the store and for the container that makes the user"
     subprocess.run([DEPLOY / "secrets.sh", tmp_path], check=True, capture_output=True)
@@ -131,7 +131,7 @@ def test_services_hold_a_key_of_their_own_bucket_alone(tmp_path: Path) -> None:
     assert subprocess.run(["sh", "-n"], input=script, text=True).returncode == 0, "the shell can read it"
 
 
-def test_no_secret_stands_in_clear_and_each_file_is_made(tmp_path: Path) -> None:
+def test_secrets_are_private_files_never_clear_text(tmp_path: Path) -> None:
     for name, one in COMPOSE["services"].items():
         clear = {
             key for key in one.get("environment", {}) if re.search("PASSWORD|TOKEN|SECRET|KEY", key) and not key.endswith("_FILE")

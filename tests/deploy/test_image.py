@@ -55,7 +55,7 @@ def test_hadolint_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_each_service_is_a_stage_and_none_runs_as_root() -> None:
+def test_each_service_is_a_stage_without_root() -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.M))
     assert stages >= {*SERVICES, "cpu", "gpu", "image"}
     after_user = DOCKERFILE.split("USER 10001:10001")[1]
@@ -82,7 +82,7 @@ def locked(*names: str) -> set[tuple[str, str]]:
     return {(canonicalize_name(name), version) for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", texts, re.M)}
 
 
-def test_the_steps_of_the_dockerfile_make_the_image_that_the_readme_tells_of(tmp_path: Path) -> None:
+def test_the_dockerfiles_steps_make_the_documented_image(tmp_path: Path) -> None:
     """One test, for it takes a minute: packages of the lock and no others, the list of parts, the commands, the size."""
     image = made_image(copy_of_the_context(tmp_path / "context"), tmp_path)
     check(image)

@@ -43,7 +43,7 @@ def test_every_setting_can_be_set_for_every_service(facts: Facts, tmp_path: Path
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_volume_of_thumbnails_holds_twice_what_is_kept(overlay: str) -> None:
+def test_the_thumbnail_volume_holds_twice_the_limit(overlay: str) -> None:
     pod = of_kind(render(DEPLOY / "overlays" / overlay), "Deployment")["query"]["spec"]["template"]["spec"]
     [volume] = [volume for volume in pod["volumes"] if volume["name"] == "thumbnails"]
     size, unit = volume["emptyDir"]["sizeLimit"][:-2], volume["emptyDir"]["sizeLimit"][-2:]

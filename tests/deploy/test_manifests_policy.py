@@ -82,7 +82,7 @@ def unpinned(container: Container) -> Iterator[str]:
         yield f"image {container.spec['image']} is not pinned to a version"
 
 
-def test_the_job_of_the_first_photo_is_restricted_bounded_and_pinned() -> None:
+def test_the_first_photo_job_is_restricted_and_pinned() -> None:
     [job] = containers(render(DEPLOY / "first-photo"))
     assert [told for rule in (insecure, unbounded, unpinned) for told in rule(job)] == []
 
@@ -105,7 +105,7 @@ def test_every_container_is_restricted_bounded_and_pinned(rendered: list[Resourc
         (lambda spec: spec.update(image="miradouro/embedding:latest"), "is not pinned"),
     ],
 )
-def test_a_breach_in_an_init_container_would_be_seen(breach: object, told: str) -> None:
+def test_a_breach_in_an_init_container_is_detected(breach: object, told: str) -> None:
     [init] = [one for one in containers(render(DEPLOY / "base")) if one.runs_once]
     breach(init.spec)  # type: ignore[operator] # a function
     assert any(told in found for rule in (insecure, unbounded, unpinned) for found in rule(init))
@@ -116,7 +116,7 @@ def test_the_namespace_enforces_the_same(rendered: list[Resource]) -> None:
     assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
 
 
-def test_the_operators_pods_are_told_to_be_restricted_too() -> None:
+def test_the_operators_pods_are_restricted_too() -> None:
     rendered = render(DEPLOY / "overlays" / "prod")
     kafka = of_kind(rendered, "Kafka")["miradouro"]["spec"]
     for pod, names in ((kafka["kafka"]["template"], ["kafkaContainer"]), (kafka["entityOperator"]["template"], None)):
@@ -141,7 +141,7 @@ def test_no_secret_stands_in_clear(rendered: list[Resource]) -> None:
         assert literal == [], container
 
 
-def test_every_secret_file_is_readable_by_the_service_alone(rendered: list[Resource]) -> None:
+def test_only_its_service_reads_a_secret_file(rendered: list[Resource]) -> None:
     for container in containers(rendered):
         for volume in container.pod_spec["volumes"]:
             if "secret" in volume:
@@ -149,7 +149,7 @@ def test_every_secret_file_is_readable_by_the_service_alone(rendered: list[Resou
         assert container.pod_spec["securityContext"]["fsGroup"] == container.pod_spec["securityContext"]["runAsGroup"]
 
 
-def test_a_drain_of_a_node_or_a_rollout_never_takes_every_pod(rendered: list[Resource]) -> None:
+def test_a_drain_or_rollout_never_takes_every_pod(rendered: list[Resource]) -> None:
     budgets = of_kind(rendered, "PodDisruptionBudget")
     for name in SERVICES:
         deployment = of_kind(rendered, "Deployment")[name]["spec"]
@@ -159,7 +159,7 @@ def test_a_drain_of_a_node_or_a_rollout_never_takes_every_pod(rendered: list[Res
         assert deployment["template"]["spec"]["serviceAccountName"] == name
 
 
-def test_pods_get_the_time_that_they_need_to_drain(rendered: list[Resource]) -> None:
+def test_pods_get_enough_time_to_drain(rendered: list[Resource]) -> None:
     for name, container in main_containers(rendered).items():
         pause = container.spec["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert container.pod_spec["terminationGracePeriodSeconds"] >= pause + ServerLimits().shutdown_grace_s + 5, name
@@ -180,7 +180,7 @@ def test_production_has_three_of_everything_and_gpus() -> None:
     assert embedding.spec["image"].endswith("-gpu")
 
 
-def test_nothing_listens_or_calls_but_along_a_named_edge() -> None:
+def test_all_traffic_follows_a_named_edge() -> None:
     policies = of_kind(render(DEPLOY / "overlays" / "prod"), "NetworkPolicy")
     deny = policies.pop("deny-by-default")["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -224,7 +224,7 @@ def test_the_opensearch_operators_security_job_reaches_the_cluster() -> None:
     assert not edge(policies, "ingress", node, other, port)
 
 
-def test_the_policy_that_strimzi_makes_for_a_listener_lets_in_whom_ours_let_in() -> None:
+def test_strimzis_listener_policy_admits_our_peers() -> None:
     rendered = render(DEPLOY / "overlays" / "prod")
     [(name, kafka)] = of_kind(rendered, "Kafka").items()
     brokers = {"strimzi.io/cluster": name}
@@ -241,7 +241,7 @@ def test_the_policy_that_strimzi_makes_for_a_listener_lets_in_whom_ours_let_in()
         assert sorted(map(str, listener["networkPolicyPeers"])) == sorted(map(str, ours))
 
 
-def test_names_are_resolved_whoever_answers_for_them_in_the_cluster() -> None:
+def test_names_resolve_with_any_cluster_dns() -> None:
     policy = of_kind(render(DEPLOY / "overlays" / "prod"), "NetworkPolicy")["all-to-dns"]["spec"]
     assert policy["podSelector"] == {}
     [rule] = policy["egress"]
@@ -254,7 +254,7 @@ def test_names_are_resolved_whoever_answers_for_them_in_the_cluster() -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_opensearch_keeps_a_majority_when_the_pod_that_started_it_goes(overlay: str) -> None:
+def test_opensearch_keeps_a_majority_without_its_first_pod(overlay: str) -> None:
     pools = of_kind(render(DEPLOY / "overlays" / overlay), "OpenSearchCluster")["opensearch"]["spec"]["nodePools"]
     assert sum(pool["replicas"] for pool in pools if "cluster_manager" in pool["roles"]) >= 3, "its operator takes no fewer"
     for pool in pools:

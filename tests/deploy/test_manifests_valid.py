@@ -52,7 +52,7 @@ def test_a_misspelt_field_would_be_seen() -> None:
         kubernetes_validate.validate(deployment, KUBERNETES[-1], strict=True)
 
 
-def test_names_are_in_one_namespace_and_none_stands_twice(rendered: list[Resource]) -> None:
+def test_names_are_unique_and_in_one_namespace(rendered: list[Resource]) -> None:
     keys = [(one["apiVersion"], one["kind"], one["metadata"]["name"]) for one in rendered]
     assert len(keys) == len(set(keys))
     spaces = {one["metadata"].get("namespace") for one in rendered if one["kind"] != "Namespace"}
@@ -71,7 +71,7 @@ def prometheus_and_keda_models() -> dict[str, Any]:
     }
 
 
-def test_resources_of_keda_and_prometheus_fit_their_operators_models() -> None:
+def test_keda_and_prometheus_resources_fit_their_models() -> None:
     models = prometheus_and_keda_models()
     found = [one for one in render(DEPLOY / "overlays" / "prod") if one["kind"] in models]
     assert {one["kind"] for one in found} == set(models)
@@ -102,7 +102,7 @@ def test_every_alert_is_promql() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}, rule["alert"]
 
 
-def test_a_consumer_that_stands_still_is_told_where_none_tells_its_lag_too() -> None:
+def test_an_ingest_stall_alerts_without_lag_metrics() -> None:
     groups = of_kind(render(DEPLOY / "overlays" / "prod"), "PrometheusRule")["miradouro"]["spec"]["groups"]
     [rule] = [rule for group in groups for rule in group["rules"] if rule["alert"] == "MiradouroIngestStandsStill"]
     whole = promql_parser.parse(rule["expr"])

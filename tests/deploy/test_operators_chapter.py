@@ -80,14 +80,14 @@ def test_what_others_have_to_bring_is_told() -> None:
     assert {name for name in named - made if f"`{name}`" not in CHAPTER} == set()
 
 
-def test_the_first_photo_takes_the_image_that_the_overlay_is_told_of() -> None:
+def test_the_first_photo_uses_the_overlays_image() -> None:
     at = CHAPTER.index("kubectl apply -k deploy/first-photo")
     [job] = containers(render(DEPLOY / "first-photo"))
     image = job.spec["image"].partition(":")[0]
     assert f"(cd deploy/first-photo && kustomize edit set image {image}=" in CHAPTER[:at]
 
 
-def test_compose_is_sent_an_event_by_a_container_that_knows_its_kafka() -> None:
+def test_the_documented_compose_command_publishes_the_event() -> None:
     [words] = [words for words in COMMANDS if "compose" in words and "run" in words]
     service, *command = words[words.index("-T") + 1 : words.index("<")]
     found = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"][service]

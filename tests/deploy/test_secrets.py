@@ -35,7 +35,7 @@ def assert_trusted(folder: Path) -> None:
         assert openssl("x509", "-in", folder / service / "tls.crt", "-noout", "-pubkey") == key, service
 
 
-def test_a_second_run_changes_nothing_and_one_with_a_new_name_adds_it(tmp_path: Path) -> None:
+def test_a_second_run_only_adds_new_names(tmp_path: Path) -> None:
     first = made(tmp_path)
     assert made(tmp_path) == first
     named = made(tmp_path, "photos.example.org")
@@ -47,7 +47,7 @@ def test_a_second_run_changes_nothing_and_one_with_a_new_name_adds_it(tmp_path: 
     assert_trusted(tmp_path)
 
 
-def test_a_new_authority_signs_every_certificate_anew_and_keeps_its_names(tmp_path: Path) -> None:
+def test_a_new_authority_renews_certificates_with_their_names(tmp_path: Path) -> None:
     first = made(tmp_path, "photos.example.org")
     (tmp_path / "ca.crt").unlink()
     second = made(tmp_path)
@@ -58,7 +58,7 @@ def test_a_new_authority_signs_every_certificate_anew_and_keeps_its_names(tmp_pa
 
 
 @pytest.mark.parametrize(("days", "stays"), [(29, False), (31, True)])
-def test_a_certificate_that_is_about_to_end_is_made_anew(days: int, stays: bool, tmp_path: Path) -> None:
+def test_an_expiring_certificate_is_renewed(days: int, stays: bool, tmp_path: Path) -> None:
     made(tmp_path)
     ending = tmp_path / "ingest" / "tls.crt"
     authority = ["-CA", tmp_path / "ca.crt", "-CAkey", tmp_path / "ca.key"]
@@ -71,7 +71,7 @@ def test_a_certificate_that_is_about_to_end_is_made_anew(days: int, stays: bool,
     assert_trusted(tmp_path)
 
 
-def test_without_the_authoritys_key_nothing_is_replaced_and_the_way_out_is_told(tmp_path: Path) -> None:
+def test_without_the_authoritys_key_nothing_is_replaced(tmp_path: Path) -> None:
     before = made(tmp_path)
     (tmp_path / "ca.key").unlink()
     done = subprocess.run([DEPLOY / "secrets.sh", tmp_path, "photos.example.org"], capture_output=True, text=True)

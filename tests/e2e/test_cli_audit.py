@@ -253,7 +253,7 @@ def _commit(here: Deployment, offset: Callable[[int], int]) -> None:
         consumer.close(autocommit=False)
 
 
-def test_a_group_that_committed_nothing_is_told_unless_all_should_be_settled(deserted: Deployment) -> None:
+def test_a_group_without_commits_is_reported_unless_settled(deserted: Deployment) -> None:
     done = deserted.audit("--sample", 0)
     assert (done.code, done.out) == (1, "")
     assert "MIRADOURO_KAFKA_GROUP" in done.err
@@ -267,7 +267,7 @@ def test_what_is_not_committed_yet_waits(deserted: Deployment) -> None:
     assert (report["holds"], report["waiting"], report["sampled"]) == (True, 3, 0)
 
 
-def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Deployment) -> None:
+def test_committed_but_unfinished_events_show_where_to_restart(deserted: Deployment) -> None:
     _commit(deserted, lambda end: end)
     report = json.loads(deserted.audit().out)
     assert report["counts"].keys() == {"event_lost", "dead_letter_missing", "committed_too_far"}
@@ -277,7 +277,7 @@ def test_what_is_committed_and_not_done_tells_where_to_go_back_to(deserted: Depl
     assert any("another topic" in one["message"] for one in report["violations"] if one["name"] == "committed_too_far")
 
 
-def test_letters_that_are_not_those_of_their_records_are_told(deserted: Deployment) -> None:
+def test_mismatched_dead_letters_are_reported(deserted: Deployment) -> None:
     def letter(value: bytes, partition: object, offset: object, reason: str = "not_an_event") -> None:
         values = {"topic": deserted.kafka.kafka_topic, "partition": str(partition), "offset": str(offset), "reason": reason}
         headers = [(f"miradouro-{name}", text.encode()) for name, text in values.items()]
@@ -308,7 +308,7 @@ def test_letters_that_are_not_those_of_their_records_are_told(deserted: Deployme
     assert max(len(one["message"]) for one in unfounded) < 400
 
 
-def test_a_person_reads_which_invariant_is_broken_and_by_what(deserted: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_names_broken_invariant_and_cause(deserted: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in deserted.environment.items():
         monkeypatch.setenv(name, value)
     done = run("audit", "events", "--settled", "--seed", 7)
@@ -324,7 +324,7 @@ def test_a_person_reads_which_invariant_is_broken_and_by_what(deserted: Deployme
     assert "'no-such-topic'" in done.err
 
 
-def test_an_original_that_is_gone_is_not_checked_and_told(kafka: str, opensearch: str, tmp_path: Path) -> None:
+def test_an_unavailable_original_is_reported_as_unchecked(kafka: str, opensearch: str, tmp_path: Path) -> None:
     photo = tmp_path / "photos" / "a.jpg"
     photo.parent.mkdir()
     photo.write_bytes(jpeg(64, 48))

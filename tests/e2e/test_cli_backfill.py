@@ -77,7 +77,7 @@ def test_a_folder_is_published_as_events_publish_does(kafka: str, topic: str, tm
     assert not list((tmp_path / "state").rglob("*.json")), "what is done leaves no checkpoint"
 
 
-def test_a_bucket_is_published_with_its_sidecars_and_ingest_finds_the_photos(kafka: str, topic: str, bucket: str) -> None:
+def test_a_published_bucket_with_sidecars_is_searchable(kafka: str, topic: str, bucket: str) -> None:
     files = fsspec.filesystem("s3", endpoint_url=bucket, skip_instance_cache=True)
     picture = jpeg()
     objects = {
@@ -194,7 +194,7 @@ NAMES = st.text("ab/.-é", min_size=1, max_size=7).map(lambda name: "/".join(par
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.sets(NAMES.filter(bool), min_size=1, max_size=9), after=NAMES)
-def test_photos_come_in_the_order_of_their_ids_from_any_place_on(names: set[str], after: str) -> None:
+def test_photos_come_by_id_from_any_start(names: set[str], after: str) -> None:
     place = f"memory://{uuid.uuid4().hex}"
     files = fsspec.filesystem("memory")
     for name in names:

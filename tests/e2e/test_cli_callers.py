@@ -158,7 +158,7 @@ def test_other_tokens_index_only_below_the_listed_folders(shared: Running) -> No
     assert index(shared, private, shared.data / "token") == ""
 
 
-def test_no_token_lets_everybody_in_but_not_into_every_folder(tmp_path: Path) -> None:
+def test_no_token_still_keeps_private_folders_closed(tmp_path: Path) -> None:
     private = make_photos(tmp_path / "private", ["a.jpg"])
     with running(tmp_path / "data", "--no-token") as up:
         assert up.get("/v1/stats").code == 200
@@ -185,7 +185,7 @@ def test_no_token_is_for_loopback_alone(tmp_path: Path, words: tuple[str, ...], 
     assert "Let every user and program of this machine in" in " ".join(text.split())
 
 
-def test_a_wrong_token_file_of_the_data_folder_ends_the_start(tmp_path: Path) -> None:
+def test_a_wrong_token_file_ends_the_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(0o700)
     write_secret(data / "token", token()).chmod(0o644)

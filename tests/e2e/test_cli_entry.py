@@ -38,7 +38,7 @@ def test_the_entry_imports_the_standard_library_alone():
 
 
 @pytest.mark.parametrize("moment", [WHILE_IMPORTING, WHILE_ENDING])
-def test_an_interrupt_outside_the_command_ends_it_without_a_traceback(moment):
+def test_an_interrupt_outside_the_command_has_no_traceback(moment):
     done = _run(moment)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
@@ -50,7 +50,7 @@ def test_a_command_started_to_ignore_interrupts_ignores_them(moment):
     assert done.stdout.startswith("miradouro, version ")
 
 
-def test_closed_standard_streams_become_the_null_device_so_that_no_file_of_ours_takes_their_numbers(tmp_path):
+def test_closed_standard_streams_become_the_null_device(tmp_path):
     devices = tmp_path / "devices"
     look = (
         "import atexit, os, pathlib\n"

@@ -44,7 +44,7 @@ def published(kafka: str, topic: str) -> list[PhotoEvent]:
     return [event_of(one) for one in found]
 
 
-def test_a_folder_is_published_and_again_with_the_same_versions(kafka: str, topic: str, tmp_path: Path) -> None:
+def test_a_folder_is_republished_with_the_same_versions(kafka: str, topic: str, tmp_path: Path) -> None:
     (tmp_path / "trip").mkdir()
     for name in ("a.jpg", "trip/b.jpg"):
         (tmp_path / name).write_bytes(jpeg())
@@ -65,7 +65,7 @@ def test_a_folder_is_published_and_again_with_the_same_versions(kafka: str, topi
     assert first[0].uri == (tmp_path / "a.jpg").resolve().as_uri()
 
 
-def test_written_events_are_published_and_wrong_ones_are_told_by_their_line(kafka: str, topic: str, tmp_path: Path) -> None:
+def test_wrong_events_are_reported_by_their_line(kafka: str, topic: str, tmp_path: Path) -> None:
     good = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "subject": "a/b.jpg", "photoversion": "3"}
     lines = [
         json.dumps({**good, "collection": "c", "data": {"uri": "file:///b.jpg"}}),
@@ -82,7 +82,7 @@ def test_written_events_are_published_and_wrong_ones_are_told_by_their_line(kafk
     assert published(kafka, topic) == [PhotoEvent("1", EventKind.UPLOADED, "c", "a/b.jpg", 3, uri="file:///b.jpg")]
 
 
-def test_a_source_that_is_not_there_is_told_before_kafka_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_source_is_reported_before_contacting_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIRADOURO_KAFKA_BOOTSTRAP", "127.0.0.1:9")
     missing = run("events", "publish", tmp_path / "missing")
     assert (missing.code, missing.out) == (1, "")
@@ -92,7 +92,7 @@ def test_a_source_that_is_not_there_is_told_before_kafka_is_asked(tmp_path: Path
     )
 
 
-def test_a_topic_takes_the_largest_event_and_a_larger_one_is_told_by_its_name(kafka: str, topic: str) -> None:
+def test_only_an_event_above_the_limit_is_refused(kafka: str, topic: str) -> None:
     picture, wide = jpeg(), "\N{GRINNING FACE}"
     largest = picture + bytes(MAX_INLINE_BYTES - len(picture))
     event = PhotoEvent("1", EventKind.UPLOADED, "photos", "a.jpg", 1, data=largest, caption=wide * 16_384)
@@ -113,7 +113,7 @@ def line_of(event: PhotoEvent) -> str:
     return json.dumps({**attributes, "photoversion": str(event.version), "data": state}, ensure_ascii=False)
 
 
-def test_topics_are_made_as_events_and_dead_letters_need_them(kafka: str, topic: str) -> None:
+def test_topics_are_created_for_events_and_dead_letters(kafka: str, topic: str) -> None:
     assert run("events", "topics").out == f"{topic}: made\n{topic}.dead: made\n"
     assert run("events", "topics").out == f"{topic}: was there\n{topic}.dead: was there\n"
     day_ms = 24 * 3_600 * 1_000
@@ -131,7 +131,7 @@ def test_topics_are_made_as_events_and_dead_letters_need_them(kafka: str, topic:
 
 
 @pytest.mark.usefixtures("kafka", "topic")
-def test_a_line_without_end_is_refused_before_memory_is_full(tmp_path: Path) -> None:
+def test_an_endless_line_is_refused_within_bounded_memory(tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to("/dev/zero")
     done = run("events", "publish", tmp_path / "events")
     assert (done.code, done.out) == (1, "")

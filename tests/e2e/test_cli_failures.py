@@ -12,7 +12,7 @@ from tests.pictures import jpeg
 pytestmark = pytest.mark.usefixtures("models_dir")
 
 
-def test_failures_are_listed_with_their_reasons_and_tried_again_with_and_without_a_server(tmp_path):
+def test_failures_are_listed_with_reasons_and_retried(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["good.jpg"]), tmp_path / "data"
     for name in ("a.jpg", "b\n.jpg", "c.jpg"):
         (photos / name).write_bytes(b"broken")
@@ -68,7 +68,7 @@ def test_without_an_index_there_is_nothing_to_list(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_faults_of_sidecars_are_reported_and_are_no_failures(tmp_path):
+def test_faults_of_sidecars_are_reported_but_not_failures(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["good.jpg"]), tmp_path / "data"
     (photos / "good.json").write_text(json.dumps({"taken_at": "9" * 1_000_000, "caption": "kept"}))
     done = run("index", photos, "--data", data, "--json")

@@ -29,7 +29,7 @@ def made(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("models_dir")
-def test_the_readmes_lines_make_a_server_that_answers_our_clients_and_nobody_else(made: Path) -> None:
+def test_the_readmes_server_answers_only_our_clients(made: Path) -> None:
     [settings] = re.findall(r"^export (MIRADOURO_TLS_CERT_FILE=.*)$", TEXT, re.M)
     given = dict(word.split("=", 1) for word in shlex.split(settings))
     environment = {
@@ -70,7 +70,7 @@ def test_the_readmes_lines_make_a_server_that_answers_our_clients_and_nobody_els
 
 
 @pytest.mark.usefixtures("models_dir")
-def test_probes_are_told_the_truth_from_the_first_moment_to_the_last() -> None:
+def test_probes_are_correct_from_start_to_end() -> None:
     """NOT_SERVING while networks are loaded, SERVING while photos would be embedded, NOT_SERVING while calls end."""
     server = start("serve", "embedding", "--no-token", "--listen", "127.0.0.1:0", MIRADOURO_HEALTH_LISTEN="127.0.0.1:0")
     assert server.stdout is not None

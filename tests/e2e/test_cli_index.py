@@ -38,7 +38,7 @@ def _found(data: Path, *question: object) -> list[str]:
     return [hit["photo_id"] for hit in run("search", *question, "--data", data, "--json").json["hits"]]
 
 
-def test_a_second_run_changes_nothing_and_later_ones_only_what_differs(tmp_path):
+def test_repeated_runs_change_only_what_differs(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c/d.jpg"]), tmp_path / "data"
     assert _index(photos, data) == (3, 0, 0, 0, 0)
     assert _index(photos, data) == (0, 3, 0, 0, 0)
@@ -81,7 +81,7 @@ def _on_a_terminal(*words: object) -> str:
     return output.decode()
 
 
-def test_a_bar_on_a_terminal_and_lines_elsewhere_tell_how_far_it_is(tmp_path):
+def test_progress_is_a_bar_on_terminals_lines_elsewhere(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg"]), tmp_path / "data"
     bar = _on_a_terminal("index", photos, "--data", data)
     assert "2/2 [" in bar
@@ -91,7 +91,7 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere_tell_how_far_it_is(tmp_path):
     assert {"event": "indexing", "done": 2, "total": 2}.items() <= lines[-1].items()
 
 
-def test_the_exit_status_tells_that_some_photos_failed_until_they_are_mended_or_gone(tmp_path):
+def test_failed_photos_set_the_exit_status_until_mended(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
     (photos / "b.jpg").write_bytes(b"broken")
     assert [run("index", photos, "--data", data).code for _ in range(2)] == [3, 3]
@@ -117,7 +117,7 @@ def test_most_of_a_folder_vanishing_needs_prune(tmp_path):
     assert _found(data, "--like", "a.jpg") == ["a.jpg"]
 
 
-def test_a_collection_has_one_root_and_another_folder_goes_into_another_collection(tmp_path):
+def test_a_collection_has_exactly_one_root(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "below/b.jpg"]), tmp_path / "data"
     other = make_photos(tmp_path / "other", ["c.jpg"], first_seed=9)
     assert _index(photos, data) == (2, 0, 0, 0, 0)
@@ -131,7 +131,7 @@ def test_a_collection_has_one_root_and_another_folder_goes_into_another_collecti
     assert [one["name"] for one in run("stats", "--data", data, "--json").json["collections"]] == ["photos", "trips"]
 
 
-def test_a_folder_that_is_not_there_is_an_error_and_makes_neither_collection_nor_data_folder(tmp_path):
+def test_a_missing_folder_is_an_error_without_traces(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
     expected = f"error: path: there is no folder {tmp_path / 'nowhere'}\n"
     done = run("index", tmp_path / "nowhere", "--data", data)
@@ -145,7 +145,7 @@ def test_a_folder_that_is_not_there_is_an_error_and_makes_neither_collection_nor
     assert [one["name"] for one in run("stats", "--data", data, "--json").json["collections"]] == ["photos"]
 
 
-def test_photos_that_fail_are_told_and_only_when_nothing_else_was_there_is_it_an_error(tmp_path):
+def test_a_run_of_failures_alone_is_an_error(tmp_path):
     photos, data = tmp_path / "photos", tmp_path / "data"
     photos.mkdir()
     (photos / "bad.jpg").write_bytes(b"no photo")
@@ -160,7 +160,7 @@ def test_photos_that_fail_are_told_and_only_when_nothing_else_was_there_is_it_an
     assert text[-1] == "0 indexed, 1 unchanged, 0 deleted, 0 ignored, 1 failed"
 
 
-def test_a_second_writer_is_refused_and_told_who_writes(tmp_path):
+def test_a_second_writer_is_refused_naming_the_first(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
     with SqliteIndex.open(data, writer=True):
         done = run("index", photos, "--data", data)
@@ -206,7 +206,7 @@ def _stored(data: Path) -> int:
         return 0
 
 
-def test_after_kill_9_everything_stored_is_kept_and_the_next_run_does_the_rest_once(tmp_path):
+def test_kill_9_loses_nothing_stored(tmp_path):
     photos, data = make_photos(tmp_path / "photos", MANY), tmp_path / "data"
     with _storing_photos(photos, data) as process:
         process.kill()
@@ -217,7 +217,7 @@ def test_after_kill_9_everything_stored_is_kept_and_the_next_run_does_the_rest_o
     assert sorted(_found(data, "--like", "00.jpg", "--limit", 100)) == list(MANY)
 
 
-def test_ctrl_c_ends_with_one_line_and_exit_code_130_and_keeps_what_is_stored(tmp_path):
+def test_ctrl_c_exits_130_and_keeps_stored_photos(tmp_path):
     photos, data = make_photos(tmp_path / "photos", MANY), tmp_path / "data"
     with _storing_photos(photos, data) as process:
         process.send_signal(signal.SIGINT)
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_with_one_line_and_exit_code_130_and_keeps_what_is_stored(tm
     assert _index(photos, data) == (0, stored, 0, 0, 0)
 
 
-def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on_where_there_is_room(tmp_path):
+def test_a_run_continues_after_a_full_disk(tmp_path):
     photos, data = make_photos(tmp_path / "photos", [f"{i}.jpg" for i in range(4)]), tmp_path / "data"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -247,7 +247,7 @@ def test_a_disk_that_is_full_is_told_and_the_next_run_goes_on_where_there_is_roo
     assert _index(photos, data)[:3] == (4, 0, 0)
 
 
-def test_a_data_folder_that_may_not_be_written_to_is_told():
+def test_a_read_only_data_folder_is_reported():
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         photos, data = make_photos(Path(place) / "photos", ["a.jpg"]), Path(place) / "data"
@@ -260,7 +260,7 @@ def test_a_data_folder_that_may_not_be_written_to_is_told():
         assert f"data folder {data} is private to its owner" in found.err
 
 
-def test_a_dry_run_needs_no_index_and_makes_none(tmp_path):
+def test_a_dry_run_creates_and_needs_no_index(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b\n.jpg"]), tmp_path / "data"
     (photos / "raw.nef").write_bytes(b"II*\0")
     words = ("index", photos, "--data", data, "--dry-run", "--ignore", "b*")

@@ -42,7 +42,7 @@ def _vectors(*files: Path) -> list[np.ndarray]:
     return [np.array(row["vectors"][REGIONS]) for row in run("embed", *files, "--space", REGIONS, "--json").json]
 
 
-def test_a_region_is_cut_out_and_compared_with_every_region_of_every_photo(scenes, tmp_path):
+def test_a_region_query_searches_every_stored_region(scenes, tmp_path):
     files = sorted(scenes.photos.iterdir())
     with Image.open(scenes.photos / "1.png") as picture:
         picture.crop((200, 0, 400, 200)).save(tmp_path / "part.png")
@@ -70,7 +70,7 @@ def test_people_see_the_box(scenes):
     assert "0.png  at 0.00,0.00,1.00,1.00" in done.out
 
 
-def test_a_region_of_a_photo_whose_file_is_gone_offers_to_send_it(models_dir, tmp_path):
+def test_a_missing_originals_region_suggests_sending_the_photo(models_dir, tmp_path):
     assert models_dir.is_dir()
     data = tmp_path / "data"
     photos = tmp_path / "photos"
@@ -112,7 +112,7 @@ def test_a_region_of_a_photo_whose_file_is_gone_offers_to_send_it(models_dir, tm
         (["--filter", "tag:\udcff"], "filter: column 5: this is no character"),
     ],
 )
-def test_a_wrong_question_names_the_field_and_the_place(indexed, words, message):
+def test_a_wrong_question_names_field_and_place(indexed, words, message):
     done = run("search", *words, "--data", indexed.data, "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: ")
@@ -138,7 +138,7 @@ def test_an_error_in_a_filter_is_underlined(indexed):
         (['owner:""'], list(PHOTOS[2:])),
     ],
 )
-def test_filters_alone_list_what_passes_and_narrow_every_question(indexed, filters, found):
+def test_filters_list_alone_and_narrow_any_question(indexed, filters, found):
     words = [word for text in filters for word in ("--filter", text)]
     answer = _search(indexed, *words)
     assert (sorted(_ids(answer)), answer["total"]) == (sorted(found), len(found))
@@ -147,7 +147,7 @@ def test_filters_alone_list_what_passes_and_narrow_every_question(indexed, filte
     assert set(_ids(words_too)) == set(found) & {"beach/ana.jpg", "beach/rui.jpg"}
 
 
-def test_newest_first_tells_when_and_puts_photos_without_a_time_last(indexed):
+def test_newest_first_lists_undated_photos_last(indexed):
     answer = _search(indexed, "--sort", "taken", "--limit", 2)
     assert [(hit["photo_id"], hit["taken_at"]) for hit in answer["hits"]] == [
         ("beach/ana.jpg", "2024-05-01T00:30:00+01:00"),

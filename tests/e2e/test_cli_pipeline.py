@@ -38,7 +38,7 @@ def test_the_document_is_what_indexing_stores(photo, tmp_path):
     assert [(tag["label"], tag["kind"]) for tag in hit["tags"]] == [(tag["label"], tag["kind"]) for tag in document["tags"]]
 
 
-def test_another_sidecar_may_be_tried_and_lines_are_printed_for_people(photo, tmp_path):
+def test_another_sidecar_may_be_tried_and_is_printed(photo, tmp_path):
     (tmp_path / "other.json").write_text(json.dumps({"title": "Else", "tags": ["harbour"], "caption": 5}))
     done = run("pipeline", "simulate", photo, "--sidecar", tmp_path / "other.json")
     assert done.code == 0
@@ -48,7 +48,7 @@ def test_another_sidecar_may_be_tried_and_lines_are_printed_for_people(photo, tm
     assert "  efficientnet-lite0/features: 1 x 1280, begins " in done.out
 
 
-def test_the_collection_is_that_of_the_document_and_has_to_be_a_legal_name(photo):
+def test_the_collection_name_is_used_and_checked(photo):
     assert run("pipeline", "simulate", photo, "--collection", "other", "--json").json["document"]["collection"] == "other"
     refused = run("pipeline", "simulate", photo, "--collection", "Other")
     assert (refused.code, refused.out) == (1, "")
@@ -62,7 +62,7 @@ def test_nothing_is_pulled_offline(photo, tmp_path, monkeypatch):
     assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
 
 
-def test_a_failure_is_told_with_its_step_and_where_the_photo_goes(photo):
+def test_a_failure_names_its_step_and_destination(photo):
     photo.write_bytes(b"broken")
     done = run("pipeline", "simulate", photo, "--json")
     report = json.loads(done.out)
@@ -72,7 +72,7 @@ def test_a_failure_is_told_with_its_step_and_where_the_photo_goes(photo):
     assert report["failure"]["reason"] == "not_a_photo"
 
 
-def test_what_a_step_skips_ignores_or_lacks_is_told(photo, tmp_path, monkeypatch):
+def test_skipped_ignored_and_failed_steps_are_reported(photo, tmp_path, monkeypatch):
     file = tmp_path / "pipeline.yaml"
     monkeypatch.setenv("MIRADOURO_PIPELINE", str(file))
     file.write_text(

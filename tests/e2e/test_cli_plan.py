@@ -16,7 +16,7 @@ def figures(*words: object) -> dict[str, float | None]:
     return {f"{figure['group']}: {figure['name']}": figure["value"] for figure in report["figures"]}
 
 
-def test_every_figure_has_its_formula_and_a_source_that_is_told():
+def test_every_figure_has_a_formula_and_source():
     report = run(*SMALL, "--json").json
     assert report["demand"]["photos"] == 2_000_000
     assert {space["name"] for space in report["demand"]["spaces"]} >= {"efficientnet-lite0/features", "vgg16-conv/pool5/regions"}
@@ -48,19 +48,19 @@ def test_replicas_engine_and_machines_change_the_cluster():
     assert "faiss was never run by the makers" in run(*SMALL, "--engine", "faiss").out
 
 
-def test_cores_of_a_node_and_the_precision_change_what_is_needed():
+def test_node_cores_and_precision_change_the_plan():
     busy = ("--queries", 1_000)
     assert figures(*busy, "--node-cores", 2)["OpenSearch: data nodes"] > figures(*busy)["OpenSearch: data nodes"]
     assert figures("--precision", "fp32")["embedding: cores"] > figures("--precision", "int8")["embedding: cores"]
 
 
-def test_a_gpu_without_a_rate_is_told_as_unknown():
+def test_a_gpu_without_a_rate_is_unknown():
     assert figures("--gpu", "A10")["embedding: GPUs"] is None
     assert re.search(r"GPUs +\? +unknown: .* give --gpu-rate", run(*SMALL, "--gpu", "A10").out)
     assert figures("--gpu", "A10", "--gpu-rate", 1_000)["embedding: GPUs"] == 2
 
 
-def test_more_shards_than_a_collection_may_have_are_told():
+def test_more_shards_than_allowed_are_reported():
     assert "MIRADOURO_OPENSEARCH_SHARDS" in run("plan", "--photos", "10e9", "--rate", "5").out
     assert "MIRADOURO_OPENSEARCH_SHARDS" not in run("plan", "--photos", "10e9", "--rate", "5", "--collections", "1000").out
 
@@ -98,7 +98,7 @@ def test_more_shards_than_a_collection_may_have_are_told():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_nonsense_is_refused_by_the_name_of_the_option(words, message):
+def test_nonsense_is_refused_by_option_name(words, message):
     done = run(*SMALL, *words)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
@@ -118,7 +118,7 @@ def test_the_readme_prints_what_the_command_prints():
         assert (done.code, done.out) == (0, printed)
 
 
-def test_the_readmes_figures_of_ten_billion_photos_are_those_of_the_command():
+def test_the_readmes_capacity_figures_match_the_command():
     [base] = re.findall(r"computed, by `miradouro (plan --photos 10e9 [^`]*)`", TEXT)
     [table] = re.findall(r"^\| what changes \| options .*?\n\n", TEXT, re.M | re.S)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]

@@ -5,7 +5,7 @@ from tests.e2e.conftest import make_photos
 from tests.pictures import jpeg
 
 
-def test_a_data_folder_is_searched_and_extended_in_the_precision_that_it_was_made_with(models_dir, tmp_path, monkeypatch):
+def test_a_data_folder_keeps_its_precision(models_dir, tmp_path, monkeypatch):
     assert models_dir.is_dir()
     photos, data = make_photos(tmp_path / "photos", ("one.jpg", "two.jpg")), tmp_path / "data"
     monkeypatch.setenv("MIRADOURO_PRECISION", "fp32")

@@ -74,7 +74,7 @@ def test_a_folder_with_wider_modes_is_narrowed(tmp_path: Path) -> None:
     assert wide(empty) == {}
 
 
-def test_a_wide_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_a_wide_unrelated_folder_is_left_alone(tmp_path: Path) -> None:
     """A home folder, or /tmp, must not be closed by a slip."""
     photos, home = make_photos(tmp_path / "photos", ["one.jpg"]), tmp_path / "home"
     home.mkdir()

@@ -58,7 +58,7 @@ def test_indexing_reports_what_it_did_with_every_file(indexed):
     assert "no picture format" in failed["reason"]
 
 
-def test_a_keyword_finds_a_persons_tags_whatever_case_and_accents(indexed):
+def test_keywords_ignore_the_case_and_accents_of_tags(indexed):
     answer = _search(indexed, "--keyword", "lighthouse")
     _check_shape(answer)
     [hit] = answer["hits"]
@@ -74,14 +74,14 @@ def test_a_keyword_finds_a_persons_tags_whatever_case_and_accents(indexed):
     assert _ids(_search(indexed, "--keyword", "GOLDEN HOUR")) == ["beach/ana.jpg"]
 
 
-def test_several_keywords_mean_any_of_them_however_they_are_given(indexed):
+def test_several_keywords_mean_any_of_them(indexed):
     both = ["beach/ana.jpg", "beach/rui.jpg"]
     assert sorted(_ids(_search(indexed, "--keyword", "lighthouse", "street"))) == both
     assert sorted(_ids(_search(indexed, "--keyword", "lighthouse", "--keyword", "street"))) == both
     assert _ids(_search(indexed, "--keyword", "golden", "hour")) == []
 
 
-def test_a_label_and_its_parent_find_exactly_the_photos_whose_stored_tags_carry_them_best_first(indexed):
+def test_a_label_finds_exactly_its_tagged_photos_ranked(indexed):
     everything = _search(indexed, "--like", "one.jpg", "--limit", 100)["hits"]
     tags = {hit["photo_id"]: {tag["label"]: tag["score"] for tag in hit["tags"]} for hit in everything}
     label = next(tag["label"] for tag in everything[0]["tags"] if tag["kind"] == "label")
@@ -93,7 +93,7 @@ def test_a_label_and_its_parent_find_exactly_the_photos_whose_stored_tags_carry_
         _check_shape(answer)
 
 
-def test_text_finds_captions_by_a_stemmed_word_and_nothing_without_it(indexed):
+def test_text_finds_captions_by_a_stemmed_word(indexed):
     answer = _search(indexed, "--text", "wave")
     _check_shape(answer)
     assert _ids(answer) == ["beach/ana.jpg"]
@@ -104,7 +104,7 @@ def test_text_finds_captions_by_a_stemmed_word_and_nothing_without_it(indexed):
 
 
 @pytest.mark.parametrize("space", sorted(DEFAULT_SPACES))
-def test_every_photo_is_first_by_its_file_and_by_its_id_in_every_default_space(indexed, space):
+def test_every_photo_finds_itself_in_every_space(indexed, space):
     for question in (("--photo", indexed.photos / PHOTOS[1]), ("--like", PHOTOS[1])):
         answer = _search(indexed, *question, "--space", space)
         _check_shape(answer)
@@ -114,7 +114,7 @@ def test_every_photo_is_first_by_its_file_and_by_its_id_in_every_default_space(i
         assert (first["region"] is not None) == space.endswith("/regions")
 
 
-def test_a_photo_saved_again_finds_its_original_in_the_default_space(indexed, tmp_path):
+def test_a_resaved_photo_finds_its_original(indexed, tmp_path):
     with Image.open(indexed.photos / PHOTOS[3]) as original:
         original.save(tmp_path / "copy.webp", quality=90)
     answer = _search(indexed, "--photo", tmp_path / "copy.webp", "--limit", 1)
@@ -128,7 +128,7 @@ def test_more_names_what_was_mixed_in(indexed):
     assert line == f"more of this kind: mixed with {', '.join(more['mixed_in'])}"
 
 
-def test_limit_max_distance_and_a_layer_without_pooling_are_obeyed(indexed):
+def test_limit_distance_and_layer_options_are_obeyed(indexed):
     everything = _search(indexed, "--like", "one.jpg", "--space", "vgg16-conv/pool5", "--exact")
     assert {hit["space"] for hit in everything["hits"]} == {"vgg16-conv/pool5/rmac"}
     assert _ids(_search(indexed, "--like", "one.jpg", "--space", "vgg16-conv/pool5", "--limit", 2)) == _ids(everything)[:2]
@@ -137,7 +137,7 @@ def test_limit_max_distance_and_a_layer_without_pooling_are_obeyed(indexed):
     assert (_ids(near), near["total"]) == (_ids(everything)[:2], 2)
 
 
-def test_people_get_lines_with_rank_score_photo_and_the_count(indexed):
+def test_people_get_readable_lines_and_the_count(indexed):
     done = run("search", "--keyword", "lighthouse", "--data", indexed.data)
     assert done.code == 0
     first, last = done.out.splitlines()
@@ -163,7 +163,7 @@ def test_stats_count_photos_failures_and_vectors_per_space(indexed):
     assert lines[0].startswith("photos: 6 photos, 0 deleted, 1 failed")
 
 
-def test_embedding_prints_unit_vectors_and_tags_and_what_is_wrong_with_a_file(indexed):
+def test_embedding_prints_vectors_tags_and_errors(indexed):
     missing, good, bad = indexed.photos / "nowhere.jpg", indexed.photos / "one.jpg", indexed.photos / "broken.jpg"
     done = run("embed", missing, good, bad, "--json")
     rows = done.json
@@ -181,7 +181,7 @@ def test_embedding_prints_unit_vectors_and_tags_and_what_is_wrong_with_a_file(in
     assert 0 < sum(probabilities) <= 1.001
 
 
-def test_embedding_nothing_but_bad_files_fails_and_still_says_why_for_each(indexed):
+def test_embedding_only_bad_files_fails_with_reasons(indexed):
     done = run("embed", indexed.photos / "broken.jpg", "--json")
     assert done.code == 1
     assert "no picture format" in json.loads(done.out)[0]["error"]
@@ -193,7 +193,7 @@ def test_one_space_can_be_embedded_alone(indexed):
     assert {name: len(values) for name, values in row["vectors"].items()} == {"vgg16-conv/pool1/avg": 64}
 
 
-def test_words_and_indexed_photos_are_searched_without_any_model_file(indexed, tmp_path, monkeypatch):
+def test_words_and_indexed_photos_need_no_model(indexed, tmp_path, monkeypatch):
     monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
     for question in (["--keyword", "street"], ["--text", "street"], ["--like", "one.jpg"]):
         assert _search(indexed, *question, "--offline")["hits"]
@@ -203,7 +203,7 @@ def test_words_and_indexed_photos_are_searched_without_any_model_file(indexed, t
     assert "miradouro models pull efficientnet-lite0 --precision int8" in done.err
 
 
-def test_a_corrupt_model_file_is_named_and_not_loaded(indexed, models_dir, tmp_path, monkeypatch):
+def test_a_corrupt_model_file_is_never_loaded(indexed, models_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
     for manifest in manifests():
         kept = model_path(models_dir, manifest, "int8")
@@ -234,7 +234,7 @@ def test_a_corrupt_model_file_is_named_and_not_loaded(indexed, models_dir, tmp_p
         (["--photo", "."], "photo: . can't be read: it is not a regular file"),
     ],
 )
-def test_a_wrong_question_is_one_line_that_names_the_field_and_exit_code_1(indexed, words, message):
+def test_a_wrong_question_exits_1_naming_the_field(indexed, words, message):
     done = run("search", *words, "--data", indexed.data, "--json")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: ")
@@ -250,7 +250,7 @@ def test_a_wrong_question_is_one_line_that_names_the_field_and_exit_code_1(index
         (jpeg(240, 200)[:-400], "the JPEG data ends after"),
     ],
 )
-def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_path, content, message):
+def test_an_unreadable_example_is_refused_with_the_reason(indexed, tmp_path, content, message):
     (tmp_path / "example.jpg").write_bytes(content)
     done = run("search", "--photo", tmp_path / "example.jpg", "--data", indexed.data)
     assert done.code == 1
@@ -280,7 +280,7 @@ def test_an_example_that_is_no_photo_is_refused_with_the_reason(indexed, tmp_pat
         (["--keyword"], "Option '--keyword' requires an argument"),
     ],
 )
-def test_wrong_usage_is_one_line_that_names_the_help_and_exit_code_2(words, message):
+def test_wrong_usage_exits_2_and_mentions_the_help(words, message):
     done = run("search", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")
@@ -288,7 +288,7 @@ def test_wrong_usage_is_one_line_that_names_the_help_and_exit_code_2(words, mess
     assert "miradouro search --help" in done.err
 
 
-def test_a_folder_without_an_index_says_what_to_do(tmp_path):
+def test_a_folder_without_index_suggests_a_remedy(tmp_path):
     for words in (["search", "--keyword", "dog"], ["stats"]):
         done = run(*words, "--data", tmp_path / "nothing")
         assert done.code == 1
@@ -296,7 +296,7 @@ def test_a_folder_without_an_index_says_what_to_do(tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_command_that_is_none_is_told_with_the_one_that_was_meant():
+def test_an_unknown_command_error_suggests_the_intended_one():
     done = run("sarch", "--keyword", "dog")
     assert (done.code, done.err) == (2, "error: No such command 'sarch'. Did you mean 'search'? see `miradouro --help`\n")
     assert run("xyzzy").err == "error: No such command 'xyzzy'; see `miradouro --help`\n"
@@ -314,14 +314,14 @@ def test_a_server_that_does_not_answer_is_named():
 
 
 @pytest.mark.parametrize("group", [[], ["models"], ["pipeline"]])
-def test_a_command_that_needs_another_word_shows_what_there_is(group):
+def test_a_command_without_its_subcommand_shows_usage(group):
     done = run(*group)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"Usage: {' '.join(['miradouro', *group])} ")
     assert done.err.count("--help") == 1
 
 
-def test_help_names_every_command_and_needs_no_network_library():
+def test_help_lists_commands_without_network_libraries():
     done = run("--help")
     assert done.code == 0
     for name in ("index", "search", "embed", "stats", "up", "demo", "serve", "models", "pipeline"):

@@ -47,7 +47,7 @@ def _answers(photos: Path, *words: object) -> list[object]:
     return answers
 
 
-def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server(tmp_path, monkeypatch):
+def test_answers_are_the_same_without_a_server(tmp_path, monkeypatch):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"]), tmp_path / "data"
     (photos / "b.json").write_text(json.dumps({"caption": "Boats at dawn", "tags": ["harbour"]}))
     assert run("index", photos, "--data", data, "--json").json["indexed"] == 3
@@ -77,7 +77,7 @@ def test_the_command_gives_the_same_answers_and_errors_with_and_without_a_server
     assert run("search", "--like", "d.jpg", "--data", data, "--json").json["total"] == 4
 
 
-def test_a_command_that_writes_waits_for_a_server_that_starts(tmp_path):
+def test_a_writing_command_waits_for_a_starting_server(tmp_path):
     photos, data = make_photos(tmp_path / "photos", ["a.jpg"]), tmp_path / "data"
     server = start("up", "--data", data, "--listen", "127.0.0.1:0")
     try:
@@ -124,7 +124,7 @@ def _ids(data: Path, collection: str) -> set[str]:
     return {hit["photo_id"] for hit in json.loads(done.out)["hits"]} if done.code == 0 else set()
 
 
-def test_watched_folders_are_followed_into_their_collections_while_questions_are_answered(tmp_path):
+def test_watched_folders_are_indexed_while_questions_are_answered(tmp_path):
     pictures, trips = make_photos(tmp_path / "a=b", ["a.jpg", "b.jpg"]), make_photos(tmp_path / "trips", ["c.jpg"])
     data = tmp_path / "data"
     with up(data, "--photos", pictures, "--photos", f"trips={trips}"):
@@ -158,7 +158,7 @@ def test_folders_that_cannot_be_watched_are_refused(tmp_path, monkeypatch, words
     assert message in done.err
 
 
-def test_ctrl_c_ends_the_first_look_at_a_watched_folder_and_the_next_start_goes_on(tmp_path):
+def test_an_interrupted_first_scan_continues_next_start(tmp_path):
     photos, data = make_photos(tmp_path / "photos", [f"{i:03}.jpg" for i in range(14)]), tmp_path / "data"
     server = start("up", "--data", data, "--listen", "127.0.0.1:0", "--photos", photos, constants=ONE_BY_ONE)
     assert server.stdout is not None
@@ -177,7 +177,7 @@ def test_ctrl_c_ends_the_first_look_at_a_watched_folder_and_the_next_start_goes_
     ("listen", "message"),
     [("0.0.0.0:0", "reaches beyond this machine"), ("nonsense", "is not host:port"), ("[::]:0", "reaches beyond this machine")],
 )
-def test_an_address_beyond_this_machine_is_refused_before_anything_is_opened(tmp_path, listen, message):
+def test_a_public_address_is_refused_before_anything_opens(tmp_path, listen, message):
     done = run("up", "--data", tmp_path / "data", "--listen", listen)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"error: --listen='{listen}'")
@@ -185,7 +185,7 @@ def test_an_address_beyond_this_machine_is_refused_before_anything_is_opened(tmp
     assert not (tmp_path / "data").exists()
 
 
-def test_missing_models_are_told_when_nothing_may_be_pulled(tmp_path, monkeypatch):
+def test_missing_models_are_reported_when_pulling_is_forbidden(tmp_path, monkeypatch):
     monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path / "models"))
     make_photos(tmp_path / "photos", ["a.jpg"])
     for words in (["up", "--listen", "127.0.0.1:0"], ["index", tmp_path / "photos"]):

@@ -13,7 +13,7 @@ from tests.pictures import jpeg
 
 
 @pytest.mark.usefixtures("models_dir")
-def test_a_consumer_whose_token_is_refused_ends_and_the_next_one_goes_on(kafka: str, opensearch: str, tmp_path: Path) -> None:
+def test_a_consumer_with_a_refused_token_ends(kafka: str, opensearch: str, tmp_path: Path) -> None:
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for path in (right, wrong):
         write_secret(path, token())

@@ -34,7 +34,7 @@ def retry() -> dict[str, Any]:
     return {status: report[status] for status in ("sent", "superseded", "impossible")}
 
 
-def test_photos_of_a_collection_that_was_not_allowed_are_found_once_it_is(here: Deployment) -> None:
+def test_dead_letters_of_unlisted_collections_can_be_retried(here: Deployment) -> None:
     first = here.start("ingest", MIRADOURO_COLLECTIONS="holidays")
     for i in range(PHOTOS):
         here.publish(event(f"{i}.jpg", 1, data=jpeg(64, 48, seed=i)))

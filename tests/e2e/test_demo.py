@@ -22,7 +22,7 @@ def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     return place, run("demo", "--photos", photos, "--folder", place / "demo", "--no-serve")
 
 
-def test_a_persons_photos_are_indexed_and_asked_about_in_four_ways(demonstrated: tuple[Path, Done]) -> None:
+def test_a_persons_photos_answer_four_kinds_of_question(demonstrated: tuple[Path, Done]) -> None:
     _, done = demonstrated
     assert done.code == 0, done.err
     assert "6 indexed" in done.out
@@ -33,7 +33,7 @@ def test_a_persons_photos_are_indexed_and_asked_about_in_four_ways(demonstrated:
     assert like[0].split("  (")[0] in like[2]
 
 
-def test_the_page_holds_every_hit_and_no_link_outwards(demonstrated: tuple[Path, Done]) -> None:
+def test_the_page_holds_every_hit_without_external_links(demonstrated: tuple[Path, Done]) -> None:
     place, done = demonstrated
     page = place / "demo" / "contact-sheet.html"
     assert page.as_uri() in done.out
@@ -47,7 +47,7 @@ def test_the_page_holds_every_hit_and_no_link_outwards(demonstrated: tuple[Path,
     assert len(shown) >= 5
 
 
-def test_the_questions_can_be_asked_again_on_the_command_line(demonstrated: tuple[Path, Done]) -> None:
+def test_the_questions_can_be_repeated_on_the_cli(demonstrated: tuple[Path, Done]) -> None:
     place, _ = demonstrated
     [data] = (place / "demo").glob("data-*")
     hits = run("search", "--data", data, "--photo", place / "demo" / "question.jpg", "--json").json["hits"]

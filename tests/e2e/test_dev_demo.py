@@ -37,7 +37,7 @@ def test_both_engines_are_to_be_named() -> None:
     assert "--opensearch" in done.err
 
 
-def test_the_sample_photos_go_where_they_are_told_to() -> None:
+def test_an_unwritable_samples_folder_ends_the_demo() -> None:
     done = run("dev", "demo", "--kafka", "127.0.0.1:1", "--opensearch", "http://127.0.0.1:1", "--folder", "/proc/nowhere")
     assert done.code == 1
     assert done.err.startswith("error: /proc/nowhere/photos: the sample photos can't be written")

@@ -19,7 +19,7 @@ def is_open(host: str, port: int) -> bool:
     return True
 
 
-def test_a_request_that_is_under_way_is_answered_and_no_new_one_is_taken() -> None:
+def test_a_draining_server_finishes_but_accepts_nothing_new() -> None:
     server = start(
         *("serve", "query", "--no-token", "--listen", "127.0.0.1:0"),
         MIRADOURO_OPENSEARCH_URL="http://127.0.0.1:1",

@@ -109,7 +109,7 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
         assert embedding.end() == 0
 
 
-def test_a_service_without_its_broker_says_which_setting_is_wrong(tmp_path: Path) -> None:
+def test_a_missing_broker_error_names_the_setting(tmp_path: Path) -> None:
     from tests.e2e.command import start
 
     ingest = start("serve", "ingest", "--no-token", MIRADOURO_KAFKA_BOOTSTRAP="127.0.0.1:9", MIRADOURO_DATA_DIR=str(tmp_path))

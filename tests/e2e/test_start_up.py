@@ -64,14 +64,12 @@ def refused(*words: object, **environment: str) -> str:
         (("up", "--listen", "127.0.0.1:0", "--data", "/proc/nowhere"), {}, "MIRADOURO_DATA_DIR"),
     ],
 )  # fmt: skip
-def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(
-    words: tuple[str, ...], environment: dict[str, str], message: str
-) -> None:
+def test_a_wrong_setting_ends_the_start_by_name(words: tuple[str, ...], environment: dict[str, str], message: str) -> None:
     assert message in refused(*words, **environment)
 
 
 @pytest.mark.parametrize("setting", ["MIRADOURO_METRICS_LISTEN", "MIRADOURO_HEALTH_LISTEN", "MIRADOURO_HTTP_LISTEN"])
-def test_a_port_in_use_ends_the_start_in_one_line_that_names_it(taken: str, setting: str) -> None:
+def test_a_port_in_use_ends_the_start(taken: str, setting: str) -> None:
     assert refused(*QUERY, **{setting: taken}).startswith(f"error: {setting}='{taken}': can")
 
 
@@ -79,7 +77,7 @@ def test_the_services_own_port_in_use_is_named(taken: str) -> None:
     assert f"--listen='{taken}': can't listen there" in refused("serve", "query", "--no-token", "--listen", taken)
 
 
-def test_a_token_file_that_can_t_be_used_is_named_and_not_told(tmp_path: Path) -> None:
+def test_an_unusable_token_file_is_named_without_content(tmp_path: Path) -> None:
     pair = self_signed(tmp_path, "it")
     write_secret(tmp_path / "token", "short-and-secret")
     line = refused(
@@ -92,7 +90,7 @@ def test_a_token_file_that_can_t_be_used_is_named_and_not_told(tmp_path: Path) -
     assert "secret" not in line
 
 
-def test_a_model_that_is_not_the_one_that_was_built_is_never_loaded(models_dir: Path, tmp_path: Path) -> None:
+def test_a_foreign_model_is_never_loaded(models_dir: Path, tmp_path: Path) -> None:
     model = model_path(models_dir, find("efficientnet-lite0"), "int8")
     for path in (model, record_path(model)):
         shutil.copy(path, tmp_path)
@@ -104,7 +102,7 @@ def test_a_model_that_is_not_the_one_that_was_built_is_never_loaded(models_dir: 
     assert "miradouro models pull efficientnet-lite0" in line
 
 
-def test_a_service_whose_peers_do_not_answer_stays_up_names_them_and_is_not_ready() -> None:
+def test_a_service_without_peers_is_up_but_unready() -> None:
     server = start(
         *QUERY,
         MIRADOURO_OPENSEARCH_URL=f"http://{NOBODY}",

@@ -45,9 +45,7 @@ def embedding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @SIZES
-def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
-    kafka: str, opensearch: str, embedding: str, size: Size
-) -> None:
+def test_repeated_kills_neither_lose_nor_double_photos(kafka: str, opensearch: str, embedding: str, size: Size) -> None:
     """What comes again is bounded by numbers alone: no time passes until a commit that would bound it, too."""
     load, chance = Load(size), random.Random(size.seed)
     with deployment_for(size, kafka, opensearch, embedding) as here:
@@ -70,9 +68,7 @@ def test_a_consumer_that_is_killed_again_and_again_loses_and_doubles_nothing(
 
 
 @SIZES
-def test_a_consumer_that_is_stopped_under_load_ends_what_it_began_and_nothing_comes_again(
-    kafka: str, opensearch: str, embedding: str, size: Size
-) -> None:
+def test_a_consumer_stopped_under_load_redelivers_nothing(kafka: str, opensearch: str, embedding: str, size: Size) -> None:
     load = Load(size)
     with deployment_for(size, kafka, opensearch, embedding) as here:
         here.send(*load.records)
@@ -92,7 +88,7 @@ def test_a_consumer_that_is_stopped_under_load_ends_what_it_began_and_nothing_co
 
 
 @SIZES
-def test_documents_that_the_index_alone_refuses_become_dead_letters_once_and_hold_nobody_up(
+def test_documents_refused_by_the_index_become_dead_letters(
     kafka: str, opensearch: str, embedding: str, size: Size, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A collection whose titles are numbers: the mapping refuses the 3 % that are words, in the middle of bulk requests."""
@@ -126,9 +122,7 @@ def test_documents_that_the_index_alone_refuses_become_dead_letters_once_and_hol
 
 
 @pytest.mark.parametrize("photos", [SMALL.photos // 20, pytest.param(FULL.photos // 20, marks=pytest.mark.long)])
-def test_a_photo_stays_deleted_when_its_older_events_come_after_the_engine_forgot_the_deletion(
-    kafka: str, opensearch: str, embedding: str, photos: int
-) -> None:
+def test_late_older_events_do_not_restore_deleted_photos(kafka: str, opensearch: str, embedding: str, photos: int) -> None:
     load = Load(Size(0, 3, 1, 0))
     for i in range(photos):
         load.wanted[f"{i}.jpg"] = (2, True)

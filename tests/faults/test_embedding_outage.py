@@ -67,7 +67,7 @@ def assert_all_stored(here: Deployment, photos: int) -> None:
     [(80, 2, 3 * RETRY_S), pytest.param(400, 1, 330.0, marks=pytest.mark.long)],
     ids=["two crashes", "beyond max.poll.interval"],
 )
-def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
+def test_no_photo_is_lost_without_the_embedding_service(
     kafka: str, opensearch: str, photos: int, crashes: int, away_s: float
 ) -> None:
     with load(kafka, opensearch, photos) as (here, embedding, ingest):
@@ -90,7 +90,7 @@ def test_no_photo_is_lost_or_refused_while_the_embedding_service_is_away(
         assert ingest.end() == 0
 
 
-def test_an_embedding_service_that_hangs_is_noticed_and_waited_for(kafka: str, opensearch: str) -> None:
+def test_a_hanging_embedding_service_is_waited_for(kafka: str, opensearch: str) -> None:
     with load(kafka, opensearch, 60) as (here, embedding, ingest):
         embedding.process.send_signal(signal.SIGSTOP)
         try:
@@ -106,9 +106,7 @@ def test_an_embedding_service_that_hangs_is_noticed_and_waited_for(kafka: str, o
 @pytest.mark.parametrize(
     "fault", [signal.SIGSTOP, pytest.param(signal.SIGKILL, marks=pytest.mark.long)], ids=["hangs", "crashed"]
 )
-def test_a_consumer_that_is_stopped_while_nothing_can_be_embedded_ends_in_order(
-    kafka: str, opensearch: str, fault: signal.Signals
-) -> None:
+def test_a_stopped_consumer_ends_despite_missing_embeddings(kafka: str, opensearch: str, fault: signal.Signals) -> None:
     with load(kafka, opensearch, 60, constants={f"{PACE}.embed_timeout_s": 3_600.0}) as (here, embedding, ingest):
         embedding.process.send_signal(fault)
         eventually("the consumer is not ready", lambda: not ingest.is_ready())

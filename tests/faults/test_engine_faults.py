@@ -127,7 +127,7 @@ class TestNothingIsLostAndNothingStandsTwice:
                 engines.opensearch.start()
 
     @SIZES
-    def test_when_the_index_hangs_so_that_nobody_knows_what_it_stored(self, engines: Engines, size: Size) -> None:
+    def test_no_photo_is_lost_while_the_index_hangs(self, engines: Engines, size: Size) -> None:
         with outage(engines, size) as (_, ingest):
             engines.opensearch.freeze()
             try:

@@ -48,7 +48,7 @@ def near(index: SqliteIndex, vector: Float32, limit: int) -> Matches:
 
 
 @pytest.mark.long
-def test_half_a_million_photos_are_taken_in_and_found_and_no_question_waits(tmp_path: Path) -> None:
+def test_half_a_million_photos_do_not_delay_questions(tmp_path: Path) -> None:
     batches = PHOTOS // BATCH
     gaps: list[float] = []
     stop = threading.Event()

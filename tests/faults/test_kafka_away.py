@@ -32,7 +32,7 @@ def test_a_replay_ends_when_its_broker_falls_silent(start_kafka: Callable[..., K
                 list(replay.read({}, ends))
 
 
-def test_a_consumer_leaves_although_its_broker_takes_no_commit(start_kafka: Callable[..., Kafka], tmp_path: Path) -> None:
+def test_a_consumer_ends_although_kafka_refuses_commits(start_kafka: Callable[..., Kafka], tmp_path: Path) -> None:
     with start_kafka(tmp_path) as cluster:
         settings = own_topics(cluster.bootstrap, partitions=1)
         with Publisher(settings) as publisher:
@@ -50,9 +50,7 @@ def test_a_consumer_leaves_although_its_broker_takes_no_commit(start_kafka: Call
             assert source.pending == 1
 
 
-def test_dead_letters_that_nobody_takes_are_told_and_closed_all_the_same(
-    start_kafka: Callable[..., Kafka], tmp_path: Path
-) -> None:
+def test_undeliverable_dead_letters_are_reported_at_close(start_kafka: Callable[..., Kafka], tmp_path: Path) -> None:
     with start_kafka(tmp_path) as cluster:
         settings = own_topics(cluster.bootstrap, partitions=1)
         failure = Failure("c", "a", 1, "not_a_photo", "", "", datetime(2024, 5, 1, tzinfo=UTC))

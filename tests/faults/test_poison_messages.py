@@ -129,7 +129,7 @@ def letters_of(here: Deployment) -> Sequence[tuple[tuple[int, int], tuple[str, b
 
 @pytest.mark.usefixtures("models_dir")
 @pytest.mark.parametrize(("photos", "rounds"), [(60, 1), pytest.param(4_500, 3, marks=pytest.mark.long)])
-def test_poison_among_photos_becomes_dead_letters_and_nothing_else(kafka: str, opensearch: str, photos: int, rounds: int) -> None:
+def test_only_poison_becomes_dead_letters(kafka: str, opensearch: str, photos: int, rounds: int) -> None:
     with deployed(kafka, opensearch) as here:
         here.environment |= {"MIRADOURO_BUNDLES": "efficientnet-lite0", "MIRADOURO_COLLECTIONS": COLLECTION}
         permit_everything(here)

@@ -28,7 +28,7 @@ def are_pictures(items: Locator) -> bool:
     )
 
 
-def test_the_first_sight_tells_what_there_is_and_shows_some_of_it(visit: Visit):
+def test_the_first_view_shows_totals_and_photos(visit: Visit):
     page = visit.open()
     expect(page.locator("#holding")).to_have_text("61 photos, ready to be looked through.")
     expect(page.locator("#wall li")).to_have_count(18)
@@ -38,7 +38,7 @@ def test_the_first_sight_tells_what_there_is_and_shows_some_of_it(visit: Visit):
     assert address(page) == {"keyword": ["trip"]}
 
 
-def test_a_tag_shows_its_photos_and_more_of_them_on_demand(visit: Visit):
+def test_a_tag_shows_its_photos_page_by_page(visit: Visit):
     page = visit.open()
     page.keyboard.press("/")
     page.keyboard.type("Trip")
@@ -55,7 +55,7 @@ def test_a_tag_shows_its_photos_and_more_of_them_on_demand(visit: Visit):
     assert page.title() == "Trip · Miradouro"
 
 
-def test_words_of_captions_are_found_and_switching_asks_again(visit: Visit):
+def test_captions_are_searched_and_switching_searches_again(visit: Visit):
     page = visit.open("?keyword=lighthouse")
     expect(page.locator("#status")).to_have_text("No photo was found.")
     page.get_by_role("radio", name="Captions").check()
@@ -97,7 +97,7 @@ def test_a_dropped_or_pasted_photo_finds_itself(visit: Visit, album: Path, gestu
     expect(page.locator("#example")).to_contain_text("mine.jpg")
 
 
-def test_a_click_on_a_photo_asks_for_its_like_and_back_returns(visit: Visit):
+def test_a_click_finds_similar_photos_and_back_returns(visit: Visit):
     page = visit.open("?text=lighthouse")
     photos(page).locator("a.view").click()
     expect(photos(page)).to_have_count(48)
@@ -116,7 +116,7 @@ def test_a_click_on_a_photo_asks_for_its_like_and_back_returns(visit: Visit):
     visit.settle()
 
 
-def test_more_of_a_kind_names_what_was_mixed_in(visit: Visit):
+def test_more_of_this_kind_reports_the_mix(visit: Visit):
     page = visit.open(f"?like={quote(NAMES[3], safe='')}")
     page.get_by_role("link", name="More of this kind").click()
     expect(page.locator("#status")).to_contain_text("mixed with ")
@@ -132,14 +132,14 @@ def test_regions_have_no_more_of_their_kind(visit: Visit):
     expect(page.get_by_role("link", name="More of this kind")).to_have_count(0)
 
 
-def test_an_address_is_a_question_that_can_be_sent_to_somebody(visit: Visit):
+def test_an_address_can_be_shared_as_a_question(visit: Visit):
     page = visit.open(f"?like={quote(NAMES[3], safe='')}&space=tiny/shallow/max")
     expect(photos(page).first.locator(".file")).to_have_text("03.jpg")
     expect(page.locator("#space")).to_have_value("tiny/shallow/max")
     expect(page.locator("#status")).to_contain_text("compared in tiny/shallow/max")
 
 
-def test_the_space_can_be_chosen_where_pictures_are_compared(visit: Visit):
+def test_the_space_can_be_chosen_for_picture_questions(visit: Visit):
     page = visit.open(f"?like={quote(NAMES[3], safe='')}")
     page.locator("#space").select_option("wee/features")
     expect(page.locator("#status")).to_contain_text("compared in wee/features")
@@ -176,7 +176,7 @@ def test_the_original_opens_as_it_is(visit: Visit, door: Door, album: Path):
     assert link.get_attribute("rel") == "noopener"
 
 
-def test_a_bad_photo_and_a_lost_one_are_told(visit: Visit, album: Path):
+def test_bad_and_missing_photos_are_reported(visit: Visit, album: Path):
     page = visit.open()
     page.locator("#file").set_input_files({"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no photo at all"})
     expect(page.locator("#trouble")).to_contain_text("no picture format")
@@ -191,7 +191,7 @@ def test_a_bad_photo_and_a_lost_one_are_told(visit: Visit, album: Path):
     visit.troubles.clear()
 
 
-def test_a_photo_whose_file_is_gone_has_a_place_without_a_picture(visit: Visit):
+def test_a_photo_without_a_file_keeps_its_place(visit: Visit):
     page = visit.page
     page.route("**/thumbnails/**", lambda route: route.fulfill(status=404, content_type="application/json", body=json.dumps({})))
     visit.open("?text=lighthouse")
@@ -200,7 +200,7 @@ def test_a_photo_whose_file_is_gone_has_a_place_without_a_picture(visit: Visit):
     visit.troubles.clear()
 
 
-def test_everything_has_a_name_and_can_be_reached_by_keyboard(visit: Visit):
+def test_every_control_is_named_and_reachable_by_keyboard(visit: Visit):
     page = visit.open("?text=lighthouse")
     nameless = page.evaluate(
         """() => [...document.querySelectorAll("a, button, input, select, img")].filter((one) => {

@@ -27,7 +27,7 @@ def test_a_stranger_reads_how_to_get_in(browser: Browser, door: Door) -> None:
         assert context.cookies() == []
 
 
-def test_the_link_signs_in_and_leaves_no_key_behind(browser: Browser, door: Door, sessions: BrowserSessions) -> None:
+def test_the_link_signs_in_without_leaving_a_key(browser: Browser, door: Door, sessions: BrowserSessions) -> None:
     key = sessions.new_key()
     with browser.new_context() as context:
         page = context.new_page()
@@ -49,7 +49,7 @@ def test_the_link_signs_in_and_leaves_no_key_behind(browser: Browser, door: Door
         expect(page.locator("body")).to_contain_text("This link was used, or is too old.")
 
 
-def test_a_link_on_another_sites_page_signs_in_too(browser: Browser, door: Door, sessions: BrowserSessions) -> None:
+def test_a_link_from_another_site_signs_in(browser: Browser, door: Door, sessions: BrowserSessions) -> None:
     """A terminal may be a web page: what is clicked there comes from another site, without cookies that are strict."""
     with browser.new_context() as context:
         page = context.new_page()
