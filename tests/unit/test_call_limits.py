@@ -17,23 +17,23 @@ def caller(peer: str = "127.0.0.1", token: str = "") -> Caller:
 
 def test_calls_are_limited_by_token_and_by_peer():
     limits = CallLimits(per_token=2, per_peer=3)
-    places = [limits.enter(caller(token="a")), limits.enter(caller(token="a")), limits.enter(caller(token="b"))]
+    slots = [limits.enter(caller(token="a")), limits.enter(caller(token="a")), limits.enter(caller(token="b"))]
     for refused, what in ((caller("127.0.0.2", "a"), "2 calls of this token"), (caller(token="c"), "3 calls of this peer")):
         with pytest.raises(Overloaded, match=what):
             limits.enter(refused)
     assert limits.enter(caller("127.0.0.2", "b"))
-    places[0].release()
+    slots[0].release()
     assert limits.enter(caller("127.0.0.2", "a"))
 
 
 def test_a_slot_is_free_after_all_parts_end():
     limits = CallLimits(per_token=1, per_peer=1)
-    place = limits.enter(caller())
-    place.hold()
-    place.release()
+    slot = limits.enter(caller())
+    slot.hold()
+    slot.release()
     with pytest.raises(Overloaded):
         limits.enter(caller())
-    place.release()
+    slot.release()
     limits.enter(caller()).release()
 
 
@@ -50,12 +50,12 @@ def run(calls: "Coroutine[Any, Any, object]") -> None:
 
 
 async def _silent(limits: CallLimits, who: Caller, within_s: float = 20) -> str:
-    place = limits.enter(who)
+    slot = limits.enter(who)
     try:
-        async with place.receiving(within_s):
+        async with slot.receiving(within_s):
             await asyncio.Event().wait()
     finally:
-        place.release()
+        slot.release()
     return "answered"
 
 
@@ -64,7 +64,7 @@ def test_the_oldest_silent_call_gives_way():
         limits = CallLimits(per_token=2, per_peer=9)
         first, second = (asyncio.ensure_future(_silent(limits, caller(token="a"))) for _ in range(2))
         await asyncio.sleep(0)
-        place = limits.enter(caller(token="a"))
+        slot = limits.enter(caller(token="a"))
         with pytest.raises(Overloaded, match="did not come while others waited"):
             await first
         assert not second.done()
@@ -73,7 +73,7 @@ def test_the_oldest_silent_call_gives_way():
             await second
         with pytest.raises(Overloaded, match="2 calls"):
             limits.enter(caller(token="a"))
-        place.release()
+        slot.release()
         other.release()
         for _ in range(3):
             limits.enter(caller(token="a")).release()

@@ -277,7 +277,7 @@ class _Door:
 
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await pool.run(in_time, request.scope["place"])
+                return await pool.run(in_time, request.scope["slot"])
         except TimeoutError as exc:
             raise DeadlineExceeded(f"no answer within {self._timeout_s:g} s; ask again, or for less") from exc
         finally:

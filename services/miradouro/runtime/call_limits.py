@@ -29,7 +29,7 @@ class _Group:
     def __init__(self, what: str, limit: int) -> None:
         self.what, self.limit = what, limit
         self.count = 0
-        self.waiting: dict[Place, None] = {}  # in the order of their arrival
+        self.waiting: dict[CallSlot, None] = {}  # in the order of their arrival
 
 
 class CallLimits:
@@ -40,8 +40,8 @@ class CallLimits:
         self._groups: dict[tuple[str, str], _Group] = {}
         self._lock = threading.Lock()
 
-    def enter(self, caller: Caller) -> "Place":
-        """A place for a call, to be released. Raises Overloaded."""
+    def enter(self, caller: Caller) -> "CallSlot":
+        """A slot for a call, to be released. Raises Overloaded."""
         keys = [("peer address", network_of(caller.peer)), ("port", "")]
         if caller.token_id:
             keys.append(("token", caller.token_id))
@@ -54,7 +54,7 @@ class CallLimits:
                 if key not in self._groups:
                     self._groups[key] = _Group(key[0], self._limits[key[0]])
                 self._groups[key].count += 1
-            return Place(self, keys)
+            return CallSlot(self, keys)
 
     def _evict(self, group: _Group) -> None:
         oldest = next(iter(group.waiting), None)
@@ -65,41 +65,41 @@ class CallLimits:
         oldest.give_way()
         self._leave(oldest)
 
-    def set_waiting(self, place: "Place", *, waits: bool) -> None:
+    def set_waiting(self, slot: "CallSlot", *, waits: bool) -> None:
         """Whether the call waits for its request."""
         with self._lock:
-            for key in place.keys:
+            for key in slot.keys:
                 if waits:
-                    self._groups[key].waiting[place] = None
+                    self._groups[key].waiting[slot] = None
                 elif key in self._groups:
-                    self._groups[key].waiting.pop(place, None)
+                    self._groups[key].waiting.pop(slot, None)
 
-    def hold(self, place: "Place") -> None:
-        """One more part of the call has to end before the place is free."""
+    def hold(self, slot: "CallSlot") -> None:
+        """One more part of the call has to end before the slot is free."""
         with self._lock:
-            place.holders += 1
+            slot.holders += 1
 
-    def release(self, place: "Place") -> None:
+    def release(self, slot: "CallSlot") -> None:
         """One part of the call has ended."""
         with self._lock:
-            place.holders -= 1
-            if place.holders == 0:
-                self._leave(place)
+            slot.holders -= 1
+            if slot.holders == 0:
+                self._leave(slot)
 
-    def _leave(self, place: "Place") -> None:
-        if not place.is_counted:
+    def _leave(self, slot: "CallSlot") -> None:
+        if not slot.is_counted:
             return
-        place.is_counted = False
-        for key in place.keys:
+        slot.is_counted = False
+        for key in slot.keys:
             group = self._groups[key]
-            group.waiting.pop(place, None)
+            group.waiting.pop(slot, None)
             group.count -= 1
             if group.count == 0:
                 del self._groups[key]
 
 
-class Place:
-    """The place of one call; free again when all its parts have ended."""
+class CallSlot:
+    """The slot of one call; free again when all its parts have ended."""
 
     def __init__(self, limits: CallLimits, keys: list[tuple[str, str]]) -> None:
         self.keys = keys
@@ -109,7 +109,7 @@ class Place:
         self._gave_way = False
 
     def hold(self) -> None:
-        """One more part of the call, as its work in a thread, has to be released before the place is free."""
+        """One more part of the call, as its work in a thread, has to be released before the slot is free."""
         self._limits.hold(self)
 
     def release(self) -> None:

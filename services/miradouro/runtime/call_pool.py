@@ -10,7 +10,7 @@ from typing import TypeVar
 from prometheus_client import Gauge
 
 from miradouro.core.errors import Overloaded, Unavailable
-from miradouro.runtime.call_limits import Place
+from miradouro.runtime.call_limits import CallSlot
 
 T = TypeVar("T")
 
@@ -67,14 +67,14 @@ class CallPool:
             )
             return failed
 
-    async def run(self, work: Callable[[], T], place: Place) -> T:
-        """The result of `work`, run in a thread as the call at `place`. Raises what it raises, Unavailable and Overloaded."""
+    async def run(self, work: Callable[[], T], slot: CallSlot) -> T:
+        """The result of `work`, run in a thread as the call of `slot`. Raises what it raises, Unavailable and Overloaded."""
         self.admit()
-        place.hold()
+        slot.hold()
 
         def end(_: Future[T]) -> None:
             self.release()
-            place.release()
+            slot.release()
 
         future = self.submit(work)
         # Released when the thread is done, not when the caller gives up: abandoned work still takes a thread.

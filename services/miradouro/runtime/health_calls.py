@@ -15,7 +15,7 @@ from grpc_health.v1.health import SERVICE_NAME
 from miradouro.core.errors import Overloaded
 from miradouro.runtime.addresses import peer_host
 from miradouro.runtime.call import Caller
-from miradouro.runtime.call_limits import CallLimits, Place, TooSlow
+from miradouro.runtime.call_limits import CallLimits, CallSlot, TooSlow
 
 QUESTION_WITHIN_S = 5.0
 _Context = Any  # grpc.aio.ServicerContext, which is generic in its stubs alone
@@ -50,14 +50,14 @@ class Statuses:
         before.set()
 
 
-class _Places:
+class _WatcherSlots:
     """A limit of concurrent calls."""
 
     def __init__(self, count: int) -> None:
         self._count, self._taken = count, 0
 
     @contextmanager
-    def place(self) -> Iterator[bool]:
+    def slot(self) -> Iterator[bool]:
         """Takes a slot while the block runs; yields whether one was free."""
         found = self._taken < self._count
         self._taken += found
@@ -69,17 +69,17 @@ class _Places:
 
 def health_handler(statuses: Statuses, *, checks: CallLimits, max_watchers: int) -> grpc.GenericRpcHandler:
     """Check within the limits `checks`, Watch for `max_watchers`: more are RESOURCE_EXHAUSTED; with 0, Watch is UNIMPLEMENTED."""
-    watchers = _Places(max_watchers)
+    watchers = _WatcherSlots(max_watchers)
 
     async def check(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> health_pb2.HealthCheckResponse:
         try:
-            place = checks.enter(Caller(peer_host(context.peer()), "", is_owner=False))
+            slot = checks.enter(Caller(peer_host(context.peer()), "", is_owner=False))
         except Overloaded as exc:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, exc.message, _RETRIABLE)
         try:
-            status = statuses.get(await _service(requests, context, place))
+            status = statuses.get(await _service(requests, context, slot))
         finally:
-            place.release()
+            slot.release()
         if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no service of that name is here", _FINAL)
         return health_pb2.HealthCheckResponse(status=status)
@@ -87,7 +87,7 @@ def health_handler(statuses: Statuses, *, checks: CallLimits, max_watchers: int)
     async def watch(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context) -> None:
         if not max_watchers:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "watching is not possible here: call Check now and then", _FINAL)
-        with watchers.place() as found:
+        with watchers.slot() as found:
             if not found:
                 await _refuse(context, "watchers")
             name = await _service(requests, context)
@@ -118,10 +118,12 @@ def _method(make: Callable[..., Any], behavior: Callable[..., Any]) -> Any:
     )
 
 
-async def _service(requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context, place: Place | None = None) -> str:
+async def _service(
+    requests: AsyncIterator[health_pb2.HealthCheckRequest], context: _Context, slot: CallSlot | None = None
+) -> str:
     """The service name in the request."""
     try:
-        async with place.receiving(QUESTION_WITHIN_S) if place else asyncio.timeout(QUESTION_WITHIN_S):
+        async with slot.receiving(QUESTION_WITHIN_S) if slot else asyncio.timeout(QUESTION_WITHIN_S):
             return (await anext(requests)).service
     except Overloaded as exc:
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, exc.message, _RETRIABLE)

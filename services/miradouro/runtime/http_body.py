@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from miradouro.core.errors import InvalidArgument, Unavailable
 from miradouro.runtime.byte_budget import ByteBudget
-from miradouro.runtime.call_limits import Place
+from miradouro.runtime.call_limits import CallSlot
 
 LINGER_S = 2.0  # for a sender that does not look at answers before it has sent everything
 
@@ -27,18 +27,18 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, request: Request, *, max_bytes: int) -> AsyncIterator[bytes]:
-        """The body of a request at a Place, of at most `max_bytes`; it counts against the budget until the block ends.
+        """The body of a request in a CallSlot, of at most `max_bytes`; it counts against the budget until the block ends.
 
         Raises TooLarge, as early as its length is known, TooSlow, Overloaded and Unavailable (the sender hung up).
         """
-        place: Place = request.scope["place"]
+        slot: CallSlot = request.scope["slot"]
         length = request.headers.get("content-length", "")
         _check(int(length) if length.isascii() and length.isdigit() else 0, max_bytes)
         held = 0
         try:
             chunks: list[bytes] = []
             try:
-                async with place.receiving(self._timeout_s):
+                async with slot.receiving(self._timeout_s):
                     async for chunk in request.stream():
                         _check(held + len(chunk), max_bytes)
                         self._budget.take(len(chunk))

@@ -11,7 +11,7 @@ from miradouro.runtime.http_errors import response_of
 
 
 class Limited:
-    """Answers requests beyond `limits` with 503 at once. What the application gets has its Place in `scope["place"]`."""
+    """Answers requests beyond `limits` with 503 at once. The application finds its CallSlot in `scope["slot"]`."""
 
     def __init__(self, application: ASGIApp, *, limits: CallLimits, refused: Callable[[], None]) -> None:
         self._application, self._limits, self._refused = application, limits, refused
@@ -19,7 +19,7 @@ class Limited:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         try:
-            place = scope["place"] = self._limits.enter(scope["caller"])
+            slot = scope["slot"] = self._limits.enter(scope["caller"])
         except Overloaded as exc:
             self._refused()
             await Refusal(response_of(exc))(scope, receive, send)
@@ -27,4 +27,4 @@ class Limited:
         try:
             await self._application(scope, receive, send)
         finally:
-            place.release()
+            slot.release()

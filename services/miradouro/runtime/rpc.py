@@ -24,7 +24,7 @@ from miradouro.runtime.addresses import peer_host
 from miradouro.runtime.audit_log import RefusedCalls
 from miradouro.runtime.byte_budget import ByteBudget
 from miradouro.runtime.call import Call, Caller
-from miradouro.runtime.call_limits import CallLimits, Place
+from miradouro.runtime.call_limits import CallLimits, CallSlot
 from miradouro.runtime.call_pool import CallPool
 from miradouro.runtime.grpc_guard import MESSAGE, caller_of
 from miradouro.runtime.metrics import RpcMetrics
@@ -94,22 +94,22 @@ class Dispatcher:
         # Both take a stream of one request, which is the same to a client: grpc waits for a single one for ever.
         async def unary(requests: AsyncIterator[bytes], context: Context) -> Message | None:
             async with self._call(method, context) as (call, caller):
-                place = self._enter(caller, context)
-                async with self._requests.read(requests, place) as data:
-                    return await answer(data, call, place)
+                slot = self._enter(caller, context)
+                async with self._requests.read(requests, slot) as data:
+                    return await answer(data, call, slot)
             return None  # the call was refused
 
-        async def answer(data: bytes, call: Call, place: Place) -> Message:
+        async def answer(data: bytes, call: Call, slot: CallSlot) -> Message:
             if inspect.iscoroutinefunction(handler):
                 response: Message = await self._awaited(handler, request_class, data, call)
                 return response
-            return await self._calls.run(lambda: _run(handler, request_class, data, call), place)
+            return await self._calls.run(lambda: _run(handler, request_class, data, call), slot)
 
         async def stream(requests: AsyncIterator[bytes], context: Context) -> None:
             async with self._call(method, context) as (call, caller):
-                place = self._enter(caller, context)
-                async with self._requests.read(requests, place) as data:
-                    await self._streamed(handler, request_class, data, call, place, context)
+                slot = self._enter(caller, context)
+                async with self._requests.read(requests, slot) as data:
+                    await self._streamed(handler, request_class, data, call, slot, context)
 
         if method.server_streaming:
             return grpc.stream_stream_rpc_method_handler(stream, response_serializer=response_class.SerializeToString)
@@ -155,14 +155,14 @@ class Dispatcher:
             self._metrics.calls.labels(service, method.name, status).inc()
             self._metrics.seconds.labels(service, method.name).observe(time.monotonic() - started)
 
-    def _enter(self, caller: Caller | None, context: Context) -> Place:
-        """The place of a call. Raises Unauthenticated and Overloaded, before a byte of the request is read."""
+    def _enter(self, caller: Caller | None, context: Context) -> CallSlot:
+        """The slot of a call. Raises Unauthenticated and Overloaded, before a byte of the request is read."""
         if caller is None:
             self._metrics.refused.inc()
             raise Unauthenticated(MESSAGE)
-        place = self._limits.enter(caller)
-        context.add_done_callback(_releaser(place))  # called when the answer is sent
-        return place
+        slot = self._limits.enter(caller)
+        context.add_done_callback(_releaser(slot))  # called when the answer is sent
+        return slot
 
     async def _awaited(self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:
         self._calls.admit()
@@ -176,10 +176,10 @@ class Dispatcher:
             self._calls.release()
 
     async def _streamed(
-        self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call, place: Place, context: Context
+        self, handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call, slot: CallSlot, context: Context
     ) -> None:
         self._calls.admit()
-        place.hold()
+        slot.hold()
         responses: list[Iterator[Message]] = []
         future: Future[Any] = self._calls.submit(lambda: responses.append(iter(_run(handler, request_class, data, call))))
         try:
@@ -194,16 +194,16 @@ class Dispatcher:
             call.cancelled.set()
             # The iterator may still be in a pull that the caller gave up: it is closed after it, and in a thread.
             future.add_done_callback(
-                lambda _: self._calls.submit(lambda: _close(responses)).add_done_callback(lambda _: self._end(place))
+                lambda _: self._calls.submit(lambda: _close(responses)).add_done_callback(lambda _: self._end(slot))
             )
 
-    def _end(self, place: Place) -> None:
+    def _end(self, slot: CallSlot) -> None:
         self._calls.release()
-        place.release()
+        slot.release()
 
 
-def _releaser(place: Place) -> Any:  # the stubs name its type privately
-    return lambda _: place.release()
+def _releaser(slot: CallSlot) -> Any:  # the stubs name its type privately
+    return lambda _: slot.release()
 
 
 def _run(handler: Callable[..., Any], request_class: type[Message], data: bytes, call: Call) -> Any:

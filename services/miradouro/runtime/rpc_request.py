@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from miradouro.core.errors import InvalidArgument
 from miradouro.runtime.byte_budget import ByteBudget
-from miradouro.runtime.call_limits import Place
+from miradouro.runtime.call_limits import CallSlot
 
 SMALL_BYTES = 8 * 1024
 RECEIVE_WITHIN_S = 10.0  # 33 MiB at 30 Mbit/s
@@ -18,12 +18,12 @@ class RequestReader:
         self._budget = budget
 
     @asynccontextmanager
-    async def read(self, requests: AsyncIterator[bytes], place: Place) -> AsyncIterator[bytes]:
+    async def read(self, requests: AsyncIterator[bytes], slot: CallSlot) -> AsyncIterator[bytes]:
         """The serialized request, which counts against the budget until the block ends; what follows a small one is not read.
 
         Raises TooSlow, Overloaded and InvalidArgument (not one was sent).
         """
-        async with place.receiving(RECEIVE_WITHIN_S):
+        async with slot.receiving(RECEIVE_WITHIN_S):
             data = await anext(requests, None)
             # To its end: grpc.aio's iterator refers to itself, and with that holds its last message for the cycle collector.
             # That matters for many bytes alone, and the end of a short question is one more turn of the event loop.
