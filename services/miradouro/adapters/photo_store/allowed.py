@@ -25,7 +25,7 @@ Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
-class Place:
+class PhotoLocation:
     """A parsed URI. For s3 and gs `host` is the bucket and `port` is 0. `path` begins with a slash and is not decoded.
 
     `str()` omits the `query`: signed URLs carry their secret in it.
@@ -47,7 +47,7 @@ class Place:
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
-def place_of(uri: str) -> Place:
+def location_of(uri: str) -> PhotoLocation:
     """Parses an https, http, s3 or gs URI. Raises InvalidArgument with the reason."""
     try:
         return _parsed(uri)
@@ -60,7 +60,7 @@ def named(uri: str) -> str:
     return shown(public_uri(uri), most=_SHOWN_CHARS)
 
 
-def sources(text: str) -> tuple[Place, ...]:
+def sources(text: str) -> tuple[PhotoLocation, ...]:
     """Parses the allowed prefixes, separated by white space or commas. Raises ValueError that names the wrong one."""
     found = []
     for word in re.split(r"[\s,]+", text.strip()) if text.strip() else []:
@@ -69,21 +69,21 @@ def sources(text: str) -> tuple[Place, ...]:
             raise ValueError(f"{named(word)} is no URI prefix as https://photos.example/ or s3://bucket/folder/")
         wild = rest.startswith("*.")
         try:
-            place = place_of(f"{scheme}://{rest[2:] if wild else rest}")
+            location = location_of(f"{scheme}://{rest[2:] if wild else rest}")
         except InvalidArgument as exc:
             raise ValueError(exc.message) from exc
-        if place.query:
+        if location.query:
             raise ValueError(f"{named(word)} has a query; leave it out")
-        found.append(Place(scheme, ("*." if wild else "") + place.host, place.port, place.path))
+        found.append(PhotoLocation(scheme, ("*." if wild else "") + location.host, location.port, location.path))
     return tuple(found)
 
 
-def is_allowed(place: Place, among: Iterable[Place]) -> bool:
-    """Whether the place is below one of the prefixes. A prefix without a slash at its end matches whole path segments only."""
+def is_allowed(location: PhotoLocation, among: Iterable[PhotoLocation]) -> bool:
+    """Whether the location is below one of the prefixes. A prefix without a slash at its end matches whole path segments only."""
     return any(
-        (place.scheme, place.port) == (prefix.scheme, prefix.port)
-        and (place.host.endswith(prefix.host[1:]) if prefix.host.startswith("*.") else place.host == prefix.host)
-        and (place.path == prefix.path or place.path.startswith(prefix.path.rstrip("/") + "/"))
+        (location.scheme, location.port) == (prefix.scheme, prefix.port)
+        and (location.host.endswith(prefix.host[1:]) if prefix.host.startswith("*.") else location.host == prefix.host)
+        and (location.path == prefix.path or location.path.startswith(prefix.path.rstrip("/") + "/"))
         for prefix in among
     )
 
@@ -100,29 +100,29 @@ def private_networks(text: str) -> dict[str, tuple[Network, ...]]:
     return found
 
 
-def allowed_prefixes(places: Sequence[Place]) -> str:
+def allowed_prefixes(locations: Sequence[PhotoLocation]) -> str:
     """The allowed prefixes as text for an error message."""
-    return ", ".join(map(str, places)) or "none; set MIRADOURO_PHOTO_SOURCES"
+    return ", ".join(map(str, locations)) or "none; set MIRADOURO_PHOTO_SOURCES"
 
 
-def _parsed(uri: str) -> Place:
+def _parsed(uri: str) -> PhotoLocation:
     scheme, _, rest = uri.partition("://")
     scheme = scheme.lower()
     if scheme in WEB:
-        place = _web_place(uri)
+        location = _web_location(uri)
     elif scheme in OBJECTS:
         bucket, _, key = rest.partition("/")
         if not _BUCKET.fullmatch(bucket) or "\0" in key:
             raise ValueError("it names no bucket")
-        place = Place(scheme, bucket, 0, "/" + key)
+        location = PhotoLocation(scheme, bucket, 0, "/" + key)
     else:
         raise ValueError("its scheme is another one")
-    if _climbs(place.path):
+    if _climbs(location.path):
         raise ValueError("its path holds . or .. or a backslash")
-    return place
+    return location
 
 
-def _web_place(uri: str) -> Place:
+def _web_location(uri: str) -> PhotoLocation:
     if not _PRINTABLE.fullmatch(uri):
         raise ValueError("it holds white space or letters that are not ASCII; write them percent-encoded")
     try:
@@ -135,7 +135,7 @@ def _web_place(uri: str) -> Place:
     host = (parts.hostname or "").lower()
     if not _HOST.fullmatch(host):
         raise ValueError("it names no host")
-    return Place(parts.scheme, host, port, parts.path or "/", parts.query)
+    return PhotoLocation(parts.scheme, host, port, parts.path or "/", parts.query)
 
 
 def _climbs(path: str) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 import httpcore
 
 from miradouro.adapters.photo_store.addresses import Connect, Resolve, connected, open_checked, resolved
-from miradouro.adapters.photo_store.allowed import WEB, Network, Place, allowed_prefixes, is_allowed, named, place_of
+from miradouro.adapters.photo_store.allowed import WEB, Network, PhotoLocation, allowed_prefixes, is_allowed, location_of, named
 from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.core.errors import BadPhoto, ConfigurationError, InvalidArgument, MiradouroError, OriginalUnavailable
 
@@ -36,7 +36,7 @@ class HttpStore:
 
     def __init__(
         self,
-        sources: Sequence[Place],
+        sources: Sequence[PhotoLocation],
         *,
         private: Mapping[str, Sequence[Network]] | None = None,
         ca_file: str = "",
@@ -53,55 +53,55 @@ class HttpStore:
         ends = time.monotonic() + self._limits.total_s
         url = uri
         for _ in range(self._limits.redirects + 1):
-            place = self._allowed(url, uri)
+            location = self._allowed(url, uri)
             try:
-                answer = self._get(place, limit_bytes, ends)
+                answer = self._get(location, limit_bytes, ends)
             except MiradouroError:
                 raise
             except _PASSING_ERRORS as exc:
-                raise OriginalUnavailable(f"{place} can't be read now: {_reason(exc, place, self._limits)}") from exc
+                raise OriginalUnavailable(f"{location} can't be read now: {_reason(exc, location, self._limits)}") from exc
             if isinstance(answer, bytes):
                 return answer
             try:
-                url = urljoin(_written(place), answer.location)
+                url = urljoin(_written(location), answer.location)
             except ValueError as exc:
                 prefixes = allowed_prefixes(self._sources)
-                raise InvalidArgument("uri", f"{place} is redirected to no URI; allowed: {prefixes}") from exc
+                raise InvalidArgument("uri", f"{location} is redirected to no URI; allowed: {prefixes}") from exc
         raise BadPhoto("unreadable", f"{named(uri)} was redirected more than {self._limits.redirects} times")
 
     def keep(self, data: bytes, *, sha256: str) -> str:  # noqa: ARG002 # this store is read-only
         """Returns "": this store is read-only."""
         return ""
 
-    def _allowed(self, url: str, asked: str) -> Place:
-        place = place_of(url)
-        if not is_allowed(place, self._sources):
+    def _allowed(self, url: str, asked: str) -> PhotoLocation:
+        location = location_of(url)
+        if not is_allowed(location, self._sources):
             redirected = "" if url == asked else f" to which {named(asked)} was redirected"
             raise InvalidArgument(
                 "uri", f"{named(url)}{redirected} is not below an allowed prefix; allowed: {allowed_prefixes(self._sources)}"
             )
-        return place
+        return location
 
-    def _get(self, place: Place, limit_bytes: int, ends: float) -> "bytes | _Redirect":
+    def _get(self, location: PhotoLocation, limit_bytes: int, ends: float) -> "bytes | _Redirect":
         gate = _Gate(self._open, ends, self._limits.connect_s)
         with (
             httpcore.ConnectionPool(ssl_context=self._trust, network_backend=gate, retries=0) as pool,
-            pool.stream("GET", _url(place), headers=_headers(place)) as response,
+            pool.stream("GET", _url(location), headers=_headers(location)) as response,
         ):
             headers = {name.lower(): value for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in headers:
                 return _Redirect(headers[b"location"].decode("latin-1"))
-            _check_status(place, response.status)
+            _check_status(location, response.status)
             length = headers.get(b"content-length", b"0")
             if length.isdigit() and int(length) > limit_bytes:
-                raise _too_many(place, limit_bytes)
+                raise _too_many(location, limit_bytes)
             if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-                raise BadPhoto("unreadable", f"{place} answers in an encoding that was not asked for")
+                raise BadPhoto("unreadable", f"{location} answers in an encoding that was not asked for")
             data = bytearray()
             for part in response.iter_stream():
                 data += part
                 if len(data) > limit_bytes:
-                    raise _too_many(place, limit_bytes)
+                    raise _too_many(location, limit_bytes)
             return bytes(data)
 
     def _open(self, host: str, port: int, within_s: float) -> socket.socket:
@@ -183,14 +183,14 @@ def _trust(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def _url(place: Place) -> httpcore.URL:
-    return httpcore.URL(scheme=place.scheme, host=place.host, port=place.port, target=_target(place))
+def _url(location: PhotoLocation) -> httpcore.URL:
+    return httpcore.URL(scheme=location.scheme, host=location.host, port=location.port, target=_target(location))
 
 
-def _headers(place: Place) -> Mapping[bytes | str, bytes | str]:
-    port = "" if place.port == WEB[place.scheme] else f":{place.port}"
+def _headers(location: PhotoLocation) -> Mapping[bytes | str, bytes | str]:
+    port = "" if location.port == WEB[location.scheme] else f":{location.port}"
     return {
-        "Host": place.authority + port,
+        "Host": location.authority + port,
         "User-Agent": "miradouro",
         "Accept": "image/*, */*;q=0.1",
         "Accept-Encoding": "identity",
@@ -198,12 +198,12 @@ def _headers(place: Place) -> Mapping[bytes | str, bytes | str]:
     }
 
 
-def _target(place: Place) -> str:
-    return place.path + (f"?{place.query}" if place.query else "")
+def _target(location: PhotoLocation) -> str:
+    return location.path + (f"?{location.query}" if location.query else "")
 
 
-def _written(place: Place) -> str:
-    return f"{place.scheme}://{place.authority}:{place.port}{_target(place)}"
+def _written(location: PhotoLocation) -> str:
+    return f"{location.scheme}://{location.authority}:{location.port}{_target(location)}"
 
 
 def _left(ends: float) -> float:
@@ -213,23 +213,23 @@ def _left(ends: float) -> float:
     return left_s
 
 
-def _check_status(place: Place, status: int) -> None:
+def _check_status(location: PhotoLocation, status: int) -> None:
     """Raises the error of a status other than 200."""
     if status in _GONE:
-        raise BadPhoto("vanished", f"{place} is not there (any more): HTTP {status}")
+        raise BadPhoto("vanished", f"{location} is not there (any more): HTTP {status}")
     if status in _PASSING or status >= 500:
-        raise OriginalUnavailable(f"{place} can't be read now: HTTP {status}")
+        raise OriginalUnavailable(f"{location} can't be read now: HTTP {status}")
     if status != 200:
-        raise BadPhoto("unreadable", f"{place} can't be read: HTTP {status}")
+        raise BadPhoto("unreadable", f"{location} can't be read: HTTP {status}")
 
 
-def _too_many(place: Place, limit_bytes: int) -> BadPhoto:
-    return BadPhoto("too_many_bytes", f"{place} has more than {limit_bytes:,} bytes; scale the photo down")
+def _too_many(location: PhotoLocation, limit_bytes: int) -> BadPhoto:
+    return BadPhoto("too_many_bytes", f"{location} has more than {limit_bytes:,} bytes; scale the photo down")
 
 
-def _reason(exc: Exception, place: Place, limits: FetchLimits) -> str:
+def _reason(exc: Exception, location: PhotoLocation, limits: FetchLimits) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"its certificate is not good: {exc.verify_message}; MIRADOURO_PHOTO_CA_FILE adds an authority"
     if isinstance(exc, TimeoutError):
-        return f"{place.host} did not answer in time ({limits.connect_s:g} s to connect, {limits.total_s:g} s in all)"
+        return f"{location.host} did not answer in time ({limits.connect_s:g} s to connect, {limits.total_s:g} s in all)"
     return str(exc) or type(exc).__name__

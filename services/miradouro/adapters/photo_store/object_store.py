@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import fsspec.asyn
 
-from miradouro.adapters.photo_store.allowed import Place, allowed_prefixes, is_allowed, named, place_of
+from miradouro.adapters.photo_store.allowed import PhotoLocation, allowed_prefixes, is_allowed, location_of, named
 from miradouro.adapters.photo_store.fetch_limits import FETCH_LIMITS, FetchLimits
 from miradouro.core.errors import (
     BadPhoto,
@@ -49,26 +49,26 @@ class ObjectStore:
     def __init__(
         self,
         scheme: str,
-        sources: Sequence[Place],
+        sources: Sequence[PhotoLocation],
         *,
         endpoint: str = "",
-        kept_in: Place | None = None,
+        kept_in: PhotoLocation | None = None,
         limits: FetchLimits = FETCH_LIMITS,
     ) -> None:
         self._scheme, self._total_s = scheme, limits.total_s
         self._kept_in = kept_in if kept_in and kept_in.scheme == scheme else None
-        places = (*sources, *([kept_in] if kept_in else []))
-        self._sources = [one for one in dict.fromkeys(places) if one.scheme == scheme]
+        locations = (*sources, *([kept_in] if kept_in else []))
+        self._sources = [one for one in dict.fromkeys(locations) if one.scheme == scheme]
         self._files, self._errors = _opened(scheme, endpoint, limits)
 
     def read(self, uri: str, *, limit_bytes: int) -> bytes:
         """The bytes of an object; see `core.ports.PhotoStore`."""
-        place = place_of(uri)
-        if not is_allowed(place, self._sources):
+        location = location_of(uri)
+        if not is_allowed(location, self._sources):
             prefixes = allowed_prefixes(self._sources)
             raise InvalidArgument("uri", f"{named(uri)} is not below an allowed prefix; allowed: {prefixes}")
         try:
-            data = self._waited_for(self._read(place.host + place.path, limit_bytes + 1))
+            data = self._waited_for(self._read(location.host + location.path, limit_bytes + 1))
         except self._errors as exc:
             raise _translated(exc, uri) from exc
         if data is None:

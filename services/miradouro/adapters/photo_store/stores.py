@@ -8,7 +8,7 @@ from miradouro.adapters.photo_store.allowed import (
     OBJECTS,
     SCHEMES,
     WEB,
-    Place,
+    PhotoLocation,
     allowed_prefixes,
     named,
     private_networks,
@@ -90,7 +90,7 @@ def scheme_of(uri: str) -> str:
     return uri.partition(":")[0].lower()
 
 
-def _web(settings: PhotoStoreSettings, allowed: Sequence[Place], limits: FetchLimits) -> PhotoStore:
+def _web(settings: PhotoStoreSettings, allowed: Sequence[PhotoLocation], limits: FetchLimits) -> PhotoStore:
     from miradouro.adapters.photo_store.http_store import HttpStore  # lazy: most processes fetch no photo
 
     return HttpStore(
@@ -102,7 +102,7 @@ def _web(settings: PhotoStoreSettings, allowed: Sequence[Place], limits: FetchLi
 
 
 def _objects(
-    scheme: str, settings: PhotoStoreSettings, allowed: Sequence[Place], keeper: Place | None, limits: FetchLimits
+    scheme: str, settings: PhotoStoreSettings, allowed: Sequence[PhotoLocation], keeper: PhotoLocation | None, limits: FetchLimits
 ) -> PhotoStore:
     from miradouro.adapters.photo_store.object_store import ObjectStore  # lazy: most processes fetch no photo
 

@@ -1,4 +1,4 @@
-"""Which places photos may be read from, and which addresses are public."""
+"""Which locations photos may be read from, and which addresses are public."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from miradouro.adapters.photo_store.addresses import is_public
-from miradouro.adapters.photo_store.allowed import is_allowed, place_of, private_networks, sources
+from miradouro.adapters.photo_store.allowed import is_allowed, location_of, private_networks, sources
 from miradouro.core.errors import InvalidArgument
 
 
@@ -35,21 +35,21 @@ from miradouro.core.errors import InvalidArgument
         ("gs://bbb/a", "s3://bbb/", False),
     ],
 )
-def test_a_place_below_a_listed_prefix_is_allowed(uri, prefix, allowed):
-    assert is_allowed(place_of(uri), sources(prefix)) is allowed
+def test_a_location_below_a_listed_prefix_is_allowed(uri, prefix, allowed):
+    assert is_allowed(location_of(uri), sources(prefix)) is allowed
 
 
 @given(st.text() | st.from_regex(r"(https?|s3|gs)://[a-z@:0-9.\[\]]*/[a-z%./\\]*", fullmatch=True))
-def test_any_text_is_a_clean_place_or_refused(text):
+def test_any_text_is_a_clean_location_or_refused(text):
     try:
-        place = place_of(text)
+        location = location_of(text)
     except InvalidArgument:
         return
-    assert place.scheme in {"https", "http", "s3", "gs"}
-    assert place.host
-    assert "@" not in place.host
-    assert not {".", ".."} & set(place.path.split("/"))
-    assert str(place_of(str(place))) == str(place)
+    assert location.scheme in {"https", "http", "s3", "gs"}
+    assert location.host
+    assert "@" not in location.host
+    assert not {".", ".."} & set(location.path.split("/"))
+    assert str(location_of(str(location))) == str(location)
 
 
 @given(st.ip_addresses(v=4))
