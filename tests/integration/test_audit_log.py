@@ -60,7 +60,7 @@ def secret(tmp_path: Path) -> str:
     return path.read_text()
 
 
-def test_calls_without_a_token_are_logged_once_and_counted(lines, tmp_path, secret):
+def test_unauthenticated_calls_are_logged_once_and_counted(lines, tmp_path, secret):
     with (
         running([service(Echo())], security=server_security(settings(tokens=tmp_path / "token"))) as server,
         grpc.insecure_channel(server.target) as channel,

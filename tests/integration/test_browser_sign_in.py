@@ -66,9 +66,7 @@ def test_a_link_lets_a_browser_in_once(door: Door, sessions: BrowserSessions) ->
     assert (known.code, known.headers["Location"]) == (303, "/"), "who is in already goes on to the page"
 
 
-def test_the_cookie_is_closed_to_scripts_sites_and_other_paths(
-    door: Door, owner: ServerSecurity, sessions: BrowserSessions
-) -> None:
+def test_the_cookie_is_closed_to_scripts_and_sites(door: Door, owner: ServerSecurity, sessions: BrowserSessions) -> None:
     morsel = cookie_of(door.get(f"/?key={sessions.new_key()}"))
     assert morsel.key == f"miradouro-{urlsplit(door.http.url).port}"
     assert (morsel["httponly"], morsel["samesite"], morsel["path"], morsel["domain"]) == (True, "strict", "/", "")
@@ -96,7 +94,7 @@ def test_under_tls_the_cookie_is_secure(tmp_path: Path, owner: ServerSecurity, s
         connection.close()
 
 
-def test_old_forged_and_foreign_keys_and_cookies_are_refused(door: Door, sessions: BrowserSessions, monkeypatch) -> None:
+def test_old_forged_and_foreign_credentials_are_refused(door: Door, sessions: BrowserSessions, monkeypatch) -> None:
     elsewhere = BrowserSessions()
     for key in (token(), elsewhere.new_key(), "x" * 4_000, "%ff", "💥".encode().hex()):
         assert door.get(f"/?key={key}").code == 401
@@ -111,7 +109,7 @@ def test_old_forged_and_foreign_keys_and_cookies_are_refused(door: Door, session
     assert door.get("/v1/stats", Cookie=sign_in(door, sessions)).code == 401, "too old"
 
 
-def test_with_a_cookie_only_our_own_page_may_ask(door: Door, sessions: BrowserSessions) -> None:
+def test_a_cookie_works_only_for_our_own_page(door: Door, sessions: BrowserSessions) -> None:
     ours, shown = door.http.url.rstrip("/"), sign_in(door, sessions)
     port = urlsplit(ours).port
     for headers, code in (
@@ -128,7 +126,7 @@ def test_with_a_cookie_only_our_own_page_may_ask(door: Door, sessions: BrowserSe
     assert door.get("/v1/stats", Cookie=shown, Host="photos.example.org").code == 421
 
 
-def test_a_browser_without_a_cookie_reads_how_to_get_in(door: Door, owner: ServerSecurity) -> None:
+def test_a_browser_without_a_cookie_gets_instructions(door: Door, owner: ServerSecurity) -> None:
     shown = door.get("/", Accept="text/html,application/xhtml+xml")
     assert (shown.code, shown.headers.get_content_type()) == (401, "text/html")
     assert shown.headers.get_all("WWW-Authenticate") == ['Bearer realm="miradouro"'], "no prompt in the place of the page"

@@ -115,7 +115,7 @@ class PlainLite0:
         return np.clip(x, 0, 6)
 
 
-def test_lite0_agrees_with_a_plain_reading_of_its_weights(models_dir: Path) -> None:
+def test_lite0_agrees_with_a_plain_implementation(models_dir: Path) -> None:
     source = source_path(find("efficientnet-lite0"), models_dir, LogProgress())
     maps, probabilities = PlainLite0(read_state_dict(source))(PHOTOS[:2])
     model = model_path(models_dir, find("efficientnet-lite0"), "fp32")
@@ -178,14 +178,14 @@ def test_vectors_are_those_written_down(models_dir: Path, name: str, precision: 
 
 @pytest.mark.parametrize(("name", "precision"), BUNDLES)
 @pytest.mark.parametrize("level", [0, 127, 255])
-def test_a_picture_of_one_colour_has_vectors_of_length_1_too(models_dir: Path, name: str, precision: str, level: int) -> None:
+def test_a_single_colour_picture_has_unit_vectors(models_dir: Path, name: str, precision: str, level: int) -> None:
     ours = run_bundle(name, precision, models_dir, np.full((1, 224, 224, 3), level, np.uint8))
     for space in find(name).spaces:
         np.testing.assert_allclose(np.linalg.norm(ours[space.output], axis=-1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "precision"), BUNDLES)
-def test_a_photo_has_the_same_vectors_alone_and_in_a_batch(models_dir: Path, name: str, precision: str) -> None:
+def test_a_photos_vectors_do_not_depend_on_batching(models_dir: Path, name: str, precision: str) -> None:
     together = run_bundle(name, precision, models_dir, PHOTOS)
     alone = run_bundle(name, precision, models_dir, PHOTOS[1:2])
     for output, vectors in alone.items():

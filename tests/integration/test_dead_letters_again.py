@@ -104,7 +104,7 @@ def statuses(done: Done) -> dict[str, str]:
     return {one["photo_id"]: one["status"] for one in report["letters"]}
 
 
-def test_a_dead_letter_is_sent_once_as_it_first_came(topics: Topics) -> None:
+def test_a_dead_letter_is_resent_once_unchanged(topics: Topics) -> None:
     [record] = topics.publish(event("a"))
     topics.die(record)
     assert statuses(topics.retry("--dry-run")) == {"a": "sent"}
@@ -117,7 +117,7 @@ def test_a_dead_letter_is_sent_once_as_it_first_came(topics: Topics) -> None:
     assert len(topics.log()) == 2
 
 
-def test_what_dies_again_is_left_to_the_next_run(topics: Topics) -> None:
+def test_a_repeated_failure_waits_for_the_next_run(topics: Topics) -> None:
     [record] = topics.publish(event("a"))
     topics.die(record)
     assert statuses(topics.retry()) == {"a": "sent"}
@@ -127,7 +127,7 @@ def test_what_dies_again_is_left_to_the_next_run(topics: Topics) -> None:
     assert len(topics.log()) == 3
 
 
-def test_what_comes_while_a_run_works_is_left_to_the_next_one(topics: Topics) -> None:
+def test_dead_letters_arriving_later_wait_for_another_run(topics: Topics) -> None:
     [first, second] = topics.publish(event("a"), event("b"))
     topics.die(first)
 
@@ -153,7 +153,7 @@ def test_letters_are_chosen_by_collection_and_by_reason(topics: Topics) -> None:
     assert "No Name" in done.err
 
 
-def test_the_last_record_of_a_photo_stays_its_newest_state(topics: Topics) -> None:
+def test_a_photos_last_record_stays_its_newest_state(topics: Topics) -> None:
     """Kafka keeps that one alone when it compacts."""
     old, new, alive = topics.publish(event("a", 1), event("a", 2), event("b", 1))
     topics.die(old)
@@ -171,7 +171,7 @@ def test_the_last_record_of_a_photo_stays_its_newest_state(topics: Topics) -> No
     assert statuses(topics.retry()) == {}
 
 
-def test_a_newer_state_that_comes_between_is_published_once_more_behind_the_older_one(topics: Topics) -> None:
+def test_an_overtaking_newer_state_is_published_last_again(topics: Topics) -> None:
     [old] = topics.publish(event("a"))
     topics.die(old)
 
@@ -185,7 +185,7 @@ def test_a_newer_state_that_comes_between_is_published_once_more_behind_the_olde
     assert versions == [b"1", b"2", b"1", b"2"]
 
 
-def test_a_run_that_was_interrupted_before_its_note_is_not_repeated(topics: Topics) -> None:
+def test_an_interrupted_run_sends_nothing_twice(topics: Topics) -> None:
     [record] = topics.publish(event("a"))
     topics.die(record)
     topics.publish(event("a"))  # as such a run leaves it
@@ -193,7 +193,7 @@ def test_a_run_that_was_interrupted_before_its_note_is_not_repeated(topics: Topi
     assert len(topics.log()) == 2
 
 
-def test_what_is_no_event_stays_dead_and_is_told(topics: Topics) -> None:
+def test_an_invalid_event_stays_dead_and_is_reported(topics: Topics) -> None:
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"photo.uploaded"), ("ce_photoversion", b"1")]
     topics.die(topics.send(b"c/a", b"\xff\x00", headers), reason="not_an_event")
     # Its key is no UTF-8; the letter's, which names what can be read of it, is.
@@ -203,7 +203,7 @@ def test_what_is_no_event_stays_dead_and_is_told(topics: Topics) -> None:
 
 
 @pytest.mark.parametrize("topics", [SMALL], indirect=True)
-def test_a_record_that_was_too_large_for_its_letter_is_read_again_where_it_stands(topics: Topics) -> None:
+def test_an_oversized_record_is_read_from_its_topic(topics: Topics) -> None:
     gone, kept = topics.publish(event("gone", caption=CAPTION), event("kept", caption=CAPTION))
     topics.die(gone, "gone")
     topics.die(kept, "kept")
@@ -215,7 +215,7 @@ def test_a_record_that_was_too_large_for_its_letter_is_read_again_where_it_stand
     assert topics.log() == [(kept.key, kept.value, kept.headers)] * 2
 
 
-def test_an_event_that_came_by_a_call_is_published(topics: Topics) -> None:
+def test_an_event_from_a_call_is_published(topics: Topics) -> None:
     one = event("a")
     topics.put(Failure("c", "a", 1, REASON, "not allowed", one.uri, datetime.now(UTC), event=kept_with_failure(one)))
     topics.put(Failure("c", "b", 1, REASON, "not allowed", "", datetime.now(UTC)))

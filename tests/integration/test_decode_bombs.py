@@ -92,7 +92,7 @@ def test_a_second_frame_of_another_size_is_refused():
     assert reason_of(data[:at] + frame + second + data[at + 19 :]) == "truncated"
 
 
-def test_a_region_of_a_huge_jpeg_is_decoded_coarser_where_memory_is_short():
+def test_a_huge_jpegs_region_is_decoded_more_coarsely():
     data = encode(Image.new("RGB", (9_900, 9_900), (90, 90, 90)), "JPEG", progressive=True)
     peaks = []
 

@@ -98,25 +98,21 @@ def assert_waits(ingest: IngestFixture, photo_id: str, reason: str) -> None:
     assert (ingest.photos(), ingest.failures()) == ({"first": 1}, {})
 
 
-def test_vectors_of_another_replica_than_the_one_that_was_asked_are_not_stored_under_its_name(
-    ingest: IngestFixture, replicas: Replicas
-) -> None:
+def test_vectors_of_an_unexpected_replica_are_not_stored(ingest: IngestFixture, replicas: Replicas) -> None:
     replicas.embeds = replicas.new
     assert_waits(ingest, "second", "replicas of the embedding service differ")
     replicas.embeds = replicas.old
     assert put(ingest, "second").status == EVENT_STATUS_STORED
 
 
-def test_vectors_that_are_as_the_collections_are_stored_whichever_replica_was_asked(
-    ingest: IngestFixture, replicas: Replicas
-) -> None:
+def test_vectors_matching_the_collection_are_always_stored(ingest: IngestFixture, replicas: Replicas) -> None:
     replicas.describes = replicas.new
     assert put(ingest, "second").status == EVENT_STATUS_STORED
     held = {space.name: space.provenance for space in ingest.index.spaces("photos")}
     assert ingest.index.get_whole("photos", "second").provenances == held
 
 
-def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_photo(replicas: Replicas, tmp_path: Path) -> None:
+def test_replicas_with_another_recipe_stop_every_photo(replicas: Replicas, tmp_path: Path) -> None:
     with open_ingest(
         tmp_path / "ingest", embedder=replicas, pace=Pace(retry_s=30)
     ) as ingest:  # longer than an answer is remembered
@@ -126,7 +122,7 @@ def test_replicas_that_agree_on_another_recipe_than_the_collections_stop_every_p
             put(ingest, "second")
 
 
-def test_a_question_is_not_compared_with_a_vector_of_another_replica(ingest: IngestFixture, replicas: Replicas) -> None:
+def test_queries_never_compare_vectors_of_different_replicas(ingest: IngestFixture, replicas: Replicas) -> None:
     search = SearchService(
         index=ingest.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
     )
@@ -140,21 +136,21 @@ def test_a_question_is_not_compared_with_a_vector_of_another_replica(ingest: Ing
         search.Search(question, Call())
 
 
-def test_a_replica_with_other_bundles_makes_no_dead_letters(
+def test_replicas_with_other_bundles_make_no_dead_letters(
     ingest: IngestFixture, replicas: Replicas, start: Any, tmp_path: Path
 ) -> None:
     replicas.embeds = start(tiny_bundles(tmp_path / "fewer")[:1])
     assert_waits(ingest, "second", "'wee/features' is not a known space")
 
 
-def test_a_forward_pass_that_fails_makes_no_dead_letters(tmp_path: Path) -> None:
+def test_a_failing_forward_pass_makes_no_dead_letters(tmp_path: Path) -> None:
     with open_ingest(tmp_path / "ingest", pace=Pace(retry_s=0)) as ingest:
         assert put(ingest, "first").status == EVENT_STATUS_STORED
         ingest.networks.broken = RuntimeError("CUDA failure 2: out of memory")
         assert_waits(ingest, "second", "CUDA failure 2: out of memory")
 
 
-def test_a_bundle_that_is_loaded_after_a_photo_was_decoded_gets_its_tensor(replicas: Replicas) -> None:
+def test_a_bundle_loaded_after_decoding_gets_its_tensor(replicas: Replicas) -> None:
     bundles = replicas.describe()
     offered = list(bundles[1:])
     context = Context(replicas, lambda: offered, PhotoStores(PhotoStoreSettings()), LABEL_TABLE, READER)

@@ -93,7 +93,7 @@ def floats(row: pb.SpaceVectors) -> np.ndarray:
     return np.frombuffer(row.values, "<f4").reshape(-1, row.dimension)
 
 
-def test_describe_spaces_tells_bundles_geometries_spaces_and_the_provider(door):
+def test_describe_spaces_returns_bundles_geometries_and_the_provider(door):
     answer = door.stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=10)
     assert answer.provider == "cpu"
     tiny, wee = answer.bundles
@@ -105,7 +105,7 @@ def test_describe_spaces_tells_bundles_geometries_spaces_and_the_provider(door):
     assert regions.regions[2] == pb.RegionBox(x=0.5, y=0, width=0.5, height=1)
 
 
-def test_encoded_photos_give_what_their_tensors_give_and_the_photos_size(door):
+def test_encoded_photos_give_their_tensors_and_size(door):
     data = jpeg(90, 60)
     decoded = decode(data, [TINY, WEE]).tensors
     sent = pb.Tensors(
@@ -132,7 +132,7 @@ def test_tensors_of_another_decode_recipe_wait(door):
     assert versions in error.details()
 
 
-def test_what_is_wrong_with_one_photo_stands_in_its_result_and_the_others_are_embedded(door):
+def test_a_bad_photo_fails_alone_in_a_batch(door):
     good = jpeg(64, 64)
     photos = [good, b"", b"hello, I am no photo", good[: len(good) // 2], good, encode(blocks(2000, 600), "PNG"), b"x" * 200_001]
     answer = embed(door, *(pb.PhotoInput(encoded=data) for data in photos), tensors(1))
@@ -144,7 +144,7 @@ def test_what_is_wrong_with_one_photo_stands_in_its_result_and_the_others_are_em
     assert refused == 1
 
 
-def test_when_every_photo_is_bad_every_result_is_an_error(door):
+def test_all_bad_photos_give_only_errors(door):
     answer = embed(door, pb.PhotoInput(encoded=b"no"), pb.PhotoInput(encoded=b""))
     assert [result.error.reason for result in answer.results] == ["not_a_photo", "empty"]
     assert door.networks.runs[-1][0] == "wee"  # nothing ran since the warm-up
@@ -203,14 +203,14 @@ def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, message):
         ),
     ],
 )  # fmt: skip
-def test_a_wrong_request_is_refused_naming_the_field_and_what_is_allowed(door, request_, message):
+def test_a_wrong_request_names_field_and_alternatives(door, request_, message):
     error = refusal(door, request_)
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert message in error.details()
     assert dict(error.trailing_metadata())["retriable"] == "false"
 
 
-def test_a_photo_of_the_limit_passes_the_door_and_a_larger_message_does_not(tmp_path):
+def test_only_messages_above_the_limit_are_refused(tmp_path):
     with (
         run_embedding(GatedNetworks(tiny_bundles(tmp_path)), reading=READING, registry=CollectorRegistry()) as parts,
         running([parts.service], security=OPEN_TO_ALL) as server,
@@ -260,7 +260,7 @@ def test_overload_is_told_before_any_photo_is_decoded(door):
     assert [len(call.result().results) for call in answered] == [64] * 4
 
 
-def test_a_caller_that_hangs_up_is_not_worked_for(door):
+def test_an_abandoned_request_is_not_embedded(door):
     with door.networks.closed():
         first = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"]), timeout=30)
         assert door.networks.arrived.wait(10)
@@ -306,7 +306,7 @@ def test_questions_wait_for_a_service_that_restarts(tmp_path):
                 thread.join()
 
 
-def test_a_real_network_gives_over_grpc_what_it_gives_alone(models_dir):
+def test_a_real_network_gives_equal_vectors_over_grpc(models_dir):
     bundle = open_bundle("efficientnet-lite0", precision="int8", folder=models_dir)
     networks = OnnxEmbedder([bundle], threads=2)
     data = jpeg(320, 240)
@@ -342,7 +342,7 @@ def serve_embedding(*arguments: str, **environment: str) -> subprocess.Popen:
     )
 
 
-def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models_dir):
+def test_serve_embedding_reports_address_metrics_and_ends_cleanly(models_dir):
     environment = {
         "MIRADOURO_MODELS_DIR": str(models_dir),
         "MIRADOURO_BUNDLES": "efficientnet-lite0",
@@ -374,7 +374,7 @@ def test_serve_embedding_says_where_it_is_counts_and_ends_well_on_sigterm(models
         (["--no-token"], {"MIRADOURO_BUNDLES": "alexnet"}, ["alexnet"]),
     ],
 )
-def test_serve_embedding_refuses_to_start_in_one_clear_line(arguments, environment, parts):
+def test_serve_embedding_refuses_a_start_in_one_line(arguments, environment, parts):
     with serve_embedding(*arguments, **environment) as process:
         try:
             _, errors = process.communicate(timeout=60)

@@ -36,7 +36,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     ],
     ids=lambda question: str(question)[:30],
 )
-def test_an_error_over_http_is_small_whatever_was_asked(door, question):
+def test_an_http_error_is_small_for_any_request(door, question):
     answer = door.post("/v1/search", question)
     assert 400 <= answer.code < 500
     assert len(answer.body) <= MAX_BODY_BYTES

@@ -26,14 +26,14 @@ def web(tmp_path: Path) -> Iterator[WebPhotos]:
     ("status", "reason"),
     [(404, "vanished"), (410, "vanished"), *((status, "unreadable") for status in (204, 206, 304, 400, 401, 403))],
 )
-def test_a_status_that_stays_is_told_as_what_it_is(web, status, reason):
+def test_a_permanent_status_is_reported_by_kind(web, status, reason):
     with pytest.raises(BadPhoto, match=str(status)) as caught:
         read(local(web), web.put("/a.jpg", body(b"", status=status)))
     assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_a_status_that_passes_is_tried_again_by_whoever_asks(web, status):
+def test_a_temporary_status_may_be_retried(web, status):
     url = web.put("/a.jpg", in_turn(body(b"<h1>later</h1>", status=status), body(PHOTO)))
     store = local(web)
 
@@ -87,19 +87,19 @@ def trickle(head: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
     ],
     ids=["status", "head", "body", "nothing"],
 )
-def test_whatever_trickles_or_hangs_ends_with_the_time_of_one_photo(web, answer):
+def test_slow_or_hanging_answers_end_at_the_deadline(web, answer):
     with pytest.raises(OriginalUnavailable, match=r"in time \(5 s to connect, 0.5 s in all\)"):
         read(local(web, limits=FetchLimits(total_s=0.5)), web.put("/a.jpg", answer))
 
 
-def test_a_host_that_accepts_and_says_nothing_ends_with_the_time_to_connect(web):
+def test_a_silent_host_ends_at_the_connect_timeout(web):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"https://localhost:{mute.getsockname()[1]}/a.jpg"
         with pytest.raises(OriginalUnavailable, match="in time"):
             read(local(web, photo_sources=url, limits=FetchLimits(connect_s=0.2)), url)
 
 
-def test_a_look_up_that_hangs_ends_with_the_time_to_connect(web):
+def test_a_hanging_lookup_ends_at_the_connect_timeout(web):
     internet = Internet({"photos.example": [[PUBLIC]]})
     store = fetcher(web, internet, limits=FetchLimits(connect_s=0.2))
     store._resolve = lambda _host, _port: web.stopping.wait() and []
@@ -118,17 +118,17 @@ def test_a_look_up_that_hangs_ends_with_the_time_to_connect(web):
     ],
     ids=["cut off", "another protocol", "endless head", "hung up"],
 )
-def test_an_answer_that_is_broken_may_be_whole_the_next_time(web, answer):
+def test_a_broken_answer_is_retriable(web, answer):
     with pytest.raises(OriginalUnavailable):
         read(local(web), web.put("/a.jpg", answer))
 
 
-def test_an_encoding_that_was_not_asked_for_is_refused(web):
+def test_an_unrequested_encoding_is_refused(web):
     with pytest.raises(BadPhoto, match="encoding"):
         read(local(web), web.put("/a.jpg", body(b"\x1f\x8b", Content_Encoding="gzip")))
 
 
-def test_a_port_where_nobody_listens_and_a_name_that_nobody_knows_may_answer_later(web):
+def test_a_closed_port_or_unknown_name_is_retriable(web):
     with socket.create_server(("127.0.0.1", 0)) as free:
         gone = f"https://localhost:{free.getsockname()[1]}/a.jpg"
     with pytest.raises(OriginalUnavailable, match="refused"):
@@ -137,7 +137,7 @@ def test_a_port_where_nobody_listens_and_a_name_that_nobody_knows_may_answer_lat
         read(fetcher(web, Internet({"photos.example": [[]]})), web.url("/a.jpg", host="photos.example"))
 
 
-def test_a_certificate_of_an_unknown_authority_names_the_setting(web):
+def test_an_unknown_certificate_authority_error_names_the_setting(web):
     with pytest.raises(OriginalUnavailable, match="MIRADOURO_PHOTO_CA_FILE"):
         read(local(web, photo_ca_file=""), web.put("/a.jpg", body(PHOTO)))
     assert web.requests == []
@@ -150,7 +150,7 @@ def test_a_certificate_of_another_host_is_refused(web):
     assert web.requests == []
 
 
-def test_the_secret_of_a_signed_url_is_sent_but_never_told(web):
+def test_a_signed_urls_secret_is_sent_but_hidden(web):
     url = web.put("/a.jpg?signature=geheim", body(PHOTO))
     assert read(local(web), url) == PHOTO
     for answer in (
@@ -165,7 +165,7 @@ def test_the_secret_of_a_signed_url_is_sent_but_never_told(web):
         assert "geheim" not in str(caught.value)
 
 
-def test_an_s3_that_is_down_is_the_photos_trouble_when_reading_and_everybodys_when_keeping(monkeypatch):
+def test_s3_reads_fail_per_photo_writes_for_all(monkeypatch):
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -179,7 +179,7 @@ def test_an_s3_that_is_down_is_the_photos_trouble_when_reading_and_everybodys_wh
     assert not isinstance(caught.value, OriginalUnavailable)
 
 
-def test_keys_that_are_missing_stop_everything_until_they_are_there(monkeypatch, tmp_path):
+def test_missing_keys_stop_everything(monkeypatch, tmp_path):
     for name in KEYS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -190,14 +190,14 @@ def test_keys_that_are_missing_stop_everything_until_they_are_there(monkeypatch,
     assert not isinstance(caught.value, OriginalUnavailable)
 
 
-def test_a_folder_of_inline_photos_that_can_not_be_written_may_be_later(tmp_path):
+def test_an_unwritable_inline_folder_is_retriable(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Unavailable, match="MIRADOURO_INLINE_STORE") as caught:
         PhotoStores(PhotoStoreSettings(inline_store=str(tmp_path / "file"))).keep(b"x", sha256="ab" * 32)
     assert not isinstance(caught.value, OriginalUnavailable)
 
 
-def test_a_folder_that_is_not_mounted_is_no_photos_fault(tmp_path):
+def test_an_unmounted_folder_is_not_the_photos_fault(tmp_path):
     store = FileStore([tmp_path / "mounted", tmp_path])
     (tmp_path / "mounted").mkdir()
     uri = (tmp_path / "mounted/a.jpg").as_uri()
@@ -209,7 +209,7 @@ def test_a_folder_that_is_not_mounted_is_no_photos_fault(tmp_path):
         store.read(uri, limit_bytes=1_000)
 
 
-def test_a_disk_that_does_not_answer_may_do_so_later():
+def test_a_disk_that_does_not_answer_is_retriable():
     """The memory of a process is a file that can't be read from its beginning: EIO, as from a lost disk."""
     with pytest.raises(OriginalUnavailable, match="file:///proc/self/mem"):
         FileStore([Path("/proc/self")]).read("file:///proc/self/mem", limit_bytes=1_000)

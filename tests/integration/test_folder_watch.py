@@ -76,7 +76,7 @@ def photos(ingest: IngestFixture, collection: str = "photos") -> set[str]:
     return set(ingest.photos(collection))
 
 
-def test_what_is_there_is_indexed_and_then_every_kind_of_change_followed(ingest, folder):
+def test_a_watched_folder_is_indexed_and_followed(ingest, folder):
     write(folder / "a.jpg", jpeg(seed=1))
     write(folder / "trip/b.jpg", jpeg(seed=2))
     with watch(ingest, {"photos": folder}):
@@ -126,7 +126,7 @@ def test_every_collection_follows_its_own_folder(ingest, folder):
     assert photos(ingest, "first") == {"a.jpg"}
 
 
-def test_what_changed_while_nobody_watched_is_found_at_the_start(ingest, folder):
+def test_changes_before_the_start_are_found(ingest, folder):
     for number in range(3):
         write(folder / f"{number}.jpg", jpeg(seed=number))
     with watch(ingest, {"photos": folder}):
@@ -138,7 +138,7 @@ def test_what_changed_while_nobody_watched_is_found_at_the_start(ingest, folder)
     assert ingest.photos()["1.jpg"] == 1
 
 
-def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_when_it_is_back(ingest, folder):
+def test_a_missing_folder_keeps_photos_until_it_returns(ingest, folder):
     for number in range(4):
         write(folder / f"{number}.jpg", jpeg(seed=number))
     with capture_logs() as logs, watch(ingest, {"photos": folder}):
@@ -159,7 +159,7 @@ def test_a_folder_that_goes_keeps_its_photos_is_told_once_and_followed_again_whe
     assert {state.deleted for state in ingest.index.origins("photos")} == {False}
 
 
-def test_everything_is_compared_now_and_then_whether_changes_were_noticed_or_not(ingest, folder):
+def test_the_periodic_rescan_finds_unnoticed_changes(ingest, folder):
     (folder / ".hidden").mkdir()
     write(folder / ".hidden/a.jpg", jpeg())
     os.symlink(folder / ".hidden/a.jpg", folder / "linked.jpg")
@@ -180,7 +180,7 @@ def test_a_folder_renamed_while_watched_runs_no_network(ingest, folder):
     assert ingest.networks.runs == []
 
 
-def test_a_file_that_grows_is_left_alone_until_it_is_whole(ingest, folder):
+def test_a_growing_file_waits_until_it_is_whole(ingest, folder):
     whole, path = jpeg(seed=3), folder / "slow.jpg"
     with watch(ingest, {"photos": folder}):
         for end in (0, 100, len(whole) // 2):
@@ -193,7 +193,7 @@ def test_a_file_that_grows_is_left_alone_until_it_is_whole(ingest, folder):
     assert ingest.failures() == {}
 
 
-def test_links_lead_to_photos_under_the_names_that_the_whole_comparison_gives_them(ingest, folder):
+def test_links_keep_the_names_of_a_full_scan(ingest, folder):
     write(folder.parent / "elsewhere/a.jpg", jpeg(seed=1))
     os.symlink(folder.parent / "elsewhere", folder / "linked")
     write(folder / "own/b.jpg", jpeg(seed=2))
@@ -205,7 +205,7 @@ def test_links_lead_to_photos_under_the_names_that_the_whole_comparison_gives_th
         until(lambda: photos(ingest) == {"linked/a.jpg", "linked/c.jpg", "own/b.jpg", "own/d.jpg"})
 
 
-def test_a_run_that_somebody_else_asked_for_is_waited_for(ingest, folder):
+def test_a_concurrent_run_is_waited_for(ingest, folder):
     write(folder / "a.jpg", jpeg())
     stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
     next(stream)
@@ -218,7 +218,7 @@ def test_a_run_that_somebody_else_asked_for_is_waited_for(ingest, folder):
     assert [entry for entry in logs if entry["log_level"] != "info"] == []
 
 
-def test_it_stops_within_two_seconds_in_the_middle_of_the_work(ingest, folder):
+def test_it_stops_within_two_seconds_of_any_work(ingest, folder):
     for number in range(8):
         write(folder / f"{number}.jpg", jpeg(seed=number))
     with ingest.networks.closed():
@@ -230,7 +230,7 @@ def test_it_stops_within_two_seconds_in_the_middle_of_the_work(ingest, folder):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("watch-")]
 
 
-def test_what_cannot_be_watched_is_told_before_anything_starts(ingest, folder):
+def test_an_unwatchable_folder_is_refused_before_the_start(ingest, folder):
     with pytest.raises(InvalidArgument, match="no folder"), watch(ingest, {"photos": folder / "nowhere"}):
         pass
     with watch(ingest, {"photos": folder}):
@@ -252,7 +252,7 @@ def test_a_part_of_the_folder_is_compared_alone(ingest, folder, name):
     assert (report.indexed, report.unchanged, report.deleted) == {"tiny": (1, 1, 0), "big": (0, 3, 1)}[name]
 
 
-def test_more_than_half_of_a_part_gone_is_left_to_the_comparison_of_everything(ingest, folder):
+def test_a_mostly_deleted_part_waits_for_a_rescan(ingest, folder):
     for number in range(4):
         write(folder / f"{number}.jpg", jpeg(seed=number))
     write(folder / "part/a.jpg", jpeg(seed=9))
@@ -262,7 +262,7 @@ def test_more_than_half_of_a_part_gone_is_left_to_the_comparison_of_everything(i
         until(lambda: len(photos(ingest)) == 4)
 
 
-def test_a_root_that_vanishes_during_a_run_deletes_nothing_more(ingest, folder):
+def test_a_root_vanishing_during_a_run_deletes_nothing(ingest, folder):
     for name in "abcde":
         write(folder / f"{name}.jpg", jpeg(seed=ord(name)))
     ingest.index_folder(folder)
@@ -306,7 +306,7 @@ def test_changes_are_reported_as_their_common_folder(folder, names, expected):
         changes.close()
 
 
-def test_changes_of_hidden_and_excluded_files_alone_are_not_told(folder):
+def test_changes_of_excluded_files_are_not_reported(folder):
     (folder / "data").mkdir()
     stop = threading.Event()
     changes = touched(str(folder), stop=stop, settle_ms=20, excluded=[folder / "data"])

@@ -71,7 +71,7 @@ def test_silent_connections_are_closed(port):
                 pass
 
 
-def test_an_open_connection_outlives_more_silent_ones_than_there_is_room_for(target):
+def test_an_open_connection_outlives_too_many_silent_ones(target):
     with grpc.insecure_channel(target) as channel:
         assert ask(channel, "Shout", "a") == "A"
         with silent_connections(target, MAX_CONNECTIONS + 50):
@@ -121,7 +121,7 @@ def silence(channel: grpc.Channel, method: str, secret: str = "") -> Iterator[Si
 
 
 @pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
-def test_a_request_that_never_comes_is_waited_for_so_long(target, method, monkeypatch):
+def test_a_missing_request_ends_at_the_timeout(target, method, monkeypatch):
     monkeypatch.setattr(rpc_request, "RECEIVE_WITHIN_S", 0.2)
     with grpc.insecure_channel(target) as channel, silence(channel, method) as silent:
         silent.add(1)
@@ -187,7 +187,7 @@ def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets, caplog):
 
 
 @pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
-def test_a_request_without_a_photo_is_at_most_a_mebibyte(method):
+def test_requests_without_a_photo_are_limited_in_size(method):
     echo = Echo()
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     with (

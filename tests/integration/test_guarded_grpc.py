@@ -131,7 +131,7 @@ def trusting(authority: Pair, **kwargs: object) -> ClientSecurity:
     return client_security(settings(ca=authority.certificate, **kwargs))
 
 
-def test_a_client_speaks_tls_to_a_server_that_its_authority_signed_and_to_no_other(tmp_path, authority, tokens):
+def test_tls_accepts_only_servers_of_the_clients_authority(tmp_path, authority, tokens):
     server_settings = settings(server=signed(tmp_path, "server", authority), tokens=tokens)
     with running([service(Echo())], security=server_security(server_settings)) as server:
         with open_channel(server.target, security=trusting(authority, tokens=tokens)) as channel:
@@ -143,7 +143,7 @@ def test_a_client_speaks_tls_to_a_server_that_its_authority_signed_and_to_no_oth
             assert refusal(channel, metadata=bearer(tokens.read_text().split()[0])).code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_with_client_certificates_asked_for_only_those_of_the_authority_get_in(tmp_path, authority, tokens):
+def test_only_client_certificates_of_the_authority_are_accepted(tmp_path, authority, tokens):
     server_settings = settings(server=signed(tmp_path, "server", authority), client_ca=authority.certificate, tokens=tokens)
     ours, stranger = signed(tmp_path, "ours", authority), self_signed(tmp_path, "stranger")
     with running([service(Echo())], security=server_security(server_settings)) as server:
@@ -154,7 +154,7 @@ def test_with_client_certificates_asked_for_only_those_of_the_authority_get_in(t
                 assert refusal(channel).code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_new_certificate_is_shown_to_new_connections_and_open_ones_go_on(tmp_path, tokens):
+def test_a_new_certificate_applies_to_new_connections_only(tmp_path, tokens):
     old, new = self_signed(tmp_path, "old"), self_signed(tmp_path, "new")
     used = Pair(tmp_path / "used.crt", tmp_path / "used.key")
     swap(used.certificate, old.certificate.read_bytes())
@@ -189,7 +189,7 @@ def test_every_address_of_a_name_takes_its_share():
         assert (len(first.calls) - before[0], len(second.calls) - before[1]) == (5, 5)
 
 
-def test_clients_are_asked_to_connect_anew_now_and_then_and_notice_nothing():
+def test_clients_reconnect_now_and_then_without_errors():
     echo = Echo()
     with (
         running([service(echo)], security=OPEN_TO_ALL, limits=ServerLimits(max_connection_age_s=1)) as server,

@@ -33,7 +33,7 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def test_without_a_token_nothing_is_answered_and_browsers_ask_for_one(door: Door, tokens: Path) -> None:
+def test_without_a_token_every_route_is_401(door: Door, tokens: Path) -> None:
     first = tokens.read_text().split()[0]
     for path in ("/", "/v1/stats", "/openapi.json", "/page/page.js", "/photos/photos/a.jpg", "/nowhere"):
         for shown in ({}, {"Authorization": f"Bearer {first[:-1]}"}, {"Authorization": basic("ana", token())}):
@@ -50,7 +50,7 @@ def test_without_a_token_nothing_is_answered_and_browsers_ask_for_one(door: Door
     assert door.registry.get_sample_value("miradouro_http_refused_callers_total") == 19
 
 
-def test_a_token_opens_every_route_as_a_bearer_and_as_a_password(door: Door, tokens: Path) -> None:
+def test_a_token_is_accepted_as_bearer_or_password(door: Door, tokens: Path) -> None:
     first, second = tokens.read_text().split()
     for authorization in (f"Bearer {first}", f"Bearer {second}", basic("ana", first), basic("", second)):
         assert door.get("/", Authorization=authorization).code == 200
@@ -60,7 +60,7 @@ def test_a_token_opens_every_route_as_a_bearer_and_as_a_password(door: Door, tok
     assert door.get("/v1/stats", Authorization=f"Bearer {second}").code == 200
 
 
-def test_a_token_does_not_open_the_door_to_other_hosts_and_pages(door: Door, tokens: Path) -> None:
+def test_a_token_does_not_admit_other_sites(door: Door, tokens: Path) -> None:
     shown = {"Authorization": f"Bearer {tokens.read_text().split()[0]}"}
     assert door.get("/v1/stats", Host="photos.example.org", **shown).code == 421
     question = json.dumps({"keyword": {"words": ["cat"]}})
@@ -68,7 +68,7 @@ def test_a_token_does_not_open_the_door_to_other_hosts_and_pages(door: Door, tok
     assert door.ask("POST", "/v1/search", question, headers=headers).code == 403
 
 
-def test_the_door_answers_to_the_names_that_it_was_given(tmp_path: Path) -> None:
+def test_the_server_answers_only_for_its_configured_names(tmp_path: Path) -> None:
     names = HttpSettings(http_hosts="photos.example.org, Search.example.org:8443")
     with open_door(tmp_path, http_settings=names) as door:
         own = urlsplit(door.http.url).netloc
@@ -91,7 +91,7 @@ def test_the_door_answers_to_the_names_that_it_was_given(tmp_path: Path) -> None
         assert ask("null", "photos.example.org") == 403
 
 
-def test_beyond_this_machine_the_door_needs_tls_a_token_and_its_names(tmp_path: Path, tokens: Path) -> None:
+def test_a_public_address_needs_tls_token_and_names(tmp_path: Path, tokens: Path) -> None:
     whole = server_security(settings(server=self_signed(tmp_path, "it"), tokens=tokens))
     named = HttpSettings(http_hosts="photos.example.org")
     check_http_address("0.0.0.0:7351", setting="--http", http=named, security=whole)
@@ -119,7 +119,7 @@ def over_tls(door: Door, authority: Pair, shown: str, *, client: Pair | None = N
         connection.close()
 
 
-def test_the_door_speaks_tls_and_a_new_certificate_is_shown_to_new_connections(tmp_path: Path, tokens: Path) -> None:
+def test_a_new_certificate_is_served_to_new_connections(tmp_path: Path, tokens: Path) -> None:
     old, new = self_signed(tmp_path, "old"), self_signed(tmp_path, "new")
     used = Pair(tmp_path / "used.crt", tmp_path / "used.key")
     swap(used.certificate, old.certificate.read_bytes())
@@ -138,7 +138,7 @@ def test_the_door_speaks_tls_and_a_new_certificate_is_shown_to_new_connections(t
             over_tls(door, old, shown)
 
 
-def test_the_door_asks_for_a_clients_certificate_where_the_setting_says_so(tmp_path: Path, tokens: Path) -> None:
+def test_a_client_certificate_is_required_if_configured(tmp_path: Path, tokens: Path) -> None:
     authority, stranger = self_signed(tmp_path, "authority"), self_signed(tmp_path, "stranger")
     mine = settings(server=signed(tmp_path, "server", authority), client_ca=authority.certificate, tokens=tokens)
     shown = tokens.read_text().split()[0]

@@ -122,7 +122,7 @@ def test_what_is_no_tls_ends_the_connection_alone(tls):
         assert ask(server, context) == b"here"
 
 
-def test_a_connection_with_a_request_in_progress_does_not_give_way():
+def test_a_busy_connection_is_not_evicted():
     with serving() as server, connections(server, each=1, peers=["127.0.0.1"]) as (busy,):
         busy.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         received = len(busy.recv(100))

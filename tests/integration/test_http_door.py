@@ -73,7 +73,7 @@ def same_answer(answer: Answer, request: pb.SearchRequest, door: Door) -> bool:
     return bool(parsed == expected)
 
 
-def test_a_question_in_json_gets_what_the_service_answers(door):
+def test_a_json_query_gets_the_services_answer(door):
     question = {"keyword": {"words": ["Harbour"]}}
     answer = door.post("/v1/search", question)
     assert answer.code == 200
@@ -97,7 +97,7 @@ def test_names_may_be_spelt_as_in_the_proto(door):
 
 
 @pytest.mark.parametrize("photo_id", sorted(PHOTOS))
-def test_a_photo_finds_itself_first_as_a_body_and_in_base64(door, photo_id):
+def test_a_photo_finds_itself_as_body_or_base64(door, photo_id):
     data = PHOTOS[photo_id]
     raw = door.ask("POST", "/v1/search/photo?limit=3", data, headers={"Content-Type": "image/jpeg"})
     coded = door.post("/v1/search", {"photo": {"data": base64.b64encode(data).decode()}, "limit": 3})
@@ -106,7 +106,7 @@ def test_a_photo_finds_itself_first_as_a_body_and_in_base64(door, photo_id):
         assert same_answer(answer, pb.SearchRequest(photo=pb.ExampleQuery(data=data), limit=3), door)
 
 
-def test_the_rest_of_a_question_by_photo_are_parameters(door):
+def test_options_of_a_photo_query_are_parameters(door):
     asked = pb.SearchRequest(
         photo=pb.ExampleQuery(data=PHOTOS["trip/b.jpg"]),
         collection="photos",
@@ -135,7 +135,7 @@ def test_pages_follow_each_other_by_token(door):
     assert len(seen) == len(set(seen)) == int(page["total"])
 
 
-def test_a_photos_document_stats_and_failures_are_those_of_the_services(door):
+def test_documents_stats_and_failures_match_the_services(door):
     for photo_id in ("trip/a.jpg", ODD_NAME):
         expected = door.search.GetPhoto(pb.GetPhotoRequest(photo_id=photo_id), Call())
         assert json_format.Parse(door.get(f"/v1/photos/{place(photo_id)}").body, pb.GetPhotoResponse()) == expected
@@ -153,7 +153,7 @@ def test_a_photos_document_stats_and_failures_are_those_of_the_services(door):
         ({"like": {"photoId": "nowhere.jpg"}}, 404, "NOT_FOUND", None),
     ],
 )
-def test_an_error_of_the_service_has_its_code_over_http(door, message, code, status, field):
+def test_a_service_error_has_its_http_code(door, message, code, status, field):
     """Wrong requests are listed in tests/unit/test_search_request.py."""
     answer = door.post("/v1/search", message)
     assert (answer.code, answer.error["status"], answer.error.get("field")) == (code, status, field)
@@ -167,7 +167,7 @@ def test_an_error_of_the_service_has_its_code_over_http(door, message, code, sta
         *(b'{"wish": 1}', b'{"keyword": {"words": "cat"}}'),
     ],
 )
-def test_a_body_that_is_not_the_message_is_refused(door, body):
+def test_a_body_of_another_type_is_refused(door, body):
     answer = door.ask("POST", "/v1/search", body, headers={"Content-Type": "application/json"})
     assert (answer.code, answer.error["field"]) == (400, "body")
 
@@ -196,7 +196,7 @@ def test_a_bad_photo_is_told_apart(door, body, reason):
     assert reason in answer.error["message"]
 
 
-def test_a_json_body_must_say_that_it_is_one(door):
+def test_a_json_body_must_declare_its_type(door):
     answer = door.ask("POST", "/v1/search", b'{"keyword": {"words": ["cat"]}}', headers={"Content-Type": "text/plain"})
     assert (answer.code, answer.error["status"]) == (415, "INVALID_ARGUMENT")
     assert door.ask("POST", "/v1/search", b"{}", headers={"Content-Type": "Application/JSON; charset=utf-8"}).code == 400
@@ -230,7 +230,7 @@ def test_an_event_is_indexed_over_http(tmp_path):
         assert (door.post("/v1/events", {}).code, door.ask("POST", "/v1/events", b"{}").code) == (400, 415)
 
 
-def test_the_description_is_valid_openapi_and_the_answers_are_as_it_says(door):
+def test_answers_conform_to_the_valid_openapi_description(door):
     described = door.get("/openapi.json").json
     validate(described)
     assert described["openapi"].startswith("3.1")
@@ -277,7 +277,7 @@ def test_every_field_of_the_description_is_told(door):
     assert schemas["SearchResponse"]["properties"]["tookMs"]["description"] == "Time that the service took, in milliseconds."
 
 
-def test_the_page_and_its_files_are_served_with_marks(door):
+def test_the_page_and_its_files_have_etags(door):
     for path, file in static_files().items():
         answer = door.get(path)
         assert (answer.code, answer.body, answer.headers["Content-Type"]) == (200, file.data, file.media_type)
@@ -296,7 +296,7 @@ def test_what_was_counted_can_be_read(tmp_path):
         assert counted("miradouro_http_requests_total", {"route": route, "code": "404"}) == 1
 
 
-def test_two_doors_answer_side_by_side_on_the_one_loop(tmp_path, door):
+def test_two_servers_answer_on_the_same_loop(tmp_path, door):
     shutil.copytree(door.ingest.data.parent / "photos" / "trip", tmp_path / "photos")
     with open_door(tmp_path / "second") as second:
         second.ingest.index_folder(tmp_path / "photos")

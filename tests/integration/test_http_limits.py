@@ -64,7 +64,7 @@ def head(door: Door, *lines: str, method: str = "POST", path: str = "/v1/search/
 @pytest.mark.parametrize(
     "path", ["/", "/v1/stats", "/openapi.json", "/nothing", "/photos/photos/a.jpg", "/thumbnails/photos/a.jpg"]
 )
-def test_every_answer_carries_the_security_headers_and_none_for_other_origins(door, path):
+def test_every_answer_has_the_security_headers(door, path):
     headers = door.get(path, Origin="http://evil.example").headers
     policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
@@ -106,13 +106,13 @@ def test_pages_of_another_origin_change_and_ask_nothing(door):
     assert preflight.code == 403
 
 
-def test_a_body_that_is_told_too_large_is_refused_before_it_is_sent(door):
+def test_a_body_declared_too_large_is_not_awaited(door):
     answer = raw(door, head(door, f"Content-Length: {MIB + 1}"))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'"field":"body"' in answer
 
 
-def test_a_body_that_grows_too_large_is_refused_whatever_it_said(door):
+def test_an_undeclared_body_that_grows_is_refused(door):
     def endless() -> Iterator[bytes]:
         for _ in range(40):
             yield bytes(64 * 1024)
@@ -126,7 +126,7 @@ def test_a_body_of_the_largest_size_is_read(door):
     assert (answer.code, len(answer.json["hits"])) == (200, 1)
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(door):
+def test_a_body_that_never_arrives_is_abandoned(door):
     started = time.monotonic()
     answer = raw(door, head(door, "Content-Length: 1000"), b"some bytes")
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -135,11 +135,11 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(door):
 
 
 @pytest.mark.parametrize("parts", [(), (b"GET / HT",), (b"GET / HTTP/1.1\r\nHost: x\r\n",)])
-def test_a_head_that_does_not_arrive_is_not_waited_for(door, parts):
+def test_a_head_that_never_arrives_is_abandoned(door, parts):
     assert raw(door, *parts) == b""
 
 
-def test_a_second_head_that_does_not_arrive_is_not_waited_for(door):
+def test_a_second_head_that_never_arrives_is_abandoned(door):
     connection = door.connect()
     connection.request("GET", "/v1/stats")
     assert connection.getresponse().read()
@@ -150,7 +150,7 @@ def test_a_second_head_that_does_not_arrive_is_not_waited_for(door):
     connection.close()
 
 
-def test_a_connection_answers_one_request_after_the_other_even_after_errors(door):
+def test_a_connection_serves_further_requests_after_errors(door):
     connection = door.connect()
     for path, code in (("/v1/stats", 200), ("/nothing", 404), ("/v1/search/photo?wish=1", 400), ("/v1/stats", 200)):
         method, body = ("POST", PHOTO) if "search" in path else ("GET", None)
@@ -161,7 +161,7 @@ def test_a_connection_answers_one_request_after_the_other_even_after_errors(door
     connection.close()
 
 
-def test_what_is_no_http_ends_the_connection_and_not_the_server(door):
+def test_invalid_http_ends_only_its_connection(door):
     for nonsense in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", head(door, "X: " + "y" * 200_000, method="GET", path="/")):
         assert b" 200 " not in raw(door, nonsense)
     assert door.get("/v1/stats").code == 200
@@ -171,7 +171,7 @@ def search_by_photo(door: Door) -> Answer:
     return door.ask("POST", "/v1/search/photo", PHOTO)
 
 
-def test_more_calls_than_the_limit_are_told_to_come_again_and_pictures_go_on(door):
+def test_excess_calls_must_retry_while_pictures_are_served(door):
     with ThreadPoolExecutor(2) as pool, door.ingest.networks.closed():
         waiting = [pool.submit(search_by_photo, door) for _ in range(2)]
         until = time.monotonic() + 30
@@ -186,7 +186,7 @@ def test_more_calls_than_the_limit_are_told_to_come_again_and_pictures_go_on(doo
     assert door.post("/v1/search", KEYWORD).code == 200
 
 
-def test_bodies_that_fill_the_memory_set_aside_are_told_to_come_again(door):
+def test_bodies_above_the_reserved_memory_must_retry(door):
     big = PHOTO + bytes(MIB // 2 + 1_000 - len(PHOTO))
     with ThreadPoolExecutor(1) as pool, door.ingest.networks.closed():
         waiting = pool.submit(door.ask, "POST", "/v1/search/photo", big)
@@ -198,7 +198,7 @@ def test_bodies_that_fill_the_memory_set_aside_are_told_to_come_again(door):
     assert door.ask("POST", "/v1/search/photo", big).code == 200
 
 
-def test_a_call_that_takes_too_long_is_answered_in_time(tmp_path):
+def test_a_slow_call_is_answered_at_its_deadline(tmp_path):
     with open_door(tmp_path, limits=ServerLimits(http_answer_s=0.3)) as door:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
@@ -208,7 +208,7 @@ def test_a_call_that_takes_too_long_is_answered_in_time(tmp_path):
         assert (answer.code, answer.error["status"]) == (504, "DEADLINE_EXCEEDED")
 
 
-def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
+def test_a_draining_server_finishes_and_accepts_nothing_new(tmp_path):
     with open_door(tmp_path, limits=LIMITS) as door, ThreadPoolExecutor(1) as pool:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos" / "a.jpg").write_bytes(PHOTO)
@@ -229,7 +229,7 @@ def test_a_draining_server_ends_what_it_began_and_begins_nothing(tmp_path):
             assert waiting.result().code == 200
 
 
-def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path):
+def test_an_endless_request_does_not_delay_the_end(tmp_path):
     with open_door(tmp_path, limits=replace(LIMITS, shutdown_grace_s=1.0, http_receive_s=600)) as door:
         peer = socket.create_connection((door.http.address.host, door.http.address.port))
         peer.sendall(head(door, "Content-Length: 1000"))
@@ -240,7 +240,7 @@ def test_a_request_that_never_ends_does_not_keep_the_server_from_ending(tmp_path
         peer.close()
 
 
-def test_an_address_that_is_taken_or_reaches_further_is_refused(door):
+def test_a_taken_or_public_address_is_refused(door):
     def start(listen: str) -> None:
         with running_http(lambda _: None, listen=listen, setting="--http", grace_s=1, security=OPEN_TO_ALL):  # type: ignore[arg-type, return-value]  # never asked
             pass
@@ -283,7 +283,7 @@ def test_ipv6_loopback_is_served_under_its_own_name():
     ],
     ids=["lists", "filters", "objects", "unclosed", "a number", "a word", "deep filters"],
 )
-def test_json_made_to_cost_is_refused_with_few_words(door, body):
+def test_expensive_json_is_refused_with_a_short_answer(door, body):
     answer = door.ask("POST", "/v1/search", body, headers={"Content-Type": "application/json"})
     assert (answer.code, answer.error["status"]) == (400, "INVALID_ARGUMENT")
     assert len(answer.body) < 2_000
@@ -298,7 +298,7 @@ def test_page_tokens_made_to_cost_are_refused(door, token):
     assert len(answer.body) < 2_000
 
 
-def test_requests_beyond_those_of_a_peer_are_refused_at_once(tmp_path):
+def test_requests_above_a_peers_limit_are_refused(tmp_path):
     limits = ServerLimits(max_calls_per_peer=2, handler_threads=4)
     with open_door(tmp_path, limits=limits) as door, ThreadPoolExecutor(2) as pool:
         (tmp_path / "photos").mkdir()

@@ -87,7 +87,7 @@ def picture(answer: Answer) -> Image.Image:
         (ODD_NAME, "image/jpeg"),
     ],
 )
-def test_an_original_is_the_file_with_its_type_by_its_bytes(door, photo_id, media_type):
+def test_an_original_has_its_bytes_and_media_type(door, photo_id, media_type):
     data = (photos_of(door) / photo_id).read_bytes()
     answer = door.get(f"/photos/{place(photo_id)}")
     assert (answer.code, answer.body, answer.headers["Content-Type"]) == (200, data, media_type)
@@ -108,7 +108,7 @@ def test_every_name_is_answered_on_every_route(tmp_path):
             assert door.get(f"/thumbnails/{where}").code == 200
 
 
-def test_a_picture_that_is_known_is_not_sent_again(door):
+def test_a_cached_picture_is_not_sent_again(door):
     for path in ("/photos/photos/wide.jpg", "/thumbnails/photos/wide.jpg?size=160"):
         mark = door.get(path).headers["ETag"]
         for known in (mark, f'"other", W/{mark}', "*"):
@@ -128,7 +128,7 @@ def test_a_picture_that_is_known_is_not_sent_again(door):
         ("turned.jpg", 160, (80, 160)),
     ],
 )
-def test_a_thumbnail_has_the_size_asked_for_and_is_never_enlarged(door, photo_id, size, expected):
+def test_a_thumbnail_has_its_size_but_never_grows(door, photo_id, size, expected):
     assert picture(door.get(f"/thumbnails/{place(photo_id)}?size={size}")).size == expected
 
 
@@ -152,7 +152,7 @@ def test_other_sizes_are_refused(door, query):
     assert (answer.code, answer.error["field"]) == (400, query.split("=")[0])
 
 
-def test_thumbnails_are_kept_by_content_and_come_back_when_they_are_deleted(door):
+def test_thumbnails_are_cached_by_content_and_remade(door):
     first = door.get("/thumbnails/photos/wide.jpg?size=160").body
     [path] = kept(door)
     assert path.name == f"{hashlib.sha256(WIDE).hexdigest()}-160.jpg"
@@ -165,13 +165,13 @@ def test_thumbnails_are_kept_by_content_and_come_back_when_they_are_deleted(door
     assert [path.read_bytes() for path in kept(door)] == [first]
 
 
-def test_thumbnails_that_cannot_be_kept_are_answered_all_the_same(door):
+def test_thumbnails_are_served_without_a_writable_cache(door):
     (door.ingest.data / FOLDER).write_bytes(b"in the way")
     assert picture(door.get("/thumbnails/photos/wide.jpg?size=160")).size == (160, 80)
     assert picture(door.get("/thumbnails/photos/wide.jpg?size=160")).size == (160, 80)
 
 
-def test_a_photo_whose_file_is_gone_keeps_its_thumbnail_and_loses_its_original(door):
+def test_a_deleted_photo_file_keeps_its_thumbnail(door):
     small = door.get("/thumbnails/photos/wide.jpg").body
     (photos_of(door) / "wide.jpg").unlink()
     assert door.get("/thumbnails/photos/wide.jpg").body == small
@@ -180,7 +180,7 @@ def test_a_photo_whose_file_is_gone_keeps_its_thumbnail_and_loses_its_original(d
     assert door.get("/thumbnails/photos/wide.jpg?size=160").code == 404
 
 
-def test_a_file_that_changed_since_is_shown_as_it_is_and_not_made_a_thumbnail_of(door):
+def test_a_changed_file_gets_no_new_thumbnail(door):
     path = photos_of(door) / "wide.jpg"
     path.write_bytes(PNG)
     now = door.get("/photos/photos/wide.jpg")
@@ -191,7 +191,7 @@ def test_a_file_that_changed_since_is_shown_as_it_is_and_not_made_a_thumbnail_of
     assert door.get("/photos/photos/wide.jpg").error["status"] == "FAILED_PRECONDITION"
 
 
-def test_only_stored_photos_are_served_whatever_the_path_says(door):
+def test_only_stored_photos_are_served_by_any_path(door):
     outside = str(photos_of(door).parent / "secret.jpg")
     names = [
         "../secret.jpg",
@@ -216,7 +216,7 @@ def test_only_stored_photos_are_served_whatever_the_path_says(door):
     assert door.get("/photos/no such/wide.jpg".replace(" ", "%20")).error["status"] == "INVALID_ARGUMENT"
 
 
-def test_a_link_to_something_that_is_no_picture_is_not_served(door):
+def test_a_link_to_another_kind_is_not_served(door):
     path = photos_of(door) / "wide.jpg"
     path.unlink()
     path.symlink_to("/etc/passwd")
@@ -228,7 +228,7 @@ def event(**fields) -> PhotoEvent:
     return PhotoEvent(event_id="1", kind=PHOTO_EVENT_KIND_UPLOADED, version=1, **fields)
 
 
-def test_photos_of_events_are_read_below_the_allowed_folders_and_inline_ones_are_not_kept(door):
+def test_only_event_photos_below_allowed_folders_are_served(door):
     inbox = photos_of(door).parent / "inbox"
     inbox.mkdir()
     (inbox / "new.jpg").write_bytes(TALL)
@@ -242,7 +242,7 @@ def test_photos_of_events_are_read_below_the_allowed_folders_and_inline_ones_are
         assert (door.get(path).code, door.get(path).error["status"]) == (409, "FAILED_PRECONDITION")
 
 
-def test_the_pictures_of_a_hit_are_where_its_photo_id_says(door):
+def test_a_hits_pictures_are_at_its_photo_id(door):
     answer = door.post("/v1/search", {"like": {"photoId": ODD_NAME}, "limit": 20}).json
     for hit in answer["hits"]:
         path = photos_of(door) / hit["photoId"]

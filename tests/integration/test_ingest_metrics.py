@@ -38,7 +38,7 @@ def steps(ingest: IngestFixture, outcome: str) -> dict[str, float]:
     return {step: times for step, times in found.items() if times}
 
 
-def test_every_step_every_byte_and_every_write_is_counted(tmp_path: Path) -> None:
+def test_every_step_byte_and_write_is_counted(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for seed in range(3):
@@ -54,7 +54,7 @@ def test_every_step_every_byte_and_every_write_is_counted(tmp_path: Path) -> Non
         assert count(ingest, "miradouro_ingest_photo_duration_seconds_count") == 3
 
 
-def test_a_step_that_is_tried_again_is_counted_each_time(tmp_path: Path) -> None:
+def test_a_retried_step_is_counted_each_time(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "one.jpg").write_bytes(jpeg())

@@ -58,7 +58,7 @@ def statuses(ingest: IngestFixture, *events: PhotoEvent) -> list[int]:
     return [result.status for result in ingest.put(*events).results]
 
 
-def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(ingest):
+def test_an_inline_photo_is_stored_with_all_fields(ingest):
     full_event = event(
         "albums/1.jpg",
         3,
@@ -80,7 +80,7 @@ def test_an_event_with_the_photo_inside_is_stored_with_all_it_tells(ingest):
     assert (found.taken_at.instant.isoformat(), found.taken_at.utc_offset_minutes) == ("1970-01-02T00:00:00.000005+00:00", -60)
 
 
-def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(ingest, tmp_path):
+def test_a_photo_is_read_only_below_allowed_folders(ingest, tmp_path):
     for place in ("allowed", "elsewhere"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "a.jpg").write_bytes(jpeg())
@@ -95,7 +95,7 @@ def test_a_photo_is_read_by_uri_below_an_allowed_folder_only(ingest, tmp_path):
     assert {result.reason for result in results[1:]} == {"invalid_argument"}
 
 
-def test_a_photo_inside_an_event_is_kept_once_and_what_is_no_photo_is_not(tmp_path):
+def test_only_valid_inline_photos_are_kept_once(tmp_path):
     kept, data = tmp_path / "kept", jpeg(seed=1)
     sha256 = hashlib.sha256(data).hexdigest()
     with open_ingest(tmp_path / "ingest", photos=PhotoStoreSettings(inline_store=str(kept))) as ingest:
@@ -108,12 +108,12 @@ def test_a_photo_inside_an_event_is_kept_once_and_what_is_no_photo_is_not(tmp_pa
         assert ingest.failures()["bad"].uri == ""
 
 
-def test_a_photo_inside_an_event_is_kept_nowhere_by_default(ingest):
+def test_an_inline_photo_is_not_kept_by_default(ingest):
     ingest.put(event("a", data=jpeg(seed=1)))
     assert ingest.index.get("photos", "a").uri == ""
 
 
-def test_every_event_of_a_batch_has_its_own_result_in_order(ingest):
+def test_every_event_of_a_batch_has_its_result(ingest):
     results = ingest.put(
         event("good"),
         event("bad", data=b"no picture"),
@@ -153,7 +153,7 @@ def test_events_of_one_photo_keep_their_order(ingest):
     assert ingest.photos() == {"a": 12}
 
 
-def test_an_older_version_changes_nothing_and_a_deletion_stays(ingest):
+def test_older_versions_change_nothing_even_after_a_deletion(ingest):
     assert statuses(ingest, event("a", 5), event("a", 4), event("a", 5)) == [
         EVENT_STATUS_STORED,
         EVENT_STATUS_STALE,
@@ -185,7 +185,7 @@ def test_a_stored_photo_clears_its_failure(ingest):
     assert ingest.failures() == {}
 
 
-def test_an_embedder_that_is_away_makes_a_retriable_failure_that_is_not_recorded(tmp_path):
+def test_a_missing_embedder_is_retriable_without_a_record(tmp_path):
     with open_ingest(tmp_path / "ingest", pace=Pace(retry_s=0)) as ingest:
         ingest.put(event("before"))
         ingest.networks.broken = Unavailable("the network is away")
@@ -217,7 +217,7 @@ def test_a_passing_fault_is_tried_again(tmp_path):
         assert ingest.networks.refusals == 0
 
 
-def test_a_batch_that_nobody_waits_for_any_more_stops(ingest):
+def test_an_abandoned_batch_stops(ingest):
     ingest.put(event("first"))
 
     assert len(ingest.put(event("a"), event("b"), call=cancelled_call()).results) < 2
@@ -232,7 +232,7 @@ def test_another_collection_is_made_with_the_default_spaces(ingest):
     }
 
 
-def test_a_folder_is_not_mixed_into_a_collection_of_events(ingest, tmp_path):
+def test_a_collection_of_events_takes_no_folder(ingest, tmp_path):
     ingest.put(event("a"))
     (tmp_path / "photos").mkdir()
 
@@ -308,13 +308,13 @@ def test_where_collections_are_named_no_event_makes_another(tmp_path):
         assert ingest.index_folder(folder, collection="own").indexed == 1, "the owner of the folder may name its collection"
 
 
-def test_spaces_that_nobody_offers_stop_everything_and_are_no_photos_fault(tmp_path):
+def test_missing_spaces_stop_everything_without_photo_failures(tmp_path):
     with open_ingest(tmp_path / "ingest", spaces="tiny/deep, tiny/nothing") as ingest:
         with pytest.raises(FailedPrecondition, match=r"MIRADOURO_SPACES: 'tiny/nothing' .* allowed: tiny/shallow"):
             ingest.put(event("a"), event("b"))
         assert ingest.failures() == {}
 
 
-def test_a_wrong_name_among_the_collections_stops_the_program(tmp_path):
+def test_a_wrong_collection_name_stops_the_program(tmp_path):
     with pytest.raises(ConfigurationError, match=r"MIRADOURO_COLLECTIONS.*'Photos'"), open_ingest(tmp_path, collections="Photos"):
         pass

@@ -62,7 +62,7 @@ def test_batches_of_every_compression_are_read(settings: KafkaSettings) -> None:
         assert [one.record.value for one in replay.read({}, replay.ends())] == values
 
 
-def test_a_batch_that_cannot_be_read_ends_the_source_after_what_came_before_it(settings: KafkaSettings) -> None:
+def test_an_unreadable_batch_ends_the_source_in_order(settings: KafkaSettings) -> None:
     publish(settings, [b"0", b"1", b"2"])
     publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
     with KafkaSource(settings, as_it_came) as source:
@@ -79,7 +79,7 @@ def test_a_batch_that_cannot_be_read_ends_the_source_after_what_came_before_it(s
     assert committed_offsets(settings) == {1: 3}, "what came before it is not read again"
 
 
-def test_a_batch_that_cannot_be_read_is_met_after_a_pause_too(settings: KafkaSettings) -> None:
+def test_an_unreadable_batch_is_reported_after_a_pause(settings: KafkaSettings) -> None:
     """Its partition is paused between the records before it and the error: they fill what may be held."""
     publish(settings, [bytes(1_000)] * 3)
     publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
@@ -92,7 +92,7 @@ def test_a_batch_that_cannot_be_read_is_met_after_a_pause_too(settings: KafkaSet
                 assert time.monotonic() < deadline, "nothing more is reported"
 
 
-def test_a_replay_tells_the_batch_that_it_cannot_read_each_time(settings: KafkaSettings) -> None:
+def test_a_replay_reports_an_unreadable_batch_each_time(settings: KafkaSettings) -> None:
     publish(settings, [b"0", b"1"])
     publish(settings, [b"2"], headers=[(NoUtf8("x"), b"")])
     with Replay(settings, settings.kafka_topic) as replay:

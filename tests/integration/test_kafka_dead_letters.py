@@ -44,7 +44,7 @@ def records(settings: KafkaSettings) -> list[Any]:
     return [(one.key, one.value, dict(one.headers)) for one in found]
 
 
-def test_a_letter_holds_the_record_and_tells_why_and_where(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+def test_a_dead_letter_holds_record_reason_and_position(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
     dead_letters.put([FAILURE])
     [(key, value, headers)] = records(settings)
     assert (key, value) == (b"c/a", RECORD.value)
@@ -65,7 +65,7 @@ def test_a_letter_holds_the_record_and_tells_why_and_where(dead_letters: KafkaDe
 
 
 @pytest.mark.parametrize("key", [None, b"/", b"", b"noslash", b"noslash/", b"c/\xff", b"c/a", b"c/a/b"])
-def test_whatever_the_key_of_the_record_was_its_letter_tells_it(dead_letters: KafkaDeadLetters, key: bytes | None) -> None:
+def test_a_dead_letter_keeps_any_record_key(dead_letters: KafkaDeadLetters, key: bytes | None) -> None:
     refused = item_of(SourceRecord("photos", 2, 41, key, b"\xff"))
     assert isinstance(refused, Refused)
     dead_letters.put([replace(FAILURE, collection=refused.collection, photo_id=refused.photo_id, record=refused.record)])
@@ -73,7 +73,7 @@ def test_whatever_the_key_of_the_record_was_its_letter_tells_it(dead_letters: Ka
     assert failure.record == SourceRecord("photos", 2, 41, key, None)
 
 
-def test_of_a_record_beyond_our_limit_the_hash_stands_there(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
+def test_an_oversized_record_is_replaced_by_its_hash(dead_letters: KafkaDeadLetters, settings: KafkaSettings) -> None:
     value = bytes(4 * 1024 * 1024)
     dead_letters.put([replace(FAILURE, record=replace(RECORD, value=value))])
     [(_, kept_value, headers)] = records(settings)
@@ -82,7 +82,7 @@ def test_of_a_record_beyond_our_limit_the_hash_stands_there(dead_letters: KafkaD
     assert (headers["miradouro-topic"], headers["miradouro-partition"], headers["miradouro-offset"]) == (b"photos", b"2", b"41")
 
 
-def test_a_topic_that_takes_less_than_ours_blocks_nothing(settings: KafkaSettings) -> None:
+def test_a_topic_with_smaller_limits_blocks_nothing(settings: KafkaSettings) -> None:
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     admin.create_topics([NewTopic(settings.kafka_dead_topic, 1, 1, topic_configs={"max.message.bytes": "100000"})])
     admin.close()

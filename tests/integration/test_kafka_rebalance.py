@@ -77,7 +77,7 @@ def eventually(what: str, holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_what_was_acknowledged_is_committed_before_its_partition_goes(settings: KafkaSettings) -> None:
+def test_acknowledged_events_are_committed_before_revocation(settings: KafkaSettings) -> None:
     """Neither consumer would commit by itself in the time of this test."""
     intake = Intake(commit_interval_s=3_600.0)
     with Publishing(settings) as publishing:
@@ -95,7 +95,7 @@ def test_what_was_acknowledged_is_committed_before_its_partition_goes(settings: 
         assert committed_offsets(settings) == publishing.ends, "those that were kept are committed too"
 
 
-def test_under_load_nothing_is_lost_and_both_go_on_when_a_second_consumer_comes_and_goes(settings: KafkaSettings) -> None:
+def test_a_second_consumer_under_load_loses_nothing(settings: KafkaSettings) -> None:
     intake = Intake(pending_events=50, commit_interval_s=0.1)
     with Publishing(settings) as publishing, Consuming(settings, intake) as first:
         publishing.send(200)

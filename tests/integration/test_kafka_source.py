@@ -96,7 +96,7 @@ def test_uncommitted_events_are_bounded_however_long_the_interval(settings: Kafk
         eventually("all but seven are committed", lambda: sum(committed_offsets(settings).values()) > EVENTS - 7, within_s=30)
 
 
-def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: KafkaSettings) -> None:
+def test_pending_large_events_are_bounded_in_bytes(settings: KafkaSettings) -> None:
     size_bytes, limit = 200_000, 1024 * 1024
     publish(settings, size_bytes=size_bytes)
     with KafkaSource(settings, as_it_came, intake=Intake(pending_bytes=limit)) as source:
@@ -110,7 +110,7 @@ def test_large_events_are_held_up_to_their_bytes_and_one_fetch_more(settings: Ka
         assert len(second) <= limit / size_bytes + 1, "now it knows how large they are"
 
 
-def test_every_consumer_gets_its_partitions_however_long_its_group_takes(settings: KafkaSettings) -> None:
+def test_every_consumer_gets_its_partitions_eventually(settings: KafkaSettings) -> None:
     """The client used to forget one rebalance in thirty, on a busy machine; many groups, for it can't be made to."""
     for number in range(15):
         with KafkaSource(settings.model_copy(update={"kafka_group": f"{settings.kafka_group}-{number}"}), as_it_came) as source:

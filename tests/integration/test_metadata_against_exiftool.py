@@ -46,7 +46,7 @@ def test_exiftool_sees_the_same_size(readings, name):
     assert (decoded.width, decoded.height) == readings[name].size
 
 
-def test_exiftool_reads_no_word_that_we_miss_in_damaged_packets(tmp_path: Path):
+def test_damaged_packets_yield_every_word_exiftool_reads(tmp_path: Path):
     files = []
     for number, packet in enumerate(DEFECTS.values()):
         files.append(tmp_path / f"{number}.jpg")

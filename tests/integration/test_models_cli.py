@@ -42,7 +42,7 @@ def test_list_tells_the_state_of_every_file(lite0: Path) -> None:
     assert "int8 missing, fp32 missing" in result.output
 
 
-def test_list_as_json_has_one_entry_per_bundle_and_precision(lite0: Path) -> None:
+def test_list_json_has_one_entry_per_precision(lite0: Path) -> None:
     found = json.loads(models("list", "--json", folder=lite0).stdout)
     assert [(each["name"], each["precision"]) for each in found] == [(n, p) for n in BUNDLES for p in ("int8", "fp32")]
     ready = found[0]
@@ -59,7 +59,7 @@ def test_pull_leaves_what_is_there_and_says_where(lite0: Path) -> None:
     assert lite0_int8(lite0).stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_pull_builds_another_precision_from_the_source_that_is_kept(lite0: Path, models_dir: Path) -> None:
+def test_pull_builds_another_precision_from_the_kept_source(lite0: Path, models_dir: Path) -> None:
     (lite0 / "sources").symlink_to(models_dir / "sources")
     result = models("pull", "efficientnet-lite0", "--precision", "fp32", "--json", folder=lite0)
     assert result.exit_code == 0
@@ -68,7 +68,7 @@ def test_pull_builds_another_precision_from_the_source_that_is_kept(lite0: Path,
 
 
 @pytest.mark.parametrize("command", [("pull", "vgg19"), ("verify", "vgg19"), ("describe", "vgg19")])
-def test_an_unknown_bundle_is_refused_with_those_that_there_are(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_an_unknown_bundle_error_lists_the_known_ones(tmp_path: Path, command: tuple[str, ...]) -> None:
     error = models(*command, folder=tmp_path).exception
     assert isinstance(error, InvalidArgument)
     assert error.message == "bundle: 'vgg19' is not a bundle; allowed: efficientnet-lite0, vgg16-conv"
@@ -78,7 +78,7 @@ def test_an_unknown_precision_is_wrong_usage(tmp_path: Path) -> None:
     assert "fp16" in str(models("pull", "--precision", "fp16", folder=tmp_path).exception)
 
 
-def test_verify_is_content_with_one_whole_file_per_bundle(lite0: Path, models_dir: Path) -> None:
+def test_verify_accepts_one_whole_file_per_bundle(lite0: Path, models_dir: Path) -> None:
     assert models("verify", "efficientnet-lite0", folder=lite0).exit_code == 0
     assert models("verify", folder=models_dir).exit_code == 0
 
@@ -90,7 +90,7 @@ def test_verify_fails_where_a_bundle_has_no_file(lite0: Path, arguments: tuple[s
     assert "missing" in result.stdout
 
 
-def test_verify_fails_on_a_damaged_file_and_says_which_and_what_to_do(lite0: Path) -> None:
+def test_verify_names_a_damaged_file_and_its_remedy(lite0: Path) -> None:
     path = lite0_int8(lite0)
     path.write_bytes(path.read_bytes()[:-1])
     result = models("verify", "efficientnet-lite0", folder=lite0)
@@ -103,7 +103,7 @@ def test_verify_fails_on_a_damaged_file_and_says_which_and_what_to_do(lite0: Pat
 
 
 @pytest.mark.parametrize("name", BUNDLES)
-def test_describe_needs_no_files_and_tells_licence_sources_and_spaces(tmp_path: Path, name: str) -> None:
+def test_describe_works_without_model_files(tmp_path: Path, name: str) -> None:
     facts = json.loads(models("describe", name, "--json", folder=tmp_path).stdout)
     result = models("describe", name, folder=tmp_path)
     assert result.exit_code == 0

@@ -107,16 +107,14 @@ def configure_pip(monkeypatch: pytest.MonkeyPatch, index_url: str) -> None:
         monkeypatch.setenv(variable, value)
 
 
-def test_the_index_that_pip_uses_tells_the_address_and_pips_login_goes_along(index: str) -> None:
+def test_pips_index_gives_the_address_and_the_login(index: str) -> None:
     location = locate(source())
     assert location.url == f"http://{index}/files/{WHEEL}#sha256={source().wheel_sha256}".partition("#")[0]
     assert location.credentials == ("ana", "secret")
 
 
 @pytest.mark.usefixtures("index")
-def test_the_one_file_is_kept_the_wheel_is_not_and_no_index_is_needed_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_source_file_is_kept_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = source_path(manifest(), tmp_path, LogProgress())
     assert path.read_bytes() == WEIGHTS
     assert os.listdir(tmp_path / "sources") == [path.name]
@@ -135,13 +133,13 @@ def test_a_damaged_source_is_fetched_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("index")
-def test_another_wheel_under_the_same_name_is_refused_before_it_is_fetched(tmp_path: Path) -> None:
+def test_another_wheel_of_equal_name_is_not_fetched(tmp_path: Path) -> None:
     with pytest.raises(BadBundle, match=f"sha256 {source().wheel_sha256}, the manifest names {'0' * 64}"):
         source_path(manifest(wheel_sha256="0" * 64), tmp_path, LogProgress())
 
 
 @pytest.mark.usefixtures("index")
-def test_another_file_in_the_wheel_is_refused_and_not_kept(tmp_path: Path) -> None:
+def test_another_file_in_the_wheel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadBundle, match=r"tiny_weights/weights\.bin has sha256"):
         source_path(manifest(file_sha256="0" * 64), tmp_path, LogProgress())
     assert os.listdir(tmp_path / "sources") == [WHEEL]
@@ -153,7 +151,7 @@ def test_a_release_that_the_index_lacks_is_told(tmp_path: Path) -> None:
         source_path(manifest(version="2.0"), tmp_path, LogProgress())
 
 
-def test_no_network_is_told_and_pips_password_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_error_does_not_contain_pips_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configure_pip(monkeypatch, "http://ana:secret@127.0.0.1:9/simple/")
     with pytest.raises(Unavailable, match="the package index can't be asked") as error:
         pull(NAME, precision="int8", folder=tmp_path, progress=LogProgress())
@@ -167,9 +165,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "precision", "field"), [("vgg19", "int8", "bundle"), (NAME, "fp8", "precision")])
-def test_unknown_bundles_and_precisions_are_refused_with_the_allowed_ones(
-    tmp_path: Path, name: str, precision: str, field: str
-) -> None:
+def test_unknown_bundles_and_precisions_list_the_alternatives(tmp_path: Path, name: str, precision: str, field: str) -> None:
     for function in (pull, open_bundle):
         with pytest.raises(InvalidArgument, match=f"{field}: .*(efficientnet-lite0|int8, fp32)"):
             function(name, precision=precision, folder=tmp_path)
@@ -196,7 +192,7 @@ def test_the_same_source_always_gives_the_same_bytes(folder: Path, precision: st
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "no record", "torn record", "foreign", "older recipe"])
-def test_a_bad_file_is_named_with_the_command_that_makes_it_anew_and_which_does(folder: Path, damage: str) -> None:
+def test_a_bad_files_error_contains_the_working_remedy(folder: Path, damage: str) -> None:
     path = pull(NAME, precision="int8", folder=folder, progress=LogProgress()).path
     record, data = path.with_suffix(".json"), path.read_bytes()
     if damage == "missing":
@@ -224,7 +220,7 @@ def test_a_bad_file_is_named_with_the_command_that_makes_it_anew_and_which_does(
     assert path.read_bytes() == data
 
 
-def test_two_processes_that_pull_at_once_both_get_a_whole_bundle(folder: Path) -> None:
+def test_two_concurrent_pulls_both_get_a_bundle(folder: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from miradouro.bundles.pull import pull;"
         f"print(pull({NAME!r}, precision='int8', folder=Path(sys.argv[1])).description.sha256)"

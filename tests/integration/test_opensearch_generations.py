@@ -38,7 +38,7 @@ def move(client: Client, alias: str, *, spaces: tuple[Any, ...] = SPACES, number
     client.indices.update_aliases(body={"actions": [remove, add]})
 
 
-def test_writes_go_to_the_generation_that_the_alias_names_now_and_questions_follow(opensearch: str) -> None:
+def test_writes_and_queries_follow_the_alias(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("old.jpg")])
         move(client, alias)
@@ -52,7 +52,7 @@ def test_writes_go_to_the_generation_that_the_alias_names_now_and_questions_foll
             index.get(COLLECTION, "old.jpg")
 
 
-def test_while_an_alias_names_two_generations_or_a_closed_one_photos_wait(opensearch: str) -> None:
+def test_photos_wait_while_the_alias_is_unusable(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.ensure_collection("other", spaces=SPACES)
         both = [photo("a.jpg"), photo("b.jpg", collection="other")]
@@ -73,9 +73,7 @@ def test_while_an_alias_names_two_generations_or_a_closed_one_photos_wait(opense
 
 
 @pytest.mark.parametrize("meta", [{}, {"_meta": {}}, {"_meta": {"format": 1, "root": "", "spaces": []}}])
-def test_an_index_that_others_made_is_not_written_to_and_no_photo_is_blamed(
-    opensearch: str, tmp_path: Path, meta: dict[str, Any]
-) -> None:
+def test_a_foreign_index_is_refused_without_photo_failures(opensearch: str, tmp_path: Path, meta: dict[str, Any]) -> None:
     with opened(opensearch) as (index, client, alias), open_ingest(tmp_path, index=index) as ingest:
         foreign = f"{alias}.000002"
         client.indices.create(index=foreign, body={"mappings": meta})
@@ -88,7 +86,7 @@ def test_an_index_that_others_made_is_not_written_to_and_no_photo_is_blamed(
         assert client.count(index=foreign)["count"] == 0
 
 
-def test_vectors_never_get_into_a_generation_that_was_made_in_another_way(opensearch: str) -> None:
+def test_vectors_never_enter_a_differently_made_generation(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("old.jpg")])
         move(client, alias, spaces=(OTHER, *SPACES[1:]))
@@ -102,9 +100,7 @@ def test_vectors_never_get_into_a_generation_that_was_made_in_another_way(opense
             index.search(IndexQuery(COLLECTION, VectorClause(WHOLE.name, WHOLE.provenance, unit(1, 1, 32)[0])))
 
 
-def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces_and_then_with_more(
-    opensearch: str, tmp_path: Path
-) -> None:
+def test_a_running_service_follows_generations_with_other_spaces(opensearch: str, tmp_path: Path) -> None:
     with (
         opened(opensearch, spaces=(), collection="other") as (index, client, other),
         open_ingest(tmp_path, index=index) as ingest,
@@ -138,7 +134,7 @@ def test_a_service_that_goes_on_takes_photos_into_a_generation_with_fewer_spaces
         assert not ingest.failures()
 
 
-def test_a_document_of_a_space_that_is_gone_is_stored_without_it_and_one_of_no_space_is_refused(opensearch: str) -> None:
+def test_vectors_of_removed_spaces_are_left_out(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         move(client, alias, spaces=SPACES[1:])
         assert index.write([photo("known.jpg")]) == [STORED]
@@ -148,7 +144,7 @@ def test_a_document_of_a_space_that_is_gone_is_stored_without_it_and_one_of_no_s
             index.write([photo("strange.jpg", spaces=(strange,))])
 
 
-def test_a_collection_that_was_removed_is_not_made_again_by_a_write(opensearch: str) -> None:
+def test_a_write_does_not_recreate_a_deleted_collection(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("a.jpg")])
         client.indices.delete(index=f"{alias}.000001")

@@ -47,7 +47,7 @@ def settings(opensearch: str) -> Iterator[OpenSearchSettings]:
     client.close()
 
 
-def test_graphs_find_the_nearest_and_say_that_they_are_not_exact(settings: OpenSearchSettings) -> None:
+def test_graphs_find_the_nearest_and_report_inexactness(settings: OpenSearchSettings) -> None:
     with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         documents = [photo(f"{i:03}.jpg", attributes={"third": str(i % 3)}, owner=f"o{i % 2}") for i in range(PHOTOS)]
@@ -71,7 +71,7 @@ def test_graphs_find_the_nearest_and_say_that_they_are_not_exact(settings: OpenS
                 ]
 
 
-def test_a_radius_by_graphs_says_that_its_count_is_not_exact(settings: OpenSearchSettings) -> None:
+def test_a_radius_by_graphs_reports_an_inexact_count(settings: OpenSearchSettings) -> None:
     with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
@@ -82,7 +82,7 @@ def test_a_radius_by_graphs_says_that_its_count_is_not_exact(settings: OpenSearc
         assert (answer.exact, answer.total_is_exact) == (False, False)
 
 
-def test_a_radius_by_graphs_on_several_shards_counts_and_pages_past_its_window(settings: OpenSearchSettings) -> None:
+def test_a_radius_on_several_shards_pages_completely(settings: OpenSearchSettings) -> None:
     with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3}), tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
@@ -99,7 +99,7 @@ def test_a_radius_by_graphs_on_several_shards_counts_and_pages_past_its_window(s
             assert len(set(found) & {match.photo_id for match in exactly.matches}) >= 0.95 * exactly.total > 10
 
 
-def test_the_commonest_value_is_found_though_it_is_rare_in_every_shard(settings: OpenSearchSettings) -> None:
+def test_facets_find_values_rare_in_every_shard(settings: OpenSearchSettings) -> None:
     """600 owners of one photo each, and one of three, the last by name: no shard returns it among its first."""
     with OpenSearchIndex.open(settings.model_copy(update={"opensearch_shards": 3}), tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
@@ -114,7 +114,7 @@ def test_the_commonest_value_is_found_though_it_is_rare_in_every_shard(settings:
             assert facet.values == (601 if wanted else 0)
 
 
-def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSettings) -> None:
+def test_an_oversized_batch_is_split_and_stored_ordered(settings: OpenSearchSettings) -> None:
     with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         batch = [photo(f"{i}.jpg", version, caption="x" * 8_000) for version in (1, 2) for i in range(40)]
@@ -123,7 +123,7 @@ def test_a_batch_larger_than_a_request_is_stored_in_order(settings: OpenSearchSe
         assert index.stats()[0].photos == 40
 
 
-def test_a_cluster_that_does_not_answer_is_a_passing_fault_that_names_the_setting() -> None:
+def test_an_unreachable_cluster_is_retriable_naming_the_setting() -> None:
     settings = OpenSearchSettings(opensearch_url="http://127.0.0.1:9")
     with OpenSearchIndex.open(settings, tuning=Tuning(timeout_s=1)) as index:
         with pytest.raises(Unavailable, match="MIRADOURO_OPENSEARCH_URL") as caught:
@@ -182,7 +182,7 @@ def proxy(status: int, media_type: str, page: bytes) -> Iterator[OpenSearchIndex
         (200, "application/json", b"{"),
     ],
 )
-def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: int, media_type: str, page: bytes) -> None:
+def test_a_proxys_error_page_is_retriable(status: int, media_type: str, page: bytes) -> None:
     with proxy(status, media_type, page) as index:
         for ask in (
             index.check,
@@ -196,7 +196,7 @@ def test_the_page_of_a_proxy_before_the_cluster_is_a_passing_fault_too(status: i
                 ask()
 
 
-def test_a_request_that_a_proxy_finds_too_large_names_the_setting_of_its_size() -> None:
+def test_a_proxys_size_limit_is_named_in_errors() -> None:
     with (
         proxy(413, "text/html", b"<html>Too large</html>") as index,
         pytest.raises(FailedPrecondition, match=r"413.*allow 8 MiB and more"),

@@ -49,7 +49,7 @@ def narrow(start_opensearch: Callable[..., OpenSearch], tmp_path_factory: pytest
         yield node
 
 
-def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_original_is_kept(opensearch: str) -> None:
+def test_documents_have_hashed_ids_and_flag_kept_originals(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         long = "é" * 500 + ".jpg"
         index.write([photo(long), photo("kept.jpg", uri="file:///kept.jpg"), tombstone("gone.jpg", 3)])
@@ -64,7 +64,7 @@ def test_a_photo_is_stored_under_the_hash_of_its_names_and_says_whether_its_orig
         assert stored("gone.jpg") == {"collection": COLLECTION, "photo_id": "gone.jpg", "version": 3, "deleted": True}
 
 
-def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_every_space(opensearch: str) -> None:
+def test_the_mapping_is_strict_and_records_each_provenance(opensearch: str) -> None:
     tuning = Tuning(refresh_interval="7s")
     with opened(opensearch, opensearch_shards=2, opensearch_replicas=1, tuning=tuning) as (_, client, alias):
         [(name, description)] = client.indices.get(index=alias).items()
@@ -84,7 +84,7 @@ def test_the_mapping_takes_no_unknown_field_and_remembers_the_provenance_of_ever
             client.index(index=alias, body={"photo_id": "a.jpg", "unknown": 1})
 
 
-def test_the_same_version_is_written_again_only_by_a_rewrite_and_an_older_one_never(opensearch: str) -> None:
+def test_only_a_rewrite_stores_the_same_version_again(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("a.jpg", 2)])
         bulk = BulkWriter(client, FOUND_AT_ONCE)
@@ -99,7 +99,7 @@ def test_the_same_version_is_written_again_only_by_a_rewrite_and_an_older_one_ne
         assert index.get(COLLECTION, "a.jpg").title == "2 external_gte"
 
 
-def test_a_document_that_only_the_cluster_refuses_holds_back_no_other_and_is_told_in_its_place(opensearch: str) -> None:
+def test_a_document_refused_by_the_cluster_fails_alone(opensearch: str) -> None:
     """A keyword has at most 32,766 bytes; no event gets so far, for events have limits of their own."""
     with opened(opensearch) as (index, _, _):
         batch = [photo(f"{i}.jpg", owner="x" * 40_000 if i % 10 == 3 else "ana") for i in range(32)]
@@ -127,7 +127,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
     longitude=st.floats(-180, 180),
     version=st.integers(1, 2**63 - 1),
 )
-def test_whatever_an_event_may_say_the_cluster_takes_and_finds(
+def test_any_valid_event_can_be_stored_and_found(
     shared_index: OpenSearchIndex,
     title: str,
     tags: list[str],
@@ -199,7 +199,7 @@ def test_only_documents_without_room_are_sent_again(narrow: OpenSearch, tmp_path
         assert index.stats()[0].photos == 24 * 9
 
 
-def test_a_read_only_index_is_a_passing_fault_and_takes_writes_when_it_is_free_again(opensearch: str) -> None:
+def test_a_read_only_index_is_a_temporary_error(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("before.jpg")])
         client.indices.put_settings(index=alias, body={"index.blocks.read_only_allow_delete": True})
@@ -232,9 +232,7 @@ class TestWithAnIngestPipelineOfTheCluster:
             assert index.write([photo("a.jpg", owner="ana"), tombstone("b.jpg", 2)]) == [STORED, STORED]
             assert index.get(COLLECTION, "a.jpg").owner == "ANA"
 
-    def test_of_a_commit_those_that_it_fails_for_or_drops_become_dead_letters_once_and_the_others_are_stored(
-        self, narrow: OpenSearch, tmp_path: Path
-    ) -> None:
+    def test_documents_failed_by_the_pipeline_become_dead_letters(self, narrow: OpenSearch, tmp_path: Path) -> None:
         owners = {50: "nobody", 60: "refused", 70: "mixed"}
         events = [
             event(f"{i}.jpg", attributes={"iso": "wrong" if i % 30 == 7 else "100"}, owner=owners.get(i, "ana"))
@@ -251,7 +249,7 @@ class TestWithAnIngestPipelineOfTheCluster:
             assert [one.photo_id for one in failures if said.get(one.photo_id, "[wrong]") not in one.message] == []
             assert {state.photo_id for state in index.origins(COLLECTION)} == {f"{i}.jpg" for i in range(80)} - bad
 
-    def test_while_there_is_no_such_pipeline_documents_wait_and_none_is_refused(self, narrow: OpenSearch) -> None:
+    def test_documents_wait_while_the_pipeline_is_missing(self, narrow: OpenSearch) -> None:
         name = f"t{uuid.uuid4().hex}"
         with opened(narrow.url, opensearch_pipeline=name) as (index, client, _):
             for processors in (None, [{"pipeline": {"name": f"{name}.inner"}}]):
@@ -263,7 +261,7 @@ class TestWithAnIngestPipelineOfTheCluster:
             assert index.write([photo("a.jpg"), photo("b.jpg")]) == [STORED, STORED]
 
 
-def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) -> None:
+def test_rewriting_file_states_keeps_the_exact_vectors(opensearch: str) -> None:
     with opened(opensearch) as (index, _, _):
         index.write([photo("a.jpg")])
         before = {space.name: index.vector(COLLECTION, "a.jpg", space.name) for space in SPACES}
@@ -272,7 +270,7 @@ def test_a_rewrite_of_file_states_keeps_the_vectors_to_the_bit(opensearch: str) 
             assert (index.vector(COLLECTION, "a.jpg", name) == vectors).all()
 
 
-def test_a_photo_that_the_cluster_can_t_read_is_a_passing_fault_of_its_rewrite_and_not_a_photo_that_is_gone(
+def test_an_unreadable_document_is_a_retriable_error(
     opensearch: str,
 ) -> None:
     with opened(opensearch, spaces=(WHOLE,)) as (index, client, alias):
@@ -289,7 +287,7 @@ def test_a_photo_that_the_cluster_can_t_read_is_a_passing_fault_of_its_rewrite_a
             index.get(COLLECTION, "unknown.jpg")
 
 
-def test_a_photo_that_the_cluster_tells_without_its_vectors_is_not_written_back_without_them(opensearch: str) -> None:
+def test_a_document_without_its_vectors_is_never_rewritten(opensearch: str) -> None:
     with opened(opensearch) as (index, client, alias):
         index.write([photo("a.jpg")])
         document_id = hashlib.sha256(f"{COLLECTION}/a.jpg".encode()).hexdigest()
@@ -301,7 +299,7 @@ def test_a_photo_that_the_cluster_tells_without_its_vectors_is_not_written_back_
         assert index.get(COLLECTION, "a.jpg").origin is None
 
 
-def test_a_shard_that_does_not_answer_is_a_passing_fault_and_not_a_smaller_collection(narrow: OpenSearch, tmp_path: Path) -> None:
+def test_a_missing_shard_is_a_retriable_error(narrow: OpenSearch, tmp_path: Path) -> None:
     with opened(narrow.url, opensearch_shards=2) as (index, client, alias):
         names = [f"{i}.jpg" for i in range(20)]
         index.write([photo(name, owner=name) for name in names])

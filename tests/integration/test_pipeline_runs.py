@@ -48,7 +48,7 @@ def test_another_packages_processor_adds_what_it_knows(tmp_path):
         assert ingest.index.get("photos", "flat").attributes["sharpness"] == "0.0"
 
 
-def test_a_fault_of_a_processor_fails_its_photo_and_no_other(tmp_path):
+def test_a_processors_error_fails_only_its_photo(tmp_path):
     file = pipeline(tmp_path, *STEPS[:3], "sharpness: {fail_above: 0.5}", *STEPS[3:])
     with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
         results = ingest.put(event("a", jpeg()), event("flat", encode(Image.new("L", (40, 40)), "PNG"))).results
@@ -79,7 +79,7 @@ def test_limits_of_the_file_hold(tmp_path):
         assert [result.reason for result in results] == ["too_many_pixels", "too_small", "too_many_bytes"]
 
 
-def test_without_tag_and_caption_the_uploaders_words_are_not_made_up(tmp_path):
+def test_without_their_steps_no_tags_or_captions_appear(tmp_path):
     with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], "embed: {tags: false}", "caption")) as ingest:
         ingest.put(event("a", jpeg()))
         found = ingest.index.get("photos", "a")
@@ -106,7 +106,7 @@ def test_steps_in_a_wrong_order_stop_the_run(tmp_path, steps, message):
 FAULTY = "sharpness: {fail_above: 0.5"  # fails for every photo that has edges
 
 
-def test_a_step_runs_only_for_photos_for_which_its_condition_holds(tmp_path):
+def test_a_step_runs_only_under_its_condition(tmp_path):
     guarded = 'sharpness: {if: \'media_type == "image/png" and "skip" not in tags\'}'
     png = encode(Image.new("L", (40, 40)), "PNG")
     with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], guarded, *STEPS[3:])) as ingest:
@@ -125,7 +125,7 @@ def test_an_ignored_failure_leaves_the_step_out(tmp_path):
     assert (result.status, found.caption, dict(found.attributes)) == (EVENT_STATUS_STORED, "mine", {})
 
 
-def test_other_steps_take_the_place_of_one_that_failed(tmp_path):
+def test_other_steps_replace_one_that_failed(tmp_path):
     answers = FAULTY + ", on_failure: [{sharpness: {digits: 0}}]}"
     with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as ingest:
         [result] = ingest.put(event("a", jpeg())).results
@@ -133,13 +133,13 @@ def test_other_steps_take_the_place_of_one_that_failed(tmp_path):
         assert "sharpness" in ingest.index.get("photos", "a").attributes
 
 
-def test_a_failure_of_the_steps_in_its_place_is_the_photos(tmp_path):
+def test_a_failure_of_replacement_steps_fails_the_photo(tmp_path):
     answers = FAULTY + ", on_failure: [{sharpness: {fail_above: 0.5}}]}"
     with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *STEPS[:3], answers, *STEPS[3:])) as ingest:
         assert [result.status for result in ingest.put(event("a", jpeg())).results] == [EVENT_STATUS_FAILED]
 
 
-def test_a_step_that_lacks_what_was_left_out_fails_its_photo_and_not_the_pipeline(tmp_path):
+def test_a_missing_input_fails_only_its_photo(tmp_path):
     file = pipeline(tmp_path, "fetch", "decode: {if: 'media_type == \"image/png\"'}", *STEPS[2:])
     with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
         results = ingest.put(event("jpeg", jpeg()), event("png", encode(Image.new("L", (40, 40)), "PNG"))).results
@@ -148,7 +148,7 @@ def test_a_step_that_lacks_what_was_left_out_fails_its_photo_and_not_the_pipelin
     assert "left out: decode" in results[0].message
 
 
-def test_an_error_that_may_pass_is_tried_again_and_never_ignored(tmp_path):
+def test_a_temporary_error_is_retried_and_never_ignored(tmp_path):
     steps = [*STEPS[:3], "embed: {ignore_failure: true}", *STEPS[4:]]
     with open_ingest(tmp_path / "ingest", pipeline=pipeline(tmp_path, *steps), pace=Pace(retry_s=0.01)) as ingest:
         ingest.networks.broken = Unavailable("the network is away")

@@ -63,7 +63,7 @@ def result(journal: Path, photo: Path, name: str = "photos/slow.png@1") -> str:
     return start(journal, photo, name).communicate(timeout=120)[0].splitlines()[-1]
 
 
-def test_a_photo_that_ended_its_process_twice_is_read_no_more(tmp_path: Path, slow: Path) -> None:
+def test_a_photo_that_crashed_twice_is_not_read(tmp_path: Path, slow: Path) -> None:
     journal = tmp_path / "reading"
     for _ in range(2):
         killed_while_reading(journal, slow)
@@ -76,7 +76,7 @@ def test_a_photo_that_ended_its_process_twice_is_read_no_more(tmp_path: Path, sl
     assert len(list(journal.iterdir())) == 1
 
 
-def test_a_photo_that_was_in_flight_once_is_innocent(tmp_path: Path, slow: Path) -> None:
+def test_a_photo_in_flight_once_is_innocent(tmp_path: Path, slow: Path) -> None:
     journal = tmp_path / "reading"
     killed_while_reading(journal, slow)
     assert result(journal, slow) == str(SIDE)
@@ -91,7 +91,7 @@ def test_others_are_read_beside_a_refused_one(tmp_path: Path, slow: Path) -> Non
     assert note.read_text() == "1"
 
 
-def test_a_suspect_is_read_while_no_other_photo_is(tmp_path: Path) -> None:
+def test_a_suspect_is_read_alone(tmp_path: Path) -> None:
     photo, name = jpeg(), "photos/a.jpg@1"
     with ReaderPool(size=2, limits=ReaderLimits(wall_s=120.0, cpu_s=100)) as pool, ThreadPoolExecutor(2) as threads:
         reader = JobReader(Journal(tmp_path / "reading", pool).run)
@@ -113,7 +113,7 @@ def test_a_suspect_is_read_while_no_other_photo_is(tmp_path: Path) -> None:
         assert other.done()
 
 
-def test_notes_that_make_no_sense_are_suspects_at_most(tmp_path: Path) -> None:
+def test_invalid_notes_are_suspects_at_most(tmp_path: Path) -> None:
     folder = tmp_path / "reading"
     folder.mkdir()
     for number, text in enumerate(("", "x", "99", "-1", "1\n")):

@@ -162,7 +162,7 @@ def test_rows_of_segments_are_not_taken_over(copy: Path, tmp_path: Path) -> None
         assert index.search(IndexQuery(COLLECTION, like, limit=1)).total == 20
 
 
-def test_a_folder_is_read_only_when_it_is_confirmed(tmp_path: Path) -> None:
+def test_only_confirmed_folders_are_read(tmp_path: Path) -> None:
     album = tmp_path / "album"
     album.mkdir()
     (album / "0.jpg").write_bytes(b"a photo")
@@ -187,7 +187,7 @@ def test_a_folder_is_read_only_when_it_is_confirmed(tmp_path: Path) -> None:
     ("root", "named"),
     [("photos=/", "lie below '/home/ana/photos', not '/'"), ("events=/a", "there is: photos"), ("more=/a", "there is: photos")],
 )
-def test_a_folder_is_confirmed_as_the_snapshot_names_it(copy: Path, tmp_path: Path, root: str, named: str) -> None:
+def test_a_folder_must_be_confirmed_by_its_name(copy: Path, tmp_path: Path, root: str, named: str) -> None:
     name, _, folder = root.partition("=")
     with pytest.raises(InvalidArgument, match=named):
         restore_snapshot(copy, tmp_path / "new", progress=quiet, roots={name: folder})

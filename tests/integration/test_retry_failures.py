@@ -64,7 +64,7 @@ def by_uri(path: Path, **fields: object) -> PhotoEvent:
     )
 
 
-def test_photos_of_a_folder_are_read_again_with_their_sidecars(ingest, folder):
+def test_folder_photos_are_retried_with_their_sidecars(ingest, folder):
     write(folder / "a.jpg", b"broken")
     write(folder / "b/c d.jpg", b"broken")
     write(folder / "b/c d.json", {"caption": "At last"})
@@ -85,7 +85,7 @@ def test_photos_of_a_folder_are_read_again_with_their_sidecars(ingest, folder):
     assert counts(ingest.index_folder(folder)) == (0, 2, 0, 0, 1)
 
 
-def test_a_photo_by_uri_comes_back_with_everything_that_its_event_told(ingest, tmp_path):
+def test_a_photo_by_uri_is_retried_with_metadata(ingest, tmp_path):
     path = tmp_path / "allowed" / "a.jpg"
     event = by_uri(
         path,
@@ -110,7 +110,7 @@ def test_a_photo_by_uri_comes_back_with_everything_that_its_event_told(ingest, t
     assert ingest.failures() == {}
 
 
-def test_what_was_not_kept_stays_a_failure_and_the_answer_says_why(ingest):
+def test_a_discarded_original_stays_a_failure_with_reason(ingest):
     inline = PhotoEvent(event_id="e", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="inline", version=1, data=b"broken")
     refused = PhotoEvent(
         event_id="e", kind=PHOTO_EVENT_KIND_UPLOADED, photo_id="refused", version=1, uri="file:///x", sha256="no"
@@ -124,7 +124,7 @@ def test_what_was_not_kept_stays_a_failure_and_the_answer_says_why(ingest):
     assert set(ingest.failures()) == {"inline", "refused"}
 
 
-def test_what_needs_no_more_indexing_is_no_failure_any_more(ingest, folder):
+def test_files_needing_no_indexing_are_no_longer_failures(ingest, folder):
     write(folder / "a.jpg", jpeg())
     write(folder / "no name", encode(jpeg_pixels(), "PNG")[:64])
     assert counts(ingest.index_folder(folder)) == (1, 0, 0, 0, 1)
@@ -143,14 +143,14 @@ def jpeg_pixels():
     return blocks(40, 30)
 
 
-def test_a_file_that_is_as_before_again_is_no_failure_after_the_next_run(ingest, folder):
+def test_a_restored_file_is_no_longer_a_failure(ingest, folder):
     for data, failed in ((jpeg(), 0), (b"broken", 1), (jpeg(), 0)):
         write(folder / "a.jpg", data, seconds_ago=len(data) % 50)
         assert ingest.index_folder(folder).failed_total == failed
         assert len(ingest.failures()) == failed
 
 
-def test_a_file_that_is_gone_fails_again_and_a_missing_folder_leaves_all_as_it_is(ingest, folder):
+def test_a_missing_folder_leaves_its_failures_unchanged(ingest, folder):
     write(folder / "a.jpg", b"broken")
     write(folder / "b.jpg", jpeg())
     ingest.index_folder(folder)
@@ -180,7 +180,7 @@ def test_photos_and_a_collection_may_be_chosen(ingest, folder, tmp_path):
         retried(ingest, collection="No Name")
 
 
-def test_failures_are_not_tried_while_their_collection_is_being_indexed(ingest, folder):
+def test_a_running_index_blocks_retries_of_its_collection(ingest, folder):
     write(folder / "a.jpg", b"broken")
     ingest.index_folder(folder)
     stream = ingest.service.IndexFolder(IndexFolderRequest(path=str(folder)), Call())
@@ -203,7 +203,7 @@ def test_pages_of_failures_are_tried_over_grpc(ingest):
     assert {one.status for one in results} == {RETRY_STATUS_IMPOSSIBLE}
 
 
-def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(ingest):
+def test_unread_photos_are_distinguished_from_refused_ones(ingest):
     reasons = ("unreachable", "vanished", "bad_data")
     ingest.index.put(
         [Failure("sent", reason, 1, reason, "message", "https://host/a.jpg", datetime.now(UTC)) for reason in reasons]
@@ -216,7 +216,7 @@ def test_a_photo_that_could_not_be_read_was_not_refused_and_the_answer_says_so(i
         assert "the event was not kept with its failure; remove the cause that the failure names" in results[reason].message
 
 
-def test_a_refused_event_leads_to_no_file_outside_the_folder(ingest, folder, tmp_path):
+def test_a_refused_event_cannot_reach_outside_the_folder(ingest, folder, tmp_path):
     """Its URI and photo id are what a sender wrote: a retry by files must not follow them out of the collection's folder."""
     write(folder / "a.jpg", jpeg())
     assert ingest.index_folder(folder, collection="mine").indexed == 1

@@ -54,7 +54,7 @@ def consumed(
             call.cancelled.set()
 
 
-def test_an_error_that_ends_a_run_is_not_held_back_by_an_index_that_is_away(ingest: IngestFixture) -> None:
+def test_a_fatal_error_is_raised_without_the_index(ingest: IngestFixture) -> None:
     def items() -> Iterator[SourceItem]:
         yield refused("a")
         ingest.index.close()
@@ -64,7 +64,7 @@ def test_an_error_that_ends_a_run_is_not_held_back_by_an_index_that_is_away(inge
         consumed(ingest, items(), Call())
 
 
-def test_a_run_that_is_stopped_while_the_index_is_away_ends_in_order(ingest: IngestFixture) -> None:
+def test_a_stopped_run_ends_without_the_index(ingest: IngestFixture) -> None:
     call = Call(cancelled=threading.Event())
 
     def items() -> Iterator[SourceItem]:
@@ -76,7 +76,7 @@ def test_a_run_that_is_stopped_while_the_index_is_away_ends_in_order(ingest: Ing
     assert consumed(ingest, items(), call) == [], "neither is acknowledged, so both come again"
 
 
-def test_a_run_that_is_stopped_while_it_waits_for_the_index_ends_in_order(ingest: IngestFixture) -> None:
+def test_a_run_stopped_while_waiting_ends_cleanly(ingest: IngestFixture) -> None:
     call = Call(cancelled=threading.Event())
 
     def items() -> Iterator[SourceItem | NothingYet]:
@@ -124,7 +124,7 @@ SHORTAGES = pytest.mark.parametrize("step", [no_memory, no_handles])
 
 
 @SHORTAGES
-def test_a_shortage_of_the_process_stops_the_run_and_is_no_photos_fault(
+def test_a_shortage_of_resources_fails_no_photo(
     ingest: IngestFixture, step: Callable[[PhotoInProgress], PhotoInProgress]
 ) -> None:
     metrics = IngestMetrics(CollectorRegistry())
@@ -148,7 +148,7 @@ def test_a_shortage_of_the_process_is_never_ignored(step: Callable[[PhotoInProgr
     assert [one.outcome for one in runs] == [StepOutcome.FAILED]
 
 
-def test_a_retry_of_an_answer_repeats_the_answer_alone() -> None:
+def test_a_retried_answer_does_not_repeat_the_steps() -> None:
     ran: list[str] = []
 
     def broken(_photo: PhotoInProgress) -> PhotoInProgress:

@@ -28,7 +28,7 @@ print("drained", flush=True)
 
 
 @pytest.mark.parametrize("send", ["terminate", "interrupt"])
-def test_a_signal_drains_calls_in_progress_and_the_process_ends_well(send):
+def test_a_signal_drains_calls_and_ends_the_process(send):
     import signal
 
     from miradouro.v1 import search_service_pb2, search_service_pb2_grpc

@@ -72,7 +72,7 @@ def refused(ask: Ask, request: pb.SearchRequest) -> str:
     return str(caught.value.details())
 
 
-def test_photos_that_pass_the_filters_are_listed_newest_first_with_their_times(ask):
+def test_filtered_photos_are_listed_newest_first(ask):
     request = pb.SearchRequest(everything=EVERYTHING, filters=[pb.Filter(owner="ana")], sort=pb.SORT_ORDER_TAKEN, limit=100)
     answer = ask(request)
     assert ids(answer) == [photo_id for i, photo_id in enumerate(IDS) if i % 3]
@@ -88,7 +88,7 @@ def test_photos_that_pass_the_filters_are_listed_newest_first_with_their_times(a
     "query",
     [{"everything": EVERYTHING}, {"keyword": {"words": ["dog"]}}, {"everything": EVERYTHING, "sort": pb.SORT_ORDER_TAKEN}],
 )
-def test_pages_keep_their_place_while_photos_come_and_go(ask, index, query):
+def test_pages_keep_their_place_while_photos_change(ask, index, query):
     first = ask(pb.SearchRequest(**query, limit=5))
     assert ids(first) == IDS[:5]
     early = photo("00-new.jpg", tags=(label("dog", 1.0),), taken_at=TakenAt(NOON + timedelta(days=1), None))
@@ -99,7 +99,7 @@ def test_pages_keep_their_place_while_photos_come_and_go(ask, index, query):
     assert (second.total, last.total, last.next_page_token) == (11, 11, "")
 
 
-def test_the_last_page_says_so_even_when_it_is_full(ask):
+def test_the_last_page_is_marked_even_when_full(ask):
     answer = ask(pb.SearchRequest(everything=EVERYTHING, limit=12))
     assert (len(answer.hits), answer.next_page_token) == (12, "")
     assert ask(pb.SearchRequest(everything=EVERYTHING, limit=11)).next_page_token
@@ -121,7 +121,7 @@ def test_a_token_is_good_for_its_question_alone(ask):
     assert "page_token: not a token of this question" in refused(ask, pb.SearchRequest(**dogs, page_token=altered))
 
 
-def test_facets_count_all_photos_that_satisfy_the_question_in_the_order_asked(ask):
+def test_facets_count_all_matches_in_the_requested_order(ask):
     facets = [
         pb.Facet(field=pb.FACET_FIELD_YEAR),
         pb.Facet(field=pb.FACET_FIELD_CAMERA),
@@ -151,7 +151,7 @@ def test_facets_count_all_photos_that_satisfy_the_question_in_the_order_asked(as
     ]
 
 
-def test_what_is_near_is_listed_by_time_within_a_distance_alone(ask, index):
+def test_listing_neighbours_by_time_needs_a_maximum_distance(ask, index):
     near = {WHOLE.name: unit("same", 1, 32)}
     provenances = {WHOLE.name: WHOLE.provenance}
     index.write(

@@ -129,7 +129,7 @@ RIGHT = _box(x=0.5, width=0.5)
 
 @pytest.mark.parametrize("space", ["", REGIONS])
 @pytest.mark.parametrize("region", [(0.5, 0.0, 0.5, 1.0), (0.1, 0.2, 0.5, 0.4)])
-def test_the_distance_is_the_smallest_to_the_vectors_of_a_photo_and_the_box_is_that_ones(library, region, space):
+def test_a_hit_has_its_nearest_regions_box(library, region, space):
     asked = _embedded(library.data("c.png"), library.embedder, Region(*region))[REGIONS][0]
     answer = _ask(library, photo={"data": library.data("c.png"), "region": _box(*region)}, space=space)
     assert {hit.space for hit in answer.hits} == {REGIONS}
@@ -142,12 +142,12 @@ def test_the_distance_is_the_smallest_to_the_vectors_of_a_photo_and_the_box_is_t
         assert (hit.region.x, hit.region.width) == (box.x, box.width)
 
 
-def test_the_whole_photo_as_a_region_is_the_whole_photo_in_the_space_of_regions(library):
+def test_a_region_covering_everything_is_the_whole_photo(library):
     whole = _ask(library, photo={"data": library.data("b.png")}, space=REGIONS)
     assert list(_ask(library, photo={"data": library.data("b.png"), "region": _box()}).hits) == list(whole.hits)
 
 
-def test_a_region_of_an_indexed_photo_is_read_again_and_asks_the_same(library):
+def test_an_indexed_photos_region_searches_like_its_bytes(library):
     by_photo = _ask(library, photo={"data": library.data("e.png"), "region": RIGHT}, max_distance=1.2)
     by_id = _ask(library, like={"photo_id": "e.png", "region": RIGHT}, max_distance=1.2)
     assert list(by_id.hits) == list(by_photo.hits)
@@ -159,7 +159,7 @@ def test_filters_narrow_a_question_by_region(library):
     assert [hit.photo_id for hit in answer.hits] == ["a.png"]
 
 
-def test_an_original_that_is_out_of_reach_is_a_failed_precondition_that_offers_to_send_the_photo(library, tmp_path):
+def test_an_unreachable_original_error_suggests_sending_the_photo(library, tmp_path):
     inline = _document("inline.png", library.data("a.png"), library.embedder, uri="")
     elsewhere = tmp_path / "elsewhere.png"
     elsewhere.write_bytes(library.data("a.png"))
@@ -198,7 +198,7 @@ def test_an_original_that_is_out_of_reach_is_a_failed_precondition_that_offers_t
         ({}, "region.width: 0.0 from 0.0 on"),
     ],
 )
-def test_what_is_no_part_of_a_photo_is_named(library, region, message):
+def test_an_invalid_region_error_names_its_field(library, region, message):
     for kind, query in (("photo", {"data": library.data("a.png")}), ("like", {"photo_id": "a.png"})):
         with pytest.raises(InvalidArgument) as caught:
             _ask(library, **{kind: {**query, "region": region}})
@@ -206,12 +206,12 @@ def test_what_is_no_part_of_a_photo_is_named(library, region, message):
 
 
 @pytest.mark.parametrize("space", ["tiny/deep", "wee/features"])
-def test_a_space_without_regions_can_not_be_asked_for_one(library, space):
+def test_a_space_without_regions_refuses_a_region(library, space):
     with pytest.raises(InvalidArgument, match=f"space: {space} has no regions to compare one with; allowed: {REGIONS}, or none"):
         _ask(library, photo={"data": library.data("a.png"), "region": RIGHT}, space=space)
 
 
-def test_without_regions_a_part_is_compared_with_whole_photos(embedder, tmp_path):
+def test_without_region_spaces_whole_photos_are_compared(embedder, tmp_path):
     query = {"photo": {"data": _pair(0, 1), "region": RIGHT}}
     with SqliteIndex.open(tmp_path / "data", writer=True) as index:
         index.ensure_collection("photos", spaces=[space for space in _spaces(embedder) if not space.regions])

@@ -111,7 +111,7 @@ def _ids(response: pb.SearchResponse) -> list[str]:
     return [hit.photo_id for hit in response.hits]
 
 
-def test_a_keyword_finds_its_photos_in_order_of_probability(search):
+def test_a_keyword_ranks_its_photos_by_probability(search):
     response = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["elkhound"])), Call())
     assert _ids(response) == IDS
     assert [hit.score for hit in response.hits] == pytest.approx([0.9 - number / 10 for number in range(8)])
@@ -120,7 +120,7 @@ def test_a_keyword_finds_its_photos_in_order_of_probability(search):
     assert response.took_ms > 0
 
 
-def test_a_hit_shows_what_is_stored_of_its_photo_with_a_persons_tags_first(search):
+def test_a_hit_shows_stored_fields_user_tags_first(search):
     [hit] = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["couch"]), limit=1), Call()).hits
     assert (hit.photo_id, hit.uri, hit.caption, hit.caption_is_generated) == (
         IDS[3],
@@ -132,7 +132,7 @@ def test_a_hit_shows_what_is_stored_of_its_photo_with_a_persons_tags_first(searc
     assert [(tag.label, tag.kind) for tag in hit.tags] == list(zip(["couch", "elkhound", "dog"], kinds, strict=True))
 
 
-def test_a_synonym_finds_its_label_and_the_photos_that_a_person_tagged_with_it(search):
+def test_a_synonym_finds_its_label_and_user_tags(search):
     assert load_labels().canonical("couch") == "sofa"
     response = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["Couch"])), Call())
     assert [(hit.photo_id, hit.score) for hit in response.hits] == [(IDS[3], 1.0), (IDS[4], pytest.approx(0.4))]
@@ -143,7 +143,7 @@ def test_the_words_of_a_keyword_question_add_up(search):
     assert response.hits[0].score == pytest.approx(1.85)
 
 
-def test_text_finds_captions_by_stemmed_words_and_leaves_out_what_must_not_occur(search):
+def test_text_search_stems_words_and_excludes_others(search):
     def found(text):
         return sorted(_ids(search.Search(pb.SearchRequest(text=pb.TextQuery(text=text)), Call())))
 
@@ -156,7 +156,7 @@ def test_text_finds_captions_by_stemmed_words_and_leaves_out_what_must_not_occur
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_every_photo_finds_itself_first_by_its_bytes_and_by_its_id(search, space):
+def test_every_photo_finds_itself_by_bytes_and_id(search, space):
     for photo_id in IDS:
         for request in (_example(photo_id, space=space), pb.SearchRequest(like=pb.LikeQuery(photo_id=photo_id), space=space)):
             response = search.Search(request, Call())
@@ -167,7 +167,7 @@ def test_every_photo_finds_itself_first_by_its_bytes_and_by_its_id(search, space
             assert [one.distance for one in response.hits] == sorted(one.distance for one in response.hits)
 
 
-def test_a_hit_in_a_space_of_regions_names_its_box_and_a_whole_photo_asks_by_its_first_vector(search, index):
+def test_a_region_hit_has_its_box_and_distance(search, index):
     response = search.Search(pb.SearchRequest(like=pb.LikeQuery(photo_id=IDS[0]), space="tiny/deep/regions"), Call())
     assert (response.hits[0].region.x, response.hits[0].region.width) == (0, 1)
     asked = index.vector("photos", IDS[0], "tiny/deep/regions")[0]
@@ -176,7 +176,7 @@ def test_a_hit_in_a_space_of_regions_names_its_box_and_a_whole_photo_asks_by_its
         assert hit.distance == pytest.approx(np.linalg.norm(rows - asked, axis=1).min(), abs=1e-3)
 
 
-def test_the_default_space_is_the_setting_and_a_layer_alone_means_its_default_pooling(search, index, embedder):
+def test_the_default_space_and_pooling_apply(search, index, embedder):
     assert {hit.space for hit in search.Search(_example(IDS[0]), Call()).hits} == {DEFAULT}
     other = _service(index, embedder, default_space="tiny/shallow")
     assert {hit.space for hit in other.Search(_example(IDS[0]), Call()).hits} == {"tiny/shallow/avg"}
@@ -232,7 +232,7 @@ def test_filters_narrow_every_kind_of_question(search):
     assert _ids(search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["dog"]), filters=[far]), Call())) == IDS[1::2]
 
 
-def test_pages_show_every_hit_once_and_the_last_one_says_so(search):
+def test_pages_show_every_hit_once_until_the_last(search):
     for request in (pb.SearchRequest(keyword=pb.KeywordQuery(words=["dog"]), limit=3), _example(IDS[0], limit=3)):
         whole = pb.SearchRequest()
         whole.CopyFrom(request)
@@ -248,7 +248,7 @@ def test_pages_show_every_hit_once_and_the_last_one_says_so(search):
         assert sum(pages, []) == _ids(search.Search(whole, Call()))  # noqa: RUF017 # three short lists
 
 
-def test_a_page_token_is_refused_when_altered_or_with_another_question(search):
+def test_an_altered_or_foreign_page_token_is_refused(search):
     first = search.Search(_example(IDS[0], limit=3), Call())
     token = first.next_page_token
     for request in (
@@ -285,18 +285,18 @@ def test_what_is_wrong_with_a_question_is_named(search, change, error, message):
     assert message in caught.value.message
 
 
-def test_a_photo_that_is_not_indexed_is_not_found_by_its_id(search):
+def test_an_unindexed_photo_id_is_not_found(search):
     with pytest.raises(NotFound, match=r"photo 'nowhere\.jpg'"):
         search.Search(pb.SearchRequest(like=pb.LikeQuery(photo_id="nowhere.jpg")), Call())
 
 
 @pytest.mark.parametrize("query", [{"keyword": {"words": ["dog"]}}, {"text": {"text": "dog"}}, {"like": {"photo_id": "a"}}])
-def test_an_unknown_collection_is_not_found_by_any_question(search, query):
+def test_an_unknown_collection_is_never_found(search, query):
     with pytest.raises(NotFound, match="collection 'trips'"):
         search.Search(pb.SearchRequest(collection="trips", **query), Call())
 
 
-def test_a_question_whose_time_is_up_is_not_embedded(search):
+def test_an_expired_question_is_not_embedded(search):
     with pytest.raises(DeadlineExceeded):
         search.Search(_example(IDS[0]), Call(deadline=0.0))
 
@@ -309,7 +309,7 @@ def test_vectors_of_another_provenance_are_never_compared(embedder, tmp_path):
             _service(index, embedder).Search(_example(IDS[0]), Call())
 
 
-def test_a_space_whose_bundle_is_not_loaded_is_a_failed_precondition(embedder, tmp_path):
+def test_an_unloaded_bundles_space_is_a_failed_precondition(embedder, tmp_path):
     other = Space("other", "features", "", 4, "e" * 64, preset=Preset.STANDARD, is_default_pooling=True)
     with SqliteIndex.open(tmp_path, writer=True) as index:
         index.ensure_collection("photos", spaces=[other])
@@ -317,7 +317,7 @@ def test_a_space_whose_bundle_is_not_loaded_is_a_failed_precondition(embedder, t
             _service(index, embedder).Search(_example(IDS[0], space="other/features"), Call())
 
 
-def test_get_photo_tells_what_is_stored_and_which_spaces_hold_it(search):
+def test_get_photo_returns_stored_fields_and_spaces(search):
     photo = search.GetPhoto(pb.GetPhotoRequest(photo_id=IDS[2]), Call()).photo
     assert (photo.collection, photo.version, photo.width, photo.height) == ("photos", 3, 64, 48)
     assert (photo.title, photo.owner, dict(photo.attributes)) == ("Beach", "Ana", {"rating": "2"})
@@ -326,7 +326,7 @@ def test_get_photo_tells_what_is_stored_and_which_spaces_hold_it(search):
     assert sorted(photo.spaces) == sorted(SPACES)
 
 
-def test_get_photo_names_only_the_spaces_that_hold_the_photo(embedder, tmp_path):
+def test_get_photo_lists_only_spaces_with_its_vectors(embedder, tmp_path):
     whole = _document(IDS[0], 0, embedder)
     with SqliteIndex.open(tmp_path, writer=True) as index:
         index.ensure_collection("photos", spaces=_spaces(embedder))

@@ -68,7 +68,7 @@ def event(photo_id: str, uri: str) -> photo_event_pb2.PhotoEvent:
     return photo_event_pb2.PhotoEvent(event_id=photo_id, kind=kind, photo_id=photo_id, version=1, uri=uri)
 
 
-def test_answers_carry_the_uri_of_a_photo_without_its_signature(door, web):
+def test_answers_contain_a_photos_uri_without_its_signature(door, web):
     uri = web.put(f"/a.jpg?X-Amz-Signature={SECRET}", body(jpeg(240, 200, seed=1)))
     [result] = door.ingest.put(event("a.jpg", uri)).results
     assert result.status == EVENT_STATUS_STORED
@@ -97,7 +97,7 @@ def test_errors_of_fetching_carry_no_signature(door, web, answer):
     assert web.requests.count(f"/a.jpg?X-Amz-Signature={SECRET}") == 2, "it was fetched again by the whole URI"
 
 
-def test_errors_of_uris_that_are_refused_carry_no_secret(door):
+def test_errors_of_refused_uris_contain_no_secret(door):
     results = door.ingest.put(*(event(str(number), uri) for number, uri in enumerate(REFUSED))).results
     assert [result.status for result in results] == [EVENT_STATUS_FAILED] * len(REFUSED)
     listed = door.ingest.service.ListFailures(ListFailuresRequest(page_size=1_000), Call())
@@ -108,7 +108,7 @@ def test_errors_of_uris_that_are_refused_carry_no_secret(door):
 
 
 @pytest.mark.parametrize("uri", REFUSED)
-def test_dead_letters_keep_the_record_whole_and_hide_the_rest(uri):
+def test_dead_letters_hide_secrets_outside_the_record(uri):
     headers = {"ce_specversion": "1.0", "ce_id": "1", "ce_type": "photo.uploaded", "ce_photoversion": "1"}
     value = b'{"uri": "%b"}' % uri.replace("\n", "\\n").encode()
     record = SourceRecord("photos", 0, 0, b"photos/a.jpg", value, tuple((name, text.encode()) for name, text in headers.items()))

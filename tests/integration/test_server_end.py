@@ -30,6 +30,6 @@ print("ended in order")
 """
 
 
-def test_servers_that_get_no_time_to_end_do_so_in_order() -> None:
+def test_servers_ended_at_once_still_end_cleanly() -> None:
     done = subprocess.run([sys.executable, "-c", ENDED_AT_ONCE], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "ended in order\n"), done.stderr

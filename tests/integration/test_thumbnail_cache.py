@@ -74,7 +74,7 @@ def test_processes_share_one_bounded_folder(tmp_path: Path) -> None:
 
 
 @given(st.one_of(st.text(), st.from_regex(r"(\.\./){1,3}[0-9a-f]{55,64}", fullmatch=True), st.just("A" * 64), st.just("é" * 64)))
-def test_a_text_that_is_no_digest_names_no_file(sha256: str) -> None:
+def test_an_invalid_digest_has_no_file_name(sha256: str) -> None:
     with pytest.raises(Corrupt, match="SHA-256"):
         thumbnail_name(sha256, 320)
     with pytest.raises(Corrupt, match="SHA-256"):

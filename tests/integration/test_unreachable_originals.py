@@ -34,7 +34,7 @@ def event(name: str, uri: str) -> PhotoEvent:
     return PhotoEvent(name, EventKind.UPLOADED, "photos", name, 1, uri=uri)
 
 
-def test_a_log_goes_on_without_a_photo_that_stays_unreachable(ingest, web):
+def test_an_unreachable_photo_does_not_block_the_log(ingest, web):
     down = web.put("/down.jpg", body(b"", status=503))
     late = web.put("/late.jpg", in_turn(body(b"", status=500), body(b"", status=429), body(jpeg(seed=1))))
     good = web.put("/good.jpg", body(jpeg(seed=2)))
@@ -51,7 +51,7 @@ def test_a_log_goes_on_without_a_photo_that_stays_unreachable(ingest, web):
     assert {name: one.reason for name, one in ingest.failures().items()} == {"down": "unreachable"}
 
 
-def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(ingest, web):
+def test_an_interrupted_attempt_is_left_to_its_successor(ingest, web):
     call = Call(cancelled=threading.Event())
 
     def stop(handler: object) -> None:
@@ -63,7 +63,7 @@ def test_a_photo_that_is_tried_when_the_service_stops_is_left_to_the_next_one(in
     assert ingest.failures() == {}
 
 
-def test_a_caller_is_told_that_the_photo_may_be_there_later_and_nothing_is_recorded(ingest, web):
+def test_an_unreachable_photo_is_retriable_and_not_recorded(ingest, web):
     sent = photo_event_pb2.PhotoEvent(
         event_id="e",
         kind=photo_event_pb2.PHOTO_EVENT_KIND_UPLOADED,

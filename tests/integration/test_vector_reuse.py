@@ -51,7 +51,7 @@ def given_by_networks(document: Document) -> list[tuple[str, float]]:
     return [(tag.label, tag.score) for tag in document.tags if tag.kind is not TagKind.USER]
 
 
-def test_new_words_keep_the_stored_vectors_and_tags_and_run_no_network(home: Home) -> None:
+def test_new_metadata_reuses_vectors_without_a_network(home: Home) -> None:
     first = home.put(1, title="old", tags=["mine"])
     passes = home.forward_passes
     assert passes > 0
@@ -94,7 +94,7 @@ def test_a_photo_that_was_deleted_is_embedded_again(home: Home) -> None:
     assert home.forward_passes > passes
 
 
-def test_a_label_that_a_persons_tag_hid_comes_back_when_that_tag_goes(home: Home) -> None:
+def test_a_hidden_label_returns_after_the_users_tag(home: Home) -> None:
     plain = home.put(1)
     label = next(tag.label for tag in plain.tags if tag.kind is TagKind.LABEL)
     hidden = home.put(2, tags=[label.upper()])
@@ -102,7 +102,7 @@ def test_a_label_that_a_persons_tag_hid_comes_back_when_that_tag_goes(home: Home
     assert given_by_networks(home.put(3)) == given_by_networks(plain)
 
 
-def test_vectors_that_were_made_in_another_way_are_not_taken_over(tmp_path: Path) -> None:
+def test_differently_made_vectors_are_not_reused(tmp_path: Path) -> None:
     with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", index=index) as ingest:
         stored = Home(ingest, index).put(1)
     assert has_vectors_of(stored, stored.provenances)
@@ -124,7 +124,7 @@ def test_reuse_can_be_switched_off(tmp_path: Path) -> None:
         assert home.forward_passes > passes
 
 
-def test_what_only_a_part_of_the_networks_made_is_embedded_again(tmp_path: Path) -> None:
+def test_partial_vectors_are_embedded_again(tmp_path: Path) -> None:
     """Tags can't be known to be the same where the collection has no space of the network that tags."""
     with INDICES["sqlite"](tmp_path / "index") as index, open_ingest(tmp_path / "ingest", index=index) as ingest:
         wee = [space for bundle in ingest.embedder.describe() for space in bundle.spaces if space.bundle == "wee"]
@@ -143,7 +143,7 @@ class UnreadableIndex(SqliteIndex):
         raise Unavailable(f"{collection}/{photo_id} can't be read now")
 
 
-def test_vectors_that_can_not_be_read_now_hold_nobody_up(tmp_path: Path) -> None:
+def test_unreadable_stored_vectors_do_not_block_new_versions(tmp_path: Path) -> None:
     with (
         UnreadableIndex.open(tmp_path / "index", writer=True) as index,
         open_ingest(tmp_path / "ingest", index=index, pace=Pace(retry_s=3_600)) as ingest,

@@ -22,7 +22,7 @@ def plan(ingest: IngestFixture, folder: Path, **request: object) -> tuple[dict[t
     return {(one.path, action(one.action).removeprefix("PLANNED_ACTION_")): one.code for one in files}, last.report
 
 
-def test_a_dry_run_lists_every_file_and_changes_nothing(ingest, folder):
+def test_a_dry_run_lists_files_and_changes_nothing(ingest, folder):
     for name in ("a.jpg", "b.jpg", "c.jpg", "gone.jpg", "d.jpg"):
         write(folder / name, jpeg())
     ingest.index_folder(folder)
@@ -67,7 +67,7 @@ def test_a_dry_run_makes_no_collection(ingest, folder):
         plan(ingest, folder / "nowhere", collection="other")
 
 
-def test_patterns_of_a_run_go_before_ignore_files_and_are_not_remembered(ingest, folder):
+def test_patterns_of_a_run_override_ignore_files(ingest, folder):
     for name in ("a.png", "b.png", "c.jpg", "screens/d.jpg"):
         write(folder / name, jpeg())
     write(folder / ".miradouroignore", b"*.png")

@@ -87,7 +87,7 @@ def test_what_programs_keep_beside_photos_is_ignored(ingest, folder):
     assert not report.failed
 
 
-def test_raw_files_are_ignored_and_pictures_named_so_are_not(ingest, folder):
+def test_only_real_raw_files_are_ignored(ingest, folder):
     for name, data in (RAW | NOT_RAW).items():
         write(folder / name, data)
     write(folder / "really a jpeg.nef", jpeg())
@@ -137,7 +137,7 @@ def test_ignore_files_work_as_those_of_git(ingest, folder):
     assert not report.failed
 
 
-def test_rules_match_names_in_any_form_and_with_any_byte(ingest, folder):
+def test_rules_match_any_form_and_any_byte(ingest, folder):
     composed, decomposed = "Caf\u00e9", "Cafe\u0301"
     ignored = {f"{decomposed}/a.jpg", f"{composed}.png", "two\nlines.gif.jpg", "ends so.jpg\n"}
     for name in ignored | {"Cafe/a.jpg"}:
@@ -151,7 +151,7 @@ def test_rules_match_names_in_any_form_and_with_any_byte(ingest, folder):
     assert set(ingest.photos()) == {"Cafe/a.jpg"}
 
 
-def test_a_rule_takes_back_what_is_ignored_by_default(ingest, folder):
+def test_a_rule_can_readmit_files_ignored_by_default(ingest, folder):
     write(folder / "@eaDir/a.jpg", jpeg())
     write(folder / "b.jpg_original", jpeg())
     write(folder / ".hidden.jpg", jpeg())
@@ -165,7 +165,7 @@ def test_a_rule_takes_back_what_is_ignored_by_default(ingest, folder):
     assert set(ingest.photos()) == {"@eaDir/a.jpg", "b.jpg_original", "private/c.jpg"}
 
 
-def test_a_photo_that_becomes_ignored_is_deleted_and_its_failure_forgotten(ingest, folder):
+def test_a_newly_ignored_photo_and_failure_are_deleted(ingest, folder):
     for name in ("a.jpg", "b.jpg", "trip/c.jpg", "trip/d.jpg"):
         write(folder / name, jpeg())
     write(folder / "trip/bad.jpg", b"bad")
@@ -179,7 +179,7 @@ def test_a_photo_that_becomes_ignored_is_deleted_and_its_failure_forgotten(inges
     assert counts(ingest.index_folder(folder)) == (2, 2, 0, 0, 1)
 
 
-def test_an_ignore_file_that_cannot_be_used_leaves_its_folder_as_it_is(ingest, folder):
+def test_an_unusable_ignore_file_leaves_its_folder_unchanged(ingest, folder):
     for name in ("a.jpg", "trip/b.jpg"):
         write(folder / name, jpeg())
     ingest.index_folder(folder)
@@ -210,7 +210,7 @@ def test_a_rule_that_ignores_most_photos_needs_prune(ingest, folder):
     assert ingest.index_folder(folder, prune=True).deleted == 3
 
 
-def test_a_failed_photo_stays_while_its_deletion_is_withheld(ingest, folder):
+def test_a_failed_photo_stays_while_deletions_are_withheld(ingest, folder):
     for name in ("a.jpg", "b.jpg"):
         write(folder / name, jpeg())
     ingest.index_folder(folder)

@@ -98,7 +98,7 @@ def test_two_names_that_are_swapped_keep_their_photos(ingest: IngestFixture, fol
     assert_same_vectors(before["b.jpg"], ingest.index.get_whole("photos", "a.jpg"))
 
 
-def test_a_name_that_comes_back_is_newer_than_its_tombstone(ingest: IngestFixture, folder: Path) -> None:
+def test_a_reused_name_is_newer_than_its_tombstone(ingest: IngestFixture, folder: Path) -> None:
     write(folder / "a.jpg", jpeg())
     ingest.index_folder(folder)
     for old, new, versions in (("a.jpg", "b.jpg", {"b.jpg": 1}), ("b.jpg", "a.jpg", {"a.jpg": 3})):
@@ -107,7 +107,7 @@ def test_a_name_that_comes_back_is_newer_than_its_tombstone(ingest: IngestFixtur
         assert ingest.photos() == versions
 
 
-def test_a_moved_photo_takes_the_words_of_its_new_sidecar(ingest: IngestFixture, folder: Path) -> None:
+def test_a_moved_photo_takes_its_new_sidecars_metadata(ingest: IngestFixture, folder: Path) -> None:
     write(folder / "a.jpg", jpeg())
     write(folder / "a.json", {"title": "old"})
     ingest.index_folder(folder)
@@ -135,7 +135,7 @@ def test_a_move_that_was_cut_short_is_completed(ingest: IngestFixture, folder: P
     assert ingest.photos() == {f"new/{seed}.jpg": 1 for seed in range(3)}
 
 
-def test_a_failed_photo_that_moves_fails_under_its_new_name(ingest: IngestFixture, folder: Path) -> None:
+def test_a_failure_follows_its_moved_photo(ingest: IngestFixture, folder: Path) -> None:
     write(folder / "a.jpg", jpeg()[:300])
     write(folder / "b.jpg", jpeg(seed=1))
     ingest.index_folder(folder)

@@ -43,7 +43,7 @@ GOOD = {
 IGNORED = {"notes.txt": b"words", "data.json": b"{}", ".hidden.jpg": jpeg(), ".thumbs/x.jpg": jpeg(), "film.mp4": bytes(99)}
 
 
-def test_every_kind_of_file_has_its_answer_and_the_rest_is_indexed(ingest, folder):
+def test_every_odd_file_is_reported_and_others_indexed(ingest, folder):
     for name, (data, _) in BAD.items():
         write(folder / name, data)
     for name, data in (GOOD | IGNORED).items():
@@ -60,7 +60,7 @@ def test_every_kind_of_file_has_its_answer_and_the_rest_is_indexed(ingest, folde
     assert counts(ingest.index_folder(folder)) == (0, len(GOOD), 0, 4, len(BAD))
 
 
-def test_names_that_are_no_utf_8_get_ids_of_their_own_and_are_opened(ingest, folder):
+def test_names_that_are_not_utf8_get_distinct_ids(ingest, folder):
     raw = os.fsencode(folder)
     names = [b"caf\xe9.jpg", b"caf\xc3\xa9.jpg", b"caf%E9.jpg", "caf\N{REPLACEMENT CHARACTER}E9.jpg".encode()]
     for name in names:
@@ -99,7 +99,7 @@ def test_a_pipe_is_not_waited_for(ingest, folder):
     assert "regular file" in reasons(report)["pipe.jpg"]
 
 
-def test_what_cannot_be_read_is_named_and_nothing_below_it_is_deleted():
+def test_unreadable_entries_are_reported_and_keep_their_photos():
     with tempfile.TemporaryDirectory() as place:
         root, photos = Path(place), Path(place) / "photos"
         for path in (root, photos):
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_named_and_nothing_below_it_is_deleted():
             assert ingest.failures() == {}
 
 
-def test_a_photo_that_vanishes_under_way_is_reported_and_the_next_run_deletes_nothing_of_it(tmp_path, folder):
+def test_a_photo_vanishing_during_a_run_is_reported(tmp_path, folder):
     with open_ingest(tmp_path / "ingest", ingest_workers=1) as ingest:
         for name in "ab":
             write(folder / f"{name}.jpg", jpeg())
@@ -147,7 +147,7 @@ def test_a_photo_that_vanishes_under_way_is_reported_and_the_next_run_deletes_no
         assert ingest.failures() == {}
 
 
-def test_a_photo_that_changes_under_way_is_stored_as_it_was_read_and_the_next_run_agrees_with_the_file(tmp_path, folder):
+def test_a_photo_changing_during_a_run_is_consistent(tmp_path, folder):
     """Listed as it was, read as it is: what is stored are the bytes that were looked at, whole, and the next run sees to it."""
     with open_ingest(tmp_path / "ingest", ingest_workers=1) as ingest:
         for name in "ab":
@@ -168,7 +168,7 @@ def test_a_photo_that_changes_under_way_is_stored_as_it_was_read_and_the_next_ru
         assert ingest.photos() == {"a.jpg": 1, "b.jpg": 1}
 
 
-def test_the_data_folder_inside_the_photo_folder_is_left_out(tmp_path):
+def test_the_data_folder_among_the_photos_is_excluded(tmp_path):
     with open_ingest(tmp_path / "photos" / "ingest") as ingest:
         write(tmp_path / "photos/a.jpg", jpeg())
         write(ingest.data / "thumbnail.jpg", jpeg())
@@ -186,7 +186,7 @@ def test_a_photo_that_became_something_else_is_deleted(ingest, folder):
     assert counts(ingest.index_folder(folder)) == (0, 1, 1, 1, 0)
 
 
-def test_a_failed_photo_that_goes_is_no_failure_any_more(ingest, folder):
+def test_a_deleted_failed_photo_is_no_longer_listed(ingest, folder):
     path = write(folder / "a.jpg", b"bad")
     write(folder / "b.jpg", b"bad")
     ingest.index_folder(folder)
@@ -196,7 +196,7 @@ def test_a_failed_photo_that_goes_is_no_failure_any_more(ingest, folder):
     assert set(ingest.failures()) == {"b.jpg"}
 
 
-def test_a_repaired_photo_is_indexed_and_its_failure_forgotten(ingest, folder):
+def test_a_repaired_photo_is_indexed_without_its_failure(ingest, folder):
     path = write(folder / "a.jpg", b"bad")
     ingest.index_folder(folder)
     write(path, jpeg(), seconds_ago=5)

@@ -97,7 +97,7 @@ def test_one_sidecar_serves_every_photo_of_its_stem(ingest, folder):
         ({"version": 2**63}, "version: 9223372036854775808"),
     ],
 )
-def test_a_foreign_json_is_reported_and_its_photo_indexed(ingest, folder, sidecar, fault):
+def test_a_foreign_json_is_reported_beside_its_photo(ingest, folder, sidecar, fault):
     write(folder / "b/a.jpg", jpeg())
     write(folder / "b/a.json", sidecar)
     report = ingest.index_folder(folder)
@@ -230,7 +230,7 @@ def test_fields_of_takeout_stand_alone(ingest, folder, fields):
     assert {name: bool(value) for name, value in kept.items()} == {name: name not in fields for name in kept}
 
 
-def test_an_unknown_time_and_place_of_takeout_are_none(ingest, folder):
+def test_unknown_takeout_times_and_places_stay_empty(ingest, folder):
     write(folder / "a.jpg", jpeg())
     nowhere = {"latitude": 0.0, "longitude": 0.0}
     write(folder / "a.jpg.json", TAKEOUT | {"photoTakenTime": {"timestamp": "0"}, "geoData": nowhere, "geoDataExif": nowhere})
@@ -256,7 +256,7 @@ def test_an_xmp_file_without_xmp_is_reported(ingest, folder):
         ("a.jpg.json", lambda words: json.dumps(TAKEOUT | {"description": words}).encode()),
     ],
 )
-def test_a_sidecar_that_comes_changes_or_goes_makes_a_new_version(ingest, folder, name, make):
+def test_each_change_of_a_sidecar_makes_a_version(ingest, folder, name, make):
     write(folder / "a.jpg", jpeg())
     ingest.index_folder(folder)
     sidecar = write(folder / name, make("one"))
@@ -271,7 +271,7 @@ def test_a_sidecar_that_comes_changes_or_goes_makes_a_new_version(ingest, folder
     assert ingest.photos() == {"a.jpg": 4}
 
 
-def test_a_sidecars_own_version_counts_and_an_older_one_changes_nothing(ingest, folder):
+def test_a_sidecars_own_version_must_increase(ingest, folder):
     write(folder / "a.jpg", jpeg())
     sidecar = write(folder / "a.json", {"version": 10, "caption": "ten"})
     ingest.index_folder(folder)

@@ -60,7 +60,7 @@ def test_a_refused_file_that_changes_is_read_again(ingest: IngestFixture, folder
     assert set(ingest.failures()) == (set() if mended else {"a.jpg"})
 
 
-def test_a_retry_reads_a_refused_file_that_did_not_change(ingest: IngestFixture, folder: Path) -> None:
+def test_a_retry_reads_an_unchanged_refused_file(ingest: IngestFixture, folder: Path) -> None:
     write(folder / "a.jpg", jpeg()[:300])
     ingest.index_folder(folder)
     with opened_files(folder) as opened:
@@ -70,7 +70,7 @@ def test_a_retry_reads_a_refused_file_that_did_not_change(ingest: IngestFixture,
     assert (answer.status, answer.reason) == (RETRY_STATUS_FAILED, "truncated")
 
 
-def test_other_bytes_of_the_same_size_and_time_show(ingest: IngestFixture, folder: Path) -> None:
+def test_other_bytes_of_equal_size_and_time_show(ingest: IngestFixture, folder: Path) -> None:
     first, second = jpeg(seed=1), jpeg(seed=2)
     size = max(len(first), len(second))
     path = write(folder / "a.jpg", first.ljust(size, b"\0"))
@@ -83,9 +83,7 @@ def test_other_bytes_of_the_same_size_and_time_show(ingest: IngestFixture, folde
 
 
 @pytest.mark.parametrize(("pieces", "indexed"), [(2, 1), (3, 0)])
-def test_a_file_that_grows_while_it_is_read_is_read_once_more(
-    ingest: IngestFixture, folder: Path, pieces: int, indexed: int
-) -> None:
+def test_a_growing_file_is_read_once_more(ingest: IngestFixture, folder: Path, pieces: int, indexed: int) -> None:
     data, path = jpeg(), folder / "a.jpg"
     write(path, data[:200])
     ends = iter([len(data) * piece // pieces for piece in range(1, pieces + 1)])
