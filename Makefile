@@ -1,4 +1,4 @@
-# Everything that a person runs. Needs Python 3.11 or newer, make and the package index; the rest goes into .venv by itself.
+# All commands for development. Needs Python 3.11 or newer, make and the package index; .venv is created automatically.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,21 +10,21 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help demo docs compose test check lint protos protos-check settings settings-check engines bench accept fuzz test-long format lock clean
 
-help:  ## what there is
+help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME)  ## index sample photos (or PHOTOS=DIR), answer one question of each kind, stay up (SERVE=0: end)
+demo: $(RUNTIME)  ## index sample photos (or PHOTOS=DIR), run one query of each kind, keep serving (SERVE=0: end)
 	$(BIN)/miradouro demo --folder build/demo \
 	    $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(filter 0,$(SERVE)),--no-serve)
 
-# The containers run as whoever made the secrets; for root, as the images' own user.
-compose:  ## everything in containers (needs Docker): the services, Kafka, OpenSearch, MinIO; GPU=1 uses one
+# The containers run as the owner of the secrets; if that is root, as the images' user.
+compose:  ## run everything in containers (needs Docker): the services, Kafka, OpenSearch, MinIO; GPU=1 uses a GPU
 	deploy/secrets.sh build/secrets
 	@[ "$$(id -u)" != 0 ] || chown -R 10001:10001 build/secrets
 	$(if $(GPU),PRECISION=fp32) MIRADOURO_USER="$$(stat -c %u:%g build/secrets)" \
 	    docker compose -f deploy/compose.yaml --profile $(if $(GPU),gpu,cpu) up --build --detach --wait
 
-test: lint  ## everything in check, and every test but the long ones
+test: lint  ## everything in check, and all tests except the long ones
 	@tests/ui/install-chromium.sh
 	@tests/install-exiftool.sh
 	$(BIN)/pytest -m 'not long' -n 2
@@ -32,7 +32,7 @@ test: lint  ## everything in check, and every test but the long ones
 check: lint  ## format, lint, types, imports, protos, generated code and the quick tests; needs no JDK and no browser
 	$(BIN)/pytest -m 'not (engines or browser or long)' -n 2 tests/unit
 
-test-long: $(DEV)  ## the tests of full size
+test-long: $(DEV)  ## run the full-size tests
 	$(BIN)/pytest -m long
 
 docs: $(DEV)  ## build the pages of docs/ into build/site; fails on a broken link
@@ -45,7 +45,7 @@ lint: protos-check settings-check docs
 	$(BIN)/lint-imports
 	cd protos && ../$(BIN)/buf lint
 
-format: $(DEV)  ## format the code and mend what ruff can mend
+format: $(DEV)  ## format the code and apply ruff's fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -60,7 +60,7 @@ describe = $(BIN)/python -m grpc_tools.protoc -Iprotos --include_imports --inclu
     $(BIN)/python -m tools.http_page $(1) docs/http-api.md $(2)/http-api.md && \
     $(BIN)/python -m tools.grpc_page build/protos.binpb docs/grpc-api.md $(2)/grpc-api.md
 
-protos: $(DEV)  ## make the wire types in services/miradouro/v1, the description of the HTTP API and both API pages anew
+protos: $(DEV)  ## regenerate the wire types in services/miradouro/v1, the description of the HTTP API and both API pages
 	$(call generate,services)
 	mkdir -p build
 	$(call describe,services/miradouro/query/openapi.json,docs)
@@ -69,18 +69,18 @@ protos-check: $(DEV)
 	rm -rf build/protos && mkdir -p build/protos
 	$(call generate,build/protos)
 	@diff -r -x __init__.py -x __pycache__ build/protos/miradouro/v1 services/miradouro/v1 \
-	    || { echo 'services/miradouro/v1 is not what protos/ says: run make protos and commit it' >&2; exit 1; }
+	    || { echo 'services/miradouro/v1 does not match protos/: run make protos and commit the result' >&2; exit 1; }
 	$(call describe,build/openapi.json,build/protos)
 	@for made in openapi.json:services/miradouro/query/openapi.json protos/http-api.md:docs/http-api.md protos/grpc-api.md:docs/grpc-api.md; do \
 	    diff "build/$${made%%:*}" "$${made#*:}" >/dev/null \
-	        || { echo "$${made#*:} is not what protos/ says: run make protos and commit it" >&2; exit 1; }; \
+	        || { echo "$${made#*:} does not match protos/: run make protos and commit the result" >&2; exit 1; }; \
 	done
 
-# $(1): the folder of the pages on settings and metrics; $(2): that of the names
+# $(1): the folder of the pages on settings and metrics; $(2): the folder of the list of names
 list_settings = $(BIN)/python -m tools.settings_page docs/settings.md $(1)/settings.md $(2)/setting_names.py && \
     $(BIN)/python -m tools.metrics_page docs/metrics.md $(1)/metrics.md
 
-settings: $(DEV)  ## make the tables of docs/settings.md and docs/metrics.md and the list of known settings anew
+settings: $(DEV)  ## regenerate the tables of docs/settings.md and docs/metrics.md and the list of known settings
 	$(call list_settings,docs,services/miradouro/runtime)
 
 settings-check: $(DEV)
@@ -88,17 +88,17 @@ settings-check: $(DEV)
 	$(call list_settings,build/settings,build/settings)
 	@for made in docs/settings.md docs/metrics.md services/miradouro/runtime/setting_names.py; do \
 	    diff "build/settings/$$(basename "$$made")" "$$made" >/dev/null \
-	        || { echo "$$made is not what the classes say: run make settings and commit it" >&2; exit 1; }; \
+	        || { echo "$$made does not match the classes: run make settings and commit the result" >&2; exit 1; }; \
 	done
 
-engines: $(DEV)  ## run a real Kafka and OpenSearch here until Ctrl-C; prints the settings that use them
+engines: $(DEV)  ## run a real Kafka and OpenSearch on this machine until Ctrl-C; prints the settings to use them
 	$(BIN)/miradouro dev engines
 
-bench: $(DEV)  ## measure against goals and peers (ONLY=NAME: some); prints a table and writes build/bench.json
-	@$(BIN)/python -m pip install --quiet --group bench || echo 'some engines to compare with are missing: measuring without them' >&2
+bench: $(DEV)  ## measure against goals and peers (ONLY=NAME: some benches); prints a table and writes build/bench.json
+	@$(BIN)/python -m pip install --quiet --group bench || echo 'some engines to compare with could not be installed: measuring without them' >&2
 	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only "$(ONLY)") --out build/bench.json
 
-fuzz: $(DEV)  ## search for inputs that break a reader: MINUTES=1 for each (ONLY=NAME: one); fails on a find
+fuzz: $(DEV)  ## search for inputs that break a reader: MINUTES=1 for each (ONLY=NAME: one); fails if it finds one
 	$(BIN)/python -m pip install --quiet --group fuzz
 	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1) $(if $(ONLY),--only "$(ONLY)")
 
@@ -107,10 +107,10 @@ accept: $(DEV)  ## measure answers on PHOTOS=DIR of labelled photos, through the
 	@tests/install-exiftool.sh
 	$(BIN)/python -m evaluation --photos "$(PHOTOS)" --work build/accept
 
-# The locks hold every package with its hashes, for every platform and Python 3.11 or newer.
+# The locks contain every package with its hashes, for every platform and Python 3.11 or newer.
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade
 
-lock:  ## resolve pyproject.toml anew into requirements/*.lock
+lock:  ## resolve pyproject.toml again into requirements/*.lock
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
 	$(LOCK) pyproject.toml --extra cpu --extra kafka --extra opensearch --group build -o requirements/cpu.lock
@@ -120,10 +120,10 @@ lock:  ## resolve pyproject.toml anew into requirements/*.lock
 	$(LOCK) pyproject.toml --extra cpu --extra all --group build --group dev -c requirements/cpu.lock \
 	    -o requirements/dev-cpu.lock
 
-clean:  ## remove what was built, and the virtual environment
+clean:  ## remove build outputs and the virtual environment
 	rm -rf build $(VENV)
 
-# The package itself is linked, not copied; its build needs setuptools from the lock alone, and no network.
+# The package is installed as editable; its build needs only setuptools, from the lock, and no network.
 $(VENV)/installed-%: requirements/%.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	$(BIN)/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
