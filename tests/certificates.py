@@ -1,4 +1,4 @@
-"""Certificates and tokens for a test, made by the openssl command as the README says."""
+"""Certificates and tokens for a test, made by the openssl command of the README."""
 
 import os
 import secrets

@@ -10,8 +10,8 @@ from unittest import mock
 from urllib.parse import quote
 
 BUCKET = "photos"
-KEYS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "a password", "AWS_EC2_METADATA_DISABLED": "true"}
-SIGNED = "AWS4-HMAC-SHA256 Credential=somebody/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=unchecked"
+KEYS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "a password", "AWS_EC2_METADATA_DISABLED": "true"}
+SIGNED = "AWS4-HMAC-SHA256 Credential=tester/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=unchecked"
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _started(name: str, start: Callable[[Path], tuple[str, list[int]]]) -> str:
 
 
 def _end_process(pid: int) -> None:
-    """Ends a process that a worker started, which may have ended since; it is nobody's child any more."""
+    """Ends a process that a worker started, if it still runs; its parent has ended."""
     deadline = time.monotonic() + _END_TIMEOUT_S
     try:
         os.kill(pid, signal.SIGTERM)

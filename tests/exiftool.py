@@ -1,4 +1,4 @@
-"""What exiftool, an independent reader, says about photos, in the terms of PhotoMetadata."""
+"""Metadata as exiftool, an independent reader, reads it, in the terms of PhotoMetadata."""
 
 import json
 import re

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tests.pictures import jpeg
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_LONGEST_RUN = 32_767  # blocks for which one code of a progressive scan says "end of band"
+_LONGEST_RUN = 32_767  # blocks for which one code of a progressive scan encodes "end of band"
 
 
 def segment(marker: int, body: bytes) -> bytes:
@@ -17,7 +17,7 @@ def segment(marker: int, body: bytes) -> bytes:
 
 
 def progressive_bomb(scans: int, width: int, height: int) -> bytes:
-    """A grey progressive JPEG with `scans` scans: one of DC, the others so empty that each says "end of band" for all blocks.
+    """A grey progressive JPEG with `scans` scans: one of DC, the others empty: each is "end of band" for all blocks.
 
     A scan takes about 15 bytes and two bits more for every 4,096 blocks; a decoder visits every block in each of them.
     """

@@ -67,7 +67,7 @@ def open_door(
     roots: tuple[Path, ...] = (),
     photos: PhotoStoreSettings | None = None,
 ) -> Iterator[Door]:
-    """A door over a new ingest service below `folder`; photos of events may lie below `roots`, or where `photos` says instead."""
+    """An HTTP server over a new ingest service below `folder`; `roots` or `photos` limit where photos of events may lie."""
     with open_ingest(folder, photos=photos or PhotoStoreSettings(photo_roots=":".join(map(str, roots)))) as ingest:
         search = SearchService(
             index=ingest.index,

@@ -149,7 +149,7 @@ def age(*paths: Path, seconds: int = 10) -> None:
 
 
 def cancelled_call() -> Call:
-    """A call that nobody waits for."""
+    """A call that its caller has cancelled."""
     event = threading.Event()
     event.set()
     return Call(cancelled=event)

@@ -1,4 +1,4 @@
-"""Topics and a group that nobody else has."""
+"""Topics and a consumer group of one test alone."""
 
 import uuid
 

@@ -8,7 +8,7 @@ from tests.exiftool import Reading
 
 
 def disagreements(said: PhotoMetadata, reading: Reading) -> dict[str, tuple[object, object]]:
-    """Field → what we say and what exiftool says, where that differs. Places agree within a metre."""
+    """Field → our value and exiftool's, where they differ. Places agree within a metre."""
     ours, theirs = _ours(said), _theirs(reading)
     different = {field: (ours[field], theirs[field]) for field in ours if ours[field] != theirs[field]}
     make, model = reading.camera

@@ -1,4 +1,4 @@
-"""Documents made for tests: small spaces, seeded unit vectors, and everything else as the test says."""
+"""Documents made for tests: small spaces, seeded unit vectors, and every other field as given by the test."""
 
 import zlib
 from typing import Any

@@ -33,7 +33,7 @@ def jpeg(width: int = 320, height: int = 240, *, seed: int = 0, **options: Any) 
 
 
 def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG whose header tells a size that its few bytes of data don't hold."""
+    """A PNG whose header declares a larger size than its data fills."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -53,7 +53,7 @@ class GatedNetworks(OnnxEmbedder):
     def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
         self.arrived.set()
         if not self.gate.wait(30):
-            raise TimeoutError("nobody opened the gate")
+            raise TimeoutError("the gate was not opened")
         self.runs.append((bundle, len(next(iter(photos.values()))), tuple(spaces), tags))
         if self.broken:
             raise self.broken

@@ -1,4 +1,4 @@
-"""A real web server with TLS on loopback, which answers as a test says, and remembers who connected."""
+"""A real web server with TLS on loopback, which gives the answers of a test and records its connections."""
 
 import ssl
 import threading

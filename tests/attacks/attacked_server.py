@@ -52,13 +52,13 @@ class AttackedServer:
     def attack(self, name: str, *, seconds: float) -> Outcome:
         """Runs the attack by all attackers at once."""
         command = [sys.executable, "-m", "tests.attacks", "--attack", name, "--seconds", str(seconds)]
-        told = json.dumps([asdict(self.target), *self.attackers])
+        targets = json.dumps([asdict(self.target), *self.attackers])
         root = Path(__file__).parents[2]
         peak = 0.0
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as attackers:
             assert attackers.stdin
             assert attackers.stdout
-            attackers.stdin.write(told)
+            attackers.stdin.write(targets)
             attackers.stdin.close()
             while attackers.poll() is None:
                 peak = max(peak, self.size().mebibytes)

@@ -36,7 +36,7 @@ def pixel_bombs(attacker: Attacker) -> None:
 
 
 def many_collections(attacker: Attacker) -> None:
-    """Tiny photos, each in a collection that nobody has named before."""
+    """Tiny photos, each in a new collection."""
     picture = jpeg(8, 8)
     with attacker.channel() as channel:
         while attacker.goes_on():
@@ -55,7 +55,7 @@ def metadata_bombs(attacker: Attacker) -> None:
 
 
 def put_events(photos: Sequence[bytes], *, collections: Sequence[str] = ()) -> bytes:
-    """PutEvents of photos inside their events; in the collection `hostile` unless told otherwise."""
+    """PutEvents of inline photos, by default in the collection `hostile`."""
     return PutEventsRequest(
         events=[
             PhotoEvent(

@@ -71,7 +71,7 @@ def error_floods(attacker: Attacker) -> None:
 
 
 def page_token_floods(attacker: Attacker) -> None:
-    """Tokens that nest, that are large, and that nobody signed."""
+    """Tokens that are nested, large, or unsigned."""
     large = _field(ListFailuresRequest.PAGE_TOKEN_FIELD_NUMBER, b"[" * _LARGE)
     search = _QUESTION + _field(SearchRequest.PAGE_TOKEN_FIELD_NUMBER, b"A" * _LARGE)
     with attacker.channel() as channel:

@@ -57,7 +57,7 @@ def embedder(served) -> Embedder:
     return served.embedder
 
 
-def test_it_tells_the_loaded_bundles(served):
+def test_it_describes_the_loaded_bundles(served):
     assert tuple(served.embedder.describe()) == served.networks.descriptions
 
 

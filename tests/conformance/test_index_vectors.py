@@ -100,7 +100,7 @@ def test_every_photo_finds_itself_first(index: Index) -> None:
                 assert first.distance == pytest.approx(0, abs=WRITTEN_ERROR)
 
 
-def test_the_region_that_matched_is_told(index: Index) -> None:
+def test_a_match_reports_its_region(index: Index) -> None:
     document = photo("a.jpg")
     index.write([document, photo("b.jpg")])
     for number, vector in enumerate(document.vectors[PARTS.name]):

@@ -25,11 +25,11 @@ TARGET_LABELS = {"namespace", "pod", "service", "endpoint", "job", "instance", "
 def disagreements(resources: list[Resource], facts: Facts, dockerfile: str) -> list[str]:
     """All of them."""
     checks = (settings, ports, edges, commands, images, files, metrics, kafka)
-    return [told for check in checks for told in check(resources, facts, dockerfile)]
+    return [message for check in checks for message in check(resources, facts, dockerfile)]
 
 
 def settings(resources: list[Resource], facts: Facts, _dockerfile: str) -> Iterator[str]:
-    """Every setting exists; no CPU limit is smaller than what the threads are told."""
+    """Every setting exists; no CPU limit is smaller than the configured number of threads."""
     for container in containers(resources):
         for name in container.environment:
             if name not in facts.settings and name not in OTHERS:
@@ -57,8 +57,8 @@ def ports(resources: list[Resource], facts: Facts, dockerfile: str) -> Iterator[
         for port in of_kind(resources, "Service")[name]["spec"]["ports"]:
             if container.ports.get(port["targetPort"]) != port["port"]:
                 yield f"service {name}: port {port['port']} leads to {port['targetPort']}, which is another"
-        told = _stage(dockerfile, name) + _stage(dockerfile, "miradouro")
-        exposed = {int(number) for line in re.findall(r"^EXPOSE (.+)$", told, re.M) for number in line.split()}
+        stages = _stage(dockerfile, name) + _stage(dockerfile, "miradouro")
+        exposed = {int(number) for line in re.findall(r"^EXPOSE (.+)$", stages, re.M) for number in line.split()}
         if exposed != set(container.ports.values()):
             yield f"{name}: the image exposes {sorted(exposed)}, the container has {sorted(container.ports.values())}"
 
@@ -114,7 +114,7 @@ def commands(resources: list[Resource], facts: Facts, dockerfile: str) -> Iterat
     """Command lines are the code's, and those of the image."""
     for container in containers(resources):
         words = container.arguments
-        command = next((told for told in facts.commands if " ".join(words).startswith(told)), None)
+        command = next((one for one in facts.commands if " ".join(words).startswith(one)), None)
         if "command" in container.spec or command is None:
             yield f"{container}: `miradouro {' '.join(words)}` is no command"
             continue
@@ -224,13 +224,13 @@ def kafka(resources: list[Resource], facts: Facts, _dockerfile: str) -> Iterator
                 yield f"KafkaUser {name} may use {rule['resource']['name']}, which is not there"
     for name, scaled in of_kind(resources, "ScaledObject").items():
         for trigger in scaled["spec"]["triggers"]:
-            told = trigger["metadata"]
+            metadata = trigger["metadata"]
             if trigger["type"] != "kafka":
                 continue
-            if (told["topic"], told["consumerGroup"]) != (topic, group):
-                yield f"scaler {name} watches {told['topic']} of {told['consumerGroup']}, ingest reads {topic} as {group}"
-            if told["bootstrapServers"] != ingest.get("MIRADOURO_KAFKA_BOOTSTRAP"):
-                yield f"scaler {name} asks {told['bootstrapServers']}, ingest {ingest.get('MIRADOURO_KAFKA_BOOTSTRAP')}"
+            if (metadata["topic"], metadata["consumerGroup"]) != (topic, group):
+                yield f"scaler {name} watches {metadata['topic']} of {metadata['consumerGroup']}, ingest reads {topic} as {group}"
+            if metadata["bootstrapServers"] != ingest.get("MIRADOURO_KAFKA_BOOTSTRAP"):
+                yield f"scaler {name} asks {metadata['bootstrapServers']}, ingest {ingest.get('MIRADOURO_KAFKA_BOOTSTRAP')}"
             if topics and scaled["spec"]["maxReplicaCount"] > topics[topic]["spec"]["partitions"]:
                 yield f"scaler {name}: more consumers than partitions"
 

@@ -3,7 +3,7 @@
 The process gets a mount namespace of its own, in which it sees a root file system made of this machine's system folders, Python
 and the repository, all of them read-only, and of the volumes of the manifest at the manifest's paths. It runs as the manifest's
 user and groups, without any capability, and can't gain one. Needs root and util-linux. Not enforced: seccomp, limits of CPU and
-memory, and a network of its own, so ports are mapped by whoever starts it.
+memory, and a network of its own, so the caller maps the ports.
 """
 
 import os
@@ -108,7 +108,7 @@ def start(
 
 
 def confinement(process: "subprocess.Popen[bytes]") -> dict[str, str]:
-    """What the kernel says of a process: its user, groups, capabilities, and how its file systems are mounted."""
+    """The kernel's view of a process: its user, groups, capabilities, and how its file systems are mounted."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
     found = {name: status[name].strip() for name in ("Uid", "Gid", "Groups", "CapEff", "CapBnd", "NoNewPrivs")}
     for line in Path(f"/proc/{process.pid}/mounts").read_text().splitlines():

@@ -52,7 +52,7 @@ class Container:
 
 
 def render(folder: Path) -> list[Resource]:
-    """What kustomize makes of a folder; fails telling what it says. A folder is read once."""
+    """The resources that kustomize renders from a folder, rendered once; a failure shows its output."""
     return [one for one in yaml.load_all(_text(folder), Loader=yaml.CSafeLoader) if one is not None]
 
 

@@ -31,7 +31,7 @@ def bytes_of(text: str) -> int:
 
 
 def checked(file: Path) -> "subprocess.CompletedProcess[str]":
-    """What the compose schema says of a file."""
+    """The result of check-jsonschema with the compose schema."""
     command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", file]
     return subprocess.run(command, capture_output=True, text=True)
 

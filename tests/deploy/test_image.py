@@ -104,8 +104,8 @@ def check(image: Path) -> None:
     assert {one["name"] for one in json.loads(run(image, "models", "list", "--json"))} == {"efficientnet-lite0", "vgg16-conv"}
 
     size = sum(file.lstat().st_size for file in image.rglob("*") if file.is_file() and not file.is_symlink())
-    [told] = re.findall(r"Packages and code of a CPU image are (\d+) MB", TEXT)
-    assert size / 1e6 == pytest.approx(int(told), rel=0.1), "the documentation names another size"
+    [documented] = re.findall(r"Packages and code of a CPU image are (\d+) MB", TEXT)
+    assert size / 1e6 == pytest.approx(int(documented), rel=0.1), "the documentation names another size"
 
 
 def run(image: Path, *words: str) -> str:

@@ -50,7 +50,7 @@ def test_the_thumbnail_volume_holds_twice_the_limit(overlay: str) -> None:
     assert int(size) * {"Mi": 1 << 20, "Gi": 1 << 30}[unit] >= 2 * MAX_KEPT_BYTES
 
 
-# (file, what stands there, what stands there then, what is told)
+# (file, old text, new text, part of the message)
 MANIFEST_CHANGES = {
     "port": ("base/query.yaml", "containerPort: 7362", "containerPort: 7363", "its container's ports are"),
     "service port": ("base/embedding.yaml", "port: 50051", "port: 50052", "leads to grpc, which is another"),
@@ -97,10 +97,10 @@ CODE_CHANGES = {
 @pytest.mark.parametrize("what", MANIFEST_CHANGES)
 def test_a_change_in_the_manifests_alone_is_seen(facts: Facts, what: str, tmp_path: Path) -> None:
     shutil.copytree(DEPLOY, tmp_path / "deploy")
-    file, old, new, told = MANIFEST_CHANGES[what]
+    file, old, new, message = MANIFEST_CHANGES[what]
     change(tmp_path / "deploy" / file, old, new)
     found = disagreements(render(tmp_path / "deploy" / "overlays" / "prod"), facts, dockerfile(tmp_path))
-    assert any(told in one for one in found), found
+    assert any(message in one for one in found), found
 
 
 @pytest.mark.parametrize("what", CODE_CHANGES)
@@ -108,10 +108,10 @@ def test_a_change_in_the_code_alone_is_seen(what: str, tmp_path: Path) -> None:
     for name in ("services", "models"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    file, old, new, told = CODE_CHANGES[what]
+    file, old, new, message = CODE_CHANGES[what]
     change(tmp_path / "services" / "miradouro" / file, old, new)
     found = disagreements(render(DEPLOY / "overlays" / "prod"), facts_of(tmp_path), dockerfile())
-    assert found == [] if told is None else any(told in one for one in found), found
+    assert found == [] if message is None else any(message in one for one in found), found
 
 
 def change(file: Path, old: str, new: str) -> None:

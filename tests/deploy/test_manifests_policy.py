@@ -84,19 +84,19 @@ def unpinned(container: Container) -> Iterator[str]:
 
 def test_the_first_photo_job_is_restricted_and_pinned() -> None:
     [job] = containers(render(DEPLOY / "first-photo"))
-    assert [told for rule in (insecure, unbounded, unpinned) for told in rule(job)] == []
+    assert [message for rule in (insecure, unbounded, unpinned) for message in rule(job)] == []
 
 
 def test_every_container_is_restricted_bounded_and_pinned(rendered: list[Resource]) -> None:
     found = list(containers(rendered))
     assert {one.pod for one in found} == set(SERVICES)
     assert any(one.runs_once for one in found)
-    wrong = [f"{one}: {told}" for one in found for rule in (insecure, unbounded, unpinned) for told in rule(one)]
+    wrong = [f"{one}: {message}" for one in found for rule in (insecure, unbounded, unpinned) for message in rule(one)]
     assert wrong == []
 
 
 @pytest.mark.parametrize(
-    ("breach", "told"),
+    ("breach", "message"),
     [
         (lambda spec: spec["securityContext"].update(readOnlyRootFilesystem=False), "may write to its root file system"),
         (lambda spec: spec["securityContext"].update(capabilities={"drop": []}), "keeps capabilities"),
@@ -105,10 +105,10 @@ def test_every_container_is_restricted_bounded_and_pinned(rendered: list[Resourc
         (lambda spec: spec.update(image="miradouro/embedding:latest"), "is not pinned"),
     ],
 )
-def test_a_breach_in_an_init_container_is_detected(breach: object, told: str) -> None:
+def test_a_breach_in_an_init_container_is_detected(breach: object, message: str) -> None:
     [init] = [one for one in containers(render(DEPLOY / "base")) if one.runs_once]
     breach(init.spec)  # type: ignore[operator] # a function
-    assert any(told in found for rule in (insecure, unbounded, unpinned) for found in rule(init))
+    assert any(message in found for rule in (insecure, unbounded, unpinned) for found in rule(init))
 
 
 def test_the_namespace_enforces_the_same(rendered: list[Resource]) -> None:
@@ -248,7 +248,7 @@ def test_names_resolve_with_any_cluster_dns() -> None:
     assert {(one["protocol"], one["port"]) for one in rule["ports"]} == {("UDP", 53), ("TCP", 53)}
     assert {"namespaceSelector": {}} in rule["to"], "pods of any namespace"
     blocks = [ipaddress.ip_network(one["ipBlock"]["cidr"]) for one in rule["to"] if "ipBlock" in one]
-    # A cache on the node, a cloud's resolver, a service's address; and nobody on the internet.
+    # A cache on the node, a cloud's resolver, a service's address; and no address on the internet.
     for address, reached in {"169.254.20.10": True, "169.254.169.254": True, "10.96.0.10": True, "8.8.8.8": False}.items():
         assert any(ipaddress.ip_address(address) in block for block in blocks) is reached, address
 

@@ -1,8 +1,8 @@
-"""The services started as the `dev` overlay says, as local processes on a real Kafka and OpenSearch: photos in, answers out.
+"""The services of the `dev` overlay as local processes on a real Kafka and OpenSearch: photos in, answers out.
 
-Command lines, environments, files of secrets, volumes, users, rights and the read-only root are the manifests'; `pod.py` tells
-what is enforced. Only this differs, for there is one machine and its engines are shared: numbers of ports; addresses of Kafka and
-OpenSearch, which are spoken to in clear; names of topics, group and indices.
+Command lines, environments, files of secrets, volumes, users, rights and the read-only root are the manifests'; `pod.py` lists
+what is enforced. Only this differs, because one machine shares its engines: numbers of ports; addresses of Kafka and
+OpenSearch, which are used without TLS; names of topics, group and indices.
 """
 
 import base64
@@ -62,7 +62,7 @@ class Cluster:
         changed |= mapped(container, self.ports)
         return pod.start(container, self.volumes, changed=changed, hosts=list(SERVICES), log=log)
 
-    def told(self) -> str:
+    def log_tails(self) -> str:
         """The ends of the logs."""
         return "\n".join(f"{name}: {log.read_text()[-3000:]}" for name, log in self.logs.items())
 
@@ -72,18 +72,18 @@ class Cluster:
         with grpc.insecure_channel(f"127.0.0.1:{self.ports[container.pod]['health']}") as channel:
             try:
                 request = health_pb2.HealthCheckRequest(service=asked.get("service", ""))
-                told = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+                response = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
             except grpc.RpcError:
                 return False
-        return bool(told.status == health_pb2.HealthCheckResponse.SERVING)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
     def wait(self, what: str, holds: Callable[[], bool]) -> None:
         """Waits for a condition; fails with the logs when it does not come true, or a service ended."""
         deadline = time.monotonic() + READY_S
         while not holds():
             ended = [name for name, process in self.processes.items() if process.poll() is not None]
-            assert not ended, f"{ended} ended: {self.told()}"
-            assert time.monotonic() < deadline, f"not in time: {what}\n{self.told()}"
+            assert not ended, f"{ended} ended: {self.log_tails()}"
+            assert time.monotonic() < deadline, f"not in time: {what}\n{self.log_tails()}"
             time.sleep(0.2)
 
 
@@ -210,8 +210,8 @@ def test_the_dev_overlay_takes_a_photo_and_answers(
     producer.close()
 
     [job] = containers(render(DEPLOY / "first-photo"))
-    told = tmp_path / "first-photo.log"
-    assert cluster.start(job, told).wait(READY_S) == 0, told.read_text()
+    log = tmp_path / "first-photo.log"
+    assert cluster.start(job, log).wait(READY_S) == 0, log.read_text()
 
     token = (cluster.secrets / "token").read_text().strip()
     authority = (cluster.secrets / "ca.crt").read_bytes()
@@ -250,9 +250,9 @@ def test_the_dev_overlay_takes_a_photo_and_answers(
     assert names_in_alerts() <= set().union(*served.values()), "a metric of an alert or scaler that no service serves"
 
     assert {service: pod.end(process) for service, process in cluster.processes.items()} == dict.fromkeys(SERVICES, 0), (
-        cluster.told()
+        cluster.log_tails()
     )
-    logs = cluster.told()
+    logs = cluster.log_tails()
     assert token not in logs
     assert "Traceback" not in logs
 

@@ -115,8 +115,8 @@ def test_an_ingest_stall_alerts_without_lag_metrics() -> None:
 
 
 @pytest.fixture(scope="module")
-def strimzi_says(tmp_path_factory: pytest.TempPathFactory, jdk: Jdk) -> Any:
-    """A function: resources → what Strimzi's own model does not know of them. Its jars come from Maven Central."""
+def unknown_to_strimzi(tmp_path_factory: pytest.TempPathFactory, jdk: Jdk) -> Any:
+    """A function: resources → their fields that are missing in Strimzi's own model. Its jars come from Maven Central."""
     folder = tmp_path_factory.mktemp("strimzi")
     shutil.copy(STRIMZI / "pom.xml", folder)
     maven = shutil.which("mvn")
@@ -124,22 +124,22 @@ def strimzi_says(tmp_path_factory: pytest.TempPathFactory, jdk: Jdk) -> Any:
     command = [maven, "-B", "-q", "-ntp", "dependency:copy-dependencies", "-DoutputDirectory=jars", "-DincludeScope=runtime"]
     subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
-    def says(resources: list[Resource]) -> list[str]:
+    def unknown_fields(resources: list[Resource]) -> list[str]:
         command = [jdk.java, "-cp", f"{folder}/jars/*", str(STRIMZI / "Check.java")]
         done = subprocess.run(command, input=json.dumps(resources), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return sorted(set(done.stdout.splitlines()))
 
-    return says
+    return unknown_fields
 
 
-def test_kafka_resources_are_what_strimzi_reads(strimzi_says: Any) -> None:
+def test_kafka_resources_are_what_strimzi_reads(unknown_to_strimzi: Any) -> None:
     found = [one for name in OVERLAYS for one in render(DEPLOY / "overlays" / name) if "strimzi.io" in one["apiVersion"]]
     assert {one["kind"] for one in found} == {"Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"}
-    assert strimzi_says(found) == []
+    assert unknown_to_strimzi(found) == []
     topic = next(one for one in found if one["kind"] == "KafkaTopic")
     topic["spec"]["partition"] = topic["spec"].pop("partitions")
-    assert strimzi_says([topic]) == [f"KafkaTopic {topic['metadata']['name']}.Spec.partition: no such field"]
+    assert unknown_to_strimzi([topic]) == [f"KafkaTopic {topic['metadata']['name']}.Spec.partition: no such field"]
 
 
 def test_no_kind_goes_unchecked() -> None:

@@ -29,8 +29,8 @@ def test_every_command_names_what_is_there() -> None:
         if words[0] == "deploy/secrets.sh":
             assert (ROOT / words[0]).is_file()
         if words[0] == "docker" and "build" in words:
-            for told in after(words, "--build-arg"):
-                name, value = told.split("=")
+            for argument in after(words, "--build-arg"):
+                name, value = argument.split("=")
                 assert re.search(rf"^ARG {name}\b", (DEPLOY / "Dockerfile").read_text(), re.M)
                 assert value in SERVICES
         if words[0] == "make":
@@ -49,12 +49,12 @@ def test_the_objects_that_commands_name_are_rendered() -> None:
     assert {word for words in COMMANDS for word in after(words, "--namespace")} == {"miradouro", "strimzi", "opensearch-operator"}
 
 
-def test_every_part_and_component_is_told() -> None:
-    told = set(re.findall(r"`([\w./-]+)`", CHAPTER))
+def test_every_part_and_component_is_documented() -> None:
+    documented = set(re.findall(r"`([\w./-]+)`", CHAPTER))
     parts = {path.name + ("/" if path.is_dir() else "") for path in DEPLOY.iterdir()}
-    assert parts <= told
-    assert set(COMPONENTS) <= told
-    assert {path.name for path in (DEPLOY / "overlays").iterdir()} <= told
+    assert parts <= documented
+    assert set(COMPONENTS) <= documented
+    assert {path.name for path in (DEPLOY / "overlays").iterdir()} <= documented
 
 
 def test_metrics_and_settings_of_the_table_exist() -> None:
@@ -65,7 +65,7 @@ def test_metrics_and_settings_of_the_table_exist() -> None:
     assert {name for name in variables if f"| `{name}` |" not in TEXT} == set()
 
 
-def test_what_others_have_to_bring_is_told() -> None:
+def test_prerequisites_are_documented() -> None:
     rendered = render(DEPLOY / "overlays" / "prod")
     assert of_kind(rendered, "HorizontalPodAutoscaler")
     assert "metrics-server" in CHAPTER, "scaling by CPU asks it"
@@ -118,8 +118,8 @@ def asked(resources: list[Resource], what: str) -> float:
 
 
 @pytest.mark.parametrize(("what", "unit"), [("cpu", "CPUs"), ("memory", "GiB")])
-def test_the_size_of_dev_is_told(what: str, unit: str) -> None:
+def test_the_size_of_dev_is_documented(what: str, unit: str) -> None:
     [row] = re.findall(r"^\| `overlays/` \|.*$", CHAPTER, re.M)
-    told = float(re.findall(rf"(\d+) {unit}", row)[0])
+    documented = float(re.findall(rf"(\d+) {unit}", row)[0])
     needed = asked(render(DEPLOY / "overlays" / "dev"), what)
-    assert told - 1 < needed <= told
+    assert documented - 1 < needed <= documented

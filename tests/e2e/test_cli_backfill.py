@@ -182,7 +182,7 @@ def test_checkpoints_are_those_of_one_job(topic: str, tmp_path: Path) -> None:  
         ("/no/such/folder", "there is no folder /no/such/folder"),
     ],
 )
-def test_a_place_that_is_none_says_why(topic: str, uri: str, message: str) -> None:  # noqa: ARG001 # its settings
+def test_an_invalid_place_error_gives_the_reason(topic: str, uri: str, message: str) -> None:  # noqa: ARG001 # its settings
     done = run("backfill", uri)
     assert done.code == 1
     assert message in done.err

@@ -23,7 +23,7 @@ def test_it_exits_with_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (gone.code, "no answer (UNAVAILABLE)" in gone.out) == (1, True)
 
 
-def test_without_its_setting_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIRADOURO_HEALTH_LISTEN", raising=False)
     done = run("health")
     assert (done.code, "MIRADOURO_HEALTH_LISTEN" in done.err) == (1, True)

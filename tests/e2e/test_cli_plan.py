@@ -105,7 +105,7 @@ def test_nonsense_is_refused_by_option_name(words, message):
     assert done.err.rstrip().endswith("see `miradouro plan --help`")
 
 
-def test_photos_and_rate_must_be_told():
+def test_photos_and_rate_are_required():
     done = run("plan")
     assert (done.code, done.err.startswith("error: Missing option '--photos'")) == (2, True)
 

@@ -302,7 +302,7 @@ def test_an_unknown_command_error_suggests_the_intended_one():
     assert run("xyzzy").err == "error: No such command 'xyzzy'; see `miradouro --help`\n"
 
 
-def test_that_nothing_was_found_is_told(indexed):
+def test_an_empty_result_is_reported(indexed):
     assert run("search", "--text", "unheardof", "--data", indexed.data).out.startswith("no such photos, ")
 
 

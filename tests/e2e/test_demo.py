@@ -54,7 +54,7 @@ def test_the_questions_can_be_repeated_on_the_cli(demonstrated: tuple[Path, Done
     assert len(hits) == 6
 
 
-def test_a_folder_without_photos_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_photos_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run("demo", "--photos", tmp_path / "empty", "--folder", tmp_path / "demo", "--no-serve")
     assert done.code == 1

@@ -105,31 +105,31 @@ def in_the_middle(here: Deployment, size: Size) -> None:
 
 
 def audited(here: Deployment, *words: object) -> dict[str, Any]:
-    """What the auditor tells, whatever it found."""
+    """The auditor's report, with or without violations."""
     done = here.audit(*words)
     assert done.out, done.err
-    told: dict[str, Any] = json.loads(done.out)
-    assert told["holds"] is (done.code == 0), told
-    return told
+    report: dict[str, Any] = json.loads(done.out)
+    assert report["holds"] is (done.code == 0), report
+    return report
 
 
 def prove(here: Deployment, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, Any]:
-    """Waits until everything is committed; then the auditor finds nothing, and there is what must be, no more, no less.
+    """Waits until everything is committed; then the auditor finds no violation, and exactly the expected records are there.
 
     `repeated`: whether dead letters may stand there twice, as after a crash between a letter and its commit.
     """
     eventually("everything is committed", lambda: here.lag() == 0, within_s=within_s)
-    told = audited(here, "--settled", "--sample", sample, "--seed", 1)
-    assert told["counts"] == {}, told["violations"][:5]
-    assert (told["waiting"], told["compacted"], told["unproven"]) == (0, 0, []), told
-    assert told["sampled"] == min(sample, told["photos"]), told
-    assert told["records"] == len(load.records), f"every record that was acknowledged is in the log: {told}"
+    report = audited(here, "--settled", "--sample", sample, "--seed", 1)
+    assert report["counts"] == {}, report["violations"][:5]
+    assert (report["waiting"], report["compacted"], report["unproven"]) == (0, 0, []), report
+    assert report["sampled"] == min(sample, report["photos"]), report
+    assert report["records"] == len(load.records), f"every record that was acknowledged is in the log: {report}"
     assert here.versions(COLLECTION) == load.wanted, "one document for each photo, at its newest version"
     letters = {one.photo_id: one.reason for one in here.dead_letters.list(limit=1_000)[0]}
     assert letters == load.letters, f"the dead letters are those that were injected: {letters}"
-    assert told["dead_letters"] - told["repeated_dead_letters"] == len(load.letters), told
-    assert repeated or told["repeated_dead_letters"] == 0, f"no dead letter comes twice: {told}"
-    return told
+    assert report["dead_letters"] - report["repeated_dead_letters"] == len(load.letters), report
+    assert repeated or report["repeated_dead_letters"] == 0, f"no dead letter comes twice: {report}"
+    return report
 
 
 class Counted:

@@ -60,11 +60,11 @@ def test_repeated_kills_neither_lose_nor_double_photos(kafka: str, opensearch: s
         last = Counted(here)
         while here.lag():
             assert audited(here, "--sample", 3)["counts"] == {}, "the audit may run beside the consumer"
-        told = prove(here, load, repeated=True)
+        report = prove(here, load, repeated=True)
         stale.append(last.outcomes().get("stale", 0))
         assert last.service.end() == 0
         assert max(stale) <= PENDING * size.partitions, f"a kill makes no more come again: {stale}"
-        print({"kills": len(stale) - 1, "came again and were stale": stale, "audit": told})  # with -s
+        print({"kills": len(stale) - 1, "came again and were stale": stale, "audit": report})  # with -s
 
 
 @SIZES
@@ -81,10 +81,10 @@ def test_a_consumer_stopped_under_load_redelivers_nothing(kafka: str, opensearch
         assert here.lag() > 0, "there was more to do"
         assert audited(here, "--sample", 0)["counts"] == {}
         again = Counted(here)
-        told = prove(here, load)
+        report = prove(here, load)
         assert again.outcomes().get("stale", 0) == 0, "what the first had done was committed"
         assert again.service.end() == 0
-        print({"stopped within s": round(took_s, 2), "audit": told})
+        print({"stopped within s": round(took_s, 2), "audit": report})
 
 
 @SIZES
@@ -112,13 +112,13 @@ def test_documents_refused_by_the_index_become_dead_letters(
         here.constants |= {COMMIT_PHOTOS: 32, PENDING_EVENTS: 64}
         here.send(*load.records)
         ingest = Counted(here)
-        told = prove(here, load)
+        report = prove(here, load)
         outcomes = ingest.outcomes()
         # Of a bulk request that was refused in part the rest is sent again, and is as it is stored already.
         assert outcomes["stored"] + outcomes.get("stale", 0) == len(load.wanted)
         assert outcomes["failed"] == len(load.letters)
         assert ingest.service.end() == 0
-        print({"refused by the index": len(load.letters), "audit": told})
+        print({"refused by the index": len(load.letters), "audit": report})
 
 
 @pytest.mark.parametrize("photos", [SMALL.photos // 20, pytest.param(FULL.photos // 20, marks=pytest.mark.long)])

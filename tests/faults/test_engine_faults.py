@@ -54,7 +54,7 @@ def _sockets_of_lost_brokers(caplog: pytest.LogCaptureFixture) -> Iterator[None]
 
 @contextmanager
 def outage(engines: Engines, size: Size) -> Iterator[tuple[Deployment, ServiceProcess]]:
-    """The block breaks something in the middle of the load and mends it; then the auditor has the word. Nobody may have ended.
+    """The block breaks something in the middle of the load and mends it; then the auditor checks. No service may have ended.
 
     A third of the load is what waits then: the consumer is done with it before twice the outage has passed.
     """
@@ -77,10 +77,10 @@ def outage(engines: Engines, size: Size) -> Iterator[tuple[Deployment, ServicePr
         eventually("nothing waits any more", lambda: here.lag() == 0, within_s=max(600.0, 4 * lasted_s))
         caught_up_s = time.monotonic() - began - lasted_s
         assert caught_up_s <= 2 * lasted_s, f"an outage of {lasted_s:.1f} s was felt for {caught_up_s:.1f} s more"
-        told = prove(here, load, repeated=True)
+        report = prove(here, load, repeated=True)
         eventually("the consumer is ready again", ingest.is_ready)
         assert ingest.end() == 0
-        print({"outage s": round(lasted_s, 1), "until caught up s": round(caught_up_s, 1), "audit": told})
+        print({"outage s": round(lasted_s, 1), "until caught up s": round(caught_up_s, 1), "audit": report})
 
 
 def _not_ready_for(ingest: ServiceProcess, size: Size) -> None:

@@ -25,7 +25,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services
 KILLS = 10
 CHECKPOINT_BYTES = 16 << 20  # where the writer's connection begins one
 PHOTOS = 40
-# Writes batches for ever, each photo's version one more than before, and tells what was acknowledged.
+# Writes batches for ever, each photo's version one more than before, and prints the acknowledged ones.
 WRITER = """
 import sys
 from pathlib import Path

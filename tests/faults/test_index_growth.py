@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
 TUNING = Tuning(exact_vectors=50, growing_vectors=50)
 LONGEST_GAP_S = 0.25
-# Writes, replaces and deletes without end; every few commits it tells how far it is.
+# Writes, replaces and deletes without end; every few commits it prints its progress.
 GROWER = """
 import sys
 from pathlib import Path
@@ -251,8 +251,8 @@ def test_a_graph_follows_once_the_disk_has_room(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    told = ["looked after: True by graph: False", "looked after: True by graph: True"]
-    assert (done.returncode, done.stdout.splitlines()) == (0, told), done.stderr
+    expected = ["looked after: True by graph: False", "looked after: True by graph: True"]
+    assert (done.returncode, done.stdout.splitlines()) == (0, expected), done.stderr
 
 
 def test_a_rebuilt_growing_segment_is_sealed_when_full(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A broker falls silent: whoever reads a topic to its end is told, and a consumer that is to stop does not wait for it."""
+"""A broker stops answering: reading a topic to its end raises an error, and a stopping consumer does not wait."""
 
 import time
 from collections.abc import Callable

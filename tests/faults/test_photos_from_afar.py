@@ -1,4 +1,4 @@
-"""Photos that events name in the network: those that can be had are found, the others are dead letters, and nobody waits long."""
+"""Photos at URLs of events: reachable ones become searchable, the others dead letters, and the consumer never waits long."""
 
 import hashlib
 from contextlib import ExitStack

@@ -28,8 +28,8 @@ JSON = [("content-type", b"application/json")]
 
 def headers(**changed: str | None) -> list[tuple[str, bytes]]:
     """Headers of an event, some of them changed or left out."""
-    told = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", **changed}
-    return [(f"ce_{name}", text.encode()) for name, text in told.items() if text is not None]
+    attributes = {"specversion": "1.0", "id": "1", "type": "photo.uploaded", "photoversion": "3", **changed}
+    return [(f"ce_{name}", text.encode()) for name, text in attributes.items() if text is not None]
 
 
 def poison(number: int) -> list[tuple[str, Record]]:
@@ -107,8 +107,8 @@ def send(here: Deployment, stream: Iterator[tuple[str, Record]]) -> dict[tuple[i
     sent: list[tuple[str, bytes | None, object]] = []
     bootstrap = here.kafka.kafka_bootstrap
     with closing(KafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=LARGE * 2)) as producer:
-        for reason, (key, value, told) in stream:
-            future = producer.send(here.kafka.kafka_topic, key=key, value=value, headers=list(told))
+        for reason, (key, value, record_headers) in stream:
+            future = producer.send(here.kafka.kafka_topic, key=key, value=value, headers=list(record_headers))
             sent.append((reason, value, future))
         producer.flush()
         placed = [(reason, value, future.get(timeout=60)) for reason, value, future in sent]  # type: ignore[attr-defined] # the client has no types
@@ -117,14 +117,14 @@ def send(here: Deployment, stream: Iterator[tuple[str, Record]]) -> dict[tuple[i
 
 def letters_of(here: Deployment) -> Sequence[tuple[tuple[int, int], tuple[str, bytes | None]]]:
     """Of each dead letter where its record stands, its reason, and the value or its hash."""
-    told = []
+    found = []
     for one in records_of(here.kafka.kafka_bootstrap, here.kafka.kafka_dead_topic):
         known = dict(one.headers)
         assert known["miradouro-topic"].decode() == here.kafka.kafka_topic
         assert len(known["miradouro-message"]) <= MAX_MESSAGE_BYTES
         place = int(known["miradouro-partition"]), int(known["miradouro-offset"])
-        told.append((place, (known["miradouro-reason"].decode(), known.get("miradouro-value-sha256", one.value))))
-    return told
+        found.append((place, (known["miradouro-reason"].decode(), known.get("miradouro-value-sha256", one.value))))
+    return found
 
 
 @pytest.mark.usefixtures("models_dir")

@@ -58,7 +58,7 @@ def _fuzz(name: str, work: Path, *, seconds: int) -> None:
     with atheris.instrument_imports(include=["miradouro"]):
         target = importlib.import_module(TARGETS).TARGETS[name]
         from tests.fuzz.seeds import seeds
-    warnings.simplefilter("error")  # as in the tests: a library's warning about somebody's bytes is to be handled
+    warnings.simplefilter("error")  # as in the tests: readers have to handle a library's warnings about their input
     for seed in seeds(name):
         (kept / f"seed-{hashlib.sha256(seed).hexdigest()[:16]}").write_bytes(seed)
     flags = [

@@ -1,4 +1,4 @@
-"""Bounds of one call over somebody else's bytes: CPU time and memory of this process.
+"""Bounds of one call over untrusted bytes: CPU time and memory of this process.
 
 CPU time and not the clock, so that a loaded machine fails nothing. Linux only: memory is read from /proc.
 """

@@ -1,4 +1,4 @@
-"""Every reader of somebody else's bytes, as a function of bytes alone: the fuzzer, the corpus and hypothesis call the same ones.
+"""Every reader of untrusted bytes, as a function of bytes alone: the fuzzer, the corpus and hypothesis call the same ones.
 
 A target returns for good input and raises one of its `refusals` for bad input. Anything else is a bug: another exception, more
 CPU time or memory than its bounds, an error text longer than MAX_ERROR_BYTES, or a result that breaks what the target asserts.
@@ -159,7 +159,7 @@ def metadata(data: bytes) -> None:
 def page_token(data: bytes) -> None:
     """A page token that was not signed here."""
     page = read_page(_text(data), question=QUESTION, key=KEY)
-    assert page == 0, f"a token was accepted that nobody signed: {page}"
+    assert page == 0, f"an unsigned token was accepted: {page}"
 
 
 def failure_token(data: bytes) -> None:

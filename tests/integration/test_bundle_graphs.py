@@ -150,7 +150,7 @@ def test_int8_points_where_fp32_does(models_dir: Path, name: str, least: float) 
 
 
 @pytest.mark.parametrize(("name", "precision"), BUNDLES)
-def test_outputs_are_as_the_description_says(models_dir: Path, name: str, precision: str) -> None:
+def test_outputs_match_the_description(models_dir: Path, name: str, precision: str) -> None:
     bundle = open_bundle(name, precision=precision, folder=models_dir)
     ours = run_bundle(name, precision, models_dir, PHOTOS)
     assert set(bundle.outputs.values()) | ({bundle.tag_output} if bundle.tag_output else set()) == set(ours)
@@ -192,7 +192,7 @@ def test_a_photos_vectors_do_not_depend_on_batching(models_dir: Path, name: str,
         np.testing.assert_allclose(vectors[0], together[output][1], atol=1e-5)
 
 
-def test_provenance_tells_precisions_layers_and_poolings_apart() -> None:
+def test_provenance_differs_by_precision_layer_and_pooling() -> None:
     seen = [space.provenance for name, precision in BUNDLES for space in find(name).described_spaces(precision)]
     assert len(set(seen)) == len(seen)
 

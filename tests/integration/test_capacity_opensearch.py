@@ -13,7 +13,7 @@ from benchmarks.index_photos import COLLECTION, batch
 PHOTOS = 1_000
 
 
-def test_photos_take_on_disk_what_the_plan_says(opensearch: str) -> None:
+def test_photos_take_the_planned_disk_space(opensearch: str) -> None:
     spaces = default_spaces("vgg16-conv/pool1/avg")  # few numbers: text, tags and ids weigh as much as they ever do
     settings = OpenSearchSettings(
         opensearch_url=opensearch,

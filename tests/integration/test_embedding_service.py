@@ -248,7 +248,7 @@ def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
         assert "wait to be decoded" in caught.value.details()
 
 
-def test_overload_is_told_before_any_photo_is_decoded(door):
+def test_overload_is_reported_before_any_decoding(door):
     with door.networks.closed():
         full = pb.EmbedRequest(photos=[tensors(1)] * 64, spaces=SPACES)
         waiting = [door.stub.Embed.future(full, timeout=60) for _ in range(5)]  # 640 tensors for a queue of 512

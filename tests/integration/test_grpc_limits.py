@@ -146,7 +146,7 @@ def secrets(tmp_path: Path) -> tuple[str, str]:
 LIMITS = ServerLimits(max_calls_per_token=4, max_calls_per_peer=6, max_concurrent_calls=6, handler_threads=4)
 
 
-def test_calls_whose_request_never_comes_hold_nobody_up(tmp_path, secrets):
+def test_calls_without_a_request_block_no_others(tmp_path, secrets):
     """Neither those of other tokens, nor those of their own."""
     hostile, honest = secrets
     with (

@@ -84,7 +84,7 @@ def ask(server: RunningHttp, tls: ssl.SSLContext | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("peers", [ATTACKERS, ["127.0.0.1"]], ids=["other addresses", "the same address"])
-def test_silent_connections_shut_nobody_out(peers):
+def test_silent_connections_do_not_block_others(peers):
     with serving() as server, connections(server, each=2 * IN_ALL, peers=peers):
         for _ in range(2 * IN_ALL):
             assert ask(server) == b"here"

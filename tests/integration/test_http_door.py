@@ -190,7 +190,7 @@ def test_wrong_parameters_are_named(door, query, field):
 
 
 @pytest.mark.parametrize(("body", "reason"), [(b"", "0 bytes"), (b"GIF89a....", "image/gif"), (PNG[:60], "upload it again")])
-def test_a_bad_photo_is_told_apart(door, body, reason):
+def test_a_bad_photo_has_its_own_error(door, body, reason):
     answer = door.ask("POST", "/v1/search/photo", body)
     assert (answer.code, answer.error["field"]) == (400, "photo")
     assert reason in answer.error["message"]
@@ -263,17 +263,17 @@ def test_the_description_names_every_path_that_programs_use(door):
     assert len(described) == 8
 
 
-def test_every_field_of_the_description_is_told(door):
+def test_every_field_is_described(door):
     schemas = door.get("/openapi.json").json["components"]["schemas"]
     del schemas["Error"]
-    untold = [name for name, schema in schemas.items() if not schema["description"]]
-    untold += [
+    undescribed = [name for name, schema in schemas.items() if not schema["description"]]
+    undescribed += [
         f"{name}.{field}"
         for name, schema in schemas.items()
         for field, details in schema.get("properties", {}).items()
         if not details["description"]
     ]
-    assert untold == []
+    assert undescribed == []
     assert schemas["SearchResponse"]["properties"]["tookMs"]["description"] == "Time that the service took, in milliseconds."
 
 

@@ -32,7 +32,7 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reading]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_exiftool_says_the_same(readings, name):
+def test_exiftool_agrees(readings, name):
     said = read_metadata(FILES[name])
 
     assert disagreements(said, readings[name]) == {}
@@ -61,7 +61,7 @@ def test_damaged_packets_yield_every_word_exiftool_reads(tmp_path: Path):
     assert missed == {}
 
 
-def test_exiftool_says_the_same_of_xmp_sidecars(tmp_path: Path):
+def test_exiftool_agrees_about_xmp_sidecars(tmp_path: Path):
     files = []
     for number, data in enumerate(XMP_SIDECARS):
         files.append(tmp_path / f"{number}.xmp")

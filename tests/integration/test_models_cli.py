@@ -35,7 +35,7 @@ def lite0_int8(folder: Path) -> Path:
     return model_path(folder, find("efficientnet-lite0"), "int8")
 
 
-def test_list_tells_the_state_of_every_file(lite0: Path) -> None:
+def test_list_shows_the_state_of_every_file(lite0: Path) -> None:
     result = models("list", folder=lite0)
     assert result.exit_code == 0
     assert "int8 ready (15 MB), fp32 missing" in result.output
@@ -51,7 +51,7 @@ def test_list_json_has_one_entry_per_precision(lite0: Path) -> None:
     assert "models pull efficientnet-lite0 --precision fp32" in found[1]["reason"]
 
 
-def test_pull_leaves_what_is_there_and_says_where(lite0: Path) -> None:
+def test_pull_keeps_existing_files_and_prints_their_path(lite0: Path) -> None:
     before = lite0_int8(lite0).stat()
     result = models("pull", "efficientnet-lite0", folder=lite0)
     assert result.exit_code == 0

@@ -146,7 +146,7 @@ def test_another_file_in_the_wheel_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("index")
-def test_a_release_that_the_index_lacks_is_told(tmp_path: Path) -> None:
+def test_a_release_missing_from_the_index_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"No matching distribution found for tiny-weights==2\.0"):
         source_path(manifest(version="2.0"), tmp_path, LogProgress())
 
@@ -158,7 +158,7 @@ def test_a_network_error_does_not_contain_pips_password(tmp_path: Path, monkeypa
     assert "secret" not in error.value.message
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     with pytest.raises(Unavailable, match="set MIRADOURO_MODELS_DIR"):
         pull(NAME, precision="int8", folder=tmp_path / "models", progress=LogProgress())

@@ -91,7 +91,7 @@ def test_a_run_stopped_while_waiting_ends_cleanly(ingest: IngestFixture) -> None
     assert consumed(ingest, items(), call, meanwhile=stop) == []
 
 
-def test_whoever_sees_photos_wait_is_told_for_what(ingest: IngestFixture) -> None:
+def test_waiting_photos_log_their_reason(ingest: IngestFixture) -> None:
     call = Call(cancelled=threading.Event())
 
     def items() -> Iterator[SourceItem | NothingYet]:

@@ -344,7 +344,7 @@ def test_get_photo_lists_only_spaces_with_its_vectors(embedder, tmp_path):
         (pb.GetPhotoRequest(photo_id="a", collection="No Name"), InvalidArgument),
     ],
 )
-def test_get_photo_says_what_is_not_there(search, request_, error):
+def test_get_photo_names_what_is_missing(search, request_, error):
     with pytest.raises(error):
         search.GetPhoto(request_, Call())
 

@@ -143,7 +143,7 @@ def test_a_newer_database_without_format_file_is_refused(folder: Path) -> None:
             SqliteIndex.open(folder, writer=writer)
 
 
-def test_damage_is_told_as_damage(folder: Path) -> None:
+def test_damage_is_reported_as_damage(folder: Path) -> None:
     SqliteIndex.open(folder, writer=True).close()
     (folder / "format.json").write_text("{")
     with pytest.raises(Corrupt, match=r"format\.json"):
@@ -155,7 +155,7 @@ def test_damage_is_told_as_damage(folder: Path) -> None:
             SqliteIndex.open(folder, writer=writer)
 
 
-def test_a_closed_index_says_so(folder: Path) -> None:
+def test_a_closed_index_raises_a_clear_error(folder: Path) -> None:
     index = SqliteIndex.open(folder, writer=True)
     index.ensure_collection(COLLECTION, spaces=SPACES)
     index.close()

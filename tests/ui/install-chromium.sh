@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that there is a Chromium for the tests of the page: installs Debian's as root there, elsewhere tells what is missing.
+# Provides a Chromium for the tests of the page: installs Debian's as root there, elsewhere reports what is missing.
 for name in chromium chromium-browser google-chrome; do
     command -v "$name" >/dev/null && exit 0
 done

@@ -1,4 +1,4 @@
-"""The way in, in a real browser: the page of one that nobody let in, and the link that does."""
+"""Signing in with a real browser: the page without a session, and the link that opens one."""
 
 import os
 from pathlib import Path

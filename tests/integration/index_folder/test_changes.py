@@ -25,7 +25,7 @@ def test_photos_are_indexed_once_and_found_unchanged_afterwards(ingest, folder):
     assert ingest.networks.runs == []
 
 
-def test_a_document_tells_all_about_its_photo(ingest, folder):
+def test_a_document_describes_its_photo_completely(ingest, folder):
     path = write(folder / "a.jpg", jpeg(300, 200))
     ingest.index_folder(folder)
     found = ingest.index.get("photos", "a.jpg")

@@ -28,7 +28,7 @@ def xmp(words: str) -> bytes:
     return packet(f"<dc:description>{words}</dc:description>")
 
 
-def test_a_sidecar_tells_what_people_know(ingest, folder):
+def test_a_sidecars_metadata_is_indexed(ingest, folder):
     write(folder / "a.jpg", jpeg())
     sidecar = {
         "caption": "Old trams in Graça",

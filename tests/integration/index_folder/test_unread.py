@@ -99,7 +99,7 @@ def test_a_growing_file_is_read_once_more(ingest: IngestFixture, folder: Path, p
     assert counts(report) == (indexed, 0, 0, 0, 1 - indexed)
 
 
-def test_verify_compares_bytes_whatever_the_state_says(ingest: IngestFixture, folder: Path) -> None:
+def test_verify_compares_bytes_for_any_stored_state(ingest: IngestFixture, folder: Path) -> None:
     path = write(folder / "a.jpg", jpeg(seed=1))
     write(folder / "b.jpg", jpeg(seed=3))
     ingest.index_folder(folder)
