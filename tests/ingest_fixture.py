@@ -17,8 +17,8 @@ from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
 from miradouro.ingest.consumer import consume
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.outcome import Outcome
 from miradouro.ingest.pace import Pace
-from miradouro.ingest.runner import Outcome
 from miradouro.ingest.service import IngestService
 from miradouro.ingest.settings import IngestSettings
 from miradouro.processors.pipeline_file import load_pipeline

@@ -26,9 +26,11 @@ from miradouro.core.ports import WriteStatus
 from miradouro.core.query import AttributeIn, EverythingClause, Facet, FacetField, IndexQuery, TagIs, TextClause, VectorClause
 from miradouro.development.engines import OpenSearch
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.outcome import Outcome, Status
 from miradouro.ingest.pace import Pace
 from miradouro.ingest.retry_policy import RetryPolicy
-from miradouro.ingest.runner import Outcome, Run, Runner, Status
+from miradouro.ingest.run import Run
+from miradouro.ingest.runner import Runner
 from opensearchpy import OpenSearch as Client
 from opensearchpy.exceptions import RequestError
 from opensearchpy.helpers import scan

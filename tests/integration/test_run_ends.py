@@ -16,7 +16,8 @@ from miradouro.core.ports import NothingYet, Refused, SourceItem
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
 from miradouro.ingest.retry_policy import RetryPolicy
-from miradouro.ingest.runner import Run, Runner
+from miradouro.ingest.run import Run
+from miradouro.ingest.runner import Runner
 from miradouro.processors.guarded_step import GuardedStep, StepOutcome, StepRun
 from miradouro.runtime.call import Call
 from prometheus_client import CollectorRegistry

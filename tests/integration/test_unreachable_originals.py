@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from miradouro.adapters.photo_store import PhotoStoreSettings
 from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.ingest.outcome import Status
 from miradouro.ingest.pace import Pace
-from miradouro.ingest.runner import Status
 from miradouro.runtime.call import Call
 from miradouro.v1 import ingest_service_pb2, photo_event_pb2
 

@@ -11,8 +11,9 @@ import structlog
 from miradouro.core.ports import EventSource, NothingYet, SourceItem
 from miradouro.ingest.event_trace import names_of, trace_of
 from miradouro.ingest.metrics import IngestMetrics
+from miradouro.ingest.outcome import Outcome, Status
 from miradouro.ingest.run_factory import RunFactory
-from miradouro.ingest.runner import Outcome, Runner, Status
+from miradouro.ingest.runner import Runner
 from miradouro.runtime.call import Call
 
 _log = structlog.get_logger(__name__)

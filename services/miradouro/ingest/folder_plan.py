@@ -10,7 +10,7 @@ from miradouro.adapters.folder.source import FolderSource
 from miradouro.core.event import EventKind, PhotoEvent
 from miradouro.core.ports import Ignored, NothingYet, Refused, SourceItem
 from miradouro.ingest.folder_run import FolderReport, path_of_item
-from miradouro.ingest.runner import code_of
+from miradouro.ingest.outcome import code_of
 
 MAX_PLANNED = 1_000  # files in one message
 

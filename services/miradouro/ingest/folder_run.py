@@ -16,7 +16,9 @@ from miradouro.core.query import MAX_LIMIT
 from miradouro.core.sidecars.beside import SidecarFault
 from miradouro.ingest.failure_pages import failures_within
 from miradouro.ingest.moves import Moves
-from miradouro.ingest.runner import Outcome, Run, Runner, Status
+from miradouro.ingest.outcome import Outcome, Status
+from miradouro.ingest.run import Run
+from miradouro.ingest.runner import Runner
 
 MAX_REPORTED = 1_000  # failures, and sidecars, in one message
 _PROGRESS_INTERVAL_S = 0.1

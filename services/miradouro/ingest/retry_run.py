@@ -14,7 +14,9 @@ from miradouro.core.errors import BadEvent, InvalidArgument
 from miradouro.core.ports import DeadLetters, NothingYet, PhotoIndex, PhotoReader, SourceItem
 from miradouro.ingest.event_wire import item_from_failure
 from miradouro.ingest.folder_run import path_of_item
-from miradouro.ingest.runner import Outcome, Run, Runner, Status
+from miradouro.ingest.outcome import Outcome, Status
+from miradouro.ingest.run import Run
+from miradouro.ingest.runner import Runner
 
 _OF_THE_EVENT = {*BadEvent.REASONS, InvalidArgument.status.lower()}
 

@@ -11,7 +11,7 @@ from miradouro.ingest.collection_upkeep import CollectionUpkeep
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import Pace
 from miradouro.ingest.retry_policy import RetryPolicy
-from miradouro.ingest.runner import Run
+from miradouro.ingest.run import Run
 from miradouro.ingest.stored_copy import StoredCopies
 from miradouro.processors.pipeline_file import Pipeline
 from miradouro.processors.plugin import Context

@@ -9,8 +9,8 @@ from miradouro.core.redaction import public_uri
 from miradouro.core.sidecars.beside import SidecarFault
 from miradouro.ingest.folder_plan import FolderPlan, PlannedAction, PlannedFile
 from miradouro.ingest.folder_run import FailedFile, FolderProgress, FolderReport, MoreFailed
+from miradouro.ingest.outcome import Outcome, Status
 from miradouro.ingest.retry_run import Retried, RetryStatus
-from miradouro.ingest.runner import Outcome, Status
 from miradouro.v1 import ingest_service_pb2
 
 _STATUSES = {
