@@ -85,7 +85,7 @@ def test_unit_vectors_follow_photo_and_space_order(embedder, priority):
     assert not np.allclose(alone[0], alone[1], atol=1e-3)
 
 
-def test_vectors_and_labels_are_what_the_networks_gave(served):
+def test_vectors_and_labels_equal_the_networks_outputs(served):
     (embedding,) = served.embedder.embed([photo(4)], spaces=SPACES, tags=True)
     direct = served.networks.run("tiny", {TINY: photo(4)[TINY][np.newaxis]}, spaces=SPACES[:4], tags=True)
     for space in SPACES[:4]:

@@ -177,7 +177,7 @@ def test_events_respect_limits_and_have_unique_ids(feed):
     assert len({event.event_id for event in events}) == 3
 
 
-def test_what_was_not_stored_is_given_again(feed):
+def test_unstored_events_are_redelivered(feed):
     feed.upload("a.jpg", jpeg())
     first = events_of(feed)
 
@@ -185,7 +185,7 @@ def test_what_was_not_stored_is_given_again(feed):
     assert events_of(feed) == first
 
 
-def test_what_was_stored_is_not_given_again(feed):
+def test_stored_events_are_not_redelivered(feed):
     feed.upload("a.jpg", jpeg())
     feed.upload("b.jpg", jpeg())
     feed.store(events_of(feed))

@@ -1,4 +1,4 @@
-"""Questions by vector where an index may use approximate structures: what it says about its answer holds, and recall is high.
+"""Vector queries where an index may use approximate structures: `exact` and the counts are correct, and recall is high.
 
 An index without such structures passes as well: then every answer is exact.
 """
@@ -126,7 +126,7 @@ def test_graph_search_follows_replacements_and_deletions(index: Index) -> None:
 
 
 def test_copies_of_a_photo_are_all_found_ordered(index: Index) -> None:
-    """A graph leads from one copy to another and to nobody else: what it does not reach is looked at apart."""
+    """Copies link only to each other in a graph: photos that it does not reach are compared separately."""
     same = vectors_of("same")
     names = [f"copy {i:02}.jpg" for i in range(60)]
     index.write([photo(name, vectors=same) for name in names])

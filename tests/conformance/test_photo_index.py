@@ -370,7 +370,7 @@ def test_text_that_is_no_unicode_is_refused(index: Index) -> None:
     assert list(index.origins(COLLECTION)) == []
 
 
-def test_size_counts_what_was_written(index: Index) -> None:
+def test_size_counts_the_written_bytes(index: Index) -> None:
     before = index.size_bytes()
     index.write([photo(f"{i}.jpg", taken_at=TakenAt(datetime.now(UTC) + timedelta(days=i), 0)) for i in range(200)])
     assert index.size_bytes() > before

@@ -24,7 +24,7 @@ KEPT = b"\xff\xd8\xff inline bytes"
 class Shelf:
     """A store, and how photos get into it: name and bytes → URI; and those that are outside of what it may read.
 
-    `keeps` says whether inline photos are kept too.
+    `keeps`: whether inline photos are kept too.
     """
 
     store: PhotoStore
@@ -204,7 +204,7 @@ def test_nothing_is_something(shelf):
     assert shelf.store.read(shelf.put(b"a.jpg", b""), limit_bytes=10) == b""
 
 
-def test_what_is_not_there_has_vanished(shelf):
+def test_a_missing_photo_is_reported_as_vanished(shelf):
     uri = shelf.put(b"a.jpg", b"x")
     shelf.remove(uri)
 

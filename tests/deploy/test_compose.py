@@ -72,7 +72,7 @@ def test_addresses_lead_to_ports_that_are_listened_on(facts: Facts) -> None:
     assert OURS["query"]["ports"] == [f"127.0.0.1:{page}:{page}", f"127.0.0.1:{ports['query']}:{ports['query']}"]
 
 
-def test_what_waits_for_something_names_it() -> None:
+def test_dependencies_wait_for_health_or_completion() -> None:
     for name, one in COMPOSE["services"].items():
         for other, how in one.get("depends_on", {}).items():
             target = COMPOSE["services"][other]

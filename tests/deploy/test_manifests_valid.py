@@ -33,7 +33,7 @@ def rendered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return render(DEPLOY / name)
 
 
-def test_what_this_file_knows_is_what_there_is() -> None:
+def test_every_component_and_overlay_is_tested() -> None:
     assert {path.name for path in (DEPLOY / "components").iterdir()} == set(COMPONENTS)
     assert {path.name for path in (DEPLOY / "overlays").iterdir()} == set(OVERLAYS)
 
@@ -133,7 +133,7 @@ def unknown_to_strimzi(tmp_path_factory: pytest.TempPathFactory, jdk: Jdk) -> An
     return unknown_fields
 
 
-def test_kafka_resources_are_what_strimzi_reads(unknown_to_strimzi: Any) -> None:
+def test_kafka_resources_fit_strimzis_model(unknown_to_strimzi: Any) -> None:
     found = [one for name in OVERLAYS for one in render(DEPLOY / "overlays" / name) if "strimzi.io" in one["apiVersion"]]
     assert {one["kind"] for one in found} == {"Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"}
     assert unknown_to_strimzi(found) == []

@@ -17,7 +17,7 @@ def after(words: list[str], *flags: str) -> list[str]:
     return [word for flag, word in pairwise(words) if flag in flags]
 
 
-def test_every_command_names_what_is_there() -> None:
+def test_every_command_names_existing_objects() -> None:
     seen = 0
     for words in COMMANDS:
         for folder in after(words, "-k"):

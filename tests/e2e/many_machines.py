@@ -99,7 +99,7 @@ class ServiceProcess:
         return body
 
     def is_ready(self) -> bool:
-        """Whether its health says so."""
+        """Whether its health check answers SERVING."""
         with self.channel() as channel:
             try:
                 answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)

@@ -261,7 +261,7 @@ def test_a_group_without_commits_is_reported_unless_settled(deserted: Deployment
     assert report["counts"] == {"event_lost": 2, "dead_letter_missing": 1}
 
 
-def test_what_is_not_committed_yet_waits(deserted: Deployment) -> None:
+def test_uncommitted_events_count_as_waiting(deserted: Deployment) -> None:
     _commit(deserted, lambda _: 0)
     report = deserted.audit().json
     assert (report["holds"], report["waiting"], report["sampled"]) == (True, 3, 0)

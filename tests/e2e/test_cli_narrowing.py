@@ -160,7 +160,7 @@ def test_newest_first_lists_undated_photos_last(indexed):
     assert (_ids(near)[0], near["total"]) == ("beach/ana.jpg", 6)
 
 
-def test_facets_count_what_the_question_finds(indexed):
+def test_facets_count_the_questions_matches(indexed):
     answer = _search(
         indexed, "--filter", "owner:Ana", "--facet", "owner", "--facet", "year", "--facet", "camera", "--facet", "tag:1"
     )

@@ -16,7 +16,7 @@ def photo(tmp_path: Path) -> Path:
     return make_photos(tmp_path / "photos", ["a.jpg"]) / "a.jpg"
 
 
-def test_the_document_is_what_indexing_stores(photo, tmp_path):
+def test_the_document_equals_the_indexed_one(photo, tmp_path):
     photo.with_suffix(".json").write_text(json.dumps({"caption": "Boats", "taken_at": "2024-05-01T08:30:00+01:00", "version": 5}))
     report = run("pipeline", "simulate", photo, "--json").json
 

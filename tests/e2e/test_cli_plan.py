@@ -110,7 +110,7 @@ def test_photos_and_rate_are_required():
     assert (done.code, done.err.startswith("error: Missing option '--photos'")) == (2, True)
 
 
-def test_the_readme_prints_what_the_command_prints():
+def test_the_readme_shows_the_commands_output():
     examples = re.findall(r"^```sh\n(miradouro plan [^\n]*)\n```\n+```text\n(.*?)^```", TEXT, re.M | re.S)
     assert examples
     for command, printed in examples:

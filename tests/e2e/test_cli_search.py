@@ -49,7 +49,7 @@ def _check_shape(answer: dict) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_indexing_reports_what_it_did_with_every_file(indexed):
+def test_indexing_reports_each_files_result(indexed):
     nothing = dict.fromkeys(("unchanged", "moved", "deleted", "withheld", "ignored_folders"), 0)
     ignored = {"ignored": 1, "ignored_by": {"not_a_photo": 1}}
     assert indexed.report | {"failed": []} == nothing | ignored | {"indexed": 6, "failed": [], "sidecars": []}
@@ -121,7 +121,7 @@ def test_a_resaved_photo_finds_its_original(indexed, tmp_path):
     assert (_ids(answer), answer["hits"][0]["space"]) == ([PHOTOS[3]], "efficientnet-lite0/look")
 
 
-def test_more_names_what_was_mixed_in(indexed):
+def test_more_names_the_mixed_examples(indexed):
     plain, more = (_search(indexed, "--like", "one.jpg", *words) for words in ((), ("--more",)))
     assert more["mixed_in"] == _ids(plain)[1:4]
     line = run("search", "--like", "one.jpg", "--more", "--data", indexed.data).out.splitlines()[-2]

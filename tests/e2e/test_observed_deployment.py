@@ -68,7 +68,7 @@ class Page:
 
 
 @pytest.mark.usefixtures("models_dir")
-def test_what_an_operator_sees_of_three_services(kafka: str, opensearch: str, tmp_path: Path) -> None:
+def test_three_services_expose_metrics_logs_and_traces(kafka: str, opensearch: str, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "boat.jpg").write_bytes(jpeg(400, 300, seed=3))

@@ -1,4 +1,4 @@
-"""What a server says that can't start, or can't work yet: one line that names the setting or the peer, and never ready."""
+"""The output of a server that cannot start or work yet: one line that names the setting or the peer, and never `ready`."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def taken() -> Iterator[str]:
 
 
 def refused(*words: object, **environment: str) -> str:
-    """What a server that does not start says: one line. It must end with an exit status of 1."""
+    """The one line that a server prints when it does not start. Its exit status has to be 1."""
     server = start(*words, **environment)
     try:
         _, err = server.communicate(timeout=START_S)

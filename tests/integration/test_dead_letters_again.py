@@ -223,7 +223,7 @@ def test_an_event_from_a_call_is_published(topics: Topics) -> None:
     assert topics.log() == [(key, value, tuple(headers)) for key, value, headers in [record_of(one)]]
 
 
-def test_a_person_reads_what_became_of_each(topics: Topics) -> None:
+def test_the_output_lists_each_dead_letters_result(topics: Topics) -> None:
     [record] = topics.publish(event("a"))
     topics.die(record)
     assert run("events", "retry", "--dry-run").out.splitlines() == [

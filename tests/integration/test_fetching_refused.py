@@ -163,7 +163,7 @@ def test_plain_http_is_read_where_it_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "says"),
+    ("setting", "value", "message"),
     [
         ("PHOTO_SOURCES", "photos.example", "prefix"),
         ("PHOTO_SOURCES", "https://photos.example/ ftp://photos.example/", "ftp"),
@@ -177,9 +177,9 @@ def test_plain_http_is_read_where_it_is_named(tmp_path):
         ("INLINE_STORE", "https://photos.example/", "absolute path"),
     ],
 )
-def test_a_wrong_setting_is_named_at_the_start(monkeypatch, setting, value, says):
+def test_a_wrong_setting_is_named_at_the_start(monkeypatch, setting, value, message):
     monkeypatch.setenv(f"MIRADOURO_{setting}", value)
-    with pytest.raises(ConfigurationError, match=f"MIRADOURO_{setting}.*{says}"):
+    with pytest.raises(ConfigurationError, match=f"MIRADOURO_{setting}.*{message}"):
         load(PhotoStoreSettings)
 
 

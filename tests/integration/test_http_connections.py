@@ -112,7 +112,7 @@ def test_silent_connections_end(tls, speaks_tls, monkeypatch):
                 assert one.recv(1) == b""
 
 
-def test_what_is_no_tls_ends_the_connection_alone(tls):
+def test_a_plain_request_ends_only_its_connection(tls):
     security, context = tls
     with serving(security) as server:
         with connections(server, each=1, peers=ATTACKERS[:1]) as (one,), contextlib.suppress(ConnectionResetError):

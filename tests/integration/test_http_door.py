@@ -64,7 +64,7 @@ def place(photo_id: str, collection: str = "photos") -> str:
 
 
 def same_answer(answer: Answer, request: pb.SearchRequest, door: Door) -> bool:
-    """Whether the door said what the service says, but for the time that it took."""
+    """Whether the HTTP answer equals the service's, except for the time taken."""
     parsed = json_format.Parse(answer.body, pb.SearchResponse())
     expected = door.search.Search(request, Call())
     for response in (parsed, expected):
@@ -286,7 +286,7 @@ def test_the_page_and_its_files_have_etags(door):
         assert door.ask("HEAD", path).body == b""
 
 
-def test_what_was_counted_can_be_read(tmp_path):
+def test_the_counters_can_be_read(tmp_path):
     with open_door(tmp_path) as door:
         door.get("/v1/stats")
         door.get("/v1/photos/photos/nowhere.jpg")

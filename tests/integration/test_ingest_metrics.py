@@ -16,7 +16,7 @@ STEPS = ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption")
 
 
 class Flaky(GatedNetworks):
-    """Networks that refuse what they are asked as often as `refusals` says."""
+    """Networks that refuse the first `refusals` requests."""
 
     refusals = 0
 

@@ -198,7 +198,7 @@ def test_a_missing_embedder_is_retriable_without_a_record(tmp_path):
 
 
 class Flaky(GatedNetworks):
-    """Networks that refuse every photo as often as `refusals` says."""
+    """Networks that refuse the first `refusals` requests."""
 
     refusals = 0
 

@@ -38,7 +38,7 @@ def event(photo_id: str, data: bytes, **fields: object) -> PhotoEvent:
     )
 
 
-def test_another_packages_processor_adds_what_it_knows(tmp_path):
+def test_a_third_party_processor_adds_its_fields(tmp_path):
     file = pipeline(tmp_path, *STEPS[:3], "sharpness: {digits: 1}", *STEPS[3:])
     with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
         ingest.put(event("a", jpeg(), attributes={"camera": "X"}), event("flat", encode(Image.new("L", (40, 40)), "PNG")))
@@ -58,7 +58,7 @@ def test_a_processors_error_fails_only_its_photo(tmp_path):
         assert ingest.failures()["a"].reason == "processing_failed"
 
 
-def test_options_change_what_is_stored(tmp_path):
+def test_options_change_the_stored_document(tmp_path):
     file = pipeline(tmp_path, "fetch", "decode", "fingerprint", "embed", "tag: {max_labels: 1, parents: false}", "caption")
     with open_ingest(tmp_path / "ingest", pipeline=file) as ingest:
         ingest.put(event("a", jpeg()))

@@ -278,7 +278,7 @@ def test_an_altered_or_foreign_page_token_is_refused(search):
         ({"photo": pb.ExampleQuery(data=png_that_claims(20_000, 10_000))}, BadPhoto, "20,000 x 10,000 pixels"),
     ],
 )
-def test_what_is_wrong_with_a_question_is_named(search, change, error, message):
+def test_an_invalid_question_names_its_mistake(search, change, error, message):
     request = pb.SearchRequest(**({"photo": pb.ExampleQuery(data=PHOTOS[IDS[0]])} | change))
     with pytest.raises(error) as caught:
         search.Search(request, Call())
@@ -344,7 +344,7 @@ def test_get_photo_lists_only_spaces_with_its_vectors(embedder, tmp_path):
         (pb.GetPhotoRequest(photo_id="a", collection="No Name"), InvalidArgument),
     ],
 )
-def test_get_photo_names_what_is_missing(search, request_, error):
+def test_get_photo_refuses_unknown_and_invalid_names(search, request_, error):
     with pytest.raises(error):
         search.GetPhoto(request_, Call())
 

@@ -199,7 +199,7 @@ def test_a_failed_run_fails_only_its_callers(make):
     assert len(bench.submit("tiny/deep").result(10)) == 1
 
 
-def test_stopping_runs_what_waits_and_takes_nothing_more(make):
+def test_stopping_runs_waiting_requests_and_accepts_no_more(make):
     bench = make()
     assert bench.batcher.ready
     with ThreadPoolExecutor(1) as pool, bench.networks.closed():

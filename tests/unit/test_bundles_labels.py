@@ -17,7 +17,7 @@ def test_there_are_1000_labels_in_wordnet_order() -> None:
     assert wnids == sorted(set(wnids))
 
 
-def test_every_label_is_unique_whatever_its_case() -> None:
+def test_every_label_is_unique_in_any_case() -> None:
     assert len({fold_tag(label) for label in TABLE.labels}) == 1000
 
 
@@ -47,7 +47,7 @@ def test_no_field_is_empty_or_padded() -> None:
         ("daisy", {"flower", "plant"}),
     ],
 )
-def test_a_label_is_found_by_what_it_is(label: str, parents: set[str]) -> None:
+def test_a_label_is_found_by_its_parents(label: str, parents: set[str]) -> None:
     assert parents <= set(TABLE.parents(index_of(label)))
 
 

@@ -87,12 +87,12 @@ PEOPLE = [
 
 
 @pytest.mark.parametrize("text", CAMERAS)
-def test_what_cameras_write_is_nothing(text):
+def test_words_of_cameras_are_dropped(text):
     assert human(text) == ""
 
 
 @pytest.mark.parametrize("text", PEOPLE)
-def test_what_people_write_stays(text):
+def test_words_of_people_are_kept(text):
     assert human(text) == text
 
 

@@ -119,7 +119,7 @@ def test_values_for_people_round_as_people_do(value: float, unit: str, text: str
     assert formatted(Figure("group", "name", value, unit, "formula", ("ours",))) == text
 
 
-def test_faiss_memory_is_what_the_documentation_states() -> None:
+def test_faiss_memory_matches_the_documentation() -> None:
     assert storage.faiss_bytes(256, m=16) * 1e6 == pytest.approx(1.267e9, rel=1e-3)  # its own example: a million vectors
 
 

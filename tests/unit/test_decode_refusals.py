@@ -22,7 +22,7 @@ def test_zero_bytes_are_empty():
 
 
 @pytest.mark.parametrize("data", [b"just a text", b"%PDF-1.7", b"%!PS-Adobe-3.0 EPSF", b"SIMPLE  =  T", bytes(100), b"\xff"])
-def test_what_is_no_picture_is_named_so(data):
+def test_other_data_is_reported_as_no_picture(data):
     assert reason_of(data) == "not_a_photo"
 
 

@@ -82,6 +82,6 @@ def test_a_thumbnail_is_the_middle_square(size: tuple[int, int]) -> None:
     assert abs(middle - image.convert("RGB").getpixel((at, at))).max() < 40
 
 
-def test_what_is_no_photo_has_no_thumbnail() -> None:
+def test_a_bad_photo_has_no_thumbnail() -> None:
     with pytest.raises(BadPhoto, match="no picture format"):
         thumbnail(b"hello", READER)

@@ -32,7 +32,7 @@ def test_a_message_is_itself_or_its_bounded_beginning(text, times):
     assert error.message == escaped or (error.message.endswith("…") and escaped.startswith(error.message[:-1]))
 
 
-def test_short_messages_stay_intact_whatever_their_letters():
+def test_short_messages_stay_intact_in_any_script():
     for error in (ProvenanceMismatch("ç", "ü" * 64, "写" * 64), BadPhoto("unreadable", "a\nb\tc")):
         assert error.message.endswith(("collection", "a\nb\tc"))
 

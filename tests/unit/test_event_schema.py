@@ -112,7 +112,7 @@ def assert_same(candidate: Any) -> None:
 @given(event=EVENTS)
 @example(event=PhotoEvent("1", EventKind.DELETED, "c", "a", 1))
 @example(event=PhotoEvent("1", EventKind.UPLOADED, "c", "a", 2**63 - 1, data=bytes(MAX_INLINE_BYTES)))
-def test_what_we_write_satisfies_the_schema(event: PhotoEvent) -> None:
+def test_our_events_satisfy_the_schema(event: PhotoEvent) -> None:
     _, value, headers = record_of(event)
     state = json.loads(value)
     attributes = {name[3:]: candidate.decode() for name, candidate in headers if name.startswith("ce_")}
@@ -150,7 +150,7 @@ def test_several_wrongs_together_are_refused_by_both(picks: list[int]) -> None:
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, *GOOD["data"], "x"]), inner),
     )
 )
-def test_whatever_is_no_event_breaks_the_schema_too(candidate: Any) -> None:
+def test_invalid_events_violate_the_schema_too(candidate: Any) -> None:
     assert_same(candidate)
 
 
@@ -170,7 +170,7 @@ def test_schema_and_parser_limit_an_inline_photo() -> None:
         assert (is_taken(candidate), EVENT.is_valid(candidate)) == (is_allowed, is_allowed)
 
 
-def test_the_command_prints_what_is_checked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_the_checked_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("events", "schema").json == event_schema()
     assert run("events", "schema", "--data").json == data_schema()
     monkeypatch.setenv("MIRADOURO_KAFKA_TOPIC", "elsewhere")

@@ -292,7 +292,7 @@ filters = st.lists(conditions | conditions.map(lambda condition: NoneOf((conditi
 
 @settings(deadline=None)
 @given(filters)
-def test_what_is_written_is_read_back(wanted):
+def test_written_conditions_are_read_back(wanted):
     assert parse_filter(format_filter(wanted)) == wanted
 
 

@@ -1,4 +1,4 @@
-"""What a photo's file says is found in every format, and damage costs only what is damaged."""
+"""Metadata is read from every format, and damage costs only the damaged fields."""
 
 import importlib
 import io

@@ -19,7 +19,7 @@ TAGS += [0x9C9B, 0x9C9C, 0x9C9E, 1, 2, 3, 4, 7, 29]
 
 
 def check(data: bytes) -> None:
-    """Reads a file, and makes an event of what it says."""
+    """Reads a file's metadata and makes an event of it."""
     found = read_metadata(data)
     attributes = {"camera": found.camera, "rating": str(found.rating)}
     check_event(

@@ -1,4 +1,4 @@
-"""docs/metadata.md says what the code does."""
+"""docs/metadata.md matches the code."""
 
 import re
 from pathlib import Path

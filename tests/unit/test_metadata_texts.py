@@ -32,7 +32,7 @@ def test_texts_of_untold_encoding_are_utf8_or_windows(raw, caption):
     assert said_by_iptc((2, 120, raw)).caption == caption
 
 
-def test_what_cameras_write_is_no_caption():
+def test_camera_texts_are_no_captions():
     words = "OLYMPUS DIGITAL CAMERA"
 
     assert said_by_exif(main={0x010E: (ASCII, words.encode() + b"         \0")}).caption == ""

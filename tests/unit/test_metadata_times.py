@@ -1,4 +1,4 @@
-"""When a photo was taken: every way to write it, and the order in which what a file says is trusted."""
+"""Capture times: every notation, and the precedence of a file's fields."""
 
 from datetime import UTC, datetime, timedelta
 

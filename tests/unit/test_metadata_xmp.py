@@ -238,7 +238,7 @@ def element(children):
 
 @settings(deadline=None)
 @given(element(st.recursive(TEXTS, lambda inner: element(inner) | st.just("<!-- x --><?y z?><![CDATA[<&]]>"), max_leaves=12)))
-def test_both_walks_agree_on_what_is_xml(inner):
+def test_both_walks_agree_on_well_formedness(inner):
     names = "".join(f' xmlns:{prefix}="{prefix}:"' for prefix in ("dc", "rdf", "own"))
     text = f"<root{names}>{inner}</root>"
 

@@ -67,7 +67,7 @@ def test_only_ipv6_global_unicast_addresses_are_public(address: IPv6Address):
         assert not is_public(address)
 
 
-def test_what_is_public_and_what_is_not():
+def test_public_addresses_are_distinguished_from_others():
     public = "8.8.8.8 93.184.216.34 2606:4700::1111 2a00:1450::1 ::ffff:8.8.8.8 64:ff9b::808:808"
     other = (
         "0.0.0.1 10.0.0.1 100.64.0.1 127.0.0.2 169.254.169.254 172.31.255.255 192.0.0.9 192.0.2.1 192.88.99.1 192.168.0.1 "

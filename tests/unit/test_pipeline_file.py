@@ -14,7 +14,7 @@ THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 
 @pytest.fixture
 def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else's package, installed."""
+    """An installed third-party package."""
     monkeypatch.syspath_prepend(str(THIRD_PARTY))
 
 
@@ -117,7 +117,7 @@ def test_show_prints_json_of_the_file_in_force(tmp_path):
     assert report["processors"][0]["from"].startswith("miradouro.processors.fetch:Fetch (miradouro ")
 
 
-def test_show_prints_what_guards_a_step(tmp_path):
+def test_show_prints_the_condition_of_a_step(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
         "processors:\n- fetch: {if: version > 1, ignore_failure: true}\n- tag:\n    on_failure:\n    - caption: {max_tags: 1}\n"

@@ -103,7 +103,7 @@ def test_wrong_options_are_named(options, named):
         step(None, options)
 
 
-def test_what_it_needs_is_named(tmp_path):
+def test_missing_inputs_are_named(tmp_path):
     for photo, wanted in ((replace(PHOTO, decoded=None), "decode"), (replace(PHOTO, sha256=""), "fingerprint")):
         with pytest.raises(ConfigurationError, match=wanted):
             step(tmp_path)(photo)

@@ -80,7 +80,7 @@ def test_secrets_of_uris_in_texts_are_redacted(uris, before):
         ("not a uri", "not a uri"),
     ],
 )
-def test_what_is_left_of_a_uri(uri, public):
+def test_a_public_uri_has_no_secrets(uri, public):
     assert public_uri(uri) == public
 
 

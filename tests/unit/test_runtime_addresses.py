@@ -41,7 +41,7 @@ def test_a_host_name_is_no_listening_address():
         ("10.0.0.1:1", False),
     ],
 )
-def test_what_is_on_this_machine_for_certain(target, is_here):
+def test_loopback_targets_are_recognised(target, is_here):
     assert is_loopback_target(target) is is_here
 
 

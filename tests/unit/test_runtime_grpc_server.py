@@ -280,7 +280,7 @@ def test_stopping_ends_calls_and_notifies_watchers(echo):
         assert not stopper.is_alive()
 
 
-def test_stopping_cancels_what_outlasts_the_grace_period(echo):
+def test_stopping_cancels_calls_after_the_grace_period(echo):
     with running([service(echo)], security=OPEN_TO_ALL) as server, grpc.insecure_channel(server.target) as channel:
         waiting = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString).future(
             StringValue(value="wait"), timeout=20

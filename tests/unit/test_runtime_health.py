@@ -1,4 +1,4 @@
-"""Who may ask for health, how often, and that nobody is held up by it."""
+"""Health checks: who may call them, how often, and that they delay no other call."""
 
 import socket
 import struct

@@ -30,7 +30,7 @@ class Answers:
         while self.asked.acquire(blocking=False):
             pass
         for _ in range(3):
-            assert self.asked.acquire(timeout=WAIT_S), "nobody asks any more"
+            assert self.asked.acquire(timeout=WAIT_S), "the check is no longer called"
 
 
 @pytest.fixture(autouse=True)

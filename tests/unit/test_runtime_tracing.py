@@ -26,7 +26,7 @@ def digits(count: int) -> st.SearchStrategy[str]:
 
 
 @given(digits(32), digits(16), st.text("0123456789abcdef", min_size=2, max_size=2))
-def test_what_is_written_is_read_again(trace_id, span_id, flags):
+def test_a_written_trace_is_read_back(trace_id, span_id, flags):
     trace = Trace(trace_id, span_id, flags)
     assert read_trace(trace.header) == trace
 

@@ -1,4 +1,4 @@
-"""The security chapter says what the code does: every limit is compared with its constant or setting."""
+"""The security chapter matches the code: every limit is compared with its constant or setting."""
 
 import importlib
 import operator

@@ -55,7 +55,7 @@ def test_text_beyond_the_longest_length_is_refused():
     must_not=st.lists(PHRASE, max_size=3, unique=True),
     data=st.data(),
 )
-def test_what_was_written_is_what_is_read(should, must, must_not, data):
+def test_a_written_query_is_read_back(should, must, must_not, data):
     terms = [*should, *(f'"{phrase}"' for phrase in must), *(f'-"{phrase}"' for phrase in must_not)]
     order = data.draw(st.permutations(range(len(terms))))
     text = " ".join(terms[i] for i in order)

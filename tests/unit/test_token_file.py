@@ -1,4 +1,4 @@
-"""Which files may hold a token: nobody else may read or replace them, on one machine and in a pod."""
+"""Which files may hold a token: no other user may read or replace them, on one machine and in a pod."""
 
 import os
 import tempfile

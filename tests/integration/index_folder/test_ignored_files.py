@@ -47,7 +47,7 @@ TAKEN = (
 
 
 def tiff(*entries: tuple[int, int], order: str = "<") -> bytes:
-    """A TIFF without pixels: tags with one LONG each; SubIFDs lead to a directory that says colour filter array."""
+    """A TIFF without pixels: tags with one LONG each; SubIFDs lead to a directory of a colour filter array."""
     entries = tuple(sorted((tag, 8 + 2 + 12 * len(entries) + 4 if tag == 330 else value) for tag, value in entries))
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
 
@@ -78,7 +78,7 @@ RAW = {
 NOT_RAW = {"scan.tif": encode(blocks(30, 30), "TIFF"), "claims.tif": tiff((262, 2)), "text.tif": b"words"}
 
 
-def test_what_programs_keep_beside_photos_is_ignored(ingest, folder):
+def test_files_of_other_programs_are_ignored(ingest, folder):
     for name in BY_DEFAULT + TAKEN:
         write(folder / name, jpeg())
     report = ingest.index_folder(folder)

@@ -145,7 +145,7 @@ def test_a_failure_follows_its_moved_photo(ingest: IngestFixture, folder: Path) 
     assert set(ingest.failures()) == {"c.jpg"}
 
 
-def test_only_what_lies_nowhere_else_is_withheld(ingest: IngestFixture, folder: Path) -> None:
+def test_moved_photos_do_not_count_as_deletions(ingest: IngestFixture, folder: Path) -> None:
     for seed in range(4):
         write(folder / f"{seed}.jpg", jpeg(seed=seed))
     ingest.index_folder(folder)
