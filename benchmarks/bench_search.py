@@ -171,7 +171,7 @@ def compared(
             f"recall {recall:.3f}; peer: {fastest}, in the process, recall {peer_recall:.3f}",
             taken, peer, "ms", goal=f"at most {MOST_RATIO:g} x, recall of at least {LEAST_RECALL}", better="lower",
             holds=taken <= MOST_RATIO * peer and recall >= LEAST_RECALL,
-            cause="the photos that pass a filter asked for the first time are read from the database and counted",
+            cause="at 10,000 photos a new filter costs 0.7 ms more than a repeated one; the rest is search, documents and gRPC",
         )  # fmt: skip
 
 
