@@ -1,8 +1,8 @@
 #!/bin/sh
-# What an image is made of, step by step. The Dockerfile runs these steps, and so do the tests, in an empty folder.
+# The build steps of an image. The Dockerfile runs them, and the tests run them in an empty folder.
 #   build.sh dependencies cpu|gpu VENV   a virtual environment with every package of the lock, each checked by its hashes
-#   build.sh package VENV OUT            our wheel and the CycloneDX list of parts in OUT; afterwards VENV holds no build tool
-#   build.sh install VENV OUT            our wheel into VENV, the list of parts beside it
+#   build.sh package VENV OUT            our wheel and the CycloneDX bill of materials in OUT; afterwards VENV contains no build tool
+#   build.sh install VENV OUT            our wheel into VENV, with the bill of materials beside it
 # Run in the root of the repository.
 set -eu
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore

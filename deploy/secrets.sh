@@ -1,10 +1,9 @@
 #!/bin/sh
-# Makes in DIR what the services keep secret: an authority, a certificate for each service, the token, the password of OpenSearch.
+# Creates the services' secrets in DIR: an authority, a certificate for each service, the token, the password of OpenSearch.
 #   usage: deploy/secrets.sh DIR [NAME ...]     NAMEs are further names of the query service, as photos.example.org
 #   then:  kubectl apply -k DIR                 (compose takes DIR as it is)
-# What is there stays, but for a certificate of another authority, without one of the NAMEs, or with less than 30 days to go: it is
-# made anew, and keeps its names. To replace something else, delete its file and run this again; then apply again. Keep DIR out of
-# version control.
+# Existing files stay unchanged. A certificate of another authority, without one of the NAMEs, or that expires in less than 30 days is
+# renewed with its names. To replace another file, delete it, run this again, and apply again. Keep DIR out of version control.
 set -euf
 dir=$1
 shift
@@ -18,7 +17,7 @@ if [ ! -e "$dir/ca.crt" ]; then
         -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null
 fi
 
-# Whether the certificate of $service is there, of this authority, and good for 30 days more.
+# Whether the certificate of $service exists, is of this authority, and is valid for 30 more days.
 good() {
     [ -e "$dir/$service/tls.key" ] && openssl verify -CAfile "$dir/ca.crt" "$dir/$service/tls.crt" >/dev/null 2>&1 &&
         openssl x509 -in "$dir/$service/tls.crt" -noout -checkend 2592000 >/dev/null
@@ -52,7 +51,7 @@ done
 
 [ -e "$dir/token" ] || openssl rand -hex 32 >"$dir/token"
 [ -e "$dir/opensearch-password" ] || openssl rand -base64 24 | tr -d '\n' >"$dir/opensearch-password"
-# Compose alone: the keys of its object store, of root and of the user that the services are.
+# For compose only: the object store's keys, for root and for the services' user.
 [ -e "$dir/s3-root-password" ] || openssl rand -hex 24 >"$dir/s3-root-password"
 [ -e "$dir/s3-password" ] || openssl rand -hex 24 >"$dir/s3-password"
 printf '[default]\naws_access_key_id = miradouro\naws_secret_access_key = %s\n' "$(cat "$dir/s3-password")" >"$dir/s3-credentials"

@@ -91,7 +91,7 @@ def demo(*, kafka: str | None, opensearch: str | None, folder: Path | None) -> N
     networks = load(EmbeddingSettings)
     open_or_pull(networks.bundles, precision=lambda _: networks.precision, folder=load(BundleSettings).folder, offline=False)
     with tempfile.TemporaryDirectory(prefix="miradouro-demo-") as place:
-        done = demonstrate(photos, Path(place), kafka=kafka, opensearch=opensearch, tell=click.echo)
+        done = demonstrate(photos, Path(place), kafka=kafka, opensearch=opensearch, progress=click.echo)
     for violation in done.report.violations:
         click.echo(printable(f"{violation.invariant} {violation.name}: {violation.photo_id}: {violation.message}"))
     for one in done.asked:

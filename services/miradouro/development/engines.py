@@ -1,6 +1,6 @@
 """Kafka and OpenSearch as processes of this machine: started, awaited, stopped, killed, frozen and restarted.
 
-Nothing here listens beyond loopback. Ports and folders are an engine's own, and stay the same when it is restarted.
+The engines listen on loopback only. Each has its own ports and folder, which stay the same after a restart.
 """
 
 import signal
@@ -20,7 +20,7 @@ from typing import Self
 from miradouro.core.errors import Unavailable
 from miradouro.development.jars import Jdk, find_jdk, kafka_class_path, opensearch_class_path
 
-READY_TIMEOUT_S = 120.0  # some ten times of what a machine with two busy cores needs
+READY_TIMEOUT_S = 120.0  # about ten times as long as on a machine with two busy cores
 STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.1
 _HEAPS = {"kafka": "512m", "opensearch": "1g"}
@@ -28,7 +28,7 @@ _HOST = "127.0.0.1"
 
 
 class Process(ABC):
-    """One engine process in a folder of its own; a context manager that stops it."""
+    """One engine process in its own folder; a context manager that stops it."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name, self._folder = name, folder
@@ -44,13 +44,13 @@ class Process(ABC):
 
     @property
     def pid(self) -> int:
-        """The process. Raises Unavailable when it is not running."""
+        """Process id. Raises Unavailable when the process is not running."""
         if self._process is None or self._process.poll() is not None:
-            raise Unavailable(f"{self._name} is not running; {self.log_path} says why")
+            raise Unavailable(f"{self._name} is not running; see {self.log_path}")
         return self._process.pid
 
     def start(self) -> None:
-        """Starts the process and waits until it answers. Raises Unavailable with the end of its log when it doesn't."""
+        """Starts the process and waits until it answers. Raises Unavailable with the end of its log if it does not."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
@@ -64,7 +64,7 @@ class Process(ABC):
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """Ends the process in order; kills it when it doesn't end in time. One that has ended already is no error."""
+        """Terminates the process; kills it if it does not end in time. Does nothing if it has already ended."""
         if self._process is None:
             return
         self.thaw()
@@ -75,21 +75,21 @@ class Process(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """Ends the process at once, as a power cut would."""
+        """Kills the process at once, like a power failure."""
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def freeze(self) -> None:
-        """Stops the process's clock: it keeps its connections and answers nothing."""
+        """Suspends the process: it keeps its connections and does not answer."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Lets a frozen process go on."""
+        """Resumes a frozen process."""
         self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
-        """Starts it again on the same ports and data, stopping it first when it runs."""
+        """Starts it again on the same ports and data, after stopping it if it runs."""
         self.stop()
         self.start()
 
@@ -105,7 +105,7 @@ class Process(ABC):
 
 
 class Broker(Process):
-    """One Kafka broker, which is also a controller (KRaft). `peers` are the controllers of all, by number."""
+    """One Kafka broker, which is also a controller (KRaft). `peers` are the controllers' ports, by node number."""
 
     def __init__(self, folder: Path, jdk: Jdk, *, number: int, port: int, peers: Mapping[int, int], cluster: str) -> None:
         super().__init__(f"Kafka broker {number}", folder)
@@ -142,7 +142,7 @@ class Broker(Process):
         return [self._jdk.java, heap, "-cp", self._class_path, "kafka.Kafka", str(self._properties)]
 
     def _answers(self) -> bool:
-        # It listens before it serves: "Kafka Server started" is the last line of the start, in the log of this start.
+        # Kafka listens before it serves: "Kafka Server started" is the last line of a start, in the log of this start.
         try:
             with socket.create_connection((_HOST, self.port), timeout=1):
                 return "Kafka Server started" in self._log_of_this_start()
@@ -161,14 +161,14 @@ class Broker(Process):
 
 
 class OpenSearch(Process):
-    """One OpenSearch node with k-NN. `settings` are the node's own, as `thread_pool.write.queue_size`."""
+    """One OpenSearch node with k-NN. `settings` are node settings such as `thread_pool.write.queue_size`."""
 
     def __init__(self, folder: Path, jdk: Jdk, *, settings: Mapping[str, str]) -> None:
         super().__init__("OpenSearch", folder)
         self._jdk, self._class_path, self._settings = jdk, opensearch_class_path(jdk), dict(settings)
         self.port, self._transport_port = free_ports(2)
         self.url = f"http://{_HOST}:{self.port}"
-        self._cluster = f"miradouro-{uuid.uuid4().hex[:8]}"  # two on one machine are strangers
+        self._cluster = f"miradouro-{uuid.uuid4().hex[:8]}"  # nodes on one machine do not join each other
 
     def _command(self) -> Sequence[str]:
         heap = _HEAPS["opensearch"]
@@ -187,7 +187,7 @@ class OpenSearch(Process):
 
 
 class Kafka:
-    """A Kafka cluster of one broker or more; what is done to it is done to each."""
+    """A Kafka cluster of one or more brokers; each operation applies to all of them."""
 
     def __init__(self, brokers: Sequence[Broker]) -> None:
         self.brokers = tuple(brokers)
@@ -205,15 +205,15 @@ class Kafka:
         return self.brokers[0].log_path
 
     def start(self) -> None:
-        """Starts every broker; they wait for one another."""
+        """Starts all brokers at once, since each waits for the others."""
         _together([broker.start for broker in self.brokers])
 
     def stop(self) -> None:
-        """Ends every broker in order."""
+        """Terminates every broker."""
         _together([broker.stop for broker in self.brokers])
 
     def kill(self) -> None:
-        """Ends every broker at once."""
+        """Kills every broker at once."""
         for broker in self.brokers:
             broker.kill()
 
@@ -223,7 +223,7 @@ class Kafka:
             broker.freeze()
 
     def thaw(self) -> None:
-        """Lets every broker go on."""
+        """Resumes every broker."""
         for broker in self.brokers:
             broker.thaw()
 
@@ -235,7 +235,7 @@ class Kafka:
 
 def start_kafka(folder: Path, *, brokers: int = 1) -> Kafka:
     """A running Kafka cluster with its data below `folder`. Raises ConfigurationError (no Java, no Maven), Unavailable."""
-    jdk, cluster = find_jdk(), "MkU3OEVBNTcwNTJENDM2Qg"  # an id of ours: 16 bytes in base64
+    jdk, cluster = find_jdk(), "MkU3OEVBNTcwNTJENDM2Qg"  # any id: 16 bytes in base64
     ports = free_ports(2 * brokers)
     peers = {number + 1: port for number, port in enumerate(ports[brokers:])}
     kafka = Kafka(
@@ -264,7 +264,7 @@ def start_opensearch(folder: Path, *, settings: Mapping[str, str] | None = None)
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports of loopback."""
+    """Free ports on loopback."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
@@ -276,7 +276,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _together(calls: Sequence[Callable[[], None]]) -> None:
-    """Each on a thread of its own; raises the first error once all are over."""
+    """Runs the calls in parallel; raises the first error after all have ended."""
     with ThreadPoolExecutor(len(calls)) as threads:
         for done in [threads.submit(call) for call in calls]:
             done.result()

@@ -1,4 +1,4 @@
-"""What Kafka and OpenSearch are made of: jars from Maven Central, kept in the user's cache folder, and the JDK that runs them."""
+"""The jars of Kafka and OpenSearch, from Maven Central in the user's cache folder, and the JDK that runs them."""
 
 import fcntl
 import hashlib
@@ -19,7 +19,7 @@ from miradouro.core.errors import ConfigurationError, Unavailable
 LEAST_JAVA = 21  # OpenSearch 3.5
 _HERE = Path(__file__).parent
 _JVM_FOLDERS = ("/usr/lib/jvm", "/Library/Java/JavaVirtualMachines")
-# The k-NN plug-in's own jars that the class path lacks; the others it brings would stand there twice.
+# Jars of the k-NN plug-in that the class path lacks; its other jars are already there.
 _PLUGIN_JARS = ("opensearch-knn-", "remote-index-build-client-", "oshi-core-", "jna-platform-", "commons-lang3-")
 
 
@@ -37,9 +37,9 @@ class Jdk:
 
 
 def find_jdk() -> Jdk:
-    """The newest JDK of at least LEAST_JAVA: JAVA_HOME, that of the PATH, or one where systems keep them.
+    """The newest JDK of at least LEAST_JAVA: from JAVA_HOME, the PATH, or the systems' usual folders.
 
-    Raises ConfigurationError telling what was found instead.
+    Raises ConfigurationError with the versions found instead.
     """
     homes = [Path(home) for home in (os.environ.get("JAVA_HOME"),) if home]
     if found := shutil.which("javac"):
@@ -55,12 +55,12 @@ def find_jdk() -> Jdk:
 
 
 def kafka_class_path(jdk: Jdk) -> str:
-    """What `java -cp` needs for Kafka; fetched when it is not there. Raises ConfigurationError, Unavailable."""
+    """Class path of Kafka; fetches missing jars. Raises ConfigurationError, Unavailable."""
     return str(_made("kafka", jdk) / "jars" / "*")
 
 
 def opensearch_class_path(jdk: Jdk) -> str:
-    """What `java -cp` needs for OpenSearch with k-NN and `Launcher`; see `kafka_class_path`."""
+    """Class path of OpenSearch with k-NN and `Launcher`; see `kafka_class_path`."""
     made = _made("opensearch", jdk)
     return os.pathsep.join([str(made / "classes"), str(made / "jars" / "*"), str(made / "plugin" / "*")])
 
@@ -74,7 +74,7 @@ def _jdk(home: Path) -> Jdk | None:
 
 
 def _made(engine: str, jdk: Jdk) -> Path:
-    """The folder of an engine, named by its recipe; made by one process, while others wait."""
+    """The folder of an engine, named by its recipe. One process creates it while others wait."""
     sources = [_HERE / f"{engine}.xml", *sorted((_HERE / "java").rglob("*.java"))]
     recipe = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:12]
     parent = Path(platformdirs.user_cache_dir("miradouro", ensure_exists=True)) / "engines"
@@ -108,7 +108,7 @@ def _fetch(engine: str, folder: Path) -> None:
 
 
 def _add_plugin(folder: Path, jdk: Jdk) -> None:
-    """The plug-in's jars out of their archive, and our launcher and the types that no repository serves, compiled."""
+    """Extracts the plug-in's jars, and compiles our launcher and the types that no repository provides."""
     [archive] = (folder / "jars").glob("opensearch-knn-*.zip")
     (folder / "plugin").mkdir()
     with zipfile.ZipFile(archive) as plugin:

@@ -1,1 +1,1 @@
-"""The demonstration of many machines: photos through Kafka into OpenSearch, and answers held against the embedded index."""
+"""The demonstration of many machines: photos through Kafka into OpenSearch, and answers compared with the embedded index."""

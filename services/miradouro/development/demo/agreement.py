@@ -1,7 +1,7 @@
-"""Whether two answers to one question agree: OpenSearch's, and that of the embedded index, the reference.
+"""Comparison of two answers to one query: of OpenSearch, and of the embedded index as the reference.
 
-Both compute in other precisions, so that near ties may change places: a photo may stand where one of nearly the same distance
-or score stands in the reference, and nowhere else.
+The engines compute in different precisions, so near ties may be swapped: a photo may take the rank of one with nearly the same
+distance or score in the reference.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Agreement:
 
 
 def vectors_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement:
-    """Same photos and order, but for ties; the same distances."""
+    """Same photos, distances and order, except for ties."""
     if wrong := _other_photos(found, reference):
         return wrong
     expected = {one.photo_id: one.distance for one in reference}
@@ -55,7 +55,7 @@ def keywords_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agre
 
 
 def texts_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement:
-    """Same photos; most of the first ten are the same."""
+    """Same photos; the first ten mostly agree."""
     if wrong := _other_photos(found, reference):
         return wrong
     first = {one.photo_id for one in found[:TOP]} & {one.photo_id for one in reference[:TOP]}
@@ -66,7 +66,7 @@ def texts_agree(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreeme
 
 def _other_photos(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agreement | None:
     if not reference:
-        return Agreement(False, "nothing is found, which proves nothing")
+        return Agreement(False, "the reference finds no photos: nothing to compare")
     ids, expected = [one.photo_id for one in found], [one.photo_id for one in reference]
     if sorted(ids) == sorted(expected):
         return None
@@ -77,7 +77,7 @@ def _other_photos(found: Sequence[Ranked], reference: Sequence[Ranked]) -> Agree
 def _misplaced(
     found: Sequence[Ranked], reference: Sequence[Ranked], worth: Callable[[Ranked], float], tie: Callable[[float], float]
 ) -> Agreement | None:
-    """The first photo whose rank the reference gives to one of another worth."""
+    """The first photo whose rank belongs to a photo of different distance or score in the reference."""
     for place, (one, other) in enumerate(zip(found, reference, strict=True), 1):
         if abs(worth(one) - worth(other)) > tie(abs(worth(other))):
             return Agreement(

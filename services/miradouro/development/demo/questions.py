@@ -1,4 +1,4 @@
-"""Forty questions, ten of each kind, asked of both engines."""
+"""Forty queries, ten of each kind, sent to both engines."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _AGREE: dict[str, Callable[[Sequence[Ranked], Sequence[Ranked]], Agreement]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A question and what came of it."""
+    """A query and the comparison of its answers."""
 
     kind: str
     question: str
@@ -43,7 +43,7 @@ class Asked:
 
 
 def ask_both(many_machines: Search, embedded: Search, folder: Path) -> Iterator[Asked]:
-    """Every question with its verdict."""
+    """Sends every query to both engines and yields the comparison."""
     for kind, question, request in _questions(embedded, folder):
         request.collection, request.limit = COLLECTION, _EVERY
         found, reference = many_machines(request), embedded(request)

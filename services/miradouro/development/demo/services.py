@@ -1,4 +1,4 @@
-"""Our services as processes of their own, as they would run on machines of their own."""
+"""The services as separate processes, as on separate machines."""
 
 import os
 import signal
@@ -50,9 +50,9 @@ class ServiceProcess:
             if line.startswith(f"{self.name} service "):
                 self.address = line.split(" on ")[1].split()[0]
                 return self.address
-        raise Unavailable(f"the {self.name} service ended; {self.log_path} says why")
+        raise Unavailable(f"the {self.name} service ended; see {self.log_path}")
 
     def check(self) -> None:
         """Raises Unavailable when the process has ended."""
         if self._process.poll() is not None:
-            raise Unavailable(f"the {self.name} service ended; {self.log_path} says why")
+            raise Unavailable(f"the {self.name} service ended; see {self.log_path}")

@@ -1,4 +1,4 @@
-"""What happens to the photos: the samples and parts of them are uploaded; then some change, some go, and something is wrong."""
+"""The events of the demonstration: uploads of the samples and of parts of them, then changes, deletions and a bad photo."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,19 @@ from miradouro.core.ports import PhotoReader
 from miradouro.ingest.publishing import events_of_folder
 
 COLLECTION = "demo"
-_LONGEST_SIDE = 512  # of what comes inside events
+_LONGEST_SIDE = 512  # of photos inside events
 
 
 @dataclass(frozen=True)
 class Story:
-    """Events in the order in which they are published: those of the start, and those on the way."""
+    """Events in the order of publication: the first uploads, then the later events."""
 
     start: Sequence[PhotoEvent]
     way: Sequence[PhotoEvent]
 
 
 def story_of(folder: Path, reader: PhotoReader) -> Story:
-    """The samples of `folder` come by URI, their halves inside the events; `reader` reads XMP sidecars."""
+    """Events of the samples in `folder` by URI, and of their halves inside the events; `reader` reads XMP sidecars."""
     uploaded = [event for event in events_of_folder(folder, COLLECTION, reader=reader) if isinstance(event, PhotoEvent)]
     halves = [half for event in uploaded for half in _halves(event, folder / event.photo_id)]
     start = [*uploaded, *halves]
@@ -59,7 +59,7 @@ def _halves(event: PhotoEvent, path: Path) -> Iterator[PhotoEvent]:
 
 
 def _changes(start: Sequence[PhotoEvent], folder: Path) -> Iterator[PhotoEvent]:
-    """Words change, a picture changes, photos are deleted, older events come late, and one photo is none."""
+    """Changed words, a changed picture, deleted photos, late older events, and one file that is not a photo."""
 
     def later(event: PhotoEvent, kind: EventKind, by: int) -> PhotoEvent:
         version = event.version + by
@@ -72,7 +72,7 @@ def _changes(start: Sequence[PhotoEvent], folder: Path) -> Iterator[PhotoEvent]:
     path = folder / mirrored.photo_id
     yield replace(later(mirrored, EventKind.UPDATED, 2), uri="", sha256="", data=picture(path, mirrored=True))
     for event in start[3::10]:
-        gone = PhotoEvent("", EventKind.DELETED, COLLECTION, event.photo_id, event.version)
-        yield later(gone, EventKind.DELETED, 4)
+        deletion = PhotoEvent("", EventKind.DELETED, COLLECTION, event.photo_id, event.version)
+        yield later(deletion, EventKind.DELETED, 4)
         yield later(event, EventKind.UPDATED, 3)
     yield PhotoEvent("no-photo", EventKind.UPLOADED, COLLECTION, "no-photo.jpg", 1, data=b"this is no photo")

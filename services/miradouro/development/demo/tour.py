@@ -1,4 +1,4 @@
-"""The demonstration itself: engines, three services, events, the audit, and forty questions to both engines."""
+"""The demonstration: engines, three services, events, the audit, and forty queries to both engines."""
 
 import time
 import uuid
@@ -47,27 +47,27 @@ CONSUMED_WITHIN_S = 600.0
 ANSWERED_WITHIN_S = 60.0
 _POLL_S = 0.5
 _SAMPLE = 10
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Demonstrated:
-    """What came of it."""
+    """Result of the demonstration: the audit's report and the compared answers."""
 
     report: Report
     asked: Sequence[Asked]
 
     @property
     def holds(self) -> bool:
-        """Whether the audit found nothing, and every answer agrees."""
+        """Whether the audit found no fault and all answers agree."""
         return self.report.holds and all(one.agreement.holds for one in self.asked)
 
 
-def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell: Tell) -> Demonstrated:
-    """Leads the photos of the folder `photos` through Kafka into OpenSearch. `folder` takes data and logs.
+def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, progress: Progress) -> Demonstrated:
+    """Sends the photos of the folder `photos` through Kafka into OpenSearch. `folder` receives data and logs.
 
-    `kafka` and `opensearch` name running engines; empty: one is started. Topics and indices of those that run are removed in the
-    end. Raises Unavailable and ConfigurationError.
+    `kafka` and `opensearch` are addresses of running engines; if empty, an engine is started. The topics and indices of running
+    engines are removed at the end. Raises Unavailable and ConfigurationError.
     """
     name = f"miradouro-demo-{uuid.uuid4().hex[:8]}"
     with ExitStack() as stack:
@@ -75,10 +75,10 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
         story = story_of(photos, reading.reader)
         bootstrap, url = kafka, opensearch
         if not bootstrap:
-            tell("starting Kafka …")
+            progress("starting Kafka …")
             bootstrap = stack.enter_context(start_kafka(folder / "kafka")).bootstrap
         if not url:
-            tell("starting OpenSearch …")
+            progress("starting OpenSearch …")
             url = stack.enter_context(start_opensearch(folder / "opensearch")).url
         topics = KafkaSettings(
             kafka_bootstrap=bootstrap, kafka_topic=f"{name}.photos", kafka_dead_topic=f"{name}.dead", kafka_group=name
@@ -96,34 +96,34 @@ def demonstrate(photos: Path, folder: Path, *, kafka: str, opensearch: str, tell
             "MIRADOURO_OPENSEARCH_PREFIX": name,
             "MIRADOURO_PHOTO_ROOTS": str(photos.resolve()),
         }
-        services = _start_services(environment, folder, stack, tell)
+        services = _start_services(environment, folder, stack, progress)
         embedder = stack.enter_context(GrpcEmbedder(services[0].address, security=security))
-        _lead_through(story, topics, services, tell)
+        _lead_through(story, topics, services, progress)
         photo_store = PhotoStores(PhotoStoreSettings(photo_roots=str(photos.resolve())))
         with open_audit(indices) as index:
             audited = Audited(topics, index, embedder, photo_store, reading, sample=_SAMPLE, seed=1, settled=True)
             report = audit(audited, progress=lambda _step, _done, _total: None)
-        tell(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.dead_letters} dead letters")
+        progress(f"the audit: {report.photos} photos, {report.tombstones} tombstones, {report.dead_letters} dead letters")
         channel = stack.enter_context(open_channel(services[2].address, security=security))
-        tell("the same events go into an embedded index …")
+        progress("the same events go into an embedded index …")
         with _embedded(photos, folder / "embedded", [*story.start, *story.way], embedder, reading) as embedded:
             return Demonstrated(report, list(ask_both(_over(channel, services[2].address), embedded, photos)))
 
 
 def _start_services(
-    environment: Mapping[str, str], folder: Path, stack: ExitStack, tell: Tell
+    environment: Mapping[str, str], folder: Path, stack: ExitStack, progress: Progress
 ) -> tuple[ServiceProcess, ServiceProcess, ServiceProcess]:
-    """Embedding, ingest and query, each a process."""
+    """Starts embedding, ingest and query as processes."""
     embedding = stack.enter_context(ServiceProcess("embedding", environment, folder))
     known = {**environment, "MIRADOURO_EMBEDDING_ADDRESS": embedding.wait()}
     ingest = stack.enter_context(ServiceProcess("ingest", known, folder))
     query = stack.enter_context(ServiceProcess("query", known, folder))
     for service in (embedding, ingest, query):
-        tell(f"{service.name} service: process {service.pid} on {service.address or service.wait()}")
+        progress(f"{service.name} service: process {service.pid} on {service.address or service.wait()}")
     return embedding, ingest, query
 
 
-def _lead_through(story: Story, topics: KafkaSettings, services: Sequence[ServiceProcess], tell: Tell) -> None:
+def _lead_through(story: Story, topics: KafkaSettings, services: Sequence[ServiceProcess], progress: Progress) -> None:
     ensure_topics(topics)
     for events, what in ((story.start, "photos uploaded"), (story.way, "events on the way: changed, deleted, late, no photo")):
         began = time.monotonic()
@@ -131,7 +131,7 @@ def _lead_through(story: Story, topics: KafkaSettings, services: Sequence[Servic
             for _ in publisher.publish(record_of(event) for event in events):
                 continue
         _wait_until_consumed(topics, services)
-        tell(f"{len(events)} {what}: consumed after {time.monotonic() - began:.1f} s")
+        progress(f"{len(events)} {what}: consumed after {time.monotonic() - began:.1f} s")
 
 
 def _wait_until_consumed(topics: KafkaSettings, services: Sequence[ServiceProcess]) -> None:
@@ -145,7 +145,7 @@ def _wait_until_consumed(topics: KafkaSettings, services: Sequence[ServiceProces
             for service in services:
                 service.check()
             if time.monotonic() > deadline:
-                raise Unavailable(f"not consumed within {CONSUMED_WITHIN_S:g} s; {services[1].log_path} may say why")
+                raise Unavailable(f"not consumed within {CONSUMED_WITHIN_S:g} s; {services[1].log_path} may have the cause")
             time.sleep(_POLL_S)
 
 
@@ -165,7 +165,7 @@ def _over(channel: grpc.Channel, address: str) -> Search:
 def _embedded(
     photos: Path, data: Path, events: Sequence[PhotoEvent], embedder: GrpcEmbedder, reading: Reading
 ) -> Iterator[Search]:
-    """The embedded index after the same events, by the same embedding service."""
+    """The embedded index after the same events, with the same embedding service."""
     configuration = Configuration(
         standalone=StandaloneSettings(data_dir=data), photos=PhotoStoreSettings(photo_roots=str(photos.resolve()))
     )
@@ -178,7 +178,7 @@ def _embedded(
 
 
 def _remove(topics: KafkaSettings, indices: OpenSearchSettings, name: str) -> None:
-    """What the demonstration made in engines that go on running."""
+    """Removes the demonstration's topics and indices from the engines."""
     with closing(connect(indices)) as client:
         client.indices.delete(index=f"{name}.*")
     with translated():
