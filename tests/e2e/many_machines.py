@@ -7,7 +7,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -159,7 +159,9 @@ class Deployment:
             one.get(timeout=30)
 
     def versions(self, collection: str) -> dict[str, tuple[int, bool]]:
-        """Photo id → version and whether it is deleted, as the index has it now."""
+        """Photo id → version and whether it is deleted, as the index has it now: refreshed, since listings read by search."""
+        with closing(connect(self.opensearch)) as client:
+            client.indices.refresh(index=f"{self.opensearch.opensearch_prefix}*")
         if collection not in {stats.name for stats in self.index.stats()}:
             return {}
         return {state.photo_id: (state.version, state.deleted) for state in self.index.origins(collection)}
