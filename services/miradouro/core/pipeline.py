@@ -162,10 +162,10 @@ def answer(
     has_region = isinstance(question.sought, Example | Like) and question.sought.region is not None
     return Answer(
         matches,
-        space=query_vector.space if query_vector else "",
+        space=query_vector.space.name if query_vector else "",
         next_page=next_page,
         mixed_in=mixed_in,
-        whole_photos=has_region and query_vector is not None and not query_vector.of_regions,
+        whole_photos=has_region and query_vector is not None and not query_vector.space.compares_regions,
     )
 
 
@@ -176,8 +176,9 @@ def _more_of_kind(
 
     Raises InvalidArgument for a space of regions: a hit there is a part of a photo, and the stored row 0 is not its vector.
     """
-    if any(space.regions for space in index.spaces(question.collection) if space.name == query_vector.space):
-        raise InvalidArgument("more", f"{query_vector.space} compares parts of photos; name another space, or leave it out")
+    space = query_vector.space
+    if space.regions:
+        raise InvalidArgument("more", f"{space.name} compares parts of photos; name another space, or leave it out")
     itself = question.sought.photo_id if isinstance(question.sought, Like) else None
     first = replace(question, page=0, limit=MIXED_IN + 1, order=Order.RELEVANCE, facets=())
     query = replace(plan(first, query_vector, canonical=canonical), with_documents=False)
@@ -185,7 +186,7 @@ def _more_of_kind(
     for match in index.search(query).matches:
         if match.photo_id != itself and len(found) < MIXED_IN:
             with suppress(NotFound):  # it was deleted meanwhile
-                found[match.photo_id] = index.vector(question.collection, match.photo_id, query_vector.space)[0]
+                found[match.photo_id] = index.vector(question.collection, match.photo_id, space.name)[0]
     return replace(query_vector, vector=mixed(query_vector.vector, list(found.values()))), tuple(found)
 
 
@@ -225,4 +226,4 @@ def _query_vector(
         check_replicas(embedding, held={space.name: space.provenance}, described={space.name: offered.provenance})
         provenance = embedding.provenances[space.name]
     # Row 0 of a space of regions is the vector of the whole embedded picture: the photo, or the region cut out of it.
-    return QueryVector(space.name, provenance, vectors[0], space.compares_regions)
+    return QueryVector(space, provenance, vectors[0])

@@ -84,15 +84,14 @@ class Question:
 
 @dataclass(frozen=True)
 class QueryVector:
-    """The vector that photos are compared with: float32 [dimension], length 1, in the space named `space`.
+    """The vector that photos are compared with: float32 [dimension], length 1, in `space`.
 
-    `provenance` is that of the vector. `of_regions`: the space compares regions.
+    `provenance` is that of the vector.
     """
 
-    space: str
+    space: Space
     provenance: str
     vector: Float32
-    of_regions: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,5 +224,5 @@ def _clause(question: Question, query_vector: QueryVector | None, canonical: Cal
         case Example() | Like():
             assert query_vector is not None, "Example and Like are embedded before they are planned"
             return VectorClause(
-                query_vector.space, query_vector.provenance, query_vector.vector, question.max_distance, question.exact
+                query_vector.space.name, query_vector.provenance, query_vector.vector, question.max_distance, question.exact
             )

@@ -85,19 +85,20 @@ class CollectionUpkeep:
 
     def _chosen(self, preset: str, offered: Sequence[Space]) -> list[Space]:
         chosen = self._of_preset(preset, offered)
-        for name in self._unloaded():
-            if any(space.bundle == name for space in chosen):
-                raise FailedPrecondition(
-                    f"preset {preset} needs {name}, which is not loaded since no collection here holds its spaces; "
-                    f"start the server with MIRADOURO_SPACES={preset}"
-                )
+        missing = sorted({space.bundle for space in chosen} - {space.bundle for space in offered})
+        if missing:
+            raise FailedPrecondition(
+                f"preset {preset} needs {missing[0]}, which is not loaded since no collection here holds its spaces; "
+                f"start the server with MIRADOURO_SPACES={preset}"
+            )
         return chosen
 
     def _of_preset(self, preset: str, offered: Sequence[Space]) -> list[Space]:
         """The spaces of the preset, those of bundles that are not loaded included. Raises InvalidArgument for no preset."""
         if preset not in list(Preset):
             raise InvalidArgument("preset", f"{shown(preset)} is not a preset; allowed: {', '.join(Preset)}")
-        known = [space for name in self._unloaded() for space in find(name).described_spaces(find(name).precisions[0])]
+        unloaded = [find(name) for name in self._unloaded()]
+        known = [space for manifest in unloaded for space in manifest.described_spaces(manifest.precisions[0])]
         return choose_spaces([preset], [*offered, *known], field="preset")
 
     def root_of(self, collection: str) -> str:
