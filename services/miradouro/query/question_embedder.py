@@ -12,7 +12,7 @@ from miradouro.core.errors import MiradouroError
 from miradouro.core.ports import Embedder
 from miradouro.core.spaces import BundleDescription, Geometry
 
-_ATTEMPTS = 5
+_PATIENCE_S = 5.0  # as long as a person waits; bounds time, not tries: jitter may spend any number of tries at once
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _TIMEOUT_S = 60.0
 T = TypeVar("T")
@@ -21,8 +21,8 @@ T = TypeVar("T")
 class QuestionEmbedder:
     """Embedder over another one, which may be remote. Thread-safe.
 
-    Retriable errors are retried, up to _ATTEMPTS tries after pauses with full jitter, never past the timeout of the call: a
-    person waits, and a replica that restarts is back, or has a neighbour, within seconds.
+    Retriable errors are retried for _PATIENCE_S, after pauses with full jitter, never past the timeout of the call: a person
+    waits, and a replica that restarts is back, or has a neighbour, within seconds.
     """
 
     def __init__(self, embedder: Embedder) -> None:
@@ -54,7 +54,7 @@ def _retried(call: Callable[[float], T], *, timeout_s: float) -> T:
     deadline = time.monotonic() + timeout_s
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, MiradouroError) and error.retriable),
-        stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_before_delay(timeout_s),
+        stop=tenacity.stop_before_delay(min(timeout_s, _PATIENCE_S)),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE_S, max=_LONGEST_PAUSE_S),
         reraise=True,
     )
