@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.colours import DISPLAY_P3, chrm, cicp, gama, iccp, ink_profile, png_with
 from tests.fuzz.targets import KEY, QUESTION
-from tests.fuzz.weights_file import weights_file
+from tests.fuzz.weights_file import legacy_file, weights_file, zip_file
 from tests.metadata_blocks import ASCII, PLAIN, gps, iim, photoshop, tiff, with_segments, xmp
 from tests.pictures import blocks, encode, png_that_claims
 
@@ -236,7 +236,9 @@ def _sidecar() -> list[bytes]:
 
 def _weights() -> list[bytes]:
     whole = weights_file()
-    return [whole, whole[:60], whole[:-8], whole + struct.pack("<q", 2**40)]
+    state = {"a": np.arange(6, dtype=np.float32)}
+    both = [legacy_file(state), zip_file(state)]
+    return [whole, whole[:60], whole[:-8], whole + struct.pack("<q", 2**40), *both, both[1][:-8]]
 
 
 _SEEDS: dict[str, Callable[[], list[bytes]]] = {

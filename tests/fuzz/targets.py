@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from miradouro.adapters.photo_reader.frames import BadFrame, receive_frame
 from miradouro.adapters.photo_reader.jobs import decode_job, error_of, metadata_job
 from miradouro.adapters.sqlite_index.restore import restore_snapshot
-from miradouro.bundles.torch_legacy import read_state_dict
+from miradouro.bundles.torch_weights import read_state_dict
 from miradouro.core.decode import DecodeLimits, decode
 from miradouro.core.error_text import MAX_ERROR_BYTES
 from miradouro.core.errors import BadBundle, BadPhoto, Corrupt, FailedPrecondition, InvalidArgument, MiradouroError
@@ -225,7 +225,7 @@ def sidecar(data: bytes) -> None:
 
 
 def weights(data: bytes) -> None:
-    """A weights file in PyTorch's legacy format."""
+    """A weights file in one of PyTorch's formats."""
     path = _scratch() / "weights.pth"
     path.write_bytes(data)
     read_state_dict(path)

@@ -13,7 +13,7 @@ from miradouro.bundles.manifest import find, manifests
 from miradouro.bundles.progress import LogProgress
 from miradouro.bundles.pull import source_path
 from miradouro.bundles.registry import model_path, open_bundle
-from miradouro.bundles.torch_legacy import read_state_dict
+from miradouro.bundles.torch_weights import read_state_dict
 from miradouro.core.decode import decode
 from miradouro.core.provenance import DECODE_RECIPE, provenance
 

@@ -12,7 +12,7 @@ from miradouro.bundles.constants import Constants
 from miradouro.bundles.graph import GraphBuilder
 from miradouro.bundles.look import View, add_look
 from miradouro.bundles.quantization import Range
-from miradouro.bundles.torch_legacy import read_state_dict
+from miradouro.bundles.torch_weights import read_state_dict
 from miradouro.core.document import Float32
 from miradouro.core.errors import BadBundle
 

@@ -19,6 +19,7 @@ OPSET = 13
 IR_VERSION = 8
 # Added before a vector is normalised, so that a vector of zeros gets length 1 too (all components equal).
 _TINY = 1e-6
+_LARGE_BYTES = 1 << 20  # of a tensor
 
 
 class GraphBuilder:
@@ -102,6 +103,22 @@ class GraphBuilder:
         size = weights.shape[2]
         return self.node("Conv", [x, w, b], name, kernel_shape=[size, size], strides=[stride] * 2, pads=list(pads), group=group)
 
+    def dense(self, x: str, name: str, weights: Float32, bias: Float32) -> str:
+        """Dense layer over x [N, in]; weights [out, in], bias [out]. Not rounded."""
+        if self._ranges is None:
+            w, b = self.constant(f"{name}.weights", weights), self.constant(f"{name}.bias", bias)
+        else:
+            x_scale, _ = self._scales[x]
+            levels, scales = quantize_weights(weights[:, :, np.newaxis, np.newaxis], bias, x_scale)
+            w = self._dequantize(f"{name}.weights", levels[:, :, 0, 0], scales)
+            b = self._dequantize(f"{name}.bias", quantize_bias(bias, x_scale, scales), x_scale * scales)
+        return self.node("Gemm", [x, w, b], f"{name}.sum", transB=1)
+
+    def flat(self, x: str, name: str) -> str:
+        """`x` [N, channels, height, width] as [N, channels * height * width]; keeps the rounding of `x`."""
+        flat = self.node("Flatten", [x], name)
+        return self._round(flat, name, *self._scales[x]) if x in self._scales else flat
+
     def max_pool(self, x: str, name: str, *, size: int, stride: int) -> str:
         """Max pooling without padding; keeps the rounding of `x`."""
         pooled = self.node("MaxPool", [x], name, kernel_shape=[size, size], strides=[stride, stride])
@@ -135,10 +152,22 @@ class GraphBuilder:
         self._prefix = ""
 
     def model(self, name: str) -> onnx.ModelProto:
-        """The finished, checked model."""
-        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, list(self._initializers.values()))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
+        """The finished, checked model. Call it once: it takes the weights out of the builder."""
+        shapes = [
+            helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            for tensor in self._initializers.values()
+            if tensor.ByteSize() > _LARGE_BYTES
+        ]
+        small = [tensor for tensor in self._initializers.values() if tensor.ByteSize() <= _LARGE_BYTES]
+        # The checker copies a model several times: it gets the shapes of large weights in place of the weights.
+        graph = helper.make_graph(self._nodes, name, [*self._inputs, *shapes], self._outputs, small)
+        opsets = [helper.make_opsetid("", OPSET)]
+        onnx.checker.check_model(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), full_check=True)
+        model = helper.make_model(
+            helper.make_graph(self._nodes, name, self._inputs, self._outputs), opset_imports=opsets, ir_version=IR_VERSION
+        )
+        while self._initializers:  # moved one by one: the weights are in memory once
+            model.graph.initializer.append(self._initializers.pop(next(iter(self._initializers))))
         return model
 
     def _round(self, x: str, name: str, scale: np.float32, zero_point: np.uint8) -> str:

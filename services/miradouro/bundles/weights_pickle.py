@@ -11,6 +11,7 @@ from typing import IO, Any
 
 MAX_OPERATIONS = 200_000  # a table of 296 tensors takes 10,696
 MAX_NAME_BYTES = 200  # of a module or a function
+MAX_TEXT_BYTES = 65_536  # the name of a tensor has 60
 _MARK = object()
 _CONSTANTS: dict[bytes, Callable[[], Any]] = {
     b"N": lambda: None,
@@ -21,24 +22,33 @@ _CONSTANTS: dict[bytes, Callable[[], Any]] = {
     b")": tuple,
 }
 _NUMBERS = {b"K": struct.Struct("<B"), b"M": struct.Struct("<H"), b"J": struct.Struct("<i")}
-_TEXTS = {b"X": struct.Struct("<I"), b"\x8c": struct.Struct("<B")}  # the size comes first
+# The size comes first. Python 2 wrote texts as T and U.
+_TEXTS = {b"X": struct.Struct("<I"), b"\x8c": struct.Struct("<B"), b"T": struct.Struct("<I"), b"U": struct.Struct("<B")}
 _PUTS = {b"q": struct.Struct("<B"), b"r": struct.Struct("<I")}
 _GETS = {b"h": struct.Struct("<B"), b"j": struct.Struct("<I")}
 _TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
 _PROTOCOL, _STOP = b"\x80", b"."
+_CALLS = (b"R", b"\x81")  # of a function; of a class
 
 
 class UnreadablePickle(ValueError):
     """The bytes are not a pickle of a table of weights."""
 
 
-def read_pickle(stream: IO[bytes], *, call: Callable[[str, tuple[Any, ...]], Any], persistent: Callable[[Any], Any]) -> Any:
+def read_pickle(
+    stream: IO[bytes],
+    *,
+    call: Callable[[str, tuple[Any, ...]], Any],
+    persistent: Callable[[Any], Any],
+    fill: Callable[[Any, Any], None],
+) -> Any:
     """The value of the next pickle of `stream`; the stream is left at the end of it.
 
     A global is read as the text `module.name`. Where the pickle calls one, `call` returns the result for its name and arguments;
-    `persistent` returns the object of a persistent id. Raises UnreadablePickle, and what these two raise.
+    `persistent` returns the object of a persistent id; `fill` receives an object and the state that the pickle gives it. Raises
+    UnreadablePickle, and what these three raise.
     """
-    machine = _Machine(stream, call, persistent)
+    machine = _Machine(stream, call, persistent, fill)
     try:
         for _ in range(MAX_OPERATIONS):
             code = _read(stream, 1)
@@ -52,10 +62,16 @@ def read_pickle(stream: IO[bytes], *, call: Callable[[str, tuple[Any, ...]], Any
 
 
 class _Machine:
-    def __init__(self, stream: IO[bytes], call: Callable[[str, tuple[Any, ...]], Any], persistent: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        stream: IO[bytes],
+        call: Callable[[str, tuple[Any, ...]], Any],
+        persistent: Callable[[Any], Any],
+        fill: Callable[[Any, Any], None],
+    ) -> None:
         self.stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._stream, self._call, self._persistent = stream, call, persistent
+        self._stream, self._call, self._persistent, self._fill = stream, call, persistent, fill
 
     def run(self, code: bytes) -> None:
         stack = self.stack
@@ -80,7 +96,7 @@ class _Machine:
             stack.append(tuple(self._from_mark()))
         elif code == b"c":
             stack.append(f"{self._line()}.{self._line()}")
-        elif code == b"R":
+        elif code in _CALLS:
             arguments = stack.pop()
             stack.append(self._call(stack.pop(), arguments))
         elif code == b"Q":
@@ -95,7 +111,8 @@ class _Machine:
         elif code == b"u":
             self._set(self._from_mark())
         elif code == b"b":
-            stack.pop()  # attributes of the dictionary: the layers' versions, which are not needed
+            state = stack.pop()
+            self._fill(stack[-1], state)
         elif code == _PROTOCOL:
             _read(self._stream, 1)
         else:
@@ -134,7 +151,9 @@ class _Machine:
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
-    """Exactly `size` bytes. `stream` is in memory, so that a wrong size can't allocate more than the file's length."""
+    """Exactly `size` bytes."""
+    if size > MAX_TEXT_BYTES:
+        raise UnreadablePickle(f"a text of {size:,} bytes; at most {MAX_TEXT_BYTES:,}")
     data = stream.read(size)
     if len(data) < size:
         raise UnreadablePickle("it is cut short")

@@ -1,13 +1,14 @@
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from miradouro.bundles.torch_legacy import read_state_dict
+from miradouro.bundles.torch_weights import read_state_dict
 from miradouro.core.errors import BadBundle
 
 from tests.fuzz.bounds import bounded
-from tests.fuzz.weights_file import MAGIC, Named, tensor, weights_file
+from tests.fuzz.weights_file import MAGIC, Named, legacy_file, stored_tensor, tensor, weights_file, zip_file
 
 
 def file_of(state: object, path: Path, *, magic: int = MAGIC, dtype: type = np.float32) -> Path:
@@ -22,6 +23,50 @@ def test_arrays_come_back_as_they_were_stored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read["a"], np.arange(6, dtype=np.float32).reshape(2, 3))
     assert read["b"] == 1
     np.testing.assert_array_equal(read["c"], np.arange(6, dtype=np.float32).reshape(2, 3).T)
+
+
+STATE = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.full(4, 0.5, np.float32)}
+
+
+@pytest.mark.parametrize("written", [legacy_file, zip_file])
+def test_both_formats_give_the_same_arrays(tmp_path: Path, written: Callable[[dict[str, np.ndarray]], bytes]) -> None:
+    (tmp_path / "weights.pth").write_bytes(written(STATE))
+    read = read_state_dict(tmp_path / "weights.pth")
+    assert list(read) == list(STATE)
+    for name, value in STATE.items():
+        np.testing.assert_array_equal(read[name], value)
+
+
+def test_parameters_of_old_releases_are_read(tmp_path: Path) -> None:
+    plain = tensor()
+    storage, *place = plain.arguments
+    state = OrderedDict(
+        rebuilt=Named("torch._utils", "_rebuild_parameter", plain, True, OrderedDict()),
+        filled=Named("torch.nn.parameter", "Parameter", state=(plain, True, False, OrderedDict())),
+        called=Named("torch.nn.parameter", "Parameter", plain, True),
+        bare=Named("torch", "FloatTensor", state=(storage, *place[:3])),
+    )
+    read = read_state_dict(file_of(state, tmp_path / "weights.pth"))
+    assert list(read) == list(state)
+    for array in read.values():
+        np.testing.assert_array_equal(array, np.arange(6, dtype=np.float32).reshape(2, 3))
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pytest.param(zip_file(STATE)[:-30], id="cut short"),
+        pytest.param(zip_file(STATE, byte_order=b"big"), id="the other byte order"),
+        pytest.param(zip_file({}, table=OrderedDict(a=stored_tensor("0", np.zeros(3)))), id="without a storage"),
+        pytest.param(zip_file({"a": np.zeros(2, np.float32)}, table=OrderedDict(a=stored_tensor("0", np.zeros(3)))), id="beyond"),
+        pytest.param(zip_file({}, table=OrderedDict(a=Named("os", "system", "touch called"))), id="a call"),
+        pytest.param(b"PK\x03\x04 and so on", id="no archive"),
+    ],
+)
+def test_a_bad_archive_is_refused_by_name(tmp_path: Path, archive: bytes) -> None:
+    (tmp_path / "weights.pth").write_bytes(archive)
+    with pytest.raises(BadBundle, match=r"weights\.pth: no readable table"):
+        read_state_dict(tmp_path / "weights.pth")
 
 
 def test_integers_are_read_too(tmp_path: Path) -> None:
@@ -57,7 +102,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
 
 
 def test_a_pickle_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadBundle, match="legacy format"):
+    with pytest.raises(BadBundle, match="neither of PyTorch's formats"):
         read_state_dict(file_of(OrderedDict(), tmp_path / "weights.pth", magic=1))
     with pytest.raises(BadBundle, match="no readable table"):
         read_state_dict(file_of([1, 2], tmp_path / "weights.pth"))
