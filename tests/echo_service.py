@@ -9,6 +9,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 from miradouro.runtime.call import Call
 from miradouro.runtime.grpc_server import Service
 
+from tests.waiting import WAIT_S
+
 ECHO = "miradouro.test.EchoService"
 SECOND = "miradouro.test.SecondService"
 
@@ -49,7 +51,7 @@ class Echo:
             raise self.error
         if request.value == "wait":
             self.entered.set()
-            self.go.wait(20)
+            self.go.wait(2 * WAIT_S)
         return StringValue(value=request.value.upper())
 
     async def Whisper(self, request: StringValue, call: Call) -> StringValue:  # noqa: N802 # named as the RPC
@@ -75,10 +77,10 @@ def service(handlers: object, name: str = ECHO, **kwargs: object) -> Service:
 
 def ask(channel: grpc.Channel, method: str, text: str, name: str = ECHO, **kwargs: object):
     call = channel.unary_unary(f"/{name}/{method}", StringValue.SerializeToString, StringValue.FromString)
-    return call(StringValue(value=text), timeout=kwargs.pop("timeout", 20), **kwargs).value
+    return call(StringValue(value=text), timeout=kwargs.pop("timeout", WAIT_S), **kwargs).value
 
 
-def stream(channel: grpc.Channel, text: str, timeout: float = 20):
+def stream(channel: grpc.Channel, text: str, timeout: float = WAIT_S):
     return channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)(
         StringValue(value=text), timeout=timeout
     )

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-_PATIENCE_S = 60.0
+from tests.waiting import WAIT_S
+
 T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T]) -> T:
-    """What `condition` gives as soon as that is true; fails after a minute."""
-    ends_at = time.monotonic() + _PATIENCE_S
+    """What `condition` gives as soon as that is true; fails after WAIT_S."""
+    ends_at = time.monotonic() + WAIT_S
     while not (found := condition()):
-        assert time.monotonic() < ends_at, "this did not come true within a minute"
+        assert time.monotonic() < ends_at, f"this did not come true within {WAIT_S:g} s"
         time.sleep(0.01)
     return found
 

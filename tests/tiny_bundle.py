@@ -16,6 +16,8 @@ from miradouro.bundles.registry import OpenBundle
 from miradouro.core.spaces import WHOLE, BundleDescription, Fit, Geometry, Preset, Region, Resample, Space
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.waiting import WAIT_S
+
 TINY = Geometry(Fit.SQUASH, 16, 16, 0, Resample.BILINEAR)
 WEE = Geometry(Fit.SHORT_SIDE_CENTER_CROP, 8, 8, 10, Resample.BICUBIC)
 LABELS = ("cat", "dog", "elkhound", "teapot", "viaduct")
@@ -40,7 +42,7 @@ def photo(seed: int) -> dict[Geometry, np.ndarray]:
 
 
 class GatedNetworks(OnnxEmbedder):
-    """Networks that run while the gate is open and tell what they ran: (bundle, photos, spaces, tags) per forward pass."""
+    """Networks that run while the gate is open. `runs` holds (bundle, photos, spaces, tags) per forward pass."""
 
     def __init__(self, bundles: list[OpenBundle]) -> None:
         super().__init__(bundles, threads=1)
@@ -52,7 +54,7 @@ class GatedNetworks(OnnxEmbedder):
 
     def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
         self.arrived.set()
-        if not self.gate.wait(30):
+        if not self.gate.wait(2 * WAIT_S):
             raise TimeoutError("the gate was not opened")
         self.runs.append((bundle, len(next(iter(photos.values()))), tuple(spaces), tags))
         if self.broken:

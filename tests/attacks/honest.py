@@ -14,7 +14,7 @@ from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 
 from tests.attacks.target import split
 
-QUESTION_TIMEOUT_S = 10.0
+QUESTION_TIMEOUT_S = 60.0  # for a loaded machine; the bench measures how long it takes
 PAUSE_S = 0.02  # between two questions: a person, not a load
 WORD = "lighthouse"
 

@@ -10,6 +10,7 @@ from tests.attacks.__main__ import ATTACKS
 from tests.attacks.attacked_server import AttackedServer, attacked_server
 from tests.attacks.honest import asking
 from tests.attacks.process_size import ProcessSize
+from tests.waiting import WAIT_S
 
 pytestmark = pytest.mark.usefixtures("models_dir")
 AGAIN = 1.1  # times what it held before
@@ -17,7 +18,6 @@ AGAIN = 1.1  # times what it held before
 # On a busy machine more large requests are in flight at a time, and the heaps keep up to 105 MiB of their pages.
 ONCE_MIB, ONCE_FILES = 128, 8
 MOST_MIB = 1.2 * 1024
-WITHIN_S = 30.0
 FAULTS = {"500", "INTERNAL", "UNKNOWN"}  # what a handler that met an unexpected error answers
 LENGTHS = [pytest.param(5.0, id="5 s"), pytest.param(30.0, id="30 s", marks=pytest.mark.long)]
 
@@ -37,7 +37,7 @@ def test_no_honest_question_fails_under_attack(server: AttackedServer, attack: s
     got = outcome.answers
     for door, honest in answers.items():
         assert honest.failures == [], f"{door}: {len(honest.failures)} failed beside {len(honest.seconds)} answered; {got}"
-        assert len(honest.seconds) > seconds, f"{door}: too few questions were asked"
+        assert honest.seconds, f"{door}: no question was asked"
     assert sum(got.values()) > 0, "the attack never reached the server"
     assert FAULTS & set(got) == set(), got
     assert outcome.peak_mebibytes <= MOST_MIB
@@ -49,7 +49,7 @@ def test_no_honest_question_fails_under_attack(server: AttackedServer, attack: s
 
 def _held_again(server: AttackedServer, allowed: ProcessSize) -> ProcessSize:
     """What the server holds as soon as that is allowed, or when the time is over."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + WAIT_S
     while True:
         held = server.size()
         is_allowed = held.mebibytes <= allowed.mebibytes and held.files <= allowed.files

@@ -25,6 +25,7 @@ from tests.kafka_topics import own_topics
 from tests.photo_documents import SPACES, photo, tombstone
 from tests.pictures import jpeg
 from tests.reading import READER
+from tests.waiting import WAIT_S
 
 
 class Feed(Protocol):
@@ -113,7 +114,7 @@ class KafkaFeed:
             waiting = replay.ends()[0] - patiently(lambda: committed_offsets(self._settings)).get(0, 0)
         self._source = KafkaSource(self._settings, item_of)
         found: list[SourceItem] = []
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         for item in self._source.events():
             if not isinstance(item, NothingYet):
                 found.append(item)

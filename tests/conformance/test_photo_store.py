@@ -15,6 +15,7 @@ from miradouro.core.errors import BadPhoto, InvalidArgument
 from miradouro.core.ports import PhotoStore
 
 from tests.cloud_storage import Cloud, gs_service, s3_service
+from tests.waiting import WAIT_S
 from tests.web_photos import LOOPBACK, body, web_photos
 
 KEPT = b"\xff\xd8\xff inline bytes"
@@ -90,7 +91,7 @@ def web(folder: Path) -> Iterator[Shelf]:
         server.put("/a.jpg", body(b"secret"))
         server.put("/inside/", body(b"", status=403))
         yield Shelf(
-            store=PhotoStores(settings, limits=FetchLimits(total_s=5)),
+            store=PhotoStores(settings, limits=FetchLimits(connect_s=WAIT_S, total_s=WAIT_S)),
             put=put,
             remove=remove,
             forbidden=(
@@ -133,7 +134,7 @@ def objects(folder: Path, cloud: Cloud) -> Iterator[Shelf]:  # noqa: ARG001 # ev
     cloud.put("insider.jpg", b"secret")
     lost = {"s3": (b"\n", b"\t"), "gs": (b";", b",")}[scheme]  # these two servers end a key there
     yield Shelf(
-        store=PhotoStores(settings, limits=FetchLimits(total_s=5)),
+        store=PhotoStores(settings, limits=FetchLimits(connect_s=WAIT_S, total_s=WAIT_S)),
         put=lambda name, data: cloud.put("inside/" + name.replace(*lost).decode("utf-8", "replace"), data),
         remove=cloud.remove,
         forbidden=(

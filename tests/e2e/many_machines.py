@@ -30,13 +30,13 @@ from miradouro.v1 import search_service_pb2_grpc
 from tests.certificates import token, write_secret
 from tests.e2e.command import COMMAND, START_S, Done, run
 from tests.e2e.tuned import Constants, command
+from tests.waiting import WAIT_S
 
 FOUND_SOON = {"miradouro.adapters.opensearch.engine:TUNING.refresh_interval": "100ms"}
-DONE_S = 120.0  # for a loaded machine
 Record = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
 
 
-def eventually(what: str, holds: Callable[[], bool], *, within_s: float = DONE_S) -> None:
+def eventually(what: str, holds: Callable[[], bool], *, within_s: float = WAIT_S) -> None:
     """Waits until `holds`, through errors that pass; fails telling `what` otherwise."""
     deadline = time.monotonic() + within_s
 

@@ -94,21 +94,21 @@ def test_a_writing_command_waits_for_a_starting_server(tmp_path):
 
 def _check_every_service(address: str, data: Path, photos: Path) -> None:
     with channel_to(address, data) as channel:
-        health = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        health = HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=START_S)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
         embedding = EmbeddingServiceStub(channel)
         spaces = [
             space.name
-            for bundle in embedding.DescribeSpaces(DescribeSpacesRequest(), timeout=10).bundles
+            for bundle in embedding.DescribeSpaces(DescribeSpacesRequest(), timeout=START_S).bundles
             for space in bundle.spaces
         ]
         assert "vgg16-conv/pool5/rmac" in spaces
         photo = PhotoInput(encoded=(photos / "a.jpg").read_bytes())
-        [result] = embedding.Embed(EmbedRequest(photos=[photo], spaces=["efficientnet-lite0/features"]), timeout=30).results
+        [result] = embedding.Embed(EmbedRequest(photos=[photo], spaces=["efficientnet-lite0/features"]), timeout=START_S).results
         assert result.embedding.vectors[0].dimension == 1_280
-        [failure] = IngestServiceStub(channel).ListFailures(ListFailuresRequest(), timeout=10).failures
+        [failure] = IngestServiceStub(channel).ListFailures(ListFailuresRequest(), timeout=START_S).failures
         assert (failure.photo_id, failure.reason) == ("bad.jpg", "not_a_photo")
-        got = SearchServiceStub(channel).GetPhoto(GetPhotoRequest(photo_id="b.jpg"), timeout=10).photo
+        got = SearchServiceStub(channel).GetPhoto(GetPhotoRequest(photo_id="b.jpg"), timeout=START_S).photo
         assert (got.caption, got.width, got.height, len(got.spaces)) == ("Boats at dawn", 240, 200, 8)
 
 

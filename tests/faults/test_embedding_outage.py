@@ -9,6 +9,7 @@ from types import MappingProxyType
 import pytest
 from kafka import KafkaAdminClient
 from miradouro.core.event import EventKind, PhotoEvent
+from miradouro.development.engines import free_ports
 
 from tests.e2e.many_machines import Deployment, ServiceProcess, deployed, eventually
 from tests.e2e.tuned import Constants
@@ -44,7 +45,8 @@ def load(
             name, picture = f"{i:04}.jpg", jpeg(seed=i)
             here.publish(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=picture))
             here.publish(PhotoEvent(f"{name}-2", EventKind.UPDATED, COLLECTION, name, 2, data=picture, title=f"{i}"))
-        embedding = here.start("embedding")
+        # A port of its own, which is still free when the service returns.
+        embedding = here.start("embedding", listen=f"127.0.0.1:{free_ports(1)[0]}")
         here.environment["MIRADOURO_EMBEDDING_ADDRESS"] = embedding.address
         ingest = here.start("ingest")
         eventually("the group is settled", lambda: member_of(here) != "")
@@ -94,7 +96,7 @@ def test_a_hanging_embedding_service_is_waited_for(kafka: str, opensearch: str) 
     with load(kafka, opensearch, 60) as (here, embedding, ingest):
         embedding.process.send_signal(signal.SIGSTOP)
         try:
-            eventually("the consumer is not ready", lambda: not ingest.is_ready(), within_s=30)
+            eventually("the consumer is not ready", lambda: not ingest.is_ready())
             assert here.dead_letters.list() == ([], "")
         finally:
             embedding.process.send_signal(signal.SIGCONT)

@@ -76,7 +76,8 @@ def outage(engines: Engines, size: Size) -> Iterator[tuple[Deployment, ServicePr
         lasted_s = time.monotonic() - began
         eventually("nothing waits any more", lambda: here.lag() == 0, within_s=max(600.0, 4 * lasted_s))
         caught_up_s = time.monotonic() - began - lasted_s
-        assert caught_up_s <= 2 * lasted_s, f"an outage of {lasted_s:.1f} s was felt for {caught_up_s:.1f} s more"
+        if size.outage_s:  # a short outage is soon caught up with only by a machine that is at rest
+            assert caught_up_s <= 2 * lasted_s, f"an outage of {lasted_s:.1f} s was felt for {caught_up_s:.1f} s more"
         report = prove(here, load, repeated=True)
         eventually("the consumer is ready again", ingest.is_ready)
         assert ingest.end() == 0

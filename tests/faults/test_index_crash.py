@@ -19,6 +19,7 @@ from miradouro.core.ports import WriteStatus
 from miradouro.core.query import IndexQuery, KeywordClause, Matches, TextClause, VectorClause
 
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone, vectors_of
+from tests.waiting import WAIT_S
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
@@ -207,7 +208,7 @@ def test_damaged_growing_segments_are_rebuilt(tmp_path: Path, harm: str) -> None
         check(reader, acknowledged)
     with SqliteIndex.open(folder, writer=True) as index:
         check(index, acknowledged)
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         assert all(path.stat().st_size for path in (folder / "segments").iterdir())
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)
         check(index, acknowledged)
@@ -229,11 +230,11 @@ def test_segments_removed_under_the_writer_are_rebuilt(tmp_path: Path, remove: C
         check(index, {"19.jpg": 1})
         index.write([photo("20.jpg", caption="version1", tags=(label("pier", 0.5),))])
         check(reader, {"20.jpg": 1})
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         while len(list((folder / "segments").glob("[0-9]*"))) < 2 * len(SPACES):  # the next write is all that it takes
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)
         check(reader, {"20.jpg": 1})
         check(index, {"20.jpg": 1})
@@ -304,7 +305,7 @@ def test_constant_changes_do_not_grow_the_folder(tmp_path: Path) -> None:
                     for i in range(100)
                 ]
             )
-            assert index.settle(timeout_s=60)
+            assert index.settle(timeout_s=WAIT_S)
             answer = near(reader, "0.jpg", version)
             assert (answer.total, len(answer.matches)) == (100, 100)
             sizes.append(sum(path.stat().st_size for path in (folder / "segments").iterdir()))
@@ -320,7 +321,7 @@ def test_writes_fail_on_a_full_disk_and_recover(tmp_path: Path) -> None:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout.split("\n")[:2]) == (0, ["full: True", "resumed: True"]), done.stderr
@@ -364,5 +365,5 @@ def test_writes_continue_where_segments_do_not_fit(tmp_path: Path) -> None:
         (folder / "segments").mkdir()
         index.write([photo("2.jpg", caption="version1", tags=(label("pier", 0.5),))])
         check(index, {"2.jpg": 1})
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         assert len(list((folder / "segments").iterdir())) == 2 * len(SPACES)

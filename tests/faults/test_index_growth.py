@@ -19,11 +19,12 @@ from miradouro.core.query import IndexQuery, Matches, VectorClause
 from miradouro.core.spaces import Preset, Space
 
 from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
+from tests.waiting import WAIT_S
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "services"), str(ROOT)])}
 TUNING = Tuning(exact_vectors=50, growing_vectors=50)
-LONGEST_GAP_S = 0.75  # on a machine that does other work beside the test
+LONGEST_GAP = 0.25  # of the time of all sealing and merging: a ratio, for a loaded machine
 # Writes, replaces and deletes without end; every few commits it prints its progress.
 GROWER = """
 import sys
@@ -98,7 +99,7 @@ def kill_again_and_again(folder: Path, rounds: int) -> None:
         with SqliteIndex.open(folder, writer=False, tuning=TUNING) as reader:
             check(reader)
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
-        assert index.settle(timeout_s=120)
+        assert index.settle(timeout_s=WAIT_S)
         check(index)
         assert list((folder / "segments").glob("*.graph"))
         assert list((folder / "segments").glob("building*")) == []
@@ -139,7 +140,7 @@ def test_damaged_sealed_segments_are_rebuilt(tmp_path: Path, harm: str, suffix: 
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i}.jpg") for i in range(120)])
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
     graphs = sorted((folder / "segments").glob("*.graph"))
     assert len(graphs) == len(SPACES)
     for graph in graphs:
@@ -148,7 +149,7 @@ def test_damaged_sealed_segments_are_rebuilt(tmp_path: Path, harm: str, suffix: 
         check(reader)
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         check(index)
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         check(index)
         assert not near(index, WHOLE, vectors_of(("7.jpg", 1))[WHOLE.name][0]).exact
     remade = sorted((folder / "segments").glob("*.graph"))
@@ -162,10 +163,10 @@ def test_a_sealed_file_that_is_removed_is_rebuilt(tmp_path: Path, suffix: str) -
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[WHOLE])
         index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(120)])
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         [gone] = [graph.with_suffix(f".{suffix}") for graph in (folder / "segments").glob("*.graph")]
         gone.unlink()
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         with SqliteIndex.open(folder, writer=False, tuning=TUNING) as reader:
             answer = near(reader, WHOLE, vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0])
         assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 120, False)
@@ -180,12 +181,12 @@ def test_segments_newer_than_a_restored_database_are_rebuilt(tmp_path: Path) -> 
     shutil.copy(folder / "miradouro.db", tmp_path / "older.db")
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.write([photo(f"{i}.jpg") for i in range(40, 150)])
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
     shutil.copy(tmp_path / "older.db", folder / "miradouro.db")
     with SqliteIndex.open(folder, writer=True, tuning=TUNING) as index:
         index.write([photo(f"other {i}.jpg", 1, vectors=vectors_of((f"other {i}.jpg", 1))) for i in range(130)])
         check(index)
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         check(index)
         assert index.stats()[0].photos == 170
 
@@ -197,10 +198,10 @@ def test_merged_segments_hold_no_deleted_photos(tmp_path: Path) -> None:
         vectors = vectors_of("any", (WHOLE,))
         for start in range(0, 600, 60):
             index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(start, start + 60)])
-            assert index.settle(timeout_s=60)
+            assert index.settle(timeout_s=WAIT_S)
         assert 1 <= len(list((folder / "segments").glob("*.graph"))) <= 3, "ten were sealed"
         index.write([tombstone(f"{i}.jpg", 2) for i in range(590)])
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         assert near(index, WHOLE, vectors[WHOLE.name][0], limit=20).total == 10
         assert sum(path.stat().st_size for path in (folder / "segments").glob("*.vectors")) <= 70 * 32 * 2
 
@@ -229,17 +230,19 @@ def test_queries_and_writes_continue_during_sealing_and_merging(tmp_path: Path) 
 
         heart = threading.Thread(target=beat)
         heart.start()
+        began = time.monotonic()
         try:
             for start in range(32, 1_632, 32):
                 index.write(documents(start, 32))
             assert index.settle(timeout_s=300)
+            lasted_s = time.monotonic() - began
             kinds.add(near(index, space, asked, limit=10).exact)
         finally:
             stop.set()
             heart.join()
         assert near(index, space, asked).total == 1_632
     assert kinds == {True, False}, "graphs came into use"
-    assert max(gaps) <= LONGEST_GAP_S
+    assert max(gaps) <= LONGEST_GAP * lasted_s
 
 
 def test_a_graph_follows_once_the_disk_has_room(tmp_path: Path) -> None:
@@ -262,10 +265,10 @@ def test_a_rebuilt_growing_segment_is_sealed_when_full(tmp_path: Path) -> None:
         index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(40)])
         for path in (folder / "segments").iterdir():
             path.unlink()
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         assert list((folder / "segments").glob("*.vectors"))
         index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(40, 80)])
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         answer = near(index, WHOLE, vectors_of(("7.jpg", 1), (WHOLE,))[WHOLE.name][0])
         assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 80, False)
         assert len(list((folder / "segments").glob("*.graph"))) == 1
@@ -278,7 +281,7 @@ def test_small_collections_keep_the_setting_of_exact_vectors(tmp_path: Path) -> 
         with SqliteIndex.open(tmp_path / "data", writer=True, tuning=tuning) as index:
             index.ensure_collection(COLLECTION, spaces=[WHOLE])
             index.write([photo(f"{i}.jpg", spaces=(WHOLE,)) for i in range(1_000)])
-            assert index.settle(timeout_s=120)
+            assert index.settle(timeout_s=WAIT_S)
             answer = near(index, WHOLE, asked, limit=10)
             assert (answer.matches[0].photo_id, answer.total, answer.exact) == ("7.jpg", 1_000, exact)
 
@@ -287,7 +290,7 @@ def test_a_region_hit_names_photo_and_box(tmp_path: Path) -> None:
     with SqliteIndex.open(tmp_path / "data", writer=True, tuning=TUNING) as index:
         index.ensure_collection(COLLECTION, spaces=[PARTS])
         index.write([photo(f"{i}.jpg", spaces=(PARTS,)) for i in range(60)])
-        assert index.settle(timeout_s=60)
+        assert index.settle(timeout_s=WAIT_S)
         for number in range(14):
             (match,) = (answer := near(index, PARTS, vectors_of(("33.jpg", 1), (PARTS,))[PARTS.name][number])).matches
             assert (match.photo_id, match.region, answer.exact) == ("33.jpg", PARTS.regions[number], False)

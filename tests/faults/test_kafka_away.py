@@ -16,7 +16,7 @@ from miradouro.development.engines import Kafka
 from tests.kafka_records import as_it_came
 from tests.kafka_topics import own_topics
 
-LEAVES_WITHIN_S = 25.0
+LEAVES_WITHIN_S = 90.0  # for a loaded machine; without a limit of its own the client stays for minutes
 
 
 def test_a_replay_ends_when_its_broker_falls_silent(start_kafka: Callable[..., Kafka], tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.echo_service import Echo, ask, service
 from tests.http_fixture import open_door
 from tests.ingest_fixture import open_ingest
 from tests.pictures import jpeg
+from tests.waiting import WAIT_S
 
 SOMEBODY = Caller("192.0.2.7", "abcdefabcdef", is_owner=True)
 
@@ -86,7 +87,7 @@ def test_calls_beyond_the_limit_are_logged(lines, tmp_path, secret):
     ):
         shown = (("authorization", f"Bearer {secret}"),)
         waiting = channel.unary_unary(f"/{service(echo).descriptor.full_name}/Shout").future(b"\n\x04wait", metadata=shown)
-        assert echo.entered.wait(20)
+        assert echo.entered.wait(WAIT_S)
         with pytest.raises(grpc.RpcError):
             ask(channel, "Shout", "a", metadata=shown)
         echo.go.set()

@@ -15,6 +15,7 @@ from miradouro.standalone.owner_token import make_owner_token
 
 from tests.certificates import self_signed, settings, token
 from tests.http_fixture import Answer, Door, open_door
+from tests.waiting import WAIT_S
 
 QUESTION = json.dumps({"keyword": {"words": ["cat"]}})
 NO_COLLECTION = 404  # the answer to QUESTION of a door that lets us in
@@ -87,7 +88,7 @@ def test_under_tls_the_cookie_is_secure(tmp_path: Path, owner: ServerSecurity, s
     security = ServerSecurity(certificates=security.certificates, owner=owner.owner)
     with open_door(tmp_path / "ingest", security=security, sessions=sessions) as door:
         context = ssl.create_default_context(cafile=pair.certificate)
-        connection = http.client.HTTPSConnection(urlsplit(door.http.url).netloc, context=context, timeout=30)
+        connection = http.client.HTTPSConnection(urlsplit(door.http.url).netloc, context=context, timeout=WAIT_S)
         connection.request("GET", f"/?key={sessions.new_key()}")
         answer = connection.getresponse()
         assert "; Secure" in answer.headers["Set-Cookie"]

@@ -20,6 +20,7 @@ from miradouro.ingest.resend import Resend, Status
 
 from tests.e2e.command import Done, run
 from tests.kafka_records import records_of
+from tests.waiting import WAIT_S
 
 REASON = "unknown_collection"
 SMALL = 10_000  # bytes that the topic of dead letters takes, where it is a small one
@@ -40,7 +41,7 @@ class Topics:
 
     def send(self, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> SourceRecord:
         topic = self.settings.kafka_topic
-        stored = self._producer.send(topic, key=key, value=value, headers=list(headers)).get(timeout=30)
+        stored = self._producer.send(topic, key=key, value=value, headers=list(headers)).get(timeout=WAIT_S)
         return SourceRecord(topic, stored.partition, stored.offset, key, value, tuple(headers))
 
     def die(self, record: SourceRecord, photo_id: str = "a", *, version: int = 1, reason: str = REASON) -> None:

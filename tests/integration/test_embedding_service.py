@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import numpy as np
@@ -19,9 +19,12 @@ from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.bundles.registry import open_bundle
 from miradouro.core.decode import DecodeLimits, decode
+from miradouro.core.embedding import Embedding
 from miradouro.core.errors import DeadlineExceeded, Overloaded, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
+from miradouro.development.engines import free_ports
 from miradouro.embedding.composition import run_embedding
+from miradouro.query import question_embedder
 from miradouro.query.question_embedder import QuestionEmbedder
 from miradouro.runtime.grpc_client import open_channel
 from miradouro.runtime.grpc_server import running
@@ -31,8 +34,10 @@ from miradouro.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from prometheus_client import CollectorRegistry
 
 from tests.pictures import blocks, encode, jpeg
+from tests.processes import eventually
 from tests.reading import READING, reading
 from tests.tiny_bundle import LABELS, SPACES, TINY, WEE, GatedNetworks, photo, tiny_bundles
+from tests.waiting import WAIT_S
 
 NAME = "miradouro.v1.EmbeddingService"
 
@@ -70,23 +75,15 @@ def tensors(seed: int, first: pb.Tensor | None = None) -> pb.PhotoInput:
 
 
 def embed(
-    door: Door, *photos: pb.PhotoInput, spaces: tuple[str, ...] = SPACES, timeout: float = 30, **options
+    door: Door, *photos: pb.PhotoInput, spaces: tuple[str, ...] = SPACES, timeout: float = WAIT_S, **options
 ) -> pb.EmbedResponse:
     return door.stub.Embed(pb.EmbedRequest(photos=photos, spaces=spaces, **options), timeout=timeout)
 
 
 def refusal(door: Door, request: pb.EmbedRequest) -> grpc.RpcError:
     with pytest.raises(grpc.RpcError) as caught:
-        door.stub.Embed(request, timeout=30)
+        door.stub.Embed(request, timeout=WAIT_S)
     return caught.value
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Returns once the condition holds; fails after 10 s."""
-    until, pause = time.monotonic() + 10, threading.Event()
-    while not condition():
-        assert time.monotonic() < until
-        pause.wait(0.01)
 
 
 def floats(row: pb.SpaceVectors) -> np.ndarray:
@@ -94,7 +91,7 @@ def floats(row: pb.SpaceVectors) -> np.ndarray:
 
 
 def test_describe_spaces_returns_bundles_geometries_and_the_provider(door):
-    answer = door.stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=10)
+    answer = door.stub.DescribeSpaces(pb.DescribeSpacesRequest(), timeout=WAIT_S)
     assert answer.provider == "cpu"
     tiny, wee = answer.bundles
     assert (tiny.name, tiny.precision, tiny.can_tag, len(tiny.sha256)) == ("tiny", "fp32", True, 64)
@@ -219,10 +216,12 @@ def test_only_messages_above_the_limit_are_refused(tmp_path):
         stub = EmbeddingServiceStub(channel)
         data = jpeg(64, 64)
         padded = data + b"\0" * (32 * 2**20 - len(data))
-        answer = stub.Embed(pb.EmbedRequest(photos=[pb.PhotoInput(encoded=padded)], spaces=["tiny/deep"]), timeout=30)
+        answer = stub.Embed(pb.EmbedRequest(photos=[pb.PhotoInput(encoded=padded)], spaces=["tiny/deep"]), timeout=WAIT_S)
         assert answer.results[0].HasField("embedding")
         with pytest.raises(grpc.RpcError) as caught:
-            stub.Embed(pb.EmbedRequest(photos=[pb.PhotoInput(encoded=padded + b"\0" * 2**20)], spaces=["tiny/deep"]), timeout=30)
+            stub.Embed(
+                pb.EmbedRequest(photos=[pb.PhotoInput(encoded=padded + b"\0" * 2**20)], spaces=["tiny/deep"]), timeout=WAIT_S
+            )
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -236,13 +235,13 @@ def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
         data = jpeg(64, 64)
         photos = [pb.PhotoInput(encoded=data + b"\0" * (17 * 2**20 - len(data)))]
         stub = EmbeddingServiceStub(channel)
-        assert stub.Embed(pb.EmbedRequest(photos=photos, spaces=["tiny/deep"]), timeout=30).results[0].HasField("embedding")
+        assert stub.Embed(pb.EmbedRequest(photos=photos, spaces=["tiny/deep"]), timeout=WAIT_S).results[0].HasField("embedding")
         half = pb.PhotoInput(encoded=data + b"\0" * (16_600_000 - len(data)))
         # Two that just do not fit together, in one request.
         with pytest.raises(grpc.RpcError) as caught:
             stub.Embed(
                 pb.EmbedRequest(photos=[half, half, pb.PhotoInput(encoded=data + b"\0" * 400_000)], spaces=["tiny/deep"]),
-                timeout=30,
+                timeout=WAIT_S,
             )
         assert caught.value.code().name == Overloaded.status
         assert "wait to be decoded" in caught.value.details()
@@ -251,7 +250,7 @@ def test_photos_that_wait_to_be_decoded_are_bounded(tmp_path):
 def test_overload_is_reported_before_any_decoding(door):
     with door.networks.closed():
         full = pb.EmbedRequest(photos=[tensors(1)] * 64, spaces=SPACES)
-        waiting = [door.stub.Embed.future(full, timeout=60) for _ in range(5)]  # 640 tensors for a queue of 512
+        waiting = [door.stub.Embed.future(full, timeout=WAIT_S) for _ in range(5)]  # 640 tensors for a queue of 512
         eventually(lambda: any(call.done() for call in waiting))
         error = refusal(door, pb.EmbedRequest(photos=[pb.PhotoInput(encoded=b"no photo")] * 64, spaces=SPACES))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -262,9 +261,9 @@ def test_overload_is_reported_before_any_decoding(door):
 
 def test_an_abandoned_request_is_not_embedded(door):
     with door.networks.closed():
-        first = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"]), timeout=30)
-        assert door.networks.arrived.wait(10)
-        second = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(2)], spaces=["tiny/deep"]), timeout=30)
+        first = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"]), timeout=WAIT_S)
+        assert door.networks.arrived.wait(WAIT_S)
+        second = door.stub.Embed.future(pb.EmbedRequest(photos=[tensors(2)], spaces=["tiny/deep"]), timeout=WAIT_S)
         waits = {"priority": "interactive"}
         eventually(lambda: door.registry.get_sample_value("miradouro_embedding_queue_tensors", waits) == 1)
         second.cancel()
@@ -276,34 +275,40 @@ def test_an_abandoned_request_is_not_embedded(door):
 
 
 def test_health_and_reflection_answer(door):
-    reply = health_pb2_grpc.HealthStub(door.channel).Check(health_pb2.HealthCheckRequest(service=NAME), timeout=10)
+    reply = health_pb2_grpc.HealthStub(door.channel).Check(health_pb2.HealthCheckRequest(service=NAME), timeout=WAIT_S)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
     assert NAME in ProtoReflectionDescriptorDatabase(door.channel).get_services()
 
 
-def test_questions_wait_for_a_service_that_restarts(tmp_path):
-    networks = GatedNetworks(tiny_bundles(tmp_path))
-    with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
-        with running([parts.service], security=OPEN_TO_ALL) as server:
-            address = server.target
-        with GrpcEmbedder(address) as client:
-            with pytest.raises(Unavailable, match=address):  # the adapter tries once
-                client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=20)
-            with pytest.raises((Unavailable, DeadlineExceeded), match=address):
-                QuestionEmbedder(client).embed([photo(1)], spaces=["tiny/deep"], timeout_s=0.2)
-            back = threading.Event()
+def test_questions_wait_for_a_service_that_restarts(tmp_path, monkeypatch):
+    monkeypatch.setattr(question_embedder, "_PATIENCE_S", WAIT_S)
+    networks, address = GatedNetworks(tiny_bundles(tmp_path)), f"127.0.0.1:{free_ports(1)[0]}"
+    with (
+        run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts,
+        GrpcEmbedder(address) as client,
+        ExitStack() as servers,
+    ):
+        is_back: list[bool] = []
 
-            def come_back() -> None:
-                with running([parts.service], security=OPEN_TO_ALL, listen=address):
-                    back.wait(30)
+        class Restarted:
+            """An embedder whose service starts once the first question has failed."""
 
-            thread = threading.Timer(0.3, come_back)
-            thread.start()
-            try:
-                assert len(QuestionEmbedder(client).embed([photo(1)], spaces=["tiny/deep"], timeout_s=20)) == 1
-            finally:
-                back.set()
-                thread.join()
+            def embed(self, *args: Any, **kwargs: Any) -> list[Embedding]:
+                try:
+                    return client.embed(*args, **kwargs)
+                except Unavailable:
+                    if not is_back:
+                        servers.enter_context(running([parts.service], security=OPEN_TO_ALL, listen=address))
+                        is_back.append(True)
+                    raise
+
+            describe = client.describe
+
+        with pytest.raises(Unavailable, match=address):  # the adapter tries once
+            client.embed([photo(1)], spaces=["tiny/deep"], timeout_s=WAIT_S)
+        with pytest.raises((Unavailable, DeadlineExceeded), match=address):
+            QuestionEmbedder(client).embed([photo(1)], spaces=["tiny/deep"], timeout_s=0.2)
+        assert len(QuestionEmbedder(Restarted()).embed([photo(1)], spaces=["tiny/deep"], timeout_s=WAIT_S)) == 1
 
 
 def test_a_real_network_gives_equal_vectors_over_grpc(models_dir):
@@ -322,7 +327,7 @@ def test_a_real_network_gives_equal_vectors_over_grpc(models_dir):
         GrpcEmbedder(server.target) as client,
     ):
         request = pb.EmbedRequest(photos=[pb.PhotoInput(encoded=data)], spaces=["efficientnet-lite0/features"], tags=True)
-        embedding = EmbeddingServiceStub(channel).Embed(request, timeout=60).results[0].embedding
+        embedding = EmbeddingServiceStub(channel).Embed(request, timeout=WAIT_S).results[0].embedding
         by_tensor = client.embed([{geometry: tensor}], spaces=["efficientnet-lite0/features"], tags=True)[0]
         assert client.describe() == networks.descriptions
     np.testing.assert_allclose(floats(embedding.vectors[0]), expected.vectors["efficientnet-lite0/features"][0], atol=1e-6)
@@ -355,11 +360,11 @@ def test_serve_embedding_reports_address_metrics_and_ends_cleanly(models_dir):
             assert ready.rstrip().endswith("(cpu: efficientnet-lite0 int8)")
             with open_channel(ready.split()[4]) as channel:
                 request = pb.EmbedRequest(photos=[pb.PhotoInput(encoded=jpeg())], spaces=["efficientnet-lite0/features"])
-                assert EmbeddingServiceStub(channel).Embed(request, timeout=60).results[0].HasField("embedding")
-            with urllib.request.urlopen(metrics_line.split()[-1], timeout=10) as reply:
+                assert EmbeddingServiceStub(channel).Embed(request, timeout=WAIT_S).results[0].HasField("embedding")
+            with urllib.request.urlopen(metrics_line.split()[-1], timeout=WAIT_S) as reply:
                 assert b'miradouro_embedding_photos_total{priority="interactive"} 1.0' in reply.read()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
+            assert process.wait(WAIT_S) == 0
         finally:
             process.kill()
 
@@ -377,7 +382,7 @@ def test_serve_embedding_reports_address_metrics_and_ends_cleanly(models_dir):
 def test_serve_embedding_refuses_a_start_in_one_line(arguments, environment, parts):
     with serve_embedding(*arguments, **environment) as process:
         try:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=WAIT_S)
         finally:
             process.kill()
     assert process.returncode == 1

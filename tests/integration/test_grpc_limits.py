@@ -21,8 +21,7 @@ from prometheus_client import CollectorRegistry
 from tests.certificates import settings, token, write_secret
 from tests.e2e.many_machines import eventually
 from tests.echo_service import ECHO, Echo, ask, service
-
-WITHIN_S = 20.0
+from tests.waiting import WAIT_S
 
 
 def silent_connections(target: str, count: int) -> contextlib.ExitStack:
@@ -30,7 +29,7 @@ def silent_connections(target: str, count: int) -> contextlib.ExitStack:
     host, port = target.rsplit(":", 1)
     stack = contextlib.ExitStack()
     for _ in range(count):
-        stack.enter_context(socket.create_connection((host, int(port)), timeout=WITHIN_S, source_address=("127.0.0.2", 0)))
+        stack.enter_context(socket.create_connection((host, int(port)), timeout=WAIT_S, source_address=("127.0.0.2", 0)))
     return stack
 
 
@@ -57,7 +56,7 @@ def test_probes_are_not_compressed_either():
     with health_endpoint("127.0.0.1:0", [ECHO]) as health, grpc.insecure_channel(str(health.address)) as channel:
         method = channel.unary_unary("/grpc.health.v1.Health/Check")
         with pytest.raises(grpc.RpcError) as caught:
-            method(b"\n\x03abc" * 100, timeout=WITHIN_S, compression=grpc.Compression.Gzip)
+            method(b"\n\x03abc" * 100, timeout=WAIT_S, compression=grpc.Compression.Gzip)
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -66,7 +65,7 @@ def test_probes_are_not_compressed_either():
 def test_silent_connections_are_closed(port):
     with health_endpoint("127.0.0.1:0", [ECHO]) as health, running([service(Echo())], security=OPEN_TO_ALL) as server:
         host, number = (server.target if port == "calls" else str(health.address)).rsplit(":", 1)
-        with socket.create_connection((host, int(number)), timeout=WITHIN_S) as connection:
+        with socket.create_connection((host, int(number)), timeout=WAIT_S) as connection:
             while connection.recv(4_096):  # the server's own SETTINGS come first
                 pass
 
@@ -86,24 +85,24 @@ def test_probes_get_in_again_after_silent_connections():
         silent_connections(str(health.address), MAX_PROBE_CONNECTIONS + 10),
         grpc.insecure_channel(str(health.address)) as channel,
     ):
-        grpc.channel_ready_future(channel).result(timeout=WITHIN_S)
+        grpc.channel_ready_future(channel).result(timeout=WAIT_S)
 
 
 class Silence:
-    """Calls whose request never comes."""
+    """Calls whose request does not come before `end`."""
 
     def __init__(self, channel: grpc.Channel, method: str, secret: str = "") -> None:
-        self._channel, self._method, self._secret = channel, f"/{ECHO}/{method}", secret
+        self._channel, self._method, self._secret = channel, method, secret
         self._over = threading.Event()
         self.calls: list[grpc.Future] = []
 
     def add(self, count: int) -> None:
         make = self._channel.stream_stream(self._method)
         metadata = (("authorization", f"Bearer {self._secret}"),) if self._secret else None
-        self.calls += [make(self._nothing(), timeout=60, metadata=metadata) for _ in range(count)]
+        self.calls += [make(self._nothing(), timeout=WAIT_S, metadata=metadata) for _ in range(count)]
 
     def _nothing(self) -> Iterator[bytes]:
-        self._over.wait(60)
+        self._over.wait(WAIT_S)
         yield from ()
 
     def end(self) -> list[grpc.StatusCode]:
@@ -123,7 +122,7 @@ def silence(channel: grpc.Channel, method: str, secret: str = "") -> Iterator[Si
 @pytest.mark.parametrize("method", ["Shout", "Whisper", "Count"])
 def test_a_missing_request_ends_at_the_timeout(target, method, monkeypatch):
     monkeypatch.setattr(rpc_request, "RECEIVE_WITHIN_S", 0.2)
-    with grpc.insecure_channel(target) as channel, silence(channel, method) as silent:
+    with grpc.insecure_channel(target) as channel, silence(channel, f"/{ECHO}/{method}") as silent:
         silent.add(1)
         assert silent.calls[0].code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "did not arrive within 0.2 s" in silent.calls[0].details()
@@ -132,7 +131,7 @@ def test_a_missing_request_ends_at_the_timeout(target, method, monkeypatch):
 def test_a_call_without_a_request_is_refused(target):
     with grpc.insecure_channel(target) as channel:
         for method in ("Shout", "Count"):
-            call = channel.stream_stream(f"/{ECHO}/{method}")(iter(()), timeout=WITHIN_S)
+            call = channel.stream_stream(f"/{ECHO}/{method}")(iter(()), timeout=WAIT_S)
             assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -152,7 +151,7 @@ def test_calls_without_a_request_block_no_others(tmp_path, secrets):
     with (
         running([service(Echo())], limits=LIMITS, security=server_security(settings(tokens=tmp_path / "token"))) as server,
         grpc.insecure_channel(server.target) as channel,
-        silence(channel, "Shout", hostile) as silent,
+        silence(channel, f"/{ECHO}/Shout", hostile) as silent,
     ):
         silent.add(200)
         for secret in (honest, hostile):
@@ -170,7 +169,7 @@ def test_calls_beyond_those_of_a_token_are_refused(tmp_path, secrets, caplog):
     ):
         first, second = [(("authorization", f"Bearer {secret}"),) for secret in secrets]
         shout = channel.unary_unary(f"/{ECHO}/Shout", StringValue.SerializeToString, StringValue.FromString)
-        waiting = [shout.future(StringValue(value="wait"), timeout=60, metadata=first) for _ in range(4)]
+        waiting = [shout.future(StringValue(value="wait"), timeout=WAIT_S, metadata=first) for _ in range(4)]
         try:
             eventually("all four are in progress", lambda: len(echo.calls) == 4)
             for method in ("Shout", "Whisper"):
@@ -195,7 +194,7 @@ def test_requests_without_a_photo_are_limited_in_size(method):
         grpc.insecure_channel(server.target, options=options) as channel,
     ):
         make = channel.unary_stream(f"/{ECHO}/{method}", StringValue.SerializeToString, StringValue.FromString)
-        assert make(StringValue(value="a" * MAX_PLAIN_BYTES), timeout=WITHIN_S).code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert make(StringValue(value="a" * MAX_PLAIN_BYTES), timeout=WAIT_S).code() is grpc.StatusCode.INVALID_ARGUMENT
         assert echo.calls == []
         if method != "Count":
             assert len(ask(channel, method, "a" * (MAX_PLAIN_BYTES - 10))) == MAX_PLAIN_BYTES - 10
@@ -210,13 +209,13 @@ def test_requests_in_memory_are_bounded_in_all():
         grpc.insecure_channel(server.target, options=options) as channel,
     ):
         count = channel.unary_stream(f"/{ECHO}/Count", StringValue.SerializeToString, StringValue.FromString)
-        open_stream = count(StringValue(value="1000000000" + " " * (MAX_PLAIN_BYTES // 2)), timeout=60)
+        open_stream = count(StringValue(value="1000000000" + " " * (MAX_PLAIN_BYTES // 2)), timeout=WAIT_S)
         assert next(open_stream).value == "0"
         with pytest.raises(grpc.RpcError, match="bytes of requests are in memory"):
             ask(channel, "Shout", "a" * (MAX_PLAIN_BYTES // 2 + 100))
         assert ask(channel, "Shout", "a") == "A"
         open_stream.cancel()
-        assert echo.closed.wait(WITHIN_S)
+        assert echo.closed.wait(WAIT_S)
         eventually("the memory is free again", lambda: is_answered(channel, "a" * (MAX_PLAIN_BYTES // 2 + 100)))
 
 
@@ -233,15 +232,15 @@ def test_probes_are_answered_beside_calls_that_ask_nothing():
         stack.callback(over.set)
 
         def nothing() -> Iterator[bytes]:
-            over.wait(60)
+            over.wait(WAIT_S)
             yield from ()
 
         channel = stack.enter_context(grpc.insecure_channel(str(health.address)))
         silent = [
-            channel.stream_unary("/grpc.health.v1.Health/Check").future(nothing(), timeout=60) for _ in range(2 * MAX_PROBES)
+            channel.stream_unary("/grpc.health.v1.Health/Check").future(nothing(), timeout=WAIT_S) for _ in range(2 * MAX_PROBES)
         ]
         for _ in range(10):
-            assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=WITHIN_S) == b"\x08\x02"  # NOT_SERVING
+            assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=WAIT_S) == b"\x08\x02"  # NOT_SERVING
         over.set()
         assert {one.code() for one in silent} <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT}
 
@@ -249,24 +248,26 @@ def test_probes_are_answered_beside_calls_that_ask_nothing():
 def test_probes_ask_with_few_bytes():
     with health_endpoint("127.0.0.1:0", [ECHO]) as health, grpc.insecure_channel(str(health.address)) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\n" + b"\xff" * 5_000, timeout=WITHIN_S)
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"\n" + b"\xff" * 5_000, timeout=WAIT_S)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_reflection_is_bounded(target, monkeypatch):
-    monkeypatch.setattr(reflection_calls, "NEXT_WITHIN_S", 0.5)
-    method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-    with grpc.insecure_channel(target) as channel:
-        over = threading.Event()
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
-        def nothing() -> Iterator[bytes]:
-            over.wait(60)
-            yield from ()
 
-        silent = [channel.stream_stream(method)(nothing(), timeout=60) for _ in range(20)]
-        codes = [one.code() for one in silent]
-        over.set()
-        assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == reflection_calls.MAX_CALLS
-        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 20 - reflection_calls.MAX_CALLS
-        large = channel.stream_stream(method)(iter([b"\x1a\x90\x4e" + b"a" * 10_000]), timeout=WITHIN_S)
+def test_reflection_has_few_calls_with_small_requests(target, monkeypatch):
+    monkeypatch.setattr(reflection_calls, "NEXT_WITHIN_S", WAIT_S)
+    with grpc.insecure_channel(target) as channel, silence(channel, REFLECTION) as silent:
+        silent.add(reflection_calls.MAX_CALLS + 12)
+        eventually("the excess calls are refused", lambda: sum(call.done() for call in silent.calls) == 12)
+        assert {call.code() for call in silent.calls if call.done()} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert silent.end().count(grpc.StatusCode.OK) == reflection_calls.MAX_CALLS
+        large = channel.stream_stream(REFLECTION)(iter([b"\x1a\x90\x4e" + b"a" * 10_000]), timeout=WAIT_S)
         assert large.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_reflection_ends_without_a_request(target, monkeypatch):
+    monkeypatch.setattr(reflection_calls, "NEXT_WITHIN_S", 0.1)
+    with grpc.insecure_channel(target) as channel, silence(channel, REFLECTION) as silent:
+        silent.add(1)
+        assert silent.calls[0].code() is grpc.StatusCode.DEADLINE_EXCEEDED

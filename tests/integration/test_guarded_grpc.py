@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.certificates import Pair, self_signed, settings, signed, swap, token, write_secret
 from tests.echo_service import Echo, ask, service, stream
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_without_a_token_nothing_is_answered(tokens):
         with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
             ProtoReflectionDescriptorDatabase(channel).get_services()
         with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
-            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S)
         assert echo.calls == []
         assert registry.get_sample_value("miradouro_rpc_refused_callers_total") == 10
         assert ask(channel, "Shout", "a", metadata=bearer(first)) == ask(channel, "Shout", "a", metadata=bearer(second)) == "A"
@@ -112,7 +113,7 @@ def test_a_token_is_changed_without_a_refused_call(tokens):
             ):  # fmt: skip
                 swap(path, content)
                 for _ in range(20):
-                    assert answered.acquire(timeout=20)
+                    assert answered.acquire(timeout=WAIT_S)
         finally:
             stopped.set()
             calling.join()

@@ -20,8 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 from tests.certificates import self_signed, settings, token
 from tests.e2e.many_machines import eventually
+from tests.waiting import WAIT_S
 
-WITHIN_S = 30.0
 IN_ALL, PER_PEER = 12, 4
 ATTACKERS = [f"127.0.0.{number}" for number in range(2, 8)]
 LARGE = bytes(20 * 1024 * 1024)
@@ -63,7 +63,7 @@ def connections(
         opened = []
         for peer in peers:
             for _ in range(each):
-                one = socket.create_connection((server.address.host, server.address.port), WITHIN_S, source_address=(peer, 0))
+                one = socket.create_connection((server.address.host, server.address.port), WAIT_S, source_address=(peer, 0))
                 if tls is not None:
                     with contextlib.suppress(OSError):  # it may have given way already
                         one = tls.wrap_socket(one, server_hostname="localhost")
@@ -75,9 +75,9 @@ def ask(server: RunningHttp, tls: ssl.SSLContext | None = None) -> bytes:
     """One request over a new connection from 127.0.0.1."""
     host, port = server.address.host, server.address.port
     if tls is None:
-        connection = http.client.HTTPConnection(host, port, timeout=WITHIN_S)
+        connection = http.client.HTTPConnection(host, port, timeout=WAIT_S)
     else:
-        connection = http.client.HTTPSConnection(host, port, timeout=WITHIN_S, context=tls)
+        connection = http.client.HTTPSConnection(host, port, timeout=WAIT_S, context=tls)
     with contextlib.closing(connection):
         connection.request("GET", "/")
         return connection.getresponse().read()
@@ -149,13 +149,15 @@ def takes_more(connection: socket.socket) -> bool:
 
 
 def test_a_client_that_reads_slowly_gets_everything(monkeypatch):
-    monkeypatch.setattr(http_server, "READ_WITHIN_S", 0.5)
+    within_s = 2.0  # above the pauses of a loaded machine, below the time of all reads
+    monkeypatch.setattr(http_server, "READ_WITHIN_S", within_s)
     with serving() as server, connections(server, each=1, peers=ATTACKERS[:1]) as (slow,):
         slow.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        received = 0
+        began, received = time.monotonic(), 0
         while data := slow.recv(1_000_000):
             received += len(data)
-            time.sleep(0.05)
+            if time.monotonic() - began < 1.5 * within_s:
+                time.sleep(1.5 * within_s * len(data) / len(LARGE))
         assert received > len(LARGE)
 
 
@@ -164,9 +166,9 @@ def test_metrics_answer_beside_silent_connections():
         assert address is not None
         for number in range(300):
             peer = (f"127.0.0.{2 + number % 10}", 0)
-            stack.enter_context(socket.create_connection((address.host, address.port), WITHIN_S, source_address=peer))
+            stack.enter_context(socket.create_connection((address.host, address.port), WAIT_S, source_address=peer))
         for _ in range(3):
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=WITHIN_S) as reply:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=WAIT_S) as reply:
                 text = reply.read().decode()
         threads = Path("/proc/self/status").read_text().split("Threads:")[1].split()[0]
         assert "process_resident_memory_bytes" in text

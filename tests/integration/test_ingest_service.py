@@ -35,6 +35,7 @@ from miradouro.v1.photo_event_pb2 import (
 from tests.ingest_fixture import IngestFixture, cancelled_call, open_ingest
 from tests.pictures import jpeg
 from tests.tiny_bundle import GatedNetworks
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture
@@ -284,9 +285,9 @@ def test_the_same_answers_come_over_grpc(tmp_path):
         open_channel(str(server.address)) as channel,
     ):
         stub = IngestServiceStub(channel)
-        put = stub.PutEvents(PutEventsRequest(events=[event("x", collection="events")]), timeout=30)
-        stream = list(stub.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), timeout=30))
-        failures = stub.ListFailures(ListFailuresRequest(), timeout=30).failures
+        put = stub.PutEvents(PutEventsRequest(events=[event("x", collection="events")]), timeout=WAIT_S)
+        stream = list(stub.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), timeout=WAIT_S))
+        failures = stub.ListFailures(ListFailuresRequest(), timeout=WAIT_S).failures
 
     assert [result.status for result in put.results] == [EVENT_STATUS_STORED]
     assert stream[0].WhichOneof("message") == "progress"

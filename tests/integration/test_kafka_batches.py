@@ -12,6 +12,7 @@ from miradouro.core.ports import NothingYet
 
 from tests.kafka_records import as_it_came
 from tests.kafka_topics import own_topics
+from tests.waiting import WAIT_S
 
 COMPRESSIONS = ("gzip", "snappy", "lz4", "zstd")
 
@@ -43,7 +44,7 @@ def publish(settings: KafkaSettings, values: list[bytes], *, headers: Any = (), 
 
 def read(source: KafkaSource, count: int) -> list[Any]:
     found: list[Any] = []
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     for item in source.events():
         found += [] if isinstance(item, NothingYet) else [item]
         if len(found) == count:
@@ -67,7 +68,7 @@ def test_an_unreadable_batch_ends_the_source_in_order(settings: KafkaSettings) -
     publish(settings, [b"3"], headers=[(NoUtf8("x"), b"")])
     with KafkaSource(settings, as_it_came) as source:
         found: list[Any] = []
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         place = f"topic {settings.kafka_topic}, partition 1, position 3: a batch of records can't be read"
         with pytest.raises(Corrupt, match=place):  # noqa: PT012 - it ends the loop
             for item in source.events():
@@ -86,7 +87,7 @@ def test_an_unreadable_batch_is_reported_after_a_pause(settings: KafkaSettings) 
     with KafkaSource(settings, as_it_came, intake=Intake(pending_bytes=2_000)) as source:
         for item in read(source, 3):
             source.acknowledge(item)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         with pytest.raises(Corrupt, match="partition 1, position 3"):  # noqa: PT012 - it ends the loop
             for _ in source.events():
                 assert time.monotonic() < deadline, "nothing more is reported"

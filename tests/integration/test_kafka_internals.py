@@ -16,6 +16,7 @@ from miradouro.adapters.kafka.client_internals import (
 
 from tests.e2e.many_machines import eventually
 from tests.kafka_topics import own_topics
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture
@@ -85,6 +86,6 @@ def test_an_error_put_off_can_be_forgotten(consumer: KafkaConsumer) -> None:
 def test_the_thread_of_a_producer_ends_at_once(settings: KafkaSettings) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
     assert producer._sender.is_alive()
-    end_sender(producer, timeout_s=10)
+    end_sender(producer, timeout_s=WAIT_S)
     assert not producer._sender.is_alive()
     producer.close(timeout=0)

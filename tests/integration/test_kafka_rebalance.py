@@ -2,8 +2,6 @@
 
 import collections
 import threading
-import time
-from collections.abc import Callable
 from contextlib import closing
 from typing import Self
 
@@ -13,6 +11,7 @@ from miradouro.adapters.kafka import Intake, KafkaSettings, KafkaSource
 from miradouro.adapters.kafka.replay import committed_offsets
 from miradouro.core.ports import Refused
 
+from tests.e2e.many_machines import eventually
 from tests.kafka_records import as_it_came
 from tests.kafka_topics import own_topics
 
@@ -68,13 +67,6 @@ class Consuming:
             if isinstance(item, Refused) and item.record is not None:
                 self.came[item.record.partition, item.record.offset] += 1
                 self.source.acknowledge(item)
-
-
-def eventually(what: str, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.02)
 
 
 def test_acknowledged_events_are_committed_before_revocation(settings: KafkaSettings) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +23,6 @@ from tests.reading import READER, READING
 
 UPLOADS = 20
 WORDS = {"keyword": {"words": ["dog"]}}
-ANSWERED_WITHIN_S = 5.0  # on a loaded machine; a few milliseconds otherwise
 
 
 def event(photo_id: str) -> PhotoEvent:
@@ -60,9 +58,8 @@ def test_words_are_answered_while_uploads_hang(door: Door) -> None:
             uploads = [people.submit(door.ask, "POST", "/v1/search/photo", jpeg()) for _ in range(UPLOADS)]
             eventually(lambda: sum(upload.done() for upload in uploads) > 0)
             for _ in range(5):
-                began = time.monotonic()
                 assert door.post("/v1/search", WORDS).code == 200
-                assert time.monotonic() - began < ANSWERED_WITHIN_S
+            assert not all(upload.done() for upload in uploads), "the words did not wait for these"
         statuses = [upload.result().code for upload in uploads]
     assert set(statuses) <= {200, 422, 400, 429, 503}
     assert statuses.count(200) >= 1

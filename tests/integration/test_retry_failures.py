@@ -28,6 +28,7 @@ from miradouro.v1.photo_event_pb2 import PHOTO_EVENT_KIND_UPLOADED, PhotoEvent
 from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.photo_folder import counts, write
 from tests.pictures import encode, jpeg
+from tests.waiting import WAIT_S
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_pages_of_failures_are_tried_over_grpc(ingest):
     ingest.index.put([Failure("photos", f"{i:04}", 1, "empty", "none", "", moment) for i in range(1_001)])
     service = Service(ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"], ingest.service)
     with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
-        results = list(IngestServiceStub(channel).RetryFailures(RetryFailuresRequest(), timeout=30))
+        results = list(IngestServiceStub(channel).RetryFailures(RetryFailuresRequest(), timeout=WAIT_S))
 
     assert [one.photo_id for one in results] == [f"{i:04}" for i in range(1_001)]
     assert {one.status for one in results} == {RETRY_STATUS_IMPOSSIBLE}

@@ -26,9 +26,9 @@ from structlog.testing import capture_logs
 from tests.e2e.many_machines import eventually
 from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
+from tests.waiting import WAIT_S
 
 WAITS = {"step": "dead_letter"}
-SOON_S = 20.0  # far above what ending takes, far below for ever
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def consumed(
         done = pool.submit(lambda: list(ingest.consume(items, call)))
         try:
             meanwhile()
-            return list(done.result(SOON_S))
+            return list(done.result(WAIT_S))
         finally:
             call.cancelled.set()
 
@@ -163,7 +163,7 @@ def test_a_retried_answer_does_not_repeat_the_steps() -> None:
         return photo
 
     metrics = IngestMetrics(CollectorRegistry())
-    retry = RetryPolicy(threading.Event(), 20, original_retry_s=0, metrics=metrics)
+    retry = RetryPolicy(threading.Event(), WAIT_S, original_retry_s=0, metrics=metrics)
     answering = GuardedStep("answer", answer, None, ignore_failure=False, on_failure=(), observe=metrics.step, attempt=retry)
     step = GuardedStep("broken", broken, None, ignore_failure=False, on_failure=(answering,), observe=metrics.step, attempt=retry)
     done = step(PhotoInProgress(PhotoEvent("e", EventKind.UPLOADED, "photos", "a", 1), ()))

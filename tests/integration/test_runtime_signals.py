@@ -6,6 +6,8 @@ import sys
 import grpc
 import pytest
 
+from tests.waiting import WAIT_S
+
 SERVER = """
 import sys
 from google.protobuf.struct_pb2 import Struct
@@ -38,11 +40,11 @@ def test_a_signal_drains_calls_and_ends_the_process(send):
             target = process.stdout.readline().strip()
             with grpc.insecure_channel(target) as channel:
                 stub = search_service_pb2_grpc.SearchServiceStub(channel)
-                waiting = stub.GetPhoto.future(search_service_pb2.GetPhotoRequest(photo_id="p"), timeout=20)
+                waiting = stub.GetPhoto.future(search_service_pb2.GetPhotoRequest(photo_id="p"), timeout=WAIT_S)
                 assert process.stdout.readline().strip() == "entered"
                 process.send_signal(signal.SIGTERM if send == "terminate" else signal.SIGINT)
                 assert waiting.result().photo.photo_id == "p"
             assert process.stdout.readline().strip() == "drained"
-            assert process.wait(10) == 0
+            assert process.wait(WAIT_S) == 0
         finally:
             process.kill()

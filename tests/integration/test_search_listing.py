@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from tests.photo_documents import SPACES, WHOLE, label, photo, tombstone, unit
 from tests.reading import READER, READING
 from tests.tiny_bundle import tiny_bundles
+from tests.waiting import WAIT_S
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 IDS = [f"{i:02}.jpg" for i in range(12)]
@@ -58,7 +59,7 @@ def ask(index: SqliteIndex, tmp_path: Path) -> Iterator[Ask]:
         wire = Service(pb.DESCRIPTOR.services_by_name["SearchService"], service)
         with running([wire], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
             stub = SearchServiceStub(channel)
-            yield lambda request: stub.Search(request, timeout=10)
+            yield lambda request: stub.Search(request, timeout=WAIT_S)
 
 
 def ids(answer: pb.SearchResponse) -> list[str]:

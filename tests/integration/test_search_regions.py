@@ -32,6 +32,7 @@ from prometheus_client import CollectorRegistry
 from tests.pictures import jpeg
 from tests.reading import READER, READING
 from tests.tiny_bundle import BOXES, SPACES, tiny_bundles
+from tests.waiting import WAIT_S
 
 REGIONS = "tiny/deep/regions"
 NAMES = [f"{name}.png" for name in "abcdef"]
@@ -237,6 +238,6 @@ def test_regions_go_over_grpc(library):
     service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], library.service)
     request = pb.SearchRequest(like=pb.LikeQuery(photo_id="a.png", region=RIGHT), limit=3)
     with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
-        there = SearchServiceStub(channel).Search(request, timeout=10)
+        there = SearchServiceStub(channel).Search(request, timeout=WAIT_S)
     assert list(there.hits) == list(library.service.Search(request, Call()).hits)
     assert there.hits[0].region.width > 0

@@ -36,6 +36,7 @@ from prometheus_client import CollectorRegistry
 from tests.pictures import jpeg, png_that_claims
 from tests.reading import READER, READING
 from tests.tiny_bundle import SPACES, tiny_bundles
+from tests.waiting import WAIT_S
 
 PHOTOS = {f"trip/{name}.jpg": jpeg(64, 48, seed=seed, quality=95) for seed, name in enumerate("abcdefgh")}
 IDS = sorted(PHOTOS)
@@ -364,13 +365,13 @@ def test_the_same_answers_and_errors_come_over_grpc(search):
     with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:
         stub = SearchServiceStub(channel)
         request = _example(IDS[0], limit=3)
-        here, there = search.Search(request, Call()), stub.Search(request, timeout=10)
+        here, there = search.Search(request, Call()), stub.Search(request, timeout=WAIT_S)
         assert [*here.hits] == [*there.hits]
         assert here.next_page_token == there.next_page_token
         for wrong in (_example(IDS[0], limit=0), _example(IDS[0], collection="trips")):
             with pytest.raises(MiradouroError) as expected:
                 search.Search(wrong, Call())
             with pytest.raises(grpc.RpcError) as raised:
-                stub.Search(wrong, timeout=10)
+                stub.Search(wrong, timeout=WAIT_S)
             error = typed_error(raised.value, peer=server.target)
             assert (type(error), error.message) == (type(expected.value), expected.value.message)

@@ -18,6 +18,7 @@ from miradouro.core.errors import Corrupt, FailedPrecondition, MiradouroError, N
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
 
 from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, photo, tombstone
+from tests.waiting import WAIT_S
 
 ROOT = Path(__file__).parents[2]
 READER = """
@@ -67,7 +68,7 @@ def test_a_reader_process_sees_every_commit_at_once(index: SqliteIndex, folder: 
             reader.stdin.flush()
             assert reader.stdout.readline().split() == [f"{i}.jpg", "1", "2"]
         reader.stdin.close()
-        assert reader.wait(timeout=10) == 0
+        assert reader.wait(timeout=WAIT_S) == 0
 
 
 def test_a_reader_needs_no_writer_and_no_log(folder: Path) -> None:

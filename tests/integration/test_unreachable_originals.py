@@ -14,6 +14,7 @@ from miradouro.v1 import ingest_service_pb2, photo_event_pb2
 
 from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
+from tests.waiting import WAIT_S
 from tests.web_photos import LOOPBACK, WebPhotos, body, in_turn, web_photos
 
 
@@ -26,7 +27,14 @@ def web(tmp_path: Path) -> Iterator[WebPhotos]:
 @pytest.fixture
 def ingest(tmp_path: Path, web: WebPhotos) -> Iterator[IngestFixture]:
     photos = PhotoStoreSettings(photo_sources=web.url("/"), photo_private_hosts=LOOPBACK, photo_ca_file=web.ca_file)
-    with open_ingest(tmp_path / "ingest", photos=photos, pace=Pace(retry_s=0.5)) as opened:
+    with open_ingest(tmp_path / "ingest", photos=photos, pace=Pace(retry_s=0.2)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def patient(tmp_path: Path, web: WebPhotos) -> Iterator[IngestFixture]:
+    photos = PhotoStoreSettings(photo_sources=web.url("/"), photo_private_hosts=LOOPBACK, photo_ca_file=web.ca_file)
+    with open_ingest(tmp_path / "patient", photos=photos, pace=Pace(retry_s=WAIT_S)) as opened:
         yield opened
 
 
@@ -36,19 +44,20 @@ def event(name: str, uri: str) -> PhotoEvent:
 
 def test_an_unreachable_photo_does_not_block_the_log(ingest, web):
     down = web.put("/down.jpg", body(b"", status=503))
-    late = web.put("/late.jpg", in_turn(body(b"", status=500), body(b"", status=429), body(jpeg(seed=1))))
     good = web.put("/good.jpg", body(jpeg(seed=2)))
-    outcomes = list(ingest.consume([event("down", down), event("late", late), event("good", good)], Call()))
+    outcomes = list(ingest.consume([event("down", down), event("good", good)], Call()))
 
-    assert [(one.status, one.reason) for one in outcomes] == [
-        (Status.FAILED, "unreachable"),
-        (Status.STORED, ""),
-        (Status.STORED, ""),
-    ]
-    assert "HTTP 503; tried for 0.5 s" in outcomes[0].message
-    assert web.requests.count("/down.jpg") > 1
-    assert ingest.photos() == {"late": 1, "good": 1}
+    assert [(one.status, one.reason) for one in outcomes] == [(Status.FAILED, "unreachable"), (Status.STORED, "")]
+    assert "HTTP 503; tried for 0.2 s" in outcomes[0].message
+    assert ingest.photos() == {"good": 1}
     assert {name: one.reason for name, one in ingest.failures().items()} == {"down": "unreachable"}
+
+
+def test_a_photo_is_fetched_until_its_host_answers(patient, web):
+    late = web.put("/late.jpg", in_turn(body(b"", status=500), body(b"", status=429), body(jpeg(seed=1))))
+    assert [one.status for one in patient.consume([event("late", late)], Call())] == [Status.STORED]
+    assert web.requests.count("/late.jpg") == 3
+    assert patient.failures() == {}
 
 
 def test_an_interrupted_attempt_is_left_to_its_successor(ingest, web):

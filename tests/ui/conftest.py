@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from tests.http_fixture import Door, open_door
 from tests.ui.album import fill
+from tests.waiting import WAIT_S
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -24,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT_MS = 30_000  # for a loaded machine
+WAIT_MS = 1_000 * WAIT_S
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from miradouro.embedding.request import resolve
 from prometheus_client import CollectorRegistry
 
 from tests.tiny_bundle import GatedNetworks, duo_bundle, photo, tiny_bundles
+from tests.waiting import WAIT_S
 
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 
@@ -34,7 +35,7 @@ class Bench:
     def hold(self) -> Future:
         """Occupies the runner: what is submitted next waits until the gate opens."""
         future = self.submit("wee/features")
-        assert self.networks.arrived.wait(10)
+        assert self.networks.arrived.wait(WAIT_S)
         return future
 
     def dropped(self, priority: Priority, reason: str) -> float:
@@ -67,7 +68,7 @@ def test_interactive_photos_overtake_waiting_bulk_photos(make):
         bench.hold()
         bulk = bench.submit("tiny/deep", photos=3, priority=BULK)
         interactive = bench.submit("tiny/shallow/avg")
-    wait_for([bulk, interactive], 10)
+    wait_for([bulk, interactive], WAIT_S)
     assert [run[2] for run in bench.networks.runs] == [("wee/features",), ("tiny/shallow/avg",), *[("tiny/deep",)] * 3]
 
 
@@ -76,7 +77,7 @@ def test_on_a_cpu_every_run_is_one_photo(make):
     with bench.networks.closed():
         bench.hold()
         waiting = [bench.submit("tiny/deep", photos=4, priority=priority) for priority in (INTERACTIVE, BULK)]
-    wait_for(waiting, 10)
+    wait_for(waiting, WAIT_S)
     assert {run[1] for run in bench.networks.runs} == {1}
 
 
@@ -85,7 +86,7 @@ def test_bulk_runs_on_a_cpu_take_one_photo(make):
     with bench.networks.closed():
         bench.hold()
         waiting = bench.submit("tiny/deep", photos=4, priority=BULK)
-    assert len(waiting.result(10)) == 4
+    assert len(waiting.result(WAIT_S)) == 4
     assert [run[1] for run in bench.networks.runs] == [1] * 5
 
 
@@ -95,7 +96,7 @@ def test_photos_for_one_bundle_share_a_batch(make):
         bench.hold()
         waiting = [bench.submit("tiny/deep") for _ in range(6)]
         other = bench.submit("wee/features")
-    wait_for([*waiting, other], 10)
+    wait_for([*waiting, other], WAIT_S)
     assert [run[:2] for run in bench.networks.runs] == [("wee", 1), ("tiny", 4), ("tiny", 2), ("wee", 1)]
 
 
@@ -104,11 +105,11 @@ def test_a_batch_serves_requests_for_different_outputs(make):
     with bench.networks.closed():
         bench.hold()
         shallow, deep, tagged = bench.submit("tiny/shallow/avg"), bench.submit("tiny/deep"), bench.submit(tags=True)
-    answers = [future.result(10)[0] for future in (shallow, deep, tagged)]
+    answers = [future.result(WAIT_S)[0] for future in (shallow, deep, tagged)]
     assert bench.networks.runs[1:] == [("tiny", 3, ("tiny/shallow/avg", "tiny/deep"), True)]
     assert [list(answer.vectors) for answer in answers] == [["tiny/shallow/avg"], ["tiny/deep"], []]
     assert [bool(answer.labels) for answer in answers] == [False, False, True]
-    alone = bench.submit("tiny/deep").result(10)[0]
+    alone = bench.submit("tiny/deep").result(WAIT_S)[0]
     np.testing.assert_allclose(answers[1].vectors["tiny/deep"], alone.vectors["tiny/deep"], atol=1e-6)
 
 
@@ -121,7 +122,7 @@ def test_requests_for_other_geometries_run_apart(tmp_path):
             batcher.submit([photo(seed)], resolve([space], tags=False, loaded=batcher.describe()), priority=BULK, deadline=None)
             for seed, space in enumerate(("duo/one", "duo/one", "duo/both", "duo/both", "duo/one"))
         ]
-    wait_for(futures, 10)
+    wait_for(futures, WAIT_S)
     batcher.stop()
     assert all(future.result() for future in futures)
     assert {run[2] for run in networks.runs} == {("duo/one",), ("duo/both",)}
@@ -132,7 +133,7 @@ def test_each_photo_of_a_batch_gets_its_row(make):
     with bench.networks.closed():
         bench.hold()
         together = bench.submit("tiny/deep", photos=5, tags=True)
-    embeddings = together.result(10)
+    embeddings = together.result(WAIT_S)
     assert [run[:2] for run in bench.networks.runs] == [("wee", 1), ("tiny", 5)]
     for seed, embedding in enumerate(embeddings):
         (alone,) = bench.batcher.embed([photo(seed)], spaces=["tiny/deep"], tags=True)
@@ -154,7 +155,7 @@ def test_bulk_requests_fill_at_most_half_the_queue(make):
         with pytest.raises(Overloaded):
             bench.batcher.check_room(1, resolved, INTERACTIVE)
         assert bench.registry.get_sample_value("miradouro_embedding_queue_tensors", {"priority": "bulk"}) == 4
-    assert [len(future.result(10)) for future in taken] == [4, 4]
+    assert [len(future.result(WAIT_S)) for future in taken] == [4, 4]
     bench.batcher.check_room(8, resolved, INTERACTIVE)
     assert (bench.dropped(BULK, "overloaded"), bench.dropped(INTERACTIVE, "overloaded")) == (1, 2)
 
@@ -172,7 +173,7 @@ def test_cancelled_photos_never_run_and_free_the_queue(make):
         unwanted = bench.submit("tiny/deep", photos=8)
         assert unwanted.cancel()
         wanted = bench.submit("tiny/shallow/max", photos=8)
-    assert len(wanted.result(10)) == 8
+    assert len(wanted.result(WAIT_S)) == 8
     assert ("tiny/deep",) not in [run[2] for run in bench.networks.runs]
     assert bench.dropped(INTERACTIVE, "cancelled") == 8
 
@@ -183,8 +184,8 @@ def test_expired_photos_end_with_deadline_exceeded(make):
         bench.hold()
         expired = bench.submit("tiny/deep", photos=3, deadline=0.0)
     with pytest.raises(DeadlineExceeded, match="while the photo waited"):
-        expired.result(10)
-    bench.submit("wee/features").result(10)
+        expired.result(WAIT_S)
+    bench.submit("wee/features").result(WAIT_S)
     assert {run[0] for run in bench.networks.runs} == {"wee"}
     assert (bench.dropped(INTERACTIVE, "expired"), bench.dropped(INTERACTIVE, "failed")) == (1, 2)
 
@@ -193,10 +194,10 @@ def test_a_failed_run_fails_only_its_callers(make):
     bench = make()
     bench.networks.broken = MemoryError("no memory left on the device")
     with pytest.raises(Internal, match="tiny: the forward pass failed: MemoryError: no memory left on the device"):
-        bench.submit("tiny/deep").result(10)
+        bench.submit("tiny/deep").result(WAIT_S)
     bench.networks.broken = None
     assert bench.batcher.ready
-    assert len(bench.submit("tiny/deep").result(10)) == 1
+    assert len(bench.submit("tiny/deep").result(WAIT_S)) == 1
 
 
 def test_stopping_runs_waiting_requests_and_accepts_no_more(make):
@@ -209,7 +210,7 @@ def test_stopping_runs_waiting_requests_and_accepts_no_more(make):
         with pytest.raises(Unavailable):
             submit_for_ever(bench)  # the other thread closes the door at some time
         assert not bench.batcher.ready
-    stopped.result(10)
+    stopped.result(WAIT_S)
     assert len(waiting.result(0)) == 3
 
 
@@ -220,14 +221,14 @@ def test_stopping_with_a_limit_fails_the_queued_photos(make):
         waiting = bench.submit("tiny/deep")
         stopped = pool.submit(bench.batcher.stop, 0.05)
         with pytest.raises(Unavailable, match="stopped before"):
-            waiting.result(10)
-    stopped.result(10)
+            waiting.result(WAIT_S)
+    stopped.result(WAIT_S)
     assert len(held.result(0)) == 1
 
 
 def test_runs_are_counted(make):
     bench = make(max_batch_photos=8)
-    bench.submit("tiny/deep", "wee/features", photos=2, priority=BULK).result(10)
+    bench.submit("tiny/deep", "wee/features", photos=2, priority=BULK).result(WAIT_S)
     value = bench.registry.get_sample_value
     assert value("miradouro_embedding_photos_total", {"priority": "bulk"}) == 2
     assert value("miradouro_embedding_batch_photos_count", {"bundle": "tiny"}) == 2

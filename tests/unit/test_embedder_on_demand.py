@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.reading import READING
 from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
+from tests.waiting import WAIT_S
 
 
 def test_embedders_open_once_on_demand_and_all_close(tmp_path):
@@ -58,11 +59,11 @@ def test_an_abandoned_embedder_ends_waiting_and_starts_nothing(tmp_path):
         embedder.start()
         with networks.closed():
             waiting = [callers.submit(embedder.embed, [photo(seed)], spaces=["wee/features"]) for seed in (1, 2)]
-            assert networks.arrived.wait(30)
+            assert networks.arrived.wait(WAIT_S)
             ending = callers.submit(embedder.abandon)
-            refused, running = wait(waiting, timeout=30, return_when=FIRST_COMPLETED)
+            refused, running = wait(waiting, timeout=WAIT_S, return_when=FIRST_COMPLETED)
             assert [type(future.exception()) for future in refused] == [Unavailable]
-        ending.result(30)
-        assert [future.result(30)[0].vectors.keys() for future in running] == [{"wee/features"}]
+        ending.result(WAIT_S)
+        assert [future.result(WAIT_S)[0].vectors.keys() for future in running] == [{"wee/features"}]
         with pytest.raises(Unavailable, match="has been stopped"):
             embedder.embed([photo(3)], spaces=["wee/features"])

@@ -48,7 +48,7 @@ def test_a_caller_gives_up_at_its_deadline() -> None:
 
 
 def test_small_ones_do_not_starve_a_large_one(threads: ThreadPoolExecutor) -> None:
-    budget = DecodeMemory(100, patience_s=0.2)
+    budget = DecodeMemory(100, patience_s=0.01)
 
     def take_all() -> int:
         with budget.share(100, remaining_s=patient):
@@ -59,8 +59,8 @@ def test_small_ones_do_not_starve_a_large_one(threads: ThreadPoolExecutor) -> No
             return share.grow(10)
 
     with budget.share(50, remaining_s=patient):
-        large = threads.submit(take_all)
         assert small_passes()
+        large = threads.submit(take_all)
         eventually(lambda: not small_passes())
     assert large.result() == 100
     assert small_passes()

@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -18,6 +19,7 @@ from miradouro.runtime.server_limits import ServerLimits
 from tests.certificates import settings, token, write_secret
 from tests.e2e.many_machines import eventually
 from tests.echo_service import ECHO, Echo, ask, service
+from tests.waiting import WAIT_S
 
 CALLS = 4
 EVERYTHING = health_pb2.HealthCheckRequest()
@@ -47,12 +49,12 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
 
 
 def watch(channel: grpc.Channel, secret: str = "") -> grpc.Call:
-    return health_pb2_grpc.HealthStub(channel).Watch(EVERYTHING, timeout=60, metadata=bearer(secret) if secret else None)
+    return health_pb2_grpc.HealthStub(channel).Watch(EVERYTHING, timeout=WAIT_S, metadata=bearer(secret) if secret else None)
 
 
 def check(channel: grpc.Channel, name: str = "", secret: str = "") -> int:
     asked = health_pb2.HealthCheckRequest(service=name)
-    return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=20, metadata=bearer(secret) if secret else None).status
+    return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=WAIT_S, metadata=bearer(secret) if secret else None).status
 
 
 def code_of(call: Iterator[object]) -> grpc.StatusCode:
@@ -99,27 +101,40 @@ def test_watchers_are_few_and_leave_room_for_calls(channel, secret):
     eventually("one that went makes room for another", is_let_in)
 
 
-def test_idle_health_checks_take_no_slot_and_end(channel, secret, monkeypatch):
-    monkeypatch.setattr(health_calls, "QUESTION_WITHIN_S", 2.0)
-    silence, ended = threading.Event(), threading.Semaphore(0)
+@contextmanager
+def idle_checks(channel: grpc.Channel, secret: str, count: int) -> Iterator[list[grpc.Future]]:
+    """Health checks whose request does not come inside the block; at its end they close without one."""
+    silence = threading.Event()
 
     def nothing() -> Iterator[bytes]:
-        silence.wait(60)
+        silence.wait(WAIT_S)
         yield from ()
 
     method = channel.stream_unary("/grpc.health.v1.Health/Check")
     try:
-        open_checks = [method.future(nothing(), timeout=60, metadata=bearer(secret)) for _ in range(CALLS + HEALTH_CALLS)]
-        for one in open_checks:
-            one.add_done_callback(lambda _: ended.release())
-        for _ in range(CALLS + HEALTH_CALLS - MAX_CHECKS):
-            assert ended.acquire(timeout=20), "those that are too many are refused"
-        assert ask(channel, "Shout", "a", metadata=bearer(secret)) == "A"
-        codes = [one.code() for one in open_checks]
+        yield [method.future(nothing(), timeout=WAIT_S, metadata=bearer(secret)) for _ in range(count)]
     finally:
         silence.set()
+
+
+def test_excess_idle_health_checks_take_no_slot(channel, secret, monkeypatch):
+    monkeypatch.setattr(health_calls, "QUESTION_WITHIN_S", WAIT_S)
+    ended = threading.Semaphore(0)
+    with idle_checks(channel, secret, CALLS + HEALTH_CALLS) as checks:
+        for one in checks:
+            one.add_done_callback(lambda _: ended.release())
+        for _ in range(CALLS + HEALTH_CALLS - MAX_CHECKS):
+            assert ended.acquire(timeout=WAIT_S), "the excess checks are refused"
+        assert ask(channel, "Shout", "a", metadata=bearer(secret)) == "A"
+    codes = [one.code() for one in checks]
     assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == CALLS + HEALTH_CALLS - MAX_CHECKS
-    assert codes.count(grpc.StatusCode.DEADLINE_EXCEEDED) == MAX_CHECKS
+    assert codes.count(grpc.StatusCode.INVALID_ARGUMENT) == MAX_CHECKS
+
+
+def test_an_idle_health_check_ends(channel, secret, monkeypatch):
+    monkeypatch.setattr(health_calls, "QUESTION_WITHIN_S", 0.1)
+    with idle_checks(channel, secret, 1) as [one]:
+        assert one.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -136,7 +151,7 @@ def watching_without_reading(target: str, secret: str) -> socket.socket:
     # Literal fields without an index (RFC 7541, section 6.2.2).
     block = b"".join(b"\x00" + b"".join(bytes([len(text)]) + text.encode() for text in field) for field in headers.items())
     host, port = target.rsplit(":", 1)
-    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection = socket.create_connection((host, int(port)), timeout=WAIT_S)
     connection.sendall(
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
         + frame(4, 0, 0, struct.pack(">HI", 4, 0))  # SETTINGS_INITIAL_WINDOW_SIZE = 0
@@ -156,10 +171,10 @@ def test_a_stalled_watcher_delays_nothing(tmp_path, secret):
         try:
             eventually("they watch", lambda: _is_refused(channel, secret))
             state["ready"] = True
-            eventually("the change is visible", lambda: check(channel, secret=secret) == STATUS.SERVING, within_s=20)
+            eventually("the change is visible", lambda: check(channel, secret=secret) == STATUS.SERVING)
             drained = threading.Thread(target=server.drain)
             drained.start()
-            drained.join(20)
+            drained.join(WAIT_S)
             assert not drained.is_alive()
             assert check(channel, secret=secret) == STATUS.NOT_SERVING
         finally:

@@ -9,7 +9,7 @@ from miradouro.runtime.peers import Peer, watched
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-WAIT_S = 20.0
+from tests.waiting import WAIT_S
 
 
 class Answers:

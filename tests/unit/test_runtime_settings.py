@@ -6,11 +6,14 @@ import urllib.request
 import pytest
 import structlog
 from miradouro.core.errors import ConfigurationError
+from miradouro.development.engines import free_ports
 from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime import logs
 from miradouro.runtime.metrics import process_registry
 from miradouro.runtime.metrics_endpoint import metrics_endpoint
 from miradouro.runtime.settings import LogSettings, ServerSettings, load, table
+
+from tests.waiting import WAIT_S
 
 
 def test_settings_come_from_the_environment(monkeypatch):
@@ -62,13 +65,13 @@ def test_logs_are_json_lines_with_the_traceback_inside(monkeypatch):
 
 
 def test_metrics_are_served_on_loopback_inside_the_block():
-    with metrics_endpoint(process_registry(), "127.0.0.1:0") as address:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as reply:
+    with metrics_endpoint(process_registry(), f"127.0.0.1:{free_ports(1)[0]}") as address:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=WAIT_S) as reply:
             assert b"process_resident_memory_bytes" in reply.read()
         with pytest.raises(ConfigurationError, match=r"MIRADOURO_METRICS_LISTEN=.*can't listen"):
             metrics_endpoint(process_registry(), str(address)).__enter__()
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"http://{address}/metrics", timeout=10)
+        urllib.request.urlopen(f"http://{address}/metrics", timeout=WAIT_S)
 
 
 def test_metrics_are_off_unless_requested():

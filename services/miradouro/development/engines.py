@@ -3,6 +3,8 @@
 The engines listen on loopback only. Each has its own ports and folder, which stay the same after a restart.
 """
 
+import contextlib
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,11 +22,12 @@ from typing import Self
 from miradouro.core.errors import Unavailable
 from miradouro.development.jars import Jdk, find_jdk, kafka_class_path, opensearch_class_path
 
-READY_TIMEOUT_S = 120.0  # about ten times as long as on a machine with two busy cores
+READY_TIMEOUT_S = 300.0  # for a loaded machine; it takes about ten seconds
 STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.1
 _HEAPS = {"kafka": "512m", "opensearch": "1g"}
 _HOST = "127.0.0.1"
+_PORTS = range(20_000, 32_768)  # below those of outgoing connections
 
 
 class Process(ABC):
@@ -264,15 +267,15 @@ def start_opensearch(folder: Path, *, settings: Mapping[str, str] | None = None)
 
 
 def free_ports(count: int) -> list[int]:
-    """Free ports on loopback."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((_HOST, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Free ports on loopback that stay free between a stop and a restart: no outgoing connection gets one of them."""
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind((_HOST, port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise Unavailable(f"fewer than {count} of the ports {_PORTS.start} to {_PORTS.stop - 1} are free")
 
 
 def _together(calls: Sequence[Callable[[], None]]) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.ingest_fixture import not_root, open_ingest
 from tests.photo_folder import counts, reasons, write
 from tests.pictures import blocks, encode, jpeg, png_that_claims
+from tests.waiting import WAIT_S
 
 BAD = {
     "text.jpg": (b"no picture at all", "not_a_photo"),
@@ -137,9 +138,9 @@ def test_a_photo_vanishing_during_a_run_is_reported(tmp_path, folder):
         with ingest.networks.closed():
             run = threading.Thread(target=lambda: reports.append(ingest.index_folder(folder)))
             run.start()
-            assert ingest.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
+            assert ingest.networks.arrived.wait(WAIT_S)  # the one worker embeds a.jpg, b.jpg is listed and waits
             (folder / "b.jpg").unlink()
-        run.join(10)
+        run.join(WAIT_S)
 
         assert counts(reports[0]) == (1, 0, 0, 0, 1)
         assert "b.jpg" in reasons(reports[0])
@@ -156,9 +157,9 @@ def test_a_photo_changing_during_a_run_is_consistent(tmp_path, folder):
         with ingest.networks.closed():
             run = threading.Thread(target=lambda: reports.append(ingest.index_folder(folder)))
             run.start()
-            assert ingest.networks.arrived.wait(10)  # the one worker embeds a.jpg, b.jpg is listed and waits
+            assert ingest.networks.arrived.wait(WAIT_S)  # the one worker embeds a.jpg, b.jpg is listed and waits
             write(folder / "b.jpg", jpeg(300, 200, seed=7), seconds_ago=5)
-        run.join(10)
+        run.join(WAIT_S)
 
         assert counts(reports[0]) == (2, 0, 0, 0, 0)
         stored = ingest.index.get("photos", "b.jpg")

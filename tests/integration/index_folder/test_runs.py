@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 
 import pytest
 from miradouro.core.errors import FailedPrecondition, Unavailable
@@ -13,6 +12,7 @@ from miradouro.v1.ingest_service_pb2 import IndexFolderRequest
 from tests.ingest_fixture import open_ingest
 from tests.photo_folder import counts, write
 from tests.pictures import jpeg
+from tests.waiting import WAIT_S
 
 FILES = int(os.environ.get("MIRADOURO_TEST_FILES", "100000"))
 
@@ -79,14 +79,10 @@ def test_a_cancelled_run_stops_soon_and_keeps_progress(tmp_path, folder):
         with ingest.networks.closed():
             run = threading.Thread(target=watch)
             run.start()
-            assert ingest.networks.arrived.wait(10)
-            started = time.monotonic()
+            assert ingest.networks.arrived.wait(WAIT_S)
             cancelled.set()
-            run.join(10)
-            took_s = time.monotonic() - started
-
-        assert not run.is_alive()
-        assert took_s < 2
+            run.join(WAIT_S)
+            assert not run.is_alive(), "it does not wait for the forward pass, which the gate holds"
         assert seen[-1] == len(ingest.photos())
         assert counts(ingest.index_folder(folder))[0] == 8 - seen[-1]
 
@@ -118,9 +114,12 @@ def test_a_run_without_embedder_stops_and_can_continue(tmp_path, folder):
 
 @pytest.mark.long
 def test_100_000_files_are_indexed_once_then_unchanged(ingest, folder):
-    write(folder / "0.jpg", jpeg())
-    for number in range(1, FILES):
-        os.link(folder / "0.jpg", folder / f"{number}.jpg")
+    for number in range(FILES):
+        first = number - number % 50_000  # ext4 allows 65,000 links to a file
+        if number == first:
+            write(folder / f"{number}.jpg", jpeg())
+        else:
+            os.link(folder / f"{first}.jpg", folder / f"{number}.jpg")
     progress = [message.progress for message in ingest.stream(folder) if message.HasField("progress")]
     assert [one.done for one in progress] == sorted(one.done for one in progress)
     assert len(ingest.photos()) == FILES
