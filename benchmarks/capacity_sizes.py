@@ -11,7 +11,7 @@ from pathlib import Path
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.client import connect
 from miradouro.adapters.opensearch.mapping import alias_of
-from miradouro.bundles.manifest import manifests
+from miradouro.bundles.catalogue import manifests
 from miradouro.core.query import IndexQuery, VectorClause
 from miradouro.core.spaces import Space, choose_spaces
 from miradouro.development.engines import OpenSearch, start_opensearch
@@ -61,7 +61,8 @@ def own_node() -> Iterator[tuple[OpenSearch, Path]]:
 
 def default_spaces(*names: str) -> tuple[Space, ...]:
     """The default spaces of every bundle, or those named."""
-    found = choose_spaces([], [space for manifest in manifests() for space in manifest.described_spaces("int8")], field="spaces")
+    offered = [space for manifest in manifests() for space in manifest.described_spaces(manifest.precisions[0])]
+    found = choose_spaces([], offered, field="spaces")
     return tuple(space for space in found if not names or space.name in names)
 
 

@@ -1,7 +1,9 @@
 """Fixtures that several kinds of tests share, and the markers that follow from them."""
 
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +12,12 @@ import structlog
 from hypothesis import settings
 from miradouro.bundles.progress import LogProgress
 from miradouro.bundles.pull import pull
-from miradouro.bundles.registry import manifests
 from miradouro.bundles.settings import BundleSettings
 from miradouro.development import engines
 from miradouro.development.jars import Jdk, find_jdk
 
 from tests import engine_processes
+from tests.networks import INDEXED
 
 # A slow machine is no wrong answer. The rest stays as hypothesis chooses it, by hand or under CI.
 settings.register_profile("untimed", settings.default, deadline=None)
@@ -41,6 +43,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Bundles that the person at this machine added are no part of the tests.
+    os.environ["MIRADOURO_BUNDLES_DIR"] = str(Path(tempfile.gettempdir()) / "miradouro-tests-add-bundles-elsewhere")
     # nohup and background shells start their children with SIGINT ignored; processes that tests start would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -97,9 +101,12 @@ def _logging_of_its_own() -> None:
 
 @pytest.fixture(scope="session")
 def models_dir() -> Path:
-    """The folder with every bundle in every precision, pulled where missing; workers wait for each other at its locks."""
+    """The folder with every bundle of the package index in every precision, pulled where missing.
+
+    Workers wait for each other at its locks.
+    """
     folder = BundleSettings().folder
-    for manifest in manifests():
+    for manifest in INDEXED:
         for precision in manifest.precisions:
             pull(manifest.name, precision=precision, folder=folder, progress=LogProgress())
     return folder

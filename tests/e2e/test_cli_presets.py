@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.registry import model_path, record_path
 
 from tests.e2e.command import run

@@ -5,12 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from miradouro.bundles.manifest import find, manifests
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.registry import model_path, record_path
 from PIL import Image
 
 from tests.e2e.command import run
 from tests.e2e.conftest import PHOTOS, Indexed, make_photos
+from tests.networks import INDEXED
 from tests.pictures import jpeg
 
 HIT_FIELDS = {"photo_id", "uri", "score", "distance", "space", "tags", "caption", "region"}
@@ -205,7 +206,7 @@ def test_words_and_indexed_photos_need_no_model(indexed, tmp_path, monkeypatch):
 
 def test_a_corrupt_model_file_is_never_loaded(indexed, models_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
-    for manifest in manifests():
+    for manifest in INDEXED:
         kept = model_path(models_dir, manifest, "int8")
         for file in (kept, record_path(kept)):
             shutil.copy(file, tmp_path)

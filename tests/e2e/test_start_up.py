@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.registry import model_path, record_path
 
 from tests.certificates import self_signed, write_secret

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.constants import read_constants
 from miradouro.bundles.labels import load_labels
-from miradouro.bundles.manifest import find, manifests
 from miradouro.bundles.progress import LogProgress
-from miradouro.bundles.pull import source_path
+from miradouro.bundles.pull import source_paths
 from miradouro.bundles.registry import model_path, open_bundle
 from miradouro.bundles.torch_weights import read_state_dict
 from miradouro.core.decode import decode
 from miradouro.core.provenance import DECODE_RECIPE, provenance
 
 from tests.colours import DISPLAY_P3, PROPHOTO
-from tests.networks import cut_at, run_bundle, session_of
+from tests.networks import INDEXED, cut_at, run_bundle, session_of
 from tests.pictures import encode
 from tests.scenes import scene
 from tools.write_bundle_vectors import FILE, SEED
 
 PHOTOS = np.stack([scene(seed) for seed in range(3)])
-BUNDLES = [(manifest.name, precision) for manifest in manifests() for precision in manifest.precisions]
+BUNDLES = [(manifest.name, precision) for manifest in INDEXED for precision in manifest.precisions]
 GOLDEN = json.loads(FILE.read_text())
 # Kernels of other CPUs add in another order; in int8 a value next to a rounding step may land on the other side.
 TOLERANCE = {"fp32": 1e-4, "int8": 3e-3}
@@ -38,7 +38,7 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module")
 def vgg_maps(models_dir: Path) -> list[np.ndarray]:
     """pool1 … pool5 of PHOTOS, [N, C, H, W], by the source file itself, fed as its authors do: BGR minus the means."""
-    source = source_path(find("vgg16-conv"), models_dir, LogProgress())
+    source = source_paths(find("vgg16-conv"), models_dir, LogProgress())[0]
     session = session_of(cut_at(source, [f"functional_1/block{block}_pool_1/MaxPool2d:0" for block in range(1, 6)]))
     bgr = PHOTOS[..., ::-1].astype(np.float32) - np.array([103.939, 116.779, 123.68], np.float32)
     return session.run(None, {"input": bgr})
@@ -116,7 +116,7 @@ class PlainLite0:
 
 
 def test_lite0_agrees_with_a_plain_implementation(models_dir: Path) -> None:
-    source = source_path(find("efficientnet-lite0"), models_dir, LogProgress())
+    source = source_paths(find("efficientnet-lite0"), models_dir, LogProgress())[0]
     maps, probabilities = PlainLite0(read_state_dict(source))(PHOTOS[:2])
     model = model_path(models_dir, find("efficientnet-lite0"), "fp32")
     features, softmax, look = session_of(model).run(["features", "softmax", "look"], {"centre": PHOTOS[:1], "whole": PHOTOS[1:2]})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from miradouro.bundles.calibrate import measure
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 
 from tests.scenes import scene
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 from click.testing import CliRunner, Result
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.registry import model_path, record_path
 from miradouro.cli.main import cli
 from miradouro.core.errors import InvalidArgument

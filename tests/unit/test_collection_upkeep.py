@@ -1,6 +1,6 @@
 import pytest
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.spaces import BundleDescription
 from miradouro.ingest.collection_upkeep import CollectionUpkeep

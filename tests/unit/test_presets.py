@@ -1,10 +1,10 @@
 import pytest
-from miradouro.bundles.manifest import manifests, preset_of
+from miradouro.bundles.catalogue import manifests, preset_of
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Preset, choose_spaces
 from miradouro.standalone.needed_bundles import needed_bundles
 
-OFFERED = [space for manifest in manifests() for space in manifest.described_spaces("int8")]
+OFFERED = [space for manifest in manifests() for space in manifest.described_spaces(manifest.precisions[0])]
 BUNDLES = [manifest.name for manifest in manifests()]
 
 

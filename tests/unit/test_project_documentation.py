@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from miradouro.bundles.manifest import manifests
+from miradouro.bundles.catalogue import manifests
 from miradouro.cli.main import cli
 from miradouro.core.filter_grammar import FORMS, parse_filter
 from miradouro.runtime.setting_names import NAMES

@@ -14,9 +14,10 @@ from onnx import TensorProto, helper
 from tqdm import tqdm
 
 from miradouro.bundles.build import build, serialized
-from miradouro.bundles.manifest import MODELS, Manifest, manifests
+from miradouro.bundles.catalogue import manifests
+from miradouro.bundles.manifest import MODELS, Manifest
 from miradouro.bundles.progress import default_progress
-from miradouro.bundles.pull import source_path
+from miradouro.bundles.pull import source_paths
 from miradouro.bundles.quantization import Range
 from miradouro.bundles.settings import BundleSettings
 from miradouro.core.embedding import Tensor
@@ -44,7 +45,7 @@ def calibrate(photos: Path, count: int, *, decode: Callable[[bytes, Geometry], T
 
 def measure(manifest: Manifest, tensors: Iterable[Mapping[str, Tensor]]) -> dict[str, Range]:
     """Smallest and largest value of each activation over the tensors, to six digits; `tensors` are by the name of the input."""
-    model, activations = build(manifest, "fp32", source_path(manifest, BundleSettings().folder, default_progress()))
+    model, activations = build(manifest, "fp32", source_paths(manifest, BundleSettings().folder, default_progress()))
     present = {output.name for output in model.graph.output}
     model.graph.output.extend(
         helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None) for tensor in activations.values() if tensor not in present
@@ -61,7 +62,7 @@ def measure(manifest: Manifest, tensors: Iterable[Mapping[str, Tensor]]) -> dict
 
 
 def _write(manifest: Manifest, photos: int, ranges: Mapping[str, Range]) -> None:
-    path = Path(str(MODELS / f"{manifest.name}.toml"))
+    path = MODELS / f"{manifest.name}.toml"
     kept = path.read_text(encoding="utf-8").partition(_HEADER)[0]
     rows = "".join(f'"{name}" = [{low}, {high}]\n' for name, (low, high) in ranges.items())
     calibration = f'[calibration]\nphotos = {photos}\nmethod = "smallest and largest value"\n\n[calibration.ranges]\n{rows}'

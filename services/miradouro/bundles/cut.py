@@ -4,7 +4,7 @@ onnxruntime computes every output of a session, requested or not, so that a shal
 A session of the cut graph costs only what the layer costs, and small cuts have few weights.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -33,7 +33,7 @@ def cuts(model: onnx.ModelProto) -> list[Cut]:
         if len(kept) <= WORTHWHILE * larger:
             larger = len(kept)
             outputs = [name for name in heavy if heavy[name] <= kept]
-            found.append(Cut(frozenset(outputs), _extracted(model, outputs)))
+            found.append(Cut(frozenset(outputs), needed_part(model, outputs)))
     return found[::-1]
 
 
@@ -59,7 +59,8 @@ def _inputs(node: onnx.NodeProto) -> Iterator[str]:
                 yield from _inputs(inner)
 
 
-def _extracted(model: onnx.ModelProto, outputs: list[str]) -> onnx.ModelProto:
+def needed_part(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
+    """The part of a model that its outputs called `outputs` are computed from, with these outputs alone."""
     graph = model.graph
     nodes = [graph.node[index] for index in sorted(_needed(graph, outputs))]
     read = {name for node in nodes for name in _inputs(node)}

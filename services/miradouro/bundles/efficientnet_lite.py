@@ -1,15 +1,14 @@
 """Recipe: EfficientNet-Lite0 (Tan & Le, arXiv 1905.11946; the lite variant has ReLU6 and no squeeze-and-excitation)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from miradouro.bundles.constants import Constants
 from miradouro.bundles.graph import GraphBuilder
+from miradouro.bundles.ingredients import Built, Ingredients
 from miradouro.bundles.look import View, add_look
 from miradouro.bundles.quantization import Range
 from miradouro.bundles.torch_weights import read_state_dict
@@ -25,16 +24,17 @@ _CLASSES = 1000
 State = Mapping[str, npt.NDArray[Any]]
 
 
-def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The model and its activations' tensors by name. Raises BadBundle when `source` isn't the network expected."""
+def build(ingredients: Ingredients) -> Built:
+    """The model and its activations' tensors by name. Raises BadBundle when the source isn't the network expected."""
+    source = ingredients.source
     state = read_state_dict(source)
     try:
-        return _build(state, ranges, constants)
+        return _build(state, ingredients.ranges, ingredients.constants)
     except KeyError as exc:
         raise BadBundle(f"{source}: holds no weights called {exc}; it is not the file that the manifest names") from exc
 
 
-def _build(state: State, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
+def _build(state: State, ranges: Mapping[str, Range] | None, constants: Constants) -> Built:
     graph = GraphBuilder(ranges)
     centre = _view(graph, state, "centre")
     graph.vector(centre.pooled, "features", _FEATURES)

@@ -36,7 +36,18 @@ class GraphBuilder:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._prefix = ""  # of the names of nodes, so that the same layers can be added again for every input
         self._scales: dict[str, tuple[np.float32, np.uint8]] = {}
+        self._opset, self._ir_version = OPSET, IR_VERSION
         self.activations: dict[str, str] = {}  # name in the ranges → float tensor, for calibration
+
+    def adopt(self, model: onnx.ModelProto) -> None:
+        """Adds the nodes and weights of a float model of OPSET or later, and takes its version; its outputs are not kept.
+
+        Nodes that compute its input must have been added before.
+        """
+        self._nodes.extend(model.graph.node)
+        self._initializers |= {tensor.name: tensor for tensor in model.graph.initializer}
+        self._opset = next(each.version for each in model.opset_import if each.domain in {"", "ai.onnx"})
+        self._ir_version = model.ir_version
 
     def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Adds a node with one output, named as its output."""
@@ -56,7 +67,7 @@ class GraphBuilder:
         same layers can be added for several inputs. Constants are shared.
         """
         self._prefix = f"{name}." if self._inputs else ""
-        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", height, width, 3]))
+        self.input(name, height=height, width=width)
         planes = self.node("Transpose", [name], "planes", perm=[0, 3, 1, 2])
         raw = self.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
         means = self.constant("mean", np.asarray(mean, np.float32).reshape(1, -1, 1, 1))
@@ -64,6 +75,11 @@ class GraphBuilder:
         if scale != 1:
             x = self.node("Mul", [x, self.constant("scale", np.float32(scale).reshape(1, 1, 1, 1))], "scaled")
         return self.quantized(x, "input")
+
+    def input(self, name: str, *, height: int, width: int) -> str:
+        """Adds the input `name`, uint8 [N, height, width, 3] RGB."""
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", height, width, 3]))
+        return name
 
     def quantized(self, x: str, name: str) -> str:
         """`x` itself in a float graph; rounded to 256 levels of the range called `name` in an int8 one."""
@@ -161,10 +177,10 @@ class GraphBuilder:
         small = [tensor for tensor in self._initializers.values() if tensor.ByteSize() <= _LARGE_BYTES]
         # The checker copies a model several times: it gets the shapes of large weights in place of the weights.
         graph = helper.make_graph(self._nodes, name, [*self._inputs, *shapes], self._outputs, small)
-        opsets = [helper.make_opsetid("", OPSET)]
-        onnx.checker.check_model(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION), full_check=True)
+        opsets = [helper.make_opsetid("", self._opset)]
+        onnx.checker.check_model(helper.make_model(graph, opset_imports=opsets, ir_version=self._ir_version), full_check=True)
         model = helper.make_model(
-            helper.make_graph(self._nodes, name, self._inputs, self._outputs), opset_imports=opsets, ir_version=IR_VERSION
+            helper.make_graph(self._nodes, name, self._inputs, self._outputs), opset_imports=opsets, ir_version=self._ir_version
         )
         while self._initializers:  # moved one by one: the weights are in memory once
             model.graph.initializer.append(self._initializers.pop(next(iter(self._initializers))))

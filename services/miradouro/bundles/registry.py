@@ -7,12 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from miradouro.bundles.labels import load_labels
-from miradouro.bundles.manifest import Manifest, find, manifests
+from miradouro.bundles.catalogue import find
+from miradouro.bundles.labels import labels_of
+from miradouro.bundles.manifest import Manifest
 from miradouro.core.errors import BadBundle
 from miradouro.core.spaces import BundleDescription, Geometry
-
-__all__ = ["BuildRecord", "OpenBundle", "manifests", "model_path", "open_bundle", "record_path", "sha256_of"]
 
 _PROVENANCE_DIGITS = 8  # in the name of a model file; its record holds them all
 
@@ -60,14 +59,18 @@ def open_bundle(name: str, *, precision: str, folder: Path) -> OpenBundle:
     Raises InvalidArgument (unknown bundle or precision), BadBundle when the file is missing, corrupt or was built from other
     weights, ranges or by another recipe version; the message names the file and the command that rebuilds it.
     """
-    manifest = find(name)
+    return open_built(find(name), precision=precision, folder=folder)
+
+
+def open_built(manifest: Manifest, *, precision: str, folder: Path) -> OpenBundle:
+    """`open_bundle` of a manifest that need not be in the catalogue."""
     manifest.check_precision(precision)
     path = model_path(folder, manifest, precision)
     record = _verified_record(path, manifest, precision)
     spaces, geometries = manifest.described_spaces(precision), manifest.described_geometries()
     return OpenBundle(
         description=BundleDescription(
-            name=name,
+            name=manifest.name,
             precision=precision,
             geometries=tuple(geometries.values()),
             spaces=spaces,
@@ -85,7 +88,7 @@ def open_bundle(name: str, *, precision: str, folder: Path) -> OpenBundle:
         inputs={geometry: name for name, geometry in geometries.items()},
         outputs={space.name: part.output for space, part in zip(spaces, manifest.spaces, strict=True)},
         tag_output=manifest.tag_output or None,
-        labels=load_labels().labels if manifest.tag_output else (),
+        labels=labels_of(manifest),
     )
 
 

@@ -1,14 +1,13 @@
 """Recipe: the 13 convolution layers of VGG16 and their pooled vectors, with whitened regions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 from onnx import numpy_helper
 
-from miradouro.bundles.constants import Constants
 from miradouro.bundles.graph import GraphBuilder
-from miradouro.bundles.quantization import Range
+from miradouro.bundles.ingredients import Built, Ingredients
 from miradouro.bundles.vgg16_layers import REGIONS, SIZE, add_convolutions, add_rmac, unit_regions
 from miradouro.bundles.vgg16_weights import CONVOLUTIONS, Layer
 from miradouro.core.errors import BadBundle
@@ -16,13 +15,14 @@ from miradouro.core.errors import BadBundle
 MEAN_RGB = (123.68, 116.779, 103.939)
 
 
-def build(source: Path, ranges: Mapping[str, Range] | None, constants: Constants) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The model and its activations' tensors by name. Raises BadBundle when `source` isn't the network expected."""
-    graph = GraphBuilder(ranges)
-    layers = tuple(read_convolutions(source))
+def build(ingredients: Ingredients) -> Built:
+    """The model and its activations' tensors by name. Raises BadBundle when the source isn't the network expected."""
+    graph = GraphBuilder(ingredients.ranges)
+    layers = tuple(read_convolutions(ingredients.source))
     channels = len(layers[-1].bias)
     x = add_convolutions(graph, graph.pixels("whole", height=SIZE, width=SIZE, mean=MEAN_RGB, scale=1), layers)
     regions = unit_regions(graph, x, channels)
+    constants = ingredients.constants
     mean, axes = constants["mean"], constants["axes"]  # [512] and [512, 256]: principal directions / sqrt(standard deviation)
     whitened = graph.projected(regions, "whitening", mean, axes)
     graph.vector(whitened, "pool5/regions", axes.shape[1], rows=REGIONS)

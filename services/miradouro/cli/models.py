@@ -8,9 +8,10 @@ from typing import Literal
 
 import click
 
-from miradouro.bundles.manifest import Manifest, find
+from miradouro.bundles.catalogue import find, manifests
+from miradouro.bundles.manifest import Manifest
 from miradouro.bundles.pull import pull as pull_bundle
-from miradouro.bundles.registry import manifests, model_path, open_bundle
+from miradouro.bundles.registry import model_path, open_bundle
 from miradouro.bundles.settings import BundleSettings
 from miradouro.core.errors import BadBundle
 from miradouro.runtime import logs
@@ -115,7 +116,7 @@ def describe(name: str, precision: str, as_json: bool) -> None:
     for input_name, geometry in manifest.described_geometries().items():
         click.echo(f"geometry     {input_name}: {geometry}")
     for source in manifest.sources:
-        click.echo(f"source       {source.file} (sha256 {source.file_sha256}) of {source.package} {source.version}")
+        click.echo(f"source       {source} (sha256 {source.sha256 or 'not recorded'})")
     click.echo(f"tags         {'1,000 ImageNet classes' if manifest.tag_output else 'none'}\nspaces")
     for space in manifest.described_spaces(precision):
         rows = f"{space.vectors_per_photo} x {space.dimension}" if space.regions else f"{space.dimension}"

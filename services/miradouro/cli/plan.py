@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from miradouro.bundles.manifest import manifests
+from miradouro.bundles.catalogue import manifests
 from miradouro.cli.options import json_option
 from miradouro.core.capacity import Demand, Figure, Plan
 from miradouro.core.capacity import plan as make_plan
@@ -95,7 +95,7 @@ def _whole(photos: float) -> int:
 
 
 def _spaces(names: str | None, *, with_regions: bool) -> tuple[Space, ...]:
-    offered = [space for manifest in manifests() for space in manifest.described_spaces("int8")]
+    offered = [space for manifest in manifests() for space in manifest.described_spaces(manifest.precisions[0])]
     chosen = choose_spaces([name.strip() for name in names.split(",")] if names is not None else [], offered, field="spaces")
     return tuple(space for space in chosen if with_regions or not space.regions)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 # The version of core.decode, core.fit and core.colour. Increase it with every change there that changes a vector.
 # 1: colours as they are stored. 2: sRGB.
@@ -18,13 +19,15 @@ def provenance(
     layer: str,
     pooling: str,
     decode_recipe: int = DECODE_RECIPE,
+    manifest: Mapping[str, Any] | None = None,
 ) -> str:
     """64 hexadecimal digits. `ranges` are the activation ranges of static int8, empty for other precisions.
 
-    `layer` is empty for the model file, which does not depend on `decode_recipe`.
+    `layer` is empty for the model file, which does not depend on `decode_recipe`. `manifest` holds the parts of a manifest that
+    determine the vectors, as JSON; None where the recipe version covers them.
     Two spaces with the same provenance hold comparable vectors, whatever machine and execution provider made them.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "sources": sorted(source_sha256s),
         "recipe": recipe_version,
         "precision": precision,
@@ -32,6 +35,8 @@ def provenance(
         "layer": layer,
         "pooling": pooling,
     }
+    if manifest is not None:
+        facts["manifest"] = manifest
     if layer:
         facts["decode"] = decode_recipe
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from miradouro.adapters.described import Describe
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound, TooManyCollections
 from miradouro.core.index_engine import Index

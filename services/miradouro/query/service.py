@@ -36,7 +36,7 @@ def no_originals(document: Document) -> bytes:
 
 
 def _preset_of(space: str) -> Preset | None:
-    from miradouro.bundles.manifest import preset_of  # here: words need no manifest
+    from miradouro.bundles.catalogue import preset_of  # here: words need no manifest
 
     return preset_of(space)
 

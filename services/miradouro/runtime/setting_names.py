@@ -2,6 +2,7 @@
 
 NAMES = (
     "BUNDLES",
+    "BUNDLES_DIR",
     "CACHE_DIR",
     "COLLECTIONS",
     "DATA_DIR",
@@ -32,7 +33,6 @@ NAMES = (
     "LOG_LEVEL",
     "MAX_CALLS_PER_PEER",
     "MAX_CALLS_PER_TOKEN",
-    "MAX_PENDING_BYTES",
     "MAX_PHOTO_PIXELS",
     "METRICS_LISTEN",
     "MODELS_DIR",

@@ -45,11 +45,6 @@ class ServerSettings(Settings):
         le=10_000,
         description="Calls at a time from one IP address; raise it behind a proxy, which is one for all.",
     )
-    max_pending_bytes: int = Field(
-        ServerLimits.max_pending_bytes,
-        ge=ServerLimits.max_message_bytes,
-        description="Bytes of requests that one server holds at a time, in all; more is RESOURCE_EXHAUSTED, over HTTP 503.",
-    )
 
     @property
     def limits(self) -> ServerLimits:
@@ -58,7 +53,6 @@ class ServerSettings(Settings):
             max_calls_per_token=self.max_calls_per_token,
             max_calls_per_peer=self.max_calls_per_peer,
             max_concurrent_calls=max(ServerLimits.max_concurrent_calls, self.max_calls_per_token, self.max_calls_per_peer),
-            max_pending_bytes=self.max_pending_bytes,
         )
 
 

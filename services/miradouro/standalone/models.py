@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.registry import OpenBundle, model_path, open_bundle, record_path
 from miradouro.core.ports import SpaceStats
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from miradouro.bundles.manifest import find
+from miradouro.bundles.catalogue import find
 from miradouro.core.ports import CollectionStats
 from miradouro.core.spaces import choose_spaces
 

