@@ -58,5 +58,5 @@ def test_a_collection_keeps_its_preset(lean: tuple[Path, Path]) -> None:
     words = ("index", lean[0], "--data", lean[1], "--offline")
     assert run(*words, "--json").json["unchanged"] == 3, "without a preset it goes on as it is"
     done = run(*words, "--preset", "laboratory")
-    assert "holds other spaces than the preset laboratory" in done.err
+    assert "holds other spaces than 'laboratory'" in done.err
     assert (done.code, run("stats", "--data", lean[1], "--json").json["collections"][0]["preset"]) == (1, "lean")

@@ -23,9 +23,11 @@ def test_spaces_may_be_named_one_by_one() -> None:
     assert names("vgg16-conv/pool5", "efficientnet-lite0/look") == ["vgg16-conv/pool5/rmac", "efficientnet-lite0/look"]
 
 
-def test_a_preset_stands_alone() -> None:
-    with pytest.raises(InvalidArgument, match=r"spaces: 'lean' is not a known space; .*; or lean, standard, laboratory alone"):
-        names("lean", "vgg16-conv/pool5")
+def test_spaces_may_be_added_to_a_preset() -> None:
+    assert names("lean", "vgg16-conv/pool5") == ["efficientnet-lite0/look", "vgg16-conv/pool5/rmac"]
+    assert names("standard", "efficientnet-lite0/look") == names("standard")
+    with pytest.raises(InvalidArgument, match=r"'lean' is not a known space; .*; and lean, standard, laboratory as the first"):
+        names("vgg16-conv/pool5", "lean")
 
 
 def test_a_space_has_its_smallest_preset() -> None:

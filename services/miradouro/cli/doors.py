@@ -84,12 +84,12 @@ def open_search(
 
 @contextmanager
 def open_ingest(
-    settings: StandaloneSettings, *, writer: bool = True, collection: str = "", preset: str = ""
+    settings: StandaloneSettings, *, writer: bool = True, collection: str = "", preset: str = "", tagger: str = ""
 ) -> Iterator[IngestDoor]:
     """The ingest service of the folder's server, otherwise one in this process. Without `writer` the latter can only list.
 
-    In this process only the bundles of existing collections are loaded, and those of the `preset` (empty: of the setting) when
-    `collection` is new.
+    In this process only the bundles of existing collections are loaded, and those of the `preset` and the `tagger` (empty: of the
+    setting) when `collection` is new.
 
     Raises StoreLocked when another process writes, and NotFound when there is no index to list from.
     """
@@ -97,7 +97,7 @@ def open_ingest(
     if target is None:
         from miradouro.cli.here import ingest_here
 
-        with ingest_here(settings, writer=writer, collection=collection, preset=preset) as door:
+        with ingest_here(settings, writer=writer, collection=collection, preset=preset, tagger=tagger) as door:
             yield door
     else:
         from miradouro.cli.remote import ingest_at

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from miradouro.cli.doors import ANSWER_WITHIN_S
 from miradouro.core.ports import PhotoReader
+from miradouro.core.spaces import with_tagger
 from miradouro.query.service import SearchService
 from miradouro.runtime.call import Call
 from miradouro.standalone.configuration import Configuration
@@ -37,17 +38,19 @@ def search_here(settings: StandaloneSettings, *, space: str, region: bool = Fals
 
 @contextmanager
 def ingest_here(
-    settings: StandaloneSettings, *, writer: bool, collection: str = "", preset: str = ""
+    settings: StandaloneSettings, *, writer: bool, collection: str = "", preset: str = "", tagger: str = ""
 ) -> Iterator["_LocalIngest"]:
     """The ingest service over the data folder; without `writer` it can only list.
 
-    `collection` is the one that is made where there is none, with the spaces of `preset` where that is set.
+    `collection` is the one that is made where there is none, with the spaces of `preset` and the bundle `tagger`, where set.
     """
     from miradouro.standalone.composition import open_ingest  # here: a question needs none of it
 
     configuration = Configuration(standalone=settings)
-    if preset:
-        configuration = replace(configuration, ingest=configuration.ingest.model_copy(update={"spaces": preset}))
+    names = [preset] if preset else configuration.ingest.space_names
+    if tagger:
+        names = with_tagger(names, tagger)
+    configuration = replace(configuration, ingest=configuration.ingest.model_copy(update={"spaces": ",".join(names)}))
     with open_ingest(configuration, writer=writer, collection=collection) as handlers:
         yield _LocalIngest(handlers)
 

@@ -27,6 +27,7 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 @ignore_option
 @click.option("--dry-run", is_flag=True, help="List every file, what would be done with it and why; change nothing.")
 @click.option("--preset", type=click.Choice(PRESETS), help="Spaces of a new collection. Default: MIRADOURO_SPACES, or standard.")
+@click.option("--tagger", metavar="BUNDLE", help="Bundle that tags a new collection. Default: efficientnet-lite0.")
 @collection_option
 @data_option
 @offline_option
@@ -39,6 +40,7 @@ def index(
     ignore: tuple[str, ...],
     dry_run: bool,
     preset: str | None,
+    tagger: str | None,
     collection: str,
     data: Path | None,
     offline: bool,
@@ -76,6 +78,7 @@ def index(
         ignore=[utf8(pattern, "ignore") for pattern in ignore],
         dry_run=dry_run,
         preset=preset or "",
+        tagger=utf8(tagger or "", "tagger"),
     )
     if dry_run:
         with open_plan(settings) as door:
@@ -85,7 +88,9 @@ def index(
     more: list[FolderFailures] = []
     try:
         with (
-            open_ingest(settings, collection=request.collection or DEFAULT_COLLECTION, preset=preset or "") as door,
+            open_ingest(
+                settings, collection=request.collection or DEFAULT_COLLECTION, preset=preset or "", tagger=request.tagger
+            ) as door,
             shown_progress() as show,
         ):
             for response in door.IndexFolder(request):

@@ -12,7 +12,7 @@ from miradouro.core.capacity import Demand, Figure, Plan
 from miradouro.core.capacity import plan as make_plan
 from miradouro.core.capacity.assumptions import SOURCES
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import Space, choose_spaces
+from miradouro.core.spaces import Space, choose_spaces, held_tagger
 
 GB = 1e9
 _ROUNDS_UP = 0.9995  # of a unit: would be shown as a whole one
@@ -66,12 +66,12 @@ def plan(
 
     Nothing is asked or changed anywhere: it is arithmetic. Sizes are decimal, a GB is 10^9 bytes.
     """
-    tagger = next((manifest.name for manifest in manifests() if manifest.tag_output), "")
     try:
+        chosen = _spaces(spaces, with_regions=regions)
         demand = Demand(
             photos=_whole(photos),
-            spaces=_spaces(spaces, with_regions=regions),
-            tagger=tagger,
+            spaces=chosen,
+            tagger=held_tagger(space.name for space in chosen),
             shard_bytes=shard_size * GB,
             node_memory_bytes=node_memory * GB,
             node_disk_bytes=node_disk * GB,

@@ -16,7 +16,7 @@ from miradouro.core.ignored_names import IgnoreReason
 from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.source_record import SourceRecord
-from miradouro.core.spaces import BundleDescription, Geometry, Preset, Region, Space
+from miradouro.core.spaces import BundleDescription, Geometry, Preset, Region, Space, is_label_space
 
 if TYPE_CHECKING:
     from miradouro.core.decode import Decoded
@@ -75,8 +75,9 @@ class CollectionStats:
 
     @property
     def preset(self) -> Preset | None:
-        """The smallest preset that has all spaces of the collection, None for a collection without spaces."""
-        return max((space.preset for space in self.spaces), key=lambda preset: preset.rank, default=None)
+        """The smallest preset that has all spaces but a label distribution, None for a collection without spaces."""
+        spaces = (space for space in self.spaces if not is_label_space(space.name))
+        return max((space.preset for space in spaces), key=lambda preset: preset.rank, default=None)
 
 
 class Embedder(Protocol):

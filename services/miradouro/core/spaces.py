@@ -8,6 +8,8 @@ from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 
 MAX_DIMENSION = 16_000  # what an OpenSearch knn_vector holds
+LABEL_LAYER = "softmax"  # the label distribution: a collection that holds this space of a bundle is tagged by the bundle
+DEFAULT_TAGGER = "efficientnet-lite0"
 
 
 class Fit(StrEnum):
@@ -129,37 +131,74 @@ class BundleDescription:
 
 def needed_geometries(bundles: Iterable[BundleDescription], spaces: Collection[str], *, tags: bool) -> tuple[Geometry, ...]:
     """The distinct geometries that `spaces` (full names) need, and those for `tags`."""
+    known = list(bundles)
+    tagger = tagger_of(known, spaces) if tags else ""
     return tuple(
         dict.fromkeys(
             geometry
-            for bundle in bundles
-            for geometry in bundle.needed_geometries([space.name for space in bundle.spaces if space.name in spaces], tags=tags)
+            for bundle in known
+            for geometry in bundle.needed_geometries(
+                [space.name for space in bundle.spaces if space.name in spaces], tags=bundle.name == tagger
+            )
         )
     )
 
 
-def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str) -> list[Space]:
-    """The spaces of a new collection: those of the preset when `names` is its name alone, else the named ones.
+def is_label_space(name: str) -> bool:
+    """Whether the space called `name` is the label distribution of its bundle."""
+    return name.split("/")[1:2] == [LABEL_LAYER]
 
-    An empty `names` means the standard preset.
+
+def tagger_of(bundles: Iterable[BundleDescription], spaces: Iterable[str]) -> str:
+    """The name of the bundle that tags photos with vectors in `spaces` (full names); "" when none of `bundles` can.
+
+    It is the bundle whose label distribution is among `spaces`, else DEFAULT_TAGGER, else the first by name.
+    """
+    able = sorted(bundle.name for bundle in bundles if bundle.can_tag)
+    for name in (*(space.split("/")[0] for space in spaces if is_label_space(space)), DEFAULT_TAGGER):
+        if name in able:
+            return name
+    return able[0] if able else ""
+
+
+def held_tagger(spaces: Iterable[str]) -> str:
+    """The bundle that tags a collection of these spaces, by the names alone."""
+    return next((name.split("/")[0] for name in spaces if is_label_space(name)), DEFAULT_TAGGER)
+
+
+def with_tagger(names: Sequence[str], tagger: str) -> list[str]:
+    """The spaces `names` of a new collection, as `choose_spaces` reads them, with the bundle `tagger` as its tagger."""
+    kept = [name for name in names if not is_label_space(name)] or [Preset.STANDARD.value]
+    return kept if tagger == DEFAULT_TAGGER else [*kept, f"{tagger}/{LABEL_LAYER}"]
+
+
+def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str) -> list[Space]:
+    """The spaces of a new collection: those of a preset when it is the first of `names`, and the named ones.
+
+    An empty `names` means the standard preset. No preset has a label distribution: it would change the tagger.
 
     Raises InvalidArgument naming `field`, every allowed space and every preset.
     """
     presets = {preset.value: preset for preset in Preset}
-    if not names or (len(names) == 1 and names[0] in presets):
-        preset = presets[names[0]] if names else Preset.STANDARD
-        return [space for space in offered if space.preset.rank <= preset.rank]
-    return [resolve_space(name, offered, field=field, or_one_of=tuple(presets)) for name in names]
+    first, *more = names or [Preset.STANDARD.value]
+    chosen: list[Space] = []
+    if first in presets:
+        rank = presets[first].rank
+        chosen += [space for space in offered if space.preset.rank <= rank and not is_label_space(space.name)]
+    else:
+        more = list(names)
+    chosen += [resolve_space(name, offered, field=field, or_first=tuple(presets)) for name in more]
+    return list(dict.fromkeys(chosen))
 
 
-def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space", or_one_of: Sequence[str] = ()) -> Space:
+def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space", or_first: Sequence[str] = ()) -> Space:
     """The space called `name`; bundle/layer means the layer's default pooling.
 
-    Raises InvalidArgument naming `field`, every allowed name, and the words allowed in place of names (`or_one_of`).
+    Raises InvalidArgument naming `field`, every allowed name, and the words allowed before them (`or_first`).
     """
     for space in spaces:
         if name == space.name or (space.is_default_pooling and name == f"{space.bundle}/{space.layer}"):
             return space
     allowed = ", ".join(space.name for space in spaces) or "none: no space is loaded"
-    alone = f"; or {', '.join(or_one_of)} alone" if or_one_of else ""
-    raise InvalidArgument(field, f"{shown(name)} is not a known space; allowed: {allowed}{alone}")
+    first = f"; and {', '.join(or_first)} as the first" if or_first else ""
+    raise InvalidArgument(field, f"{shown(name)} is not a known space; allowed: {allowed}{first}")

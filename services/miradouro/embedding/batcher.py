@@ -106,7 +106,7 @@ class Batcher:
                     bundle.name,
                     {geometry: tensors[geometry] for geometry in resolved.geometries_of(bundle)},
                     resolved.spaces_of(bundle.name),
-                    bundle.name in resolved.tag_bundles,
+                    bundle.name == resolved.tagger,
                 )
                 for position, tensors in enumerate(photos)
                 for bundle in resolved.bundles

@@ -9,17 +9,17 @@ from miradouro.core.embedding import Tensor
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
-from miradouro.core.spaces import BundleDescription, Geometry, Space, resolve_space
+from miradouro.core.spaces import BundleDescription, Geometry, Space, resolve_space, tagger_of
 
 MAX_PHOTOS = 64
 
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """A resolved request: the spaces in the order of the request, the bundles that tag, and all bundles that must run."""
+    """A resolved request: the spaces in the order of the request, the bundle that tags ("" for none), all that must run."""
 
     spaces: tuple[Space, ...]
-    tag_bundles: tuple[str, ...]
+    tagger: str
     bundles: tuple[BundleDescription, ...]
 
     def spaces_of(self, bundle: str) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ class ResolvedRequest:
 
     def geometries_of(self, bundle: BundleDescription) -> tuple[Geometry, ...]:
         """The geometries that the requested outputs of a bundle need."""
-        return bundle.needed_geometries(self.spaces_of(bundle.name), tags=bundle.name in self.tag_bundles)
+        return bundle.needed_geometries(self.spaces_of(bundle.name), tags=bundle.name == self.tagger)
 
     @property
     def geometries(self) -> tuple[Geometry, ...]:
@@ -48,15 +48,15 @@ def resolve(spaces: Sequence[str], *, tags: bool, loaded: Sequence[BundleDescrip
                 f"{shown(name)} is asked for twice, as spaces[{resolved.index(space)}] too; name each space once",
             )
         resolved.append(space)
-    tag_bundles = tuple(bundle.name for bundle in loaded if bundle.can_tag) if tags else ()
-    if tags and not tag_bundles:
+    tagger = tagger_of(loaded, [space.name for space in resolved]) if tags else ""
+    if tags and not tagger:
         raise InvalidArgument("tags", "no loaded bundle can tag; leave tags out or load one that can, such as efficientnet-lite0")
     if not resolved and not tags:
         raise InvalidArgument(
             "spaces", f"nothing is asked for; name a space ({', '.join(s.name for s in known)}) or ask for tags"
         )
-    needed = {space.bundle for space in resolved} | set(tag_bundles)
-    return ResolvedRequest(tuple(resolved), tag_bundles, tuple(bundle for bundle in loaded if bundle.name in needed))
+    needed = {space.bundle for space in resolved} | {tagger}
+    return ResolvedRequest(tuple(resolved), tagger, tuple(bundle for bundle in loaded if bundle.name in needed))
 
 
 def check_count(photos: int) -> None:

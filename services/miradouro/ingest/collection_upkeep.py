@@ -1,16 +1,25 @@
 """Creates collections on first use, checks their spaces, and allows one folder run at a time for each."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from miradouro.adapters.described import Describe
-from miradouro.bundles.catalogue import find
+from miradouro.bundles.catalogue import find, manifest_files
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadEvent, FailedPrecondition, InvalidArgument, NotFound, TooManyCollections
 from miradouro.core.index_engine import Index
 from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats
-from miradouro.core.spaces import Preset, Space, choose_spaces
+from miradouro.core.spaces import (
+    DEFAULT_TAGGER,
+    LABEL_LAYER,
+    Preset,
+    Space,
+    choose_spaces,
+    held_tagger,
+    is_label_space,
+    with_tagger,
+)
 from miradouro.runtime.call import Call
 
 _POLL_S = 0.1  # how soon a cancelled call is noticed while it waits for another run
@@ -55,51 +64,61 @@ class CollectionUpkeep:
         except TooManyCollections as exc:
             raise BadEvent("too_many_collections", exc.field, exc.detail) from exc
 
-    def ensure(self, collection: str, *, root: str, preset: str = "") -> tuple[Space, ...]:
+    def ensure(self, collection: str, *, root: str, preset: str = "", tagger: str = "") -> tuple[Space, ...]:
         """Makes the collection, or checks that the embedder offers the spaces that it holds.
 
-        `preset` takes the place of the spaces of new collections. Raises as `IndexAdmin.ensure_collection`; InvalidArgument for a
-        preset or space that does not exist, FailedPrecondition for a collection of other spaces than the preset's.
+        `preset`, or names of spaces separated by commas, take the place of the spaces of new collections; `tagger` is the bundle
+        that tags the collection. Raises as `IndexAdmin.ensure_collection`; InvalidArgument for a preset, space or tagger that
+        does not exist, FailedPrecondition for a collection of other spaces, or of another tagger.
         """
         offered = [space for bundle in self._describe() for space in bundle.spaces]
         try:
             names = {space.name for space in self._index.spaces(collection)}
         except NotFound:
-            wanted = self._chosen(preset, offered) if preset else self._spaces_for_new(offered)
+            wanted = self._for_new(preset, tagger, offered)
         else:
             wanted = [space for space in offered if space.name in names]
-            if preset and {space.name for space in self._of_preset(preset, offered)} != names:
-                raise FailedPrecondition(
-                    f"collection {shown(collection)} holds other spaces than the preset {preset}, and a collection keeps its "
-                    "spaces; leave the preset out, or index into another collection"
-                )
+            self._check_same(collection, names, preset, tagger, offered)
         at_most = max(MAX_COLLECTIONS, len(self._allowed))  # an operator's own list may be longer
         self._index.ensure_collection(collection, spaces=wanted, root=root, at_most=at_most)
         checked = self._checked[collection] = tuple(self._index.spaces(collection))
         return checked
 
-    def _spaces_for_new(self, offered: Sequence[Space]) -> list[Space]:
-        if len(self._spaces) > 1 or (self._spaces and self._spaces[0] not in list(Preset)):
-            return choose_spaces(self._spaces, offered, field="MIRADOURO_SPACES")
-        return self._chosen(self._spaces[0] if self._spaces else Preset.STANDARD, offered)
-
-    def _chosen(self, preset: str, offered: Sequence[Space]) -> list[Space]:
-        chosen = self._of_preset(preset, offered)
+    def _for_new(self, preset: str, tagger: str, offered: Sequence[Space]) -> list[Space]:
+        """The spaces of a new collection. Raises InvalidArgument, and FailedPrecondition when a bundle of them is not loaded."""
+        field, names = ("preset", _names(preset)) if preset else ("MIRADOURO_SPACES", list(self._spaces))
+        if tagger:
+            names = with_tagger(names, tagger)
+        known = self._known(names, offered)
+        _check_tagger(tagger, known)
+        chosen = choose_spaces(names, known, field=field)
         missing = sorted({space.bundle for space in chosen} - {space.bundle for space in offered})
         if missing:
+            wanted = ",".join(names or [Preset.STANDARD])
             raise FailedPrecondition(
-                f"preset {preset} needs {missing[0]}, which is not loaded since no collection here holds its spaces; "
-                f"start the server with MIRADOURO_SPACES={preset}"
+                f"a collection of {wanted} needs {missing[0]}, which is not loaded since no collection here holds its spaces; "
+                f"start the server with MIRADOURO_SPACES={wanted}"
             )
         return chosen
 
-    def _of_preset(self, preset: str, offered: Sequence[Space]) -> list[Space]:
-        """The spaces of the preset, those of bundles that are not loaded included. Raises InvalidArgument for no preset."""
-        if preset not in list(Preset):
-            raise InvalidArgument("preset", f"{shown(preset)} is not a preset; allowed: {', '.join(Preset)}")
-        unloaded = [find(name) for name in self._unloaded()]
-        known = [space for manifest in unloaded for space in manifest.described_spaces(manifest.precisions[0])]
-        return choose_spaces([preset], [*offered, *known], field="preset")
+    def _check_same(self, collection: str, held: set[str], preset: str, tagger: str, offered: Sequence[Space]) -> None:
+        """Raises FailedPrecondition unless the collection that holds the spaces `held` is one of this preset and this tagger."""
+        keeps = "and a collection keeps its spaces; leave that out, or index into another collection"
+        names = _names(preset)
+        _check_tagger(tagger, self._known([*names, f"{tagger}/"], offered))
+        if tagger and tagger != (now := held_tagger(held)):
+            raise FailedPrecondition(f"collection {shown(collection)} is tagged by {now}, not by {tagger}, {keeps}")
+        if names:
+            wanted = {space.name for space in choose_spaces(names, self._known(names, offered), field="preset")}
+            if {name for name in wanted ^ held if not is_label_space(name)}:
+                raise FailedPrecondition(f"collection {shown(collection)} holds other spaces than {shown(preset)}, {keeps}")
+
+    def _known(self, names: Sequence[str], offered: Sequence[Space]) -> list[Space]:
+        """The spaces of the loaded bundles, of those that could be loaded, and of those in `names`, names of spaces."""
+        loaded = {space.bundle for space in offered}
+        named = {name.split("/")[0] for name in names if "/" in name} & manifest_files().keys()
+        manifests = [find(name) for name in sorted({*self._unloaded(), *named} - loaded)]
+        return [*offered, *(space for manifest in manifests for space in manifest.described_spaces(manifest.precisions[0]))]
 
     def root_of(self, collection: str) -> str:
         """The folder that the collection mirrors; "" for none, or without such a collection."""
@@ -128,3 +147,15 @@ class CollectionUpkeep:
             with self._run_ended:
                 self._locked.discard(collection)
                 self._run_ended.notify_all()
+
+
+def _names(preset: str) -> list[str]:
+    return [name for part in preset.split(",") if (name := part.strip())]
+
+
+def _check_tagger(tagger: str, known: Iterable[Space]) -> None:
+    able = sorted({DEFAULT_TAGGER, *(space.bundle for space in known if is_label_space(space.name))})
+    if tagger and tagger not in able:
+        raise InvalidArgument(
+            "tagger", f"{shown(tagger)} has no space {LABEL_LAYER}, by which a bundle tags; allowed here: {', '.join(able)}"
+        )

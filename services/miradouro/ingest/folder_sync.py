@@ -54,18 +54,18 @@ class FolderSync:
             "another folder may be indexed with the token of the data folder alone",
         )
 
-    def claim(self, path: str, collection: str, *, preset: str = "") -> str:
+    def claim(self, path: str, collection: str, *, preset: str = "", tagger: str = "") -> str:
         """Makes the folder `path` the root of the collection, or checks that it is. Returns it with links resolved.
 
-        `preset` applies to a new collection. Raises InvalidArgument (path, collection, preset) and FailedPrecondition (another
-        root, another preset). A missing folder is accepted when it is already the collection's root.
+        `preset` and `tagger` apply to a new collection. A missing folder is accepted when it is already the collection's root.
+        Raises InvalidArgument (path, collection, preset, tagger) and FailedPrecondition (another root, preset or tagger).
         """
         root = real_root(path)
         self._check_is_not_excluded(root)
         check_collection(collection)
         if not os.path.isdir(root) and self._collections.root_of(collection) != root:
             raise InvalidArgument("path", f"there is no folder {root}")
-        self._collections.ensure(collection, root=root, preset=preset)
+        self._collections.ensure(collection, root=root, preset=preset, tagger=tagger)
         return root
 
     def follow(
@@ -79,6 +79,7 @@ class FolderSync:
         rules: IgnoreRules | None = None,
         verify: bool = False,
         preset: str = "",
+        tagger: str = "",
         quiet_files: QuietFiles | None = None,
         waits: bool = False,
     ) -> Iterator[FolderProgress | MoreFailed | FolderReport]:
@@ -90,7 +91,7 @@ class FolderSync:
         with self._collections.exclusive(collection, waits_for=call if waits else None):
             if call.cancelled.is_set():
                 return
-            self.claim(root, collection, preset=preset)
+            self.claim(root, collection, preset=preset, tagger=tagger)
             source = FolderSource(
                 root,
                 collection=collection,

@@ -140,7 +140,14 @@ class IngestService:
         with audited("index folder", call, path=root, collection=collection, prune=request.prune):
             self.folders.check_may_index(root, call)
             run = self.folders.follow(
-                root, collection, call, prune=request.prune, rules=rules, verify=request.verify, preset=request.preset
+                root,
+                collection,
+                call,
+                prune=request.prune,
+                rules=rules,
+                verify=request.verify,
+                preset=request.preset,
+                tagger=request.tagger,
             )
             yield from map(wire.folder_response, run)
 

@@ -18,8 +18,8 @@ class IngestSettings(Settings):
     )
     spaces: str = Field(
         "",
-        description="Spaces of new collections: a preset (lean, standard or laboratory), or names separated by commas; "
-        "empty: standard.",
+        description="Spaces of new collections, separated by commas: a preset (lean, standard or laboratory), names, or a preset "
+        "and then names; a bundle whose space softmax is named tags the photos. Empty: standard.",
     )
     collections: str = Field(
         "",

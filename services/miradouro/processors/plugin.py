@@ -25,7 +25,7 @@ from miradouro.core.event import PhotoEvent
 from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
-from miradouro.core.spaces import BundleDescription, Space
+from miradouro.core.spaces import BundleDescription, Space, tagger_of
 
 T = TypeVar("T")
 
@@ -60,9 +60,12 @@ class Context:
     stored: Callable[[PhotoEvent, str], Document | None] | None = None
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
-        """The loaded bundles of these spaces, and with `tags` those that compute labels. Raises Unavailable."""
+        """The loaded bundles of these spaces, and with `tags` the one that computes labels. Raises Unavailable."""
+        loaded = self.describe()
         needed = {space.bundle for space in spaces}
-        return [bundle for bundle in self.describe() if bundle.name in needed or (tags and bundle.can_tag)]
+        if tags:
+            needed.add(tagger_of(loaded, [space.name for space in spaces]))
+        return [bundle for bundle in loaded if bundle.name in needed]
 
 
 class ProcessorClass(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.document import Document, TagKind
-from miradouro.core.spaces import BundleDescription, Space
+from miradouro.core.spaces import BundleDescription, Space, tagger_of
 from miradouro.core.text import fold_tag
 
 
@@ -18,13 +18,13 @@ def keeps_tags(
 ) -> bool:
     """Whether the bundles would compute the stored labels and parents again. `given` are the user's current tags.
 
-    A tagging bundle is provably unchanged only when `spaces` contains one of its spaces. A label with the name of a user's tag is
-    not stored, so it is missing after the user removes that tag.
+    The tagging bundle is provably unchanged only when `spaces` contains one of its spaces. A label with the name of a user's tag
+    is not stored, so it is missing after the user removes that tag.
     """
-    taggers = {bundle.name for bundle in bundles if bundle.can_tag}
-    if not taggers:
+    tagger = tagger_of(bundles, [space.name for space in spaces])
+    if not tagger:
         return True
-    if taggers - {space.bundle for space in spaces} or all(tag.kind is not TagKind.LABEL for tag in stored.tags):
+    if tagger not in {space.bundle for space in spaces} or all(tag.kind is not TagKind.LABEL for tag in stored.tags):
         return False
     gone = {fold_tag(tag.label) for tag in stored.tags if tag.kind is TagKind.USER} - {fold_tag(word) for word in given}
     if not gone:

@@ -65,13 +65,13 @@ def open_search(configuration: Configuration, *, space: str, region: bool = Fals
         open_machine_index(configuration.standalone, writer=False) as index,
         reading_on_demand(configuration.reading) as reading,
     ):
+        held = {one.name.split("/")[0] for collection in index.stats() for one in collection.spaces}
         wanted = {(space or configuration.query.default_space).split("/")[0]}
         if region and not space:
             from miradouro.bundles.catalogue import manifests
 
-            held = {one.name.split("/")[0] for collection in index.stats() for one in collection.spaces}
             regional = {manifest.name for manifest in manifests() if any(part.boxes for part in manifest.spaces)}
             wanted = held & regional or wanted
-        bundles = [bundle for bundle in configuration.embedding.bundles if bundle in wanted]
+        bundles = sorted(wanted & {*configuration.embedding.bundles, *held})
         with open_embedder(configuration, reading=reading, index=index, bundles=bundles) as embedder:
             yield search_service(index, embedder, configuration, reader=reader_of(reading))

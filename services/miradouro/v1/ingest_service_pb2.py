@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from miradouro.v1 import photo_event_pb2 as miradouro_dot_v1_dot_photo__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!miradouro/v1/ingest_service.proto\x12\x0cmiradouro.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emiradouro/v1/photo_event.proto\"<\n\x10PutEventsRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.miradouro.v1.PhotoEvent\"?\n\x11PutEventsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.EventResult\"~\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.miradouro.v1.EventStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\tretriable\x18\x05 \x01(\x08\"\x86\x01\n\x12IndexFolderRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\r\n\x05prune\x18\x03 \x01(\x08\x12\x0e\n\x06ignore\x18\x06 \x03(\t\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x0e\n\x06verify\x18\x08 \x01(\x08\x12\x0e\n\x06preset\x18\t \x01(\t\"\xdf\x01\n\x13IndexFolderResponse\x12\x30\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.miradouro.v1.FolderProgressH\x00\x12,\n\x06report\x18\x02 \x01(\x0b\x32\x1a.miradouro.v1.FolderReportH\x00\x12\x33\n\x0bmore_failed\x18\x03 \x01(\x0b\x32\x1c.miradouro.v1.FolderFailuresH\x00\x12(\n\x04plan\x18\x05 \x01(\x0b\x32\x18.miradouro.v1.FolderPlanH\x00\x42\t\n\x07message\";\n\x0e\x46olderProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x01(\t\"\xa2\x03\n\x0c\x46olderReport\x12\x0f\n\x07indexed\x18\x01 \x01(\x04\x12\x11\n\tunchanged\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x04\x12\x0f\n\x07ignored\x18\x04 \x01(\x04\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12\x14\n\x0c\x66\x61iled_total\x18\x06 \x01(\x04\x12-\n\x08sidecars\x18\x08 \x03(\x0b\x32\x1b.miradouro.v1.FolderSidecar\x12\x16\n\x0esidecars_total\x18\t \x01(\x04\x12=\n\nignored_by\x18\x0b \x03(\x0b\x32).miradouro.v1.FolderReport.IgnoredByEntry\x12\x17\n\x0fignored_folders\x18\x0c \x01(\x04\x12\r\n\x05moved\x18\r \x01(\x04\x12\x10\n\x08withheld\x18\x0e \x01(\x04\x12\x17\n\x0fwithheld_reason\x18\x0f \x01(\t\x1a\x30\n\x0eIgnoredByEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"6\n\nFolderPlan\x12(\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.PlannedFile\"f\n\x0bPlannedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1b.miradouro.v1.PlannedAction\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"l\n\x0e\x46olderFailures\x12+\n\x06\x66\x61iled\x18\x01 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12-\n\x08sidecars\x18\x02 \x03(\x0b\x32\x1b.miradouro.v1.FolderSidecar\"-\n\rFolderSidecar\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\";\n\rFolderFailure\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"P\n\x13ListFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListFailuresResponse\x12\'\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x15.miradouro.v1.Failure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x07\x46\x61ilure\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0b\n\x03uri\x18\x06 \x01(\t\x12-\n\tfailed_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14RetryFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tphoto_ids\x18\x02 \x03(\t\"\x89\x01\n\x15RetryFailuresResponse\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.miradouro.v1.RetryStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t*u\n\x0b\x45ventStatus\x12\x1c\n\x18\x45VENT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATUS_STORED\x10\x01\x12\x16\n\x12\x45VENT_STATUS_STALE\x10\x02\x12\x17\n\x13\x45VENT_STATUS_FAILED\x10\x03*\xd4\x01\n\rPlannedAction\x12\x1e\n\x1aPLANNED_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12PLANNED_ACTION_NEW\x10\x01\x12\x1a\n\x16PLANNED_ACTION_CHANGED\x10\x02\x12\x1c\n\x18PLANNED_ACTION_UNCHANGED\x10\x03\x12\x1a\n\x16PLANNED_ACTION_DELETED\x10\x04\x12\x1a\n\x16PLANNED_ACTION_IGNORED\x10\x05\x12\x19\n\x15PLANNED_ACTION_FAILED\x10\x06*\x94\x01\n\x0bRetryStatus\x12\x1c\n\x18RETRY_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13RETRY_STATUS_STORED\x10\x01\x12\x18\n\x14RETRY_STATUS_SETTLED\x10\x02\x12\x17\n\x13RETRY_STATUS_FAILED\x10\x03\x12\x1b\n\x17RETRY_STATUS_IMPOSSIBLE\x10\x04\x32\xe6\x02\n\rIngestService\x12L\n\tPutEvents\x12\x1e.miradouro.v1.PutEventsRequest\x1a\x1f.miradouro.v1.PutEventsResponse\x12T\n\x0bIndexFolder\x12 .miradouro.v1.IndexFolderRequest\x1a!.miradouro.v1.IndexFolderResponse0\x01\x12U\n\x0cListFailures\x12!.miradouro.v1.ListFailuresRequest\x1a\".miradouro.v1.ListFailuresResponse\x12Z\n\rRetryFailures\x12\".miradouro.v1.RetryFailuresRequest\x1a#.miradouro.v1.RetryFailuresResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!miradouro/v1/ingest_service.proto\x12\x0cmiradouro.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1emiradouro/v1/photo_event.proto\"<\n\x10PutEventsRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.miradouro.v1.PhotoEvent\"?\n\x11PutEventsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.EventResult\"~\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.miradouro.v1.EventStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x11\n\tretriable\x18\x05 \x01(\x08\"\x96\x01\n\x12IndexFolderRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\r\n\x05prune\x18\x03 \x01(\x08\x12\x0e\n\x06ignore\x18\x06 \x03(\t\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x0e\n\x06verify\x18\x08 \x01(\x08\x12\x0e\n\x06preset\x18\t \x01(\t\x12\x0e\n\x06tagger\x18\n \x01(\t\"\xdf\x01\n\x13IndexFolderResponse\x12\x30\n\x08progress\x18\x01 \x01(\x0b\x32\x1c.miradouro.v1.FolderProgressH\x00\x12,\n\x06report\x18\x02 \x01(\x0b\x32\x1a.miradouro.v1.FolderReportH\x00\x12\x33\n\x0bmore_failed\x18\x03 \x01(\x0b\x32\x1c.miradouro.v1.FolderFailuresH\x00\x12(\n\x04plan\x18\x05 \x01(\x0b\x32\x18.miradouro.v1.FolderPlanH\x00\x42\t\n\x07message\";\n\x0e\x46olderProgress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0c\n\x04path\x18\x03 \x01(\t\"\xa2\x03\n\x0c\x46olderReport\x12\x0f\n\x07indexed\x18\x01 \x01(\x04\x12\x11\n\tunchanged\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x04\x12\x0f\n\x07ignored\x18\x04 \x01(\x04\x12+\n\x06\x66\x61iled\x18\x05 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12\x14\n\x0c\x66\x61iled_total\x18\x06 \x01(\x04\x12-\n\x08sidecars\x18\x08 \x03(\x0b\x32\x1b.miradouro.v1.FolderSidecar\x12\x16\n\x0esidecars_total\x18\t \x01(\x04\x12=\n\nignored_by\x18\x0b \x03(\x0b\x32).miradouro.v1.FolderReport.IgnoredByEntry\x12\x17\n\x0fignored_folders\x18\x0c \x01(\x04\x12\r\n\x05moved\x18\r \x01(\x04\x12\x10\n\x08withheld\x18\x0e \x01(\x04\x12\x17\n\x0fwithheld_reason\x18\x0f \x01(\t\x1a\x30\n\x0eIgnoredByEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"6\n\nFolderPlan\x12(\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.PlannedFile\"f\n\x0bPlannedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12+\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1b.miradouro.v1.PlannedAction\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"l\n\x0e\x46olderFailures\x12+\n\x06\x66\x61iled\x18\x01 \x03(\x0b\x32\x1b.miradouro.v1.FolderFailure\x12-\n\x08sidecars\x18\x02 \x03(\x0b\x32\x1b.miradouro.v1.FolderSidecar\"-\n\rFolderSidecar\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\";\n\rFolderFailure\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"P\n\x13ListFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListFailuresResponse\x12\'\n\x08\x66\x61ilures\x18\x01 \x03(\x0b\x32\x15.miradouro.v1.Failure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x07\x46\x61ilure\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x0b\n\x03uri\x18\x06 \x01(\t\x12-\n\tfailed_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14RetryFailuresRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tphoto_ids\x18\x02 \x03(\t\"\x89\x01\n\x15RetryFailuresResponse\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x10\n\x08photo_id\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0e\x32\x19.miradouro.v1.RetryStatus\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t*u\n\x0b\x45ventStatus\x12\x1c\n\x18\x45VENT_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_STATUS_STORED\x10\x01\x12\x16\n\x12\x45VENT_STATUS_STALE\x10\x02\x12\x17\n\x13\x45VENT_STATUS_FAILED\x10\x03*\xd4\x01\n\rPlannedAction\x12\x1e\n\x1aPLANNED_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12PLANNED_ACTION_NEW\x10\x01\x12\x1a\n\x16PLANNED_ACTION_CHANGED\x10\x02\x12\x1c\n\x18PLANNED_ACTION_UNCHANGED\x10\x03\x12\x1a\n\x16PLANNED_ACTION_DELETED\x10\x04\x12\x1a\n\x16PLANNED_ACTION_IGNORED\x10\x05\x12\x19\n\x15PLANNED_ACTION_FAILED\x10\x06*\x94\x01\n\x0bRetryStatus\x12\x1c\n\x18RETRY_STATUS_UNSPECIFIED\x10\x00\x12\x17\n\x13RETRY_STATUS_STORED\x10\x01\x12\x18\n\x14RETRY_STATUS_SETTLED\x10\x02\x12\x17\n\x13RETRY_STATUS_FAILED\x10\x03\x12\x1b\n\x17RETRY_STATUS_IMPOSSIBLE\x10\x04\x32\xe6\x02\n\rIngestService\x12L\n\tPutEvents\x12\x1e.miradouro.v1.PutEventsRequest\x1a\x1f.miradouro.v1.PutEventsResponse\x12T\n\x0bIndexFolder\x12 .miradouro.v1.IndexFolderRequest\x1a!.miradouro.v1.IndexFolderResponse0\x01\x12U\n\x0cListFailures\x12!.miradouro.v1.ListFailuresRequest\x1a\".miradouro.v1.ListFailuresResponse\x12Z\n\rRetryFailures\x12\".miradouro.v1.RetryFailuresRequest\x1a#.miradouro.v1.RetryFailuresResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FOLDERREPORT_IGNOREDBYENTRY']._loaded_options = None
   _globals['_FOLDERREPORT_IGNOREDBYENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTSTATUS']._serialized_start=2129
-  _globals['_EVENTSTATUS']._serialized_end=2246
-  _globals['_PLANNEDACTION']._serialized_start=2249
-  _globals['_PLANNEDACTION']._serialized_end=2461
-  _globals['_RETRYSTATUS']._serialized_start=2464
-  _globals['_RETRYSTATUS']._serialized_end=2612
+  _globals['_EVENTSTATUS']._serialized_start=2145
+  _globals['_EVENTSTATUS']._serialized_end=2262
+  _globals['_PLANNEDACTION']._serialized_start=2265
+  _globals['_PLANNEDACTION']._serialized_end=2477
+  _globals['_RETRYSTATUS']._serialized_start=2480
+  _globals['_RETRYSTATUS']._serialized_end=2628
   _globals['_PUTEVENTSREQUEST']._serialized_start=116
   _globals['_PUTEVENTSREQUEST']._serialized_end=176
   _globals['_PUTEVENTSRESPONSE']._serialized_start=178
@@ -48,35 +48,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTRESULT']._serialized_start=243
   _globals['_EVENTRESULT']._serialized_end=369
   _globals['_INDEXFOLDERREQUEST']._serialized_start=372
-  _globals['_INDEXFOLDERREQUEST']._serialized_end=506
-  _globals['_INDEXFOLDERRESPONSE']._serialized_start=509
-  _globals['_INDEXFOLDERRESPONSE']._serialized_end=732
-  _globals['_FOLDERPROGRESS']._serialized_start=734
-  _globals['_FOLDERPROGRESS']._serialized_end=793
-  _globals['_FOLDERREPORT']._serialized_start=796
-  _globals['_FOLDERREPORT']._serialized_end=1214
-  _globals['_FOLDERREPORT_IGNOREDBYENTRY']._serialized_start=1166
-  _globals['_FOLDERREPORT_IGNOREDBYENTRY']._serialized_end=1214
-  _globals['_FOLDERPLAN']._serialized_start=1216
-  _globals['_FOLDERPLAN']._serialized_end=1270
-  _globals['_PLANNEDFILE']._serialized_start=1272
-  _globals['_PLANNEDFILE']._serialized_end=1374
-  _globals['_FOLDERFAILURES']._serialized_start=1376
-  _globals['_FOLDERFAILURES']._serialized_end=1484
-  _globals['_FOLDERSIDECAR']._serialized_start=1486
-  _globals['_FOLDERSIDECAR']._serialized_end=1531
-  _globals['_FOLDERFAILURE']._serialized_start=1533
-  _globals['_FOLDERFAILURE']._serialized_end=1592
-  _globals['_LISTFAILURESREQUEST']._serialized_start=1594
-  _globals['_LISTFAILURESREQUEST']._serialized_end=1674
-  _globals['_LISTFAILURESRESPONSE']._serialized_start=1676
-  _globals['_LISTFAILURESRESPONSE']._serialized_end=1764
-  _globals['_FAILURE']._serialized_start=1767
-  _globals['_FAILURE']._serialized_end=1924
-  _globals['_RETRYFAILURESREQUEST']._serialized_start=1926
-  _globals['_RETRYFAILURESREQUEST']._serialized_end=1987
-  _globals['_RETRYFAILURESRESPONSE']._serialized_start=1990
-  _globals['_RETRYFAILURESRESPONSE']._serialized_end=2127
-  _globals['_INGESTSERVICE']._serialized_start=2615
-  _globals['_INGESTSERVICE']._serialized_end=2973
+  _globals['_INDEXFOLDERREQUEST']._serialized_end=522
+  _globals['_INDEXFOLDERRESPONSE']._serialized_start=525
+  _globals['_INDEXFOLDERRESPONSE']._serialized_end=748
+  _globals['_FOLDERPROGRESS']._serialized_start=750
+  _globals['_FOLDERPROGRESS']._serialized_end=809
+  _globals['_FOLDERREPORT']._serialized_start=812
+  _globals['_FOLDERREPORT']._serialized_end=1230
+  _globals['_FOLDERREPORT_IGNOREDBYENTRY']._serialized_start=1182
+  _globals['_FOLDERREPORT_IGNOREDBYENTRY']._serialized_end=1230
+  _globals['_FOLDERPLAN']._serialized_start=1232
+  _globals['_FOLDERPLAN']._serialized_end=1286
+  _globals['_PLANNEDFILE']._serialized_start=1288
+  _globals['_PLANNEDFILE']._serialized_end=1390
+  _globals['_FOLDERFAILURES']._serialized_start=1392
+  _globals['_FOLDERFAILURES']._serialized_end=1500
+  _globals['_FOLDERSIDECAR']._serialized_start=1502
+  _globals['_FOLDERSIDECAR']._serialized_end=1547
+  _globals['_FOLDERFAILURE']._serialized_start=1549
+  _globals['_FOLDERFAILURE']._serialized_end=1608
+  _globals['_LISTFAILURESREQUEST']._serialized_start=1610
+  _globals['_LISTFAILURESREQUEST']._serialized_end=1690
+  _globals['_LISTFAILURESRESPONSE']._serialized_start=1692
+  _globals['_LISTFAILURESRESPONSE']._serialized_end=1780
+  _globals['_FAILURE']._serialized_start=1783
+  _globals['_FAILURE']._serialized_end=1940
+  _globals['_RETRYFAILURESREQUEST']._serialized_start=1942
+  _globals['_RETRYFAILURESREQUEST']._serialized_end=2003
+  _globals['_RETRYFAILURESRESPONSE']._serialized_start=2006
+  _globals['_RETRYFAILURESRESPONSE']._serialized_end=2143
+  _globals['_INGESTSERVICE']._serialized_start=2631
+  _globals['_INGESTSERVICE']._serialized_end=2989
 # @@protoc_insertion_point(module_scope)

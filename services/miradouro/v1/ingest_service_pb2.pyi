@@ -79,7 +79,7 @@ class EventResult(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[EventStatus, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retriable: _Optional[bool] = ...) -> None: ...
 
 class IndexFolderRequest(_message.Message):
-    __slots__ = ("path", "collection", "prune", "ignore", "dry_run", "verify", "preset")
+    __slots__ = ("path", "collection", "prune", "ignore", "dry_run", "verify", "preset", "tagger")
     PATH_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     PRUNE_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +87,7 @@ class IndexFolderRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     VERIFY_FIELD_NUMBER: _ClassVar[int]
     PRESET_FIELD_NUMBER: _ClassVar[int]
+    TAGGER_FIELD_NUMBER: _ClassVar[int]
     path: str
     collection: str
     prune: bool
@@ -94,7 +95,8 @@ class IndexFolderRequest(_message.Message):
     dry_run: bool
     verify: bool
     preset: str
-    def __init__(self, path: _Optional[str] = ..., collection: _Optional[str] = ..., prune: _Optional[bool] = ..., ignore: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ..., verify: _Optional[bool] = ..., preset: _Optional[str] = ...) -> None: ...
+    tagger: str
+    def __init__(self, path: _Optional[str] = ..., collection: _Optional[str] = ..., prune: _Optional[bool] = ..., ignore: _Optional[_Iterable[str]] = ..., dry_run: _Optional[bool] = ..., verify: _Optional[bool] = ..., preset: _Optional[str] = ..., tagger: _Optional[str] = ...) -> None: ...
 
 class IndexFolderResponse(_message.Message):
     __slots__ = ("progress", "report", "more_failed", "plan")
