@@ -149,5 +149,5 @@ def test_only_poison_becomes_dead_letters(kafka: str, opensearch: str, photos: i
         assert here.audit("--settled", "--sample", 3).json["dead_letters"] == len(wanted), "the auditor finds nothing amiss"
         assert [one.name for one in here.index.stats()] == [COLLECTION]
         assert here.audit("--settled", "--sample", 3).json["counts"] == {}
-        assert ingest.is_ready(), "it is the process that began"
+        eventually("the process that began is ready", ingest.is_ready)
         assert ingest.end() == 0

@@ -31,7 +31,7 @@ def test_too_many_scans_are_refused_before_decoding(scans, width, height):
     with pytest.raises(BadPhoto, match=r"more than \d+ scans") as caught:
         decode(data, [SQUASH], reserve=lambda _: pytest.fail("nothing is decoded"))
     assert caught.value.reason == "too_expensive"
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2, "decoding takes minutes"
 
 
 def test_500_scans_are_decoded():

@@ -4,7 +4,6 @@ import base64
 import copy
 import itertools
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -78,23 +77,26 @@ def inside(candidate: Any, way: tuple[Any, ...]) -> Any:
     return candidate
 
 
-def spoilt(candidate: Any) -> Iterator[Any]:
-    """`candidate` with one thing taken away, exchanged for each odd value, or added, wherever that can be."""
-    for place in places(candidate):
-        if place:
-            for odd in [MISSING, *ODD]:
-                changed = copy.deepcopy(candidate)
-                around = inside(changed, place[:-1])
-                if odd is not MISSING:
-                    around[place[-1]] = odd
-                elif isinstance(around, dict):
-                    del around[place[-1]]
-                yield changed
-        if isinstance(inside(candidate, place), dict):
-            for name, odd in itertools.product(["data_base64", "data", "uri", "colour", "lat"], ["QQ==", "", "Q", None, {}]):
-                changed = copy.deepcopy(candidate)
-                inside(changed, place).setdefault(name, odd)
-                yield changed
+def changes(candidate: Any) -> list[tuple[tuple[Any, ...], Any, bool]]:
+    """Every single change as (path, value, whether it is an addition): odd values, removals (MISSING) and additions."""
+    paths = places(candidate)
+    exchanged = [(path, odd, False) for path in paths if path for odd in [MISSING, *ODD]]
+    additions = list(itertools.product(["data_base64", "data", "uri", "colour", "lat"], ["QQ==", "", "Q", None, {}]))
+    added = [((*path, name), odd, True) for path in paths if isinstance(inside(candidate, path), dict) for name, odd in additions]
+    return exchanged + added
+
+
+def changed(candidate: Any, path: tuple[Any, ...], value: Any, is_addition: bool) -> Any:
+    """A copy of `candidate` with one of its `changes`."""
+    candidate = copy.deepcopy(candidate)
+    around, name = inside(candidate, path[:-1]), path[-1]
+    if is_addition:
+        around.setdefault(name, value)
+    elif value is not MISSING:
+        around[name] = value
+    elif isinstance(around, dict):
+        del around[name]
+    return candidate
 
 
 def assert_same(candidate: Any) -> None:
@@ -128,7 +130,7 @@ def test_our_events_satisfy_the_schema(event: PhotoEvent) -> None:
 )
 def test_schema_and_parser_refuse_the_same_events(good: Any) -> None:
     answers = set()
-    for candidate in [good, *spoilt(good)]:
+    for candidate in [good, *(changed(good, *one) for one in changes(good))]:
         assert_same(candidate)
         answers.add(EVENT.is_valid(candidate))
     assert answers == {True, False}
@@ -139,8 +141,8 @@ def test_schema_and_parser_refuse_the_same_events(good: Any) -> None:
 def test_several_wrongs_together_are_refused_by_both(picks: list[int]) -> None:
     candidate: Any = GOOD
     for pick in picks:
-        variants = list(spoilt(candidate))
-        candidate = variants[pick % len(variants)]
+        variants = changes(candidate)
+        candidate = changed(candidate, *variants[pick % len(variants)])
         assert_same(candidate)
 
 
