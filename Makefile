@@ -44,6 +44,7 @@ lint: protos-check settings-check docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd protos && ../$(BIN)/buf lint
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: $(DEV)  ## format the code and apply ruff's fixes
 	$(BIN)/ruff check --fix

@@ -32,7 +32,7 @@ class Feed(Protocol):
     """A source whose events go into an index, and what uploads a photo, a spoilt one, or deletes one at its other end."""
 
     def items(self) -> list[SourceItem]:
-        """What the source has to tell, opened anew."""
+        """What the source gives when it is opened anew."""
         ...
 
     def store(self, events: Sequence[PhotoEvent]) -> None:

@@ -152,8 +152,8 @@ def _moved(rested: Rested) -> Iterator[None]:
 
 
 @contextmanager
-def _letters_dropped(rested: Rested) -> Iterator[None]:
-    """Kafka forgets every letter; afterwards they are written again."""
+def _dead_letters_dropped(rested: Rested) -> Iterator[None]:
+    """Kafka forgets every dead letter; afterwards they are written again."""
     kafka = rested.here.kafka
     consumer = KafkaConsumer(bootstrap_servers=kafka.kafka_bootstrap)
     admin = KafkaAdminClient(bootstrap_servers=kafka.kafka_bootstrap)
@@ -161,12 +161,12 @@ def _letters_dropped(rested: Rested) -> Iterator[None]:
         partitions = [TopicPartition(kafka.kafka_dead_topic, i) for i in consumer.partitions_for_topic(kafka.kafka_dead_topic)]
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
-        ends, letters = consumer.end_offsets(partitions), []
+        ends, dead_letters = consumer.end_offsets(partitions), []
         while any(consumer.position(one) < ends[one] for one in partitions):
-            letters += [letter for found in consumer.poll(timeout_ms=500).values() for letter in found]
+            dead_letters += [one for found in consumer.poll(timeout_ms=500).values() for one in found]
         admin.delete_records({partition: ends[partition] for partition in partitions})
         yield
-        for one in letters:
+        for one in dead_letters:
             rested.here.producer.send(one.topic, key=one.key, value=one.value, headers=list(one.headers)).get(timeout=30)
     finally:
         consumer.close()
@@ -212,7 +212,10 @@ DAMAGES: dict[str, tuple[Damage, dict[str, str]]] = {
         _replaced("7.jpg", lambda source: {**source, "sha256": "0" * 64}),
         {"original_differs": "7.jpg"},
     ),
-    "letters dropped": (_letters_dropped, {"dead_letter_missing": "", "event_lost": "none.jpg", "committed_too_far": ""}),
+    "dead letters dropped": (
+        _dead_letters_dropped,
+        {"dead_letter_missing": "", "event_lost": "none.jpg", "committed_too_far": ""},
+    ),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.command import COMMAND, START_S, run, up
 from tests.e2e.conftest import make_photos
 
-NOBODY = 65_534
+OTHER_USER = 65_534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which root alone may do")
 
 
@@ -32,7 +32,7 @@ def as_nobody(*command: object) -> "subprocess.CompletedProcess[str]":
     """A command, run as the user `nobody`."""
     return subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, timeout=START_S, check=False,
-        user=NOBODY, group=NOBODY, extra_groups=[], cwd="/",
+        user=OTHER_USER, group=OTHER_USER, extra_groups=[], cwd="/",
     )  # fmt: skip
 
 
@@ -92,11 +92,11 @@ def test_a_wide_unrelated_folder_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     photos, data = make_photos(tmp_path / "photos", ["one.jpg"]), tmp_path / "data"
     data.mkdir()
-    os.chown(data, NOBODY, NOBODY)
+    os.chown(data, OTHER_USER, OTHER_USER)
     for words in (("index", photos), ("up", "--listen", "127.0.0.1:0", "--http", "off")):
         done = run(*words, "--data", data)
         assert done.code == 1
-        assert f"data folder {data} belongs to user {NOBODY}, and this process runs as user 0" in done.err
+        assert f"data folder {data} belongs to user {OTHER_USER}, and this process runs as user 0" in done.err
     assert list(data.iterdir()) == []
 
 

@@ -71,10 +71,10 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
             (COLLECTION, "far.jpg"): "invalid_argument",
         }
 
-        def letters() -> dict[tuple[str, str], str]:
+        def dead_letters() -> dict[tuple[str, str], str]:
             return {(one.collection, one.photo_id): one.reason for one in here.dead_letters.list(limit=1_000)[0]}
 
-        eventually("every bad record is a dead letter", lambda: letters() == reasons)
+        eventually("every bad record is a dead letter", lambda: dead_letters() == reasons)
 
         stub = search_stub(query, stack)
         by_photo = pb.SearchRequest(collection=COLLECTION, photo=pb.ExampleQuery(data=jpeg(seed=10)))
@@ -91,7 +91,7 @@ def test_events_become_answers_and_bad_ones_dead_letters(kafka: str, opensearch:
         again = here.start("ingest")
         wanted["trip/4.jpg"] = (1, False)
         eventually("another consumer goes on where the first stopped", lambda: here.versions(COLLECTION) == wanted)
-        assert letters() == reasons, "nothing came twice"
+        assert dead_letters() == reasons, "nothing came twice"
 
         before, embedded = here.index.get_whole(COLLECTION, "trip/4.jpg"), photos_embedded(embedding)
         assert embedded > 0

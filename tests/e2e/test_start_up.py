@@ -17,7 +17,7 @@ from tests.certificates import self_signed, write_secret
 from tests.e2e.command import START_S, start
 
 EMBEDDING, INGEST, QUERY = (("serve", name, "--no-token", "--listen", "127.0.0.1:0") for name in ("embedding", "ingest", "query"))
-NOBODY = "127.0.0.1:1"
+UNREACHABLE = "127.0.0.1:1"
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def test_a_foreign_model_is_never_loaded(models_dir: Path, tmp_path: Path) -> No
 def test_a_service_without_peers_is_up_but_unready() -> None:
     server = start(
         *QUERY,
-        MIRADOURO_OPENSEARCH_URL=f"http://{NOBODY}",
-        MIRADOURO_EMBEDDING_ADDRESS=NOBODY,
+        MIRADOURO_OPENSEARCH_URL=f"http://{UNREACHABLE}",
+        MIRADOURO_EMBEDDING_ADDRESS=UNREACHABLE,
         MIRADOURO_HEALTH_LISTEN="127.0.0.1:0",
     )
     assert server.stdout is not None

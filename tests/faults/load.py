@@ -55,7 +55,7 @@ class Load:
         pictures = [jpeg(64, 48, seed=i) for i in range(16)]
         self.records: list[Record] = []
         self.wanted: dict[str, tuple[int, bool]] = {}
-        self.letters: dict[str, str] = {}
+        self.dead_letters: dict[str, str] = {}
         for i in range(size.photos):
             name, data = f"{i:05}.jpg", pictures[i % len(pictures)]
             self._add(PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=data))
@@ -65,10 +65,10 @@ class Load:
                 self._add(PhotoEvent(f"{name}-3", EventKind.DELETED, COLLECTION, name, 3))
             if i % POISON_EVERY == 0:
                 self.records.append((f"{COLLECTION}/poison{i}".encode(), b"\xff\x00", [("ce_specversion", b"1.0")]))
-                self.letters[f"poison{i}"] = "not_an_event"
+                self.dead_letters[f"poison{i}"] = "not_an_event"
             if i % NO_PHOTO_EVERY == 0:
                 self.records.append(record_of(PhotoEvent(f"n{i}", EventKind.UPLOADED, COLLECTION, f"no{i}", 1, data=b"no photo")))
-                self.letters[f"no{i}"] = "not_a_photo"
+                self.dead_letters[f"no{i}"] = "not_a_photo"
 
     def _add(self, event: PhotoEvent) -> None:
         self.records.append(record_of(event))
@@ -116,7 +116,7 @@ def audited(here: Deployment, *words: object) -> dict[str, Any]:
 def prove(here: Deployment, load: Load, *, sample: int = 10, repeated: bool = False, within_s: float = 600.0) -> dict[str, Any]:
     """Waits until everything is committed; then the auditor finds no violation, and exactly the expected records are there.
 
-    `repeated`: whether dead letters may stand there twice, as after a crash between a letter and its commit.
+    `repeated`: whether dead letters may stand there twice, as after a crash between a dead letter and its commit.
     """
     eventually("everything is committed", lambda: here.lag() == 0, within_s=within_s)
     report = audited(here, "--settled", "--sample", sample, "--seed", 1)
@@ -125,9 +125,9 @@ def prove(here: Deployment, load: Load, *, sample: int = 10, repeated: bool = Fa
     assert report["sampled"] == min(sample, report["photos"]), report
     assert report["records"] == len(load.records), f"every record that was acknowledged is in the log: {report}"
     assert here.versions(COLLECTION) == load.wanted, "one document for each photo, at its newest version"
-    letters = {one.photo_id: one.reason for one in here.dead_letters.list(limit=1_000)[0]}
-    assert letters == load.letters, f"the dead letters are those that were injected: {letters}"
-    assert report["dead_letters"] - report["repeated_dead_letters"] == len(load.letters), report
+    dead_letters = {one.photo_id: one.reason for one in here.dead_letters.list(limit=1_000)[0]}
+    assert dead_letters == load.dead_letters, f"the dead letters are those that were injected: {dead_letters}"
+    assert report["dead_letters"] - report["repeated_dead_letters"] == len(load.dead_letters), report
     assert repeated or report["repeated_dead_letters"] == 0, f"no dead letter comes twice: {report}"
     return report
 

@@ -96,7 +96,7 @@ def test_documents_refused_by_the_index_become_dead_letters(
         event = PhotoEvent(f"{name}-1", EventKind.UPLOADED, COLLECTION, name, 1, data=jpeg(64, 48, seed=i % 16), title=title)
         load.records.append(record_of(event))
         if is_bad:
-            load.letters[name] = "invalid_argument"
+            load.dead_letters[name] = "invalid_argument"
         else:
             load.wanted[name] = (1, False)
     with deployment_for(size, kafka, opensearch, embedding) as here:
@@ -113,9 +113,9 @@ def test_documents_refused_by_the_index_become_dead_letters(
         outcomes = ingest.outcomes()
         # Of a bulk request that was refused in part the rest is sent again, and is as it is stored already.
         assert outcomes["stored"] + outcomes.get("stale", 0) == len(load.wanted)
-        assert outcomes["failed"] == len(load.letters)
+        assert outcomes["failed"] == len(load.dead_letters)
         assert ingest.service.end() == 0
-        print({"refused by the index": len(load.letters), "audit": report})
+        print({"refused by the index": len(load.dead_letters), "audit": report})
 
 
 @pytest.mark.parametrize("photos", [SMALL.photos // 20, pytest.param(FULL.photos // 20, marks=pytest.mark.long)])

@@ -93,7 +93,7 @@ def _not_ready_for(ingest: ServiceProcess, size: Size) -> None:
 
 
 def _up(ingest: ServiceProcess, peer: str) -> float:
-    """What the metrics tell of it."""
+    """The value of the gauge for this peer."""
     with urllib.request.urlopen(ingest.metrics, timeout=30) as answer:
         families = text_string_to_metric_families(answer.read().decode())
     [value] = [

@@ -38,7 +38,7 @@ def hang(handler: BaseHTTPRequestHandler) -> None:
     handler.server.stopping.wait()  # type: ignore[attr-defined] # of the test's server
 
 
-def letters(here: Deployment) -> dict[str, str]:
+def dead_letters(here: Deployment) -> dict[str, str]:
     return {one.photo_id: one.reason for one in here.dead_letters.list(limit=1_000)[0]}
 
 
@@ -90,7 +90,7 @@ def test_photos_from_afar_are_found_or_dead_letters(kafka: str, opensearch: str,
 
         eventually("what can be had is indexed", lambda: here.versions(COLLECTION) == dict.fromkeys(pictures, (1, False)))
         wanted = {name: reason for name, (reason, _) in bad.items()} | dict.fromkeys(refused, "invalid_argument")
-        eventually("the rest are dead letters", lambda: letters(here) == wanted | {"words.jpg": "not_a_photo"})
+        eventually("the rest are dead letters", lambda: dead_letters(here) == wanted | {"words.jpg": "not_a_photo"})
         eventually("everything is committed", lambda: here.lag() == 0)
         assert here.audit("--settled", "--sample", 0).json["photos"] == len(pictures), "the auditor finds nothing amiss"
         assert mute.connections == [], "no packet went to a forbidden host"
@@ -111,4 +111,4 @@ def test_photos_from_afar_are_found_or_dead_letters(kafka: str, opensearch: str,
         here.publish(uploaded("hangs.jpg", web.url("/hangs.jpg"), version=2))  # what is being fetched does not hold up the end
         eventually("it is being fetched", lambda: web.requests.count("/hangs.jpg") > 1)
         assert (ingest.end(), query.end()) == (0, 0)
-        assert letters(here) == wanted | {"words.jpg": "not_a_photo"}
+        assert dead_letters(here) == wanted | {"words.jpg": "not_a_photo"}

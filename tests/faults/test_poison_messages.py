@@ -33,7 +33,7 @@ def headers(**changed: str | None) -> list[tuple[str, bytes]]:
 
 
 def poison(number: int) -> list[tuple[str, Record]]:
-    """One record of every kind that is no event of ours, with the reason that its dead letter is to tell."""
+    """One record of every kind that is no event of ours, with the reason that its dead letter gives."""
     key = f"{COLLECTION}/poison{number}".encode()
     state = json.dumps({"uri": "file:///a.jpg"}).encode()
     noise = random.Random(number)
@@ -115,7 +115,7 @@ def send(here: Deployment, stream: Iterator[tuple[str, Record]]) -> dict[tuple[i
     return {(at.partition, at.offset): (reason, value) for reason, value, at in placed if reason}
 
 
-def letters_of(here: Deployment) -> Sequence[tuple[tuple[int, int], tuple[str, bytes | None]]]:
+def dead_letters_of(here: Deployment) -> Sequence[tuple[tuple[int, int], tuple[str, bytes | None]]]:
     """Of each dead letter where its record stands, its reason, and the value or its hash."""
     found = []
     for one in records_of(here.kafka.kafka_bootstrap, here.kafka.kafka_dead_topic):
@@ -144,8 +144,8 @@ def test_only_poison_becomes_dead_letters(kafka: str, opensearch: str, photos: i
         good = {f"{i:05}.jpg": (1, False) for i in range(photos)}
         eventually("every photo is stored", lambda: here.versions(COLLECTION) == good, within_s=120 + photos / 5)
         eventually("everything is committed", lambda: here.lag() == 0)
-        assert dict(letters_of(here)) == wanted
-        assert len(letters_of(here)) == len(wanted), "each of them once"
+        assert dict(dead_letters_of(here)) == wanted
+        assert len(dead_letters_of(here)) == len(wanted), "each of them once"
         assert here.audit("--settled", "--sample", 3).json["dead_letters"] == len(wanted), "the auditor finds nothing amiss"
         assert [one.name for one in here.index.stats()] == [COLLECTION]
         assert here.audit("--settled", "--sample", 3).json["counts"] == {}

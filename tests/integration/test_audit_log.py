@@ -29,7 +29,7 @@ from tests.ingest_fixture import open_ingest
 from tests.pictures import jpeg
 from tests.waiting import WAIT_S
 
-SOMEBODY = Caller("192.0.2.7", "abcdefabcdef", is_owner=True)
+CALLER = Caller("192.0.2.7", "abcdefabcdef", is_owner=True)
 
 
 class Lines(io.StringIO):
@@ -128,7 +128,7 @@ def test_changes_are_logged_with_their_caller_and_result(lines, tmp_path):
     (tmp_path / "photos" / "a.jpg").write_bytes(jpeg(64, 48, seed=1))
     with open_ingest(tmp_path / "ingest") as ingest:
         lines.begin()
-        call = replace(Call(), caller=SOMEBODY)
+        call = replace(Call(), caller=CALLER)
         assert list(ingest.service.IndexFolder(IndexFolderRequest(path=str(tmp_path / "photos")), call))
         with pytest.raises(FailedPrecondition):
             list(ingest.service.IndexFolder(IndexFolderRequest(path=str(tmp_path), prune=True), call))
@@ -144,5 +144,5 @@ def test_changes_are_logged_with_their_caller_and_result(lines, tmp_path):
         ("delete photos", "OK"),
     ]
     first = lines.audit("changed")[0]
-    assert (first["peer"], first["token"], first["collection"]) == (SOMEBODY.peer, SOMEBODY.token_id, "photos")
+    assert (first["peer"], first["token"], first["collection"]) == (CALLER.peer, CALLER.token_id, "photos")
     assert first["path"] == str(tmp_path / "photos")

@@ -129,7 +129,7 @@ def test_log_lines_carry_no_secret(monkeypatch, log_format):
         log = structlog.get_logger()
         for uri in REFUSED:
             if " " in uri.strip() or "\n" in uri or "://" not in uri:
-                continue  # only the whole of it would tell that it is one
+                continue  # only the whole text is recognisable as a URI
             log.warning(f"{uri} failed", error=uri, folders=[uri], nested={"uri": uri})
             try:
                 raise OSError(f"no answer from {uri}")  # noqa: TRY301 - it is the test

@@ -102,7 +102,7 @@ def changed(candidate: Any, path: tuple[Any, ...], value: Any, is_addition: bool
 def assert_same(candidate: Any) -> None:
     """Fails unless the schema and the code answer alike."""
     subject = candidate.get("subject") if isinstance(candidate, dict) else None
-    key = f"c/{subject}" if isinstance(subject, str) else "c/a.jpg"  # that they are the same no schema can tell
+    key = f"c/{subject}" if isinstance(subject, str) else "c/a.jpg"  # no schema can compare the key with the subject
     for schema, strict in ((EVENT, False), (STRICT, True)):
         is_valid = schema.is_valid(candidate)
         assert is_taken(candidate, key.encode(), strict=strict) == is_valid, (

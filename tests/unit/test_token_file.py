@@ -13,7 +13,7 @@ from miradouro.standalone.owner_token import make_owner_token, owner_token
 from tests.certificates import token, write_secret
 from tests.ingest_fixture import not_root
 
-NOBODY = 65_534
+OTHER_USER = 65_534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users, which root alone may do")
 
 
@@ -42,15 +42,15 @@ def test_a_group_may_only_read_roots_files(path: Path) -> None:
     assert Tokens(path).first
     with tempfile.TemporaryDirectory() as reachable:
         os.chmod(reachable, 0o755)
-        theirs = owned(write_secret(Path(reachable) / "token", token()), user=NOBODY, mode=0o440)
+        theirs = owned(write_secret(Path(reachable) / "token", token()), user=OTHER_USER, mode=0o440)
         with not_root(), pytest.raises(ConfigurationError, match=r"mode 0440"):
             Tokens(theirs)
 
 
 @needs_root
 def test_a_file_of_another_user_is_refused(path: Path) -> None:
-    owned(path, user=NOBODY, mode=0o600)
-    with pytest.raises(ConfigurationError, match=rf"it belongs to user {NOBODY}, who could replace it"):
+    owned(path, user=OTHER_USER, mode=0o600)
+    with pytest.raises(ConfigurationError, match=rf"it belongs to user {OTHER_USER}, who could replace it"):
         Tokens(path)
 
 
@@ -102,14 +102,14 @@ def test_the_data_folders_token_is_no_link(tmp_path: Path, path: Path) -> None:
 def test_the_data_folders_token_is_its_owners(tmp_path: Path) -> None:
     data = tmp_path / "data"
     make_owner_token(data)
-    owned(data / "token", user=NOBODY, mode=0o600)
-    with pytest.raises(ConfigurationError, match=rf"it belongs to user {NOBODY}"):
+    owned(data / "token", user=OTHER_USER, mode=0o600)
+    with pytest.raises(ConfigurationError, match=rf"it belongs to user {OTHER_USER}"):
         make_owner_token(data)
     owned(data / "token", user=0, mode=0o640)
     with pytest.raises(ConfigurationError, match=r"mode 0640"):
         make_owner_token(data)
     (data / "token").unlink()
-    owned(data, user=NOBODY, mode=0o777)
-    with pytest.raises(FailedPrecondition, match=rf"data folder .* belongs to user {NOBODY}"):
+    owned(data, user=OTHER_USER, mode=0o777)
+    with pytest.raises(FailedPrecondition, match=rf"data folder .* belongs to user {OTHER_USER}"):
         make_owner_token(data)
     assert list(data.iterdir()) == []

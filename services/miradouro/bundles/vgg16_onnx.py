@@ -1,4 +1,4 @@
-"""Finds the weights of VGG16 in an ONNX graph, whoever exported it: the graph is read along its one path, and nothing is run.
+"""Finds the weights of VGG16 in an ONNX graph of any exporter: the graph is read along its one path, and nothing is run.
 
 Exporters name tensors as they like, keep channels first or last, write a dense layer as Gemm or as MatMul and Add, and leave
 dropout, softmax and reshapes in or out. The order of the layers is the same in all of them.

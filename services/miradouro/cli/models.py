@@ -104,7 +104,7 @@ def verify(ctx: click.Context, names: Sequence[str], precision: str | None, as_j
 @click.option("--precision", type=_PRECISIONS, default="int8", show_default=True)
 @_AS_JSON
 def describe(name: str, precision: str, as_json: bool) -> None:
-    """Tell what a bundle is made of and which spaces it offers; its files need not be there."""
+    """Print what a bundle is made of and which spaces it offers; its files need not be there."""
     manifest = find(name)
     manifest.check_precision(precision)
     facts = _facts(manifest, precision)

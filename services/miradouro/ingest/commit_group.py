@@ -142,7 +142,7 @@ class CommitGroup:
             ) from error
         if isinstance(error, Exception):  # a fault of a processor, taken for the fault of this photo
             _log.error("a processor failed", photo_id=getattr(item, "photo_id", ""), exc_info=error)
-            return Internal(f"a processor failed: {type(error).__name__}: {error}; the log tells where")
+            return Internal(f"a processor failed: {type(error).__name__}: {error}; the log has the traceback")
         raise error
 
     def _write(self, documents: Sequence[Document]) -> list[Written]:

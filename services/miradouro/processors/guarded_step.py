@@ -123,7 +123,7 @@ class GuardedStep:
             return InvalidArgument("photo", f"{self.name} can't run, for these steps were left out: {left_out} ({error.message})")
         if isinstance(error, MiradouroError):
             return error
-        return Internal(f"processor {self.name} failed: {type(error).__name__}: {error}; the log tells where")
+        return Internal(f"processor {self.name} failed: {type(error).__name__}: {error}; the log has the traceback")
 
 
 def _ms_since(began: float) -> float:
