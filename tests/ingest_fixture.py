@@ -9,6 +9,7 @@ from pathlib import Path
 
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.bundles.keyword_heads import KeywordHeads
 from miradouro.bundles.labels import LabelRow, LabelTable
 from miradouro.core.document import Failure
 from miradouro.core.index_engine import Index
@@ -115,6 +116,7 @@ def open_ingest(
             labels=LABEL_TABLE,
             pipeline=load_pipeline(chosen.pipeline),
             settings=chosen,
+            keywords=KeywordHeads(folder / "data" / "keywords"),
             pace=pace,
             spaces=chosen.space_names,
             excluded=[folder / "data"],

@@ -49,3 +49,7 @@ def parent(name: str, probability: float) -> Tag:
 
 def user_tag(name: str) -> Tag:
     return Tag(name, 1.0, TagKind.USER)
+
+
+def learned(name: str, probability: float) -> Tag:
+    return Tag(name, probability, TagKind.LEARNED)

@@ -13,7 +13,15 @@ from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.event import check_collection
 from miradouro.core.index_engine import Opening
-from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, SpaceStats, WriteStatus
+from miradouro.core.ports import (
+    MAX_COLLECTIONS,
+    CollectionStats,
+    OriginState,
+    SpaceStats,
+    TagChange,
+    TaggedPhoto,
+    WriteStatus,
+)
 from miradouro.core.query import EverythingClause, IndexQuery, Match, Matches, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, more_than, other_root
@@ -75,6 +83,29 @@ class MemoryIndex:
 
     def same_bytes(self, collection: str, sha256: str) -> Sequence[OriginState]:
         return [one for one in self.origins(collection) if one.sha256 == sha256 and not one.deleted]
+
+    def tagged(self, collection: str, space: str) -> Iterator[TaggedPhoto]:
+        with self._lock:
+            found = resolve_space(space, self._of(collection).spaces).name
+            live = sorted(self._of(collection).live(), key=lambda one: one.photo_id.encode())
+        return (
+            TaggedPhoto(one.photo_id, one.version, one.tags, one.vectors[found][0] if found in one.vectors else None)
+            for one in live
+        )
+
+    def replace_tags(self, collection: str, changes: Sequence[TagChange]) -> int:
+        with self._lock:
+            stored = self._of(collection).documents
+            current = [
+                change
+                for change in changes
+                if change.photo_id in stored
+                and not stored[change.photo_id].deleted
+                and stored[change.photo_id].version == change.version
+            ]
+            for change in current:
+                stored[change.photo_id] = replace(stored[change.photo_id], tags=change.tags)
+        return len(current)
 
     def search(self, query: IndexQuery) -> Matches:
         if query.conditions or query.facets or not isinstance(query.clause, EverythingClause | VectorClause):

@@ -11,10 +11,18 @@ from miradouro.standalone.settings import StandaloneSettings
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
     IndexFolderResponse,
+    LearnKeywordsRequest,
+    LearnKeywordsResponse,
     ListFailuresRequest,
     ListFailuresResponse,
+    ListKeywordsRequest,
+    ListKeywordsResponse,
+    RemoveKeywordsRequest,
+    RemoveKeywordsResponse,
     RetryFailuresRequest,
     RetryFailuresResponse,
+    TestKeywordsRequest,
+    TestKeywordsResponse,
 )
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 
@@ -48,6 +56,22 @@ class IngestDoor(Protocol):
 
     def RetryFailures(self, request: RetryFailuresRequest) -> Iterator[RetryFailuresResponse]:
         """The result of each photo. Closing the iterator stops the work. Raises MiradouroError."""
+        ...
+
+    def LearnKeywords(self, request: LearnKeywordsRequest) -> Iterator[LearnKeywordsResponse]:
+        """Progress, and finally the report. Closing the iterator stops the work. Raises MiradouroError."""
+        ...
+
+    def ListKeywords(self, request: ListKeywordsRequest) -> ListKeywordsResponse:
+        """The learned keywords of every collection. Raises MiradouroError."""
+        ...
+
+    def TestKeywords(self, request: TestKeywordsRequest) -> TestKeywordsResponse:
+        """The quality of learned keywords. Raises MiradouroError."""
+        ...
+
+    def RemoveKeywords(self, request: RemoveKeywordsRequest) -> Iterator[RemoveKeywordsResponse]:
+        """Progress, and finally the report. Closing the iterator stops the work. Raises MiradouroError."""
         ...
 
 
@@ -84,16 +108,24 @@ def open_search(
 
 @contextmanager
 def open_ingest(
-    settings: StandaloneSettings, *, writer: bool = True, collection: str = "", preset: str = "", tagger: str = ""
+    settings: StandaloneSettings,
+    *,
+    server: str | None = None,
+    writer: bool = True,
+    collection: str = "",
+    preset: str = "",
+    tagger: str = "",
 ) -> Iterator[IngestDoor]:
-    """The ingest service of the folder's server, otherwise one in this process. Without `writer` the latter can only list.
+    """The ingest service at `server`, otherwise of the folder's server, otherwise one in this process.
+
+    Without `writer` the last one can only list and measure.
 
     In this process only the bundles of existing collections are loaded, and those of the `preset` and the `tagger` (empty: of the
     setting) when `collection` is new.
 
     Raises StoreLocked when another process writes, and NotFound when there is no index to list from.
     """
-    target = _server_of(settings.data_folder, patience_s=_PATIENCE_S if writer else 0.0)
+    target = server or _server_of(settings.data_folder, patience_s=_PATIENCE_S if writer else 0.0)
     if target is None:
         from miradouro.cli.here import ingest_here
 
@@ -102,7 +134,8 @@ def open_ingest(
     else:
         from miradouro.cli.remote import ingest_at
 
-        with ingest_at(target, timeout_s=ANSWER_WITHIN_S, folder=settings.data_folder) as door:
+        folder = None if server else settings.data_folder
+        with ingest_at(target, timeout_s=ANSWER_WITHIN_S, folder=folder) as door:
             yield door
 
 

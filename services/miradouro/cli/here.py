@@ -18,10 +18,18 @@ from miradouro.standalone.settings import StandaloneSettings
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
     IndexFolderResponse,
+    LearnKeywordsRequest,
+    LearnKeywordsResponse,
     ListFailuresRequest,
     ListFailuresResponse,
+    ListKeywordsRequest,
+    ListKeywordsResponse,
+    RemoveKeywordsRequest,
+    RemoveKeywordsResponse,
     RetryFailuresRequest,
     RetryFailuresResponse,
+    TestKeywordsRequest,
+    TestKeywordsResponse,
 )
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
 
@@ -118,5 +126,25 @@ class _LocalIngest:
         call = Call()
         try:
             yield from self._handlers.RetryFailures(request, call)
+        finally:
+            call.cancelled.set()
+
+    def LearnKeywords(self, request: LearnKeywordsRequest) -> Iterator[LearnKeywordsResponse]:
+        call = Call()
+        try:
+            yield from self._handlers.LearnKeywords(request, call)
+        finally:
+            call.cancelled.set()
+
+    def ListKeywords(self, request: ListKeywordsRequest) -> ListKeywordsResponse:
+        return self._handlers.ListKeywords(request, Call())
+
+    def TestKeywords(self, request: TestKeywordsRequest) -> TestKeywordsResponse:
+        return self._handlers.TestKeywords(request, Call())
+
+    def RemoveKeywords(self, request: RemoveKeywordsRequest) -> Iterator[RemoveKeywordsResponse]:
+        call = Call()
+        try:
+            yield from self._handlers.RemoveKeywords(request, call)
         finally:
             call.cancelled.set()

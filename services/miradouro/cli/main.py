@@ -35,6 +35,7 @@ COMMANDS = {
     "events": ("miradouro.cli.events", "Publish photo events to Kafka, and print their schema."),
     "audit": ("miradouro.cli.audit", "Prove that the index holds every event of Kafka."),
     "backfill": ("miradouro.cli.backfill", "Publish an event for every photo of a folder or bucket."),
+    "keywords": ("miradouro.cli.keywords", "Learn keywords from people's tags, and tag photos with them."),
     "models": ("miradouro.cli.models", "List, pull, verify and describe bundles."),
     "plan": ("miradouro.cli.plan", "Estimate the machines and disks that so many photos need."),
     "dev": ("miradouro.cli.dev", "Run Kafka and OpenSearch here, for development."),

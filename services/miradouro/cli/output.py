@@ -16,6 +16,7 @@ TAG_KINDS = {
     search_service_pb2.TAG_KIND_LABEL: "label",
     search_service_pb2.TAG_KIND_PARENT: "parent",
     search_service_pb2.TAG_KIND_USER: "user",
+    search_service_pb2.TAG_KIND_LEARNED: "learned",
 }
 FACETS = {
     search_service_pb2.FACET_FIELD_TAG: "tag",

@@ -12,10 +12,18 @@ from miradouro.standalone.owner_token import owner_token
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
     IndexFolderResponse,
+    LearnKeywordsRequest,
+    LearnKeywordsResponse,
     ListFailuresRequest,
     ListFailuresResponse,
+    ListKeywordsRequest,
+    ListKeywordsResponse,
+    RemoveKeywordsRequest,
+    RemoveKeywordsResponse,
     RetryFailuresRequest,
     RetryFailuresResponse,
+    TestKeywordsRequest,
+    TestKeywordsResponse,
 )
 from miradouro.v1.ingest_service_pb2_grpc import IngestServiceStub
 from miradouro.v1.search_service_pb2 import SearchRequest, SearchResponse, StatsRequest, StatsResponse
@@ -30,8 +38,11 @@ def search_at(target: str, *, timeout_s: float, folder: Path | None) -> Iterator
 
 
 @contextmanager
-def ingest_at(target: str, *, timeout_s: float, folder: Path) -> Iterator["_RemoteIngest"]:
-    """The ingest service of the data `folder` at `target` (host:port); calls that aren't streams may take `timeout_s` seconds."""
+def ingest_at(target: str, *, timeout_s: float, folder: Path | None) -> Iterator["_RemoteIngest"]:
+    """The ingest service at `target` (host:port), the server of the data `folder` if any.
+
+    Calls that aren't streams may take `timeout_s` seconds.
+    """
     with _channel(target, folder) as channel:
         yield _RemoteIngest(IngestServiceStub(channel), target, timeout_s)
 
@@ -72,6 +83,30 @@ class _RemoteIngest:
 
     def RetryFailures(self, request: RetryFailuresRequest) -> Iterator[RetryFailuresResponse]:
         responses = self._stub.RetryFailures(request)
+        try:
+            with _typed(self._target):
+                yield from responses
+        finally:
+            responses.cancel()
+
+    def LearnKeywords(self, request: LearnKeywordsRequest) -> Iterator[LearnKeywordsResponse]:
+        responses = self._stub.LearnKeywords(request)
+        try:
+            with _typed(self._target):
+                yield from responses
+        finally:
+            responses.cancel()
+
+    def ListKeywords(self, request: ListKeywordsRequest) -> ListKeywordsResponse:
+        with _typed(self._target):
+            return self._stub.ListKeywords(request, timeout=self._timeout_s)
+
+    def TestKeywords(self, request: TestKeywordsRequest) -> TestKeywordsResponse:
+        with _typed(self._target):
+            return self._stub.TestKeywords(request, timeout=self._timeout_s)
+
+    def RemoveKeywords(self, request: RemoveKeywordsRequest) -> Iterator[RemoveKeywordsResponse]:
+        responses = self._stub.RemoveKeywords(request)
         try:
             with _typed(self._target):
                 yield from responses

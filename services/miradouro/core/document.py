@@ -19,14 +19,18 @@ class TagKind(StrEnum):
     LABEL = "label"
     PARENT = "parent"
     USER = "user"
+    LEARNED = "learned"
 
 
-_TAG_ORDER = {TagKind.USER: 0, TagKind.LABEL: 1, TagKind.PARENT: 2}
+_TAG_ORDER = {TagKind.USER: 0, TagKind.LEARNED: 1, TagKind.LABEL: 2, TagKind.PARENT: 3}
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag with its probability, 0 to 1 (1 for a person's tags). A document holds each label once."""
+    """A tag with its probability, 0 to 1 (1 for a person's tags).
+
+    A document holds each label once; only a learned tag may stand beside a label or parent of the same name.
+    """
 
     label: str
     score: float
@@ -34,7 +38,7 @@ class Tag:
 
 
 def ordered_tags(tags: Iterable[Tag]) -> list[Tag]:
-    """A person's tags first as given, then labels, then parents, each by probability and then by name."""
+    """A person's tags first as given, then learned tags, labels and parents, each by probability and then by name."""
 
     def rank(tag: Tag) -> tuple[int, float, str]:
         return (0, 0.0, "") if tag.kind is TagKind.USER else (_TAG_ORDER[tag.kind], -tag.score, tag.label)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from miradouro.core.document import Document, Failure, Float32, Origin
+from miradouro.core.document import Document, Failure, Float32, Origin, Tag
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument, Overloaded
 from miradouro.core.event import PhotoEvent
@@ -78,6 +78,28 @@ class CollectionStats:
         """The smallest preset that has all spaces but a label distribution, None for a collection without spaces."""
         spaces = (space for space in self.spaces if not is_label_space(space.name))
         return max((space.preset for space in spaces), key=lambda preset: preset.rank, default=None)
+
+
+@dataclass(frozen=True)
+class TaggedPhoto:
+    """A live photo at one version with its tags; `vector` is its row 0 in the space that was read, float32 [dimension].
+
+    `vector` is None for a photo without vectors in that space.
+    """
+
+    photo_id: str
+    version: int
+    tags: tuple[Tag, ...]
+    vector: Float32 | None
+
+
+@dataclass(frozen=True)
+class TagChange:
+    """All tags that a photo is to have at the version `version`."""
+
+    photo_id: str
+    version: int
+    tags: tuple[Tag, ...]
 
 
 class Embedder(Protocol):
@@ -220,6 +242,21 @@ class PhotoIndex(Protocol):
         """The live photos with this SHA-256 (64 hexadecimal digits), in any order, at most MAX_SAME_BYTES of them.
 
         A write may become visible only after the engine's refresh interval. Raises NotFound (collection).
+        """
+        ...
+
+    def tagged(self, collection: str, space: str) -> Iterator[TaggedPhoto]:
+        """Every live photo with its vector in `space`, ordered by photo id (UTF-8 bytes). Memory does not grow with them.
+
+        Writes meanwhile may or may not be seen. Raises NotFound (collection), InvalidArgument (space).
+        """
+        ...
+
+    def replace_tags(self, collection: str, changes: Sequence[TagChange]) -> int:
+        """Stores other tags of photos at their version, durably, and returns the number of changed photos.
+
+        A photo that has another version by now, or that is deleted, stays as it is. Everything but the tags stays.
+        Raises NotFound (collection), Unavailable, Overloaded; some may be stored then.
         """
         ...
 

@@ -18,7 +18,9 @@ from miradouro.adapters.kafka import INTAKE, KafkaBrokers, KafkaDeadLetters, Kaf
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
+from miradouro.bundles.keyword_heads import FOLDER, KeywordHeads
 from miradouro.bundles.labels import load_labels
+from miradouro.bundles.settings import BundleSettings
 from miradouro.core.index_engine import Opening
 from miradouro.ingest.cloud_event import item_of
 from miradouro.ingest.consumer import Consumer
@@ -92,6 +94,7 @@ def open_ingest(settings: IngestSettings, *, registry: CollectorRegistry) -> Ite
             labels=load_labels(),
             pipeline=pipeline,
             settings=settings,
+            keywords=KeywordHeads(load(BundleSettings).folder / FOLDER),
             pace=PACE,
             spaces=settings.space_names,
             folders=photos.photo_root_folders,

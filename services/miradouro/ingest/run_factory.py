@@ -4,6 +4,7 @@ from pathlib import Path
 
 from miradouro.adapters.described import Describe
 from miradouro.adapters.photo_store import FileStore
+from miradouro.bundles.keyword_heads import KeywordHeads
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.photo_limits import DecodeLimits
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader, PhotoStore
@@ -39,12 +40,13 @@ class RunFactory:
         pace: Pace,
         limits: DecodeLimits,
         thumbnails: Path | None,
+        keywords: KeywordHeads,
         metrics: IngestMetrics,
     ) -> None:
         self._index, self._collections, self._photo_store = index, collections, photo_store
         self._embedder, self._describe, self.reader, self._labels = embedder, describe, reader, labels
         self._pipeline, self._pace, self._limits = pipeline, pace, limits
-        self._thumbnails, self._metrics = thumbnails, metrics
+        self._thumbnails, self._keywords, self._metrics = thumbnails, keywords, metrics
 
     def folder_run(self, root: str, call: Call, *, retriable_stops: bool = True) -> Run:
         """A run over the files below `root`."""
@@ -67,6 +69,7 @@ class RunFactory:
             embed_timeout_s=self._pace.embed_timeout_s,
             thumbnails=self._thumbnails,
             stored=StoredCopies(self._index).find,
+            keywords=self._keywords.find,
         )
         retry = RetryPolicy(call.cancelled, retry_s, original_retry_s=self._pace.retry_s, metrics=self._metrics)
         return Run(

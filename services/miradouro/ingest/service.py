@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.described import cached_describe
 from miradouro.adapters.folder.ignore_rules import rules_of_run
+from miradouro.bundles.keyword_heads import KeywordHeads
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, check_collection
@@ -15,9 +16,10 @@ from miradouro.core.index_engine import Index
 from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.ports import DeadLetters, Embedder, PhotoReader, PhotoStore
 from miradouro.core.query import MAX_LIMIT
-from miradouro.ingest import event_wire, wire
+from miradouro.ingest import event_wire, keyword_wire, wire
 from miradouro.ingest.collection_upkeep import CollectionUpkeep
 from miradouro.ingest.folder_sync import FolderSync, real_root
+from miradouro.ingest.keywords.learner import DEFAULT_PRECISION, KeywordLearner
 from miradouro.ingest.metrics import IngestMetrics
 from miradouro.ingest.pace import PACE, Pace
 from miradouro.ingest.retries import Retries
@@ -31,12 +33,20 @@ from miradouro.v1 import photo_event_pb2
 from miradouro.v1.ingest_service_pb2 import (
     IndexFolderRequest,
     IndexFolderResponse,
+    LearnKeywordsRequest,
+    LearnKeywordsResponse,
     ListFailuresRequest,
     ListFailuresResponse,
+    ListKeywordsRequest,
+    ListKeywordsResponse,
     PutEventsRequest,
     PutEventsResponse,
+    RemoveKeywordsRequest,
+    RemoveKeywordsResponse,
     RetryFailuresRequest,
     RetryFailuresResponse,
+    TestKeywordsRequest,
+    TestKeywordsResponse,
 )
 
 MAX_EVENTS = 256
@@ -49,6 +59,7 @@ class IngestService:
 
     `spaces` are the names of the spaces of new collections, the embedder's defaults when empty. `folders` is the sync of
     collections with folders; see `FolderSync` for `excluded` and `folders`, `RunFactory` for `photo_store` and `thumbnails`.
+    `keywords` holds the learned keywords.
     """
 
     def __init__(
@@ -62,6 +73,7 @@ class IngestService:
         labels: LabelTable,
         pipeline: Pipeline,
         settings: IngestSettings,
+        keywords: KeywordHeads,
         pace: Pace = PACE,
         limits: DecodeLimits = DEFAULT_LIMITS,
         spaces: Sequence[str] = (),
@@ -90,8 +102,10 @@ class IngestService:
             pace=pace,
             limits=limits,
             thumbnails=thumbnails,
+            keywords=keywords,
             metrics=metrics,
         )
+        self._learner = KeywordLearner(index=index, heads=keywords)
         self.folders = FolderSync(
             index=index,
             dead_letters=dead_letters,
@@ -176,3 +190,40 @@ class IngestService:
         with audited("retry failures", call, collection=collection, photos=len(photo_ids)):
             for retried in self._retries.run(collection, photo_ids, call):
                 yield wire.retry_response(retried)
+
+    def LearnKeywords(self, request: LearnKeywordsRequest, call: Call) -> Iterator[LearnKeywordsResponse]:
+        """Learns keywords and tags the collection with them.
+
+        Raises InvalidArgument, NotFound (collection), FailedPrecondition (nothing to learn from; learning already),
+        ConfigurationError (no scikit-learn), and what the index raises.
+        """
+        collection = check_collection(request.collection or DEFAULT_COLLECTION)
+        with audited("learn keywords", call, collection=collection):
+            work = self._learner.learn(
+                collection,
+                space=request.space,
+                hidden=request.hidden,
+                precision=request.precision if request.HasField("precision") else DEFAULT_PRECISION,
+                only=request.only,
+                check_cancelled=call.check_cancelled,
+            )
+            yield from (keyword_wire.learn_response(message, collection) for message in work)
+
+    def ListKeywords(self, request: ListKeywordsRequest, call: Call) -> ListKeywordsResponse:  # noqa: ARG002 # it has no fields
+        """Lists the learned keywords. Raises Corrupt, Unavailable."""
+        call.remaining_s()
+        return ListKeywordsResponse(collections=[keyword_wire.described(head) for head in self._learner.all()])
+
+    def TestKeywords(self, request: TestKeywordsRequest, call: Call) -> TestKeywordsResponse:
+        """Measures learned keywords. Raises InvalidArgument, NotFound (collection, keywords), FailedPrecondition."""
+        collection = check_collection(request.collection or DEFAULT_COLLECTION)
+        on = check_collection(request.on, field="on") if request.on else ""
+        report = self._learner.test(collection, on=on, check_cancelled=call.check_cancelled)
+        return TestKeywordsResponse(report=keyword_wire.report_of(report, collection))
+
+    def RemoveKeywords(self, request: RemoveKeywordsRequest, call: Call) -> Iterator[RemoveKeywordsResponse]:
+        """Removes learned keywords and tags. Raises InvalidArgument, NotFound (collection), and what the index raises."""
+        collection = check_collection(request.collection or DEFAULT_COLLECTION)
+        with audited("remove keywords", call, collection=collection):
+            work = self._learner.remove(collection, check_cancelled=call.check_cancelled)
+            yield from (keyword_wire.remove_response(message, collection) for message in work)

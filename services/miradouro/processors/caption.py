@@ -35,8 +35,11 @@ class Caption:
 
 
 def sentence(tags: Sequence[Tag], options: CaptionOptions) -> str:
-    """For example `A photo of golden retriever and tennis ball.`: the tags in order, without parents; "" without tags."""
-    likely = [tag.label for tag in tags if tag.kind is not TagKind.PARENT and tag.score >= options.min_probability]
+    """For example `A photo of golden retriever and tennis ball.`: the tags in order; "" without tags.
+
+    Without parents; and without learned tags, which change later without the caption.
+    """
+    likely = [tag.label for tag in tags if tag.kind in (TagKind.USER, TagKind.LABEL) and tag.score >= options.min_probability]
     named = likely[: options.max_tags]
     if not named:
         return ""

@@ -22,6 +22,7 @@ from miradouro.core.document import Document
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import ConfigurationError
 from miradouro.core.event import PhotoEvent
+from miradouro.core.keywords import KeywordHead
 from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.pipeline import PhotoInProgress, Processor
 from miradouro.core.ports import Embedder, PhotoReader, PhotoStore
@@ -45,6 +46,7 @@ class Context:
     of one photo in seconds, including the wait in the queue. `thumbnails` is the folder from which the page reads thumbnails,
     None without one. With `is_rehearsal` a processor changes only the photo in progress. `stored` takes an event and a SHA-256
     and returns the live document of the same bytes with its vectors, or None; without an index `stored` itself is None.
+    `keywords` returns the learned keywords of a collection, None without any.
     """
 
     embedder: Embedder
@@ -58,6 +60,7 @@ class Context:
     thumbnails: Path | None = None
     is_rehearsal: bool = False
     stored: Callable[[PhotoEvent, str], Document | None] | None = None
+    keywords: Callable[[str], KeywordHead | None] = lambda _: None
 
     def bundles(self, spaces: tuple[Space, ...], *, tags: bool) -> list[BundleDescription]:
         """The loaded bundles of these spaces, and with `tags` the one that computes labels. Raises Unavailable."""

@@ -60,8 +60,8 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
 
 
 def kept_tags(given: Iterable[str], stored: Iterable[Tag]) -> tuple[Tag, ...]:
-    """The user's current tags (`given`), then the stored labels and parents."""
-    return _each_once([*_by_a_person(given), *(tag for tag in stored if tag.kind is not TagKind.USER)])
+    """The user's current tags (`given`), then the stored labels and parents. The step `keywords` adds learned tags anew."""
+    return _each_once([*_by_a_person(given), *(tag for tag in stored if tag.kind in (TagKind.LABEL, TagKind.PARENT))])
 
 
 def _by_a_person(given: Iterable[str]) -> list[Tag]:

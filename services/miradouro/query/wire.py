@@ -35,6 +35,7 @@ from miradouro.v1 import photo_event_pb2, search_service_pb2
 MAX_DISTANCE = 2.0  # between vectors of length 1
 _TAG_KINDS = {
     TagKind.USER: search_service_pb2.TAG_KIND_USER,
+    TagKind.LEARNED: search_service_pb2.TAG_KIND_LEARNED,
     TagKind.LABEL: search_service_pb2.TAG_KIND_LABEL,
     TagKind.PARENT: search_service_pb2.TAG_KIND_PARENT,
 }

@@ -44,3 +44,9 @@ class Call:
         if remaining <= 0:
             raise DeadlineExceeded("the call's deadline has passed; ask again with more time")
         return remaining
+
+    def check_cancelled(self) -> None:
+        """Raises DeadlineExceeded when the caller waits no more."""
+        self.remaining_s()
+        if self.cancelled.is_set():
+            raise DeadlineExceeded("the caller ended the call; send it again")

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.photo_reader.reading import Reading, open_reading
 from miradouro.adapters.photo_store import PhotoStores
+from miradouro.bundles.keyword_heads import FOLDER as KEYWORDS_FOLDER
+from miradouro.bundles.keyword_heads import KeywordHeads
 from miradouro.bundles.labels import load_labels
 from miradouro.core.ports import Embedder
 from miradouro.core.thumbnail import FOLDER
@@ -65,6 +67,7 @@ def ingest_service(
         labels=load_labels(),
         pipeline=load_pipeline(configuration.ingest.pipeline),
         settings=configuration.ingest,
+        keywords=KeywordHeads(data_folder / KEYWORDS_FOLDER),
         pace=PACE,
         limits=reading.limits,
         spaces=configuration.ingest.space_names,

@@ -258,3 +258,111 @@ class RetryFailuresResponse(_message.Message):
     reason: str
     message: str
     def __init__(self, collection: _Optional[str] = ..., photo_id: _Optional[str] = ..., status: _Optional[_Union[RetryStatus, str]] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class LearnKeywordsRequest(_message.Message):
+    __slots__ = ("collection", "space", "hidden", "precision", "only")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    ONLY_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    space: str
+    hidden: int
+    precision: float
+    only: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, collection: _Optional[str] = ..., space: _Optional[str] = ..., hidden: _Optional[int] = ..., precision: _Optional[float] = ..., only: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LearnKeywordsResponse(_message.Message):
+    __slots__ = ("progress", "report")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    progress: KeywordProgress
+    report: KeywordReport
+    def __init__(self, progress: _Optional[_Union[KeywordProgress, _Mapping]] = ..., report: _Optional[_Union[KeywordReport, _Mapping]] = ...) -> None: ...
+
+class KeywordProgress(_message.Message):
+    __slots__ = ("done", "changed")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    done: int
+    changed: int
+    def __init__(self, done: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
+
+class KeywordReport(_message.Message):
+    __slots__ = ("collection", "space", "provenance", "hidden", "wanted_precision", "photos", "keywords", "left_out", "top1", "without_vectors", "changed")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    WANTED_PRECISION_FIELD_NUMBER: _ClassVar[int]
+    PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    KEYWORDS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    TOP1_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_VECTORS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    space: str
+    provenance: str
+    hidden: int
+    wanted_precision: float
+    photos: int
+    keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
+    left_out: _containers.RepeatedScalarFieldContainer[str]
+    top1: float
+    without_vectors: int
+    changed: int
+    def __init__(self, collection: _Optional[str] = ..., space: _Optional[str] = ..., provenance: _Optional[str] = ..., hidden: _Optional[int] = ..., wanted_precision: _Optional[float] = ..., photos: _Optional[int] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., left_out: _Optional[_Iterable[str]] = ..., top1: _Optional[float] = ..., without_vectors: _Optional[int] = ..., changed: _Optional[int] = ...) -> None: ...
+
+class Keyword(_message.Message):
+    __slots__ = ("label", "photos", "precision", "recall", "threshold")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    photos: int
+    precision: float
+    recall: float
+    threshold: float
+    def __init__(self, label: _Optional[str] = ..., photos: _Optional[int] = ..., precision: _Optional[float] = ..., recall: _Optional[float] = ..., threshold: _Optional[float] = ...) -> None: ...
+
+class ListKeywordsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListKeywordsResponse(_message.Message):
+    __slots__ = ("collections",)
+    COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    collections: _containers.RepeatedCompositeFieldContainer[KeywordReport]
+    def __init__(self, collections: _Optional[_Iterable[_Union[KeywordReport, _Mapping]]] = ...) -> None: ...
+
+class TestKeywordsRequest(_message.Message):
+    __slots__ = ("collection", "on")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    ON_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    on: str
+    def __init__(self, collection: _Optional[str] = ..., on: _Optional[str] = ...) -> None: ...
+
+class TestKeywordsResponse(_message.Message):
+    __slots__ = ("report",)
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    report: KeywordReport
+    def __init__(self, report: _Optional[_Union[KeywordReport, _Mapping]] = ...) -> None: ...
+
+class RemoveKeywordsRequest(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    def __init__(self, collection: _Optional[str] = ...) -> None: ...
+
+class RemoveKeywordsResponse(_message.Message):
+    __slots__ = ("progress", "report")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    progress: KeywordProgress
+    report: KeywordReport
+    def __init__(self, progress: _Optional[_Union[KeywordProgress, _Mapping]] = ..., report: _Optional[_Union[KeywordReport, _Mapping]] = ...) -> None: ...

@@ -55,6 +55,26 @@ class IngestServiceStub:
                 request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresRequest.SerializeToString,
                 response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresResponse.FromString,
                 _registered_method=True)
+        self.LearnKeywords = channel.unary_stream(
+                '/miradouro.v1.IngestService/LearnKeywords',
+                request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.LearnKeywordsRequest.SerializeToString,
+                response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.LearnKeywordsResponse.FromString,
+                _registered_method=True)
+        self.ListKeywords = channel.unary_unary(
+                '/miradouro.v1.IngestService/ListKeywords',
+                request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.ListKeywordsRequest.SerializeToString,
+                response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.ListKeywordsResponse.FromString,
+                _registered_method=True)
+        self.TestKeywords = channel.unary_unary(
+                '/miradouro.v1.IngestService/TestKeywords',
+                request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.TestKeywordsRequest.SerializeToString,
+                response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.TestKeywordsResponse.FromString,
+                _registered_method=True)
+        self.RemoveKeywords = channel.unary_stream(
+                '/miradouro.v1.IngestService/RemoveKeywords',
+                request_serializer=miradouro_dot_v1_dot_ingest__service__pb2.RemoveKeywordsRequest.SerializeToString,
+                response_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.RemoveKeywordsResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -89,6 +109,35 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LearnKeywords(self, request, context):
+        """Learns keywords from the tags that people gave, and tags every photo of the collection with them; streams progress, and the
+        report as the last message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeywords(self, request, context):
+        """Lists the learned keywords of every collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestKeywords(self, request, context):
+        """Measures learned keywords on photos that people tagged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveKeywords(self, request, context):
+        """Removes the learned keywords of a collection, and its learned tags; streams progress, and the report as the last message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +160,26 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.RetryFailures,
                     request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresRequest.FromString,
                     response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresResponse.SerializeToString,
+            ),
+            'LearnKeywords': grpc.unary_stream_rpc_method_handler(
+                    servicer.LearnKeywords,
+                    request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.LearnKeywordsRequest.FromString,
+                    response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.LearnKeywordsResponse.SerializeToString,
+            ),
+            'ListKeywords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeywords,
+                    request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.ListKeywordsRequest.FromString,
+                    response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.ListKeywordsResponse.SerializeToString,
+            ),
+            'TestKeywords': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestKeywords,
+                    request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.TestKeywordsRequest.FromString,
+                    response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.TestKeywordsResponse.SerializeToString,
+            ),
+            'RemoveKeywords': grpc.unary_stream_rpc_method_handler(
+                    servicer.RemoveKeywords,
+                    request_deserializer=miradouro_dot_v1_dot_ingest__service__pb2.RemoveKeywordsRequest.FromString,
+                    response_serializer=miradouro_dot_v1_dot_ingest__service__pb2.RemoveKeywordsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +291,114 @@ class IngestService:
             '/miradouro.v1.IngestService/RetryFailures',
             miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresRequest.SerializeToString,
             miradouro_dot_v1_dot_ingest__service__pb2.RetryFailuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LearnKeywords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/miradouro.v1.IngestService/LearnKeywords',
+            miradouro_dot_v1_dot_ingest__service__pb2.LearnKeywordsRequest.SerializeToString,
+            miradouro_dot_v1_dot_ingest__service__pb2.LearnKeywordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeywords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/miradouro.v1.IngestService/ListKeywords',
+            miradouro_dot_v1_dot_ingest__service__pb2.ListKeywordsRequest.SerializeToString,
+            miradouro_dot_v1_dot_ingest__service__pb2.ListKeywordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestKeywords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/miradouro.v1.IngestService/TestKeywords',
+            miradouro_dot_v1_dot_ingest__service__pb2.TestKeywordsRequest.SerializeToString,
+            miradouro_dot_v1_dot_ingest__service__pb2.TestKeywordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveKeywords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/miradouro.v1.IngestService/RemoveKeywords',
+            miradouro_dot_v1_dot_ingest__service__pb2.RemoveKeywordsRequest.SerializeToString,
+            miradouro_dot_v1_dot_ingest__service__pb2.RemoveKeywordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,16 @@ class IngestServiceStub:
     """Lists the photos that could not be indexed, with reasons."""
     RetryFailures: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.RetryFailuresRequest, _ingest_service_pb2.RetryFailuresResponse]
     """Retries photos that failed, and streams the result of each."""
+    LearnKeywords: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.LearnKeywordsRequest, _ingest_service_pb2.LearnKeywordsResponse]
+    """Learns keywords from the tags that people gave, and tags every photo of the collection with them; streams progress, and the
+    report as the last message.
+    """
+    ListKeywords: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListKeywordsRequest, _ingest_service_pb2.ListKeywordsResponse]
+    """Lists the learned keywords of every collection."""
+    TestKeywords: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.TestKeywordsRequest, _ingest_service_pb2.TestKeywordsResponse]
+    """Measures learned keywords on photos that people tagged."""
+    RemoveKeywords: _grpc.UnaryStreamMultiCallable[_ingest_service_pb2.RemoveKeywordsRequest, _ingest_service_pb2.RemoveKeywordsResponse]
+    """Removes the learned keywords of a collection, and its learned tags; streams progress, and the report as the last message."""
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -55,6 +65,16 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """Lists the photos that could not be indexed, with reasons."""
     RetryFailures: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.RetryFailuresRequest, _ingest_service_pb2.RetryFailuresResponse]  # type: ignore[assignment]
     """Retries photos that failed, and streams the result of each."""
+    LearnKeywords: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.LearnKeywordsRequest, _ingest_service_pb2.LearnKeywordsResponse]  # type: ignore[assignment]
+    """Learns keywords from the tags that people gave, and tags every photo of the collection with them; streams progress, and the
+    report as the last message.
+    """
+    ListKeywords: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListKeywordsRequest, _ingest_service_pb2.ListKeywordsResponse]  # type: ignore[assignment]
+    """Lists the learned keywords of every collection."""
+    TestKeywords: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.TestKeywordsRequest, _ingest_service_pb2.TestKeywordsResponse]  # type: ignore[assignment]
+    """Measures learned keywords on photos that people tagged."""
+    RemoveKeywords: _aio.UnaryStreamMultiCallable[_ingest_service_pb2.RemoveKeywordsRequest, _ingest_service_pb2.RemoveKeywordsResponse]  # type: ignore[assignment]
+    """Removes the learned keywords of a collection, and its learned tags; streams progress, and the report as the last message."""
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Indexes photos."""
@@ -90,5 +110,39 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.RetryFailuresResponse], _abc.AsyncIterator[_ingest_service_pb2.RetryFailuresResponse]]:
         """Retries photos that failed, and streams the result of each."""
+
+    @_abc_1.abstractmethod
+    def LearnKeywords(
+        self,
+        request: _ingest_service_pb2.LearnKeywordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.LearnKeywordsResponse], _abc.AsyncIterator[_ingest_service_pb2.LearnKeywordsResponse]]:
+        """Learns keywords from the tags that people gave, and tags every photo of the collection with them; streams progress, and the
+        report as the last message.
+        """
+
+    @_abc_1.abstractmethod
+    def ListKeywords(
+        self,
+        request: _ingest_service_pb2.ListKeywordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ListKeywordsResponse, _abc.Awaitable[_ingest_service_pb2.ListKeywordsResponse]]:
+        """Lists the learned keywords of every collection."""
+
+    @_abc_1.abstractmethod
+    def TestKeywords(
+        self,
+        request: _ingest_service_pb2.TestKeywordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.TestKeywordsResponse, _abc.Awaitable[_ingest_service_pb2.TestKeywordsResponse]]:
+        """Measures learned keywords on photos that people tagged."""
+
+    @_abc_1.abstractmethod
+    def RemoveKeywords(
+        self,
+        request: _ingest_service_pb2.RemoveKeywordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_service_pb2.RemoveKeywordsResponse], _abc.AsyncIterator[_ingest_service_pb2.RemoveKeywordsResponse]]:
+        """Removes the learned keywords of a collection, and its learned tags; streams progress, and the report as the last message."""
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

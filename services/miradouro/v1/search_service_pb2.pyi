@@ -31,6 +31,7 @@ class TagKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TAG_KIND_LABEL: _ClassVar[TagKind]
     TAG_KIND_PARENT: _ClassVar[TagKind]
     TAG_KIND_USER: _ClassVar[TagKind]
+    TAG_KIND_LEARNED: _ClassVar[TagKind]
 SORT_ORDER_UNSPECIFIED: SortOrder
 SORT_ORDER_RELEVANCE: SortOrder
 SORT_ORDER_TAKEN: SortOrder
@@ -43,6 +44,7 @@ TAG_KIND_UNSPECIFIED: TagKind
 TAG_KIND_LABEL: TagKind
 TAG_KIND_PARENT: TagKind
 TAG_KIND_USER: TagKind
+TAG_KIND_LEARNED: TagKind
 
 class SearchRequest(_message.Message):
     __slots__ = ("collection", "keyword", "text", "photo", "like", "everything", "filters", "space", "limit", "page_token", "max_distance", "exact", "sort", "facets", "more")

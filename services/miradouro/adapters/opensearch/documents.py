@@ -1,7 +1,7 @@
 """Converts documents to the sources that the cluster stores, and back."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,6 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
     known = {"collection": document.collection, "photo_id": document.photo_id, "version": document.version}
     if document.deleted:
         return {**known, "deleted": True}
-    tags = ordered_tags(document.tags)
-    scores: dict[str, float] = {}
-    for tag in tags:
-        scores[fold_tag(tag.label)] = max(tag.score, scores.get(fold_tag(tag.label), 0.0))
-    searched = [document.title, document.caption, *(tag.label for tag in tags)]
     source: dict[str, Any] = {
         **known,
         "deleted": False,
@@ -64,10 +59,7 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
         "title": document.title,
         "caption": document.caption,
         "caption_is_generated": document.caption_is_generated,
-        "words": [part for part in map(analysed, searched) if part],
-        "tags": list(scores),
-        "tag_scores": {feature_of(label): max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
-        "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value] for tag in tags]},
+        **tags_source(document.tags, title=document.title, caption=document.caption),
         "owner": document.owner,
         "attributes": dict(document.attributes),
         "attribute_pairs": [pair(name, value) for name, value in document.attributes.items()],
@@ -92,6 +84,26 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
         else:
             source[field_of(spaces[name])] = rows[0]
     return source
+
+
+def tags_source(tags: Iterable[Tag], *, title: str, caption: str) -> dict[str, Any]:
+    """The fields that depend on the tags of a live photo; `words` contains its title and caption too."""
+    tags = ordered_tags(tags)
+    scores: dict[str, float] = {}
+    for tag in tags:
+        scores[fold_tag(tag.label)] = max(tag.score, scores.get(fold_tag(tag.label), 0.0))
+    searched = [title, caption, *(tag.label for tag in tags)]
+    return {
+        "words": [part for part in map(analysed, searched) if part],
+        "tags": list(scores),
+        "tag_scores": {feature_of(label): max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
+        "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value] for tag in tags]},
+    }
+
+
+def tags_of(source: Mapping[str, Any]) -> tuple[Tag, ...]:
+    """The tags in a source."""
+    return tuple(Tag(label, score, TagKind(kind)) for label, score, kind in source["tags_stored"]["tags"])
 
 
 def origin_source(origin: Origin) -> dict[str, Any]:
@@ -142,7 +154,7 @@ def document_of(source: dict[str, Any]) -> Document:
         title=source["title"],
         caption=source["caption"],
         caption_is_generated=source["caption_is_generated"],
-        tags=tuple(Tag(label, score, TagKind(kind)) for label, score, kind in source["tags_stored"]["tags"]),
+        tags=tags_of(source),
         owner=source["owner"],
         attributes=source["attributes"],
         place=None if latitude is None else GeoPoint(latitude, source["longitude"]),

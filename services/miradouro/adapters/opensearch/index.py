@@ -11,21 +11,22 @@ from typing import Any, Self, TypeVar
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
 
+from miradouro.adapters.opensearch import states, tagged
 from miradouro.adapters.opensearch.audit import OpenSearchAudit, open_audit
-from miradouro.adapters.opensearch.client import JSON, connect, is_closed_file, reason_of, translated
+from miradouro.adapters.opensearch.client import JSON, connect, is_closed_file, translated
 from miradouro.adapters.opensearch.creation import create
 from miradouro.adapters.opensearch.documents import (
-    check_is_whole,
     document_of,
     id_of,
     origin_source,
     source_of,
-    state_of,
+    tags_source,
     vectors_of,
 )
 from miradouro.adapters.opensearch.generation import Generation
 from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
+from miradouro.adapters.opensearch.rewrites import Change, rewrite
 from miradouro.adapters.opensearch.searches import collection_names, count, search
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.statistics import stats_of
@@ -37,19 +38,24 @@ from miradouro.core.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
-    Overloaded,
     ProvenanceMismatch,
     Unavailable,
 )
 from miradouro.core.event import check_collection
-from miradouro.core.ports import MAX_COLLECTIONS, MAX_SAME_BYTES, CollectionStats, OriginState, WriteStatus, Written
+from miradouro.core.ports import (
+    MAX_COLLECTIONS,
+    CollectionStats,
+    OriginState,
+    TagChange,
+    TaggedPhoto,
+    WriteStatus,
+    Written,
+)
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, more_than, other_root
 
 _KNOWN_FOR_S = 5.0  # the time after which a moved alias is noticed
-_PAGE = 1_000
-_STATE = ["photo_id", "version", "deleted", "sha256", "origin"]  # the fields that `state_of` reads
 _UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
 T = TypeVar("T")
 
@@ -133,71 +139,44 @@ class OpenSearchIndex:
             raise
 
     def refresh_origins(self, collection: str, origins: dict[str, Origin]) -> None:
-        """See `PhotoIndex.refresh_origins`. Reads each document and writes it again as a whole at the same version."""
+        """See `PhotoIndex.refresh_origins`."""
+        self._rewrite(collection, list(origins), lambda source: {"origin": origin_source(origins[source["photo_id"]])})
+
+    def tagged(self, collection: str, space: str) -> Iterator[TaggedPhoto]:
+        """See `PhotoIndex.tagged`. Reads what is searchable."""
         generation = self._generation(collection)
-        names = list(origins)
-        for start in range(0, len(names), _PAGE):
-            part = names[start : start + _PAGE]
-            with translated():
-                found = self._client.mget(index=generation.index, body={"ids": [id_of(collection, name) for name in part]})
-            writes = []
-            for name, one in zip(part, found["docs"], strict=True):
-                if "error" in one:
-                    raise Unavailable(f"OpenSearch can't read {name!r} of {shown(collection)} now: {reason_of(one['error'])}")
-                if not one["found"] or one["_source"]["deleted"]:
-                    continue
-                check_is_whole(one["_source"], generation.spaces)
-                source = JSON.dumps({**one["_source"], "origin": origin_source(origins[name])})
-                alias = alias_of(self._settings.opensearch_prefix, collection)
-                writes.append(Write(alias, one["_id"], one["_source"]["version"], source))
-            for result in self._bulk.write(writes, version_type="external_gte"):
-                if isinstance(result, InvalidArgument | Overloaded):
-                    raise result
+        return tagged.of_collection(self._client, generation, resolve_space(space, generation.spaces))
+
+    def replace_tags(self, collection: str, changes: Sequence[TagChange]) -> int:
+        """See `PhotoIndex.replace_tags`."""
+        by_id = {change.photo_id: change for change in changes}
+
+        def change_of(source: dict[str, Any]) -> dict[str, Any] | None:
+            change = by_id[source["photo_id"]]
+            if source["version"] != change.version:
+                return None
+            return tags_source(change.tags, title=source["title"], caption=source["caption"])
+
+        return self._rewrite(collection, list(by_id), change_of)
+
+    def _rewrite(self, collection: str, photo_ids: Sequence[str], change: Change) -> int:
+        generation = self._generation(collection)
+        alias = alias_of(self._settings.opensearch_prefix, collection)
+        return rewrite(
+            self._client, self._bulk, generation, alias=alias, collection=collection, photo_ids=photo_ids, change=change
+        )
 
     def origins(self, collection: str, *, within: str = "") -> Iterator[OriginState]:
         """See `PhotoIndex.origins`."""
-        generation = self._generation(collection)
-        return self._origins(generation, within)
-
-    def _origins(self, generation: Generation, within: str) -> Iterator[OriginState]:
-        body: dict[str, Any] = {
-            "query": {"prefix": {"photo_id": within}} if within else {"match_all": {}},
-            "size": _PAGE,
-            "sort": [{"photo_id": "asc"}],
-            "_source": _STATE,
-        }
-        while True:
-            hits = search(self._client, generation.index, body)["hits"]["hits"]
-            yield from (state_of(hit["_source"]) for hit in hits)
-            if len(hits) < _PAGE:
-                return
-            body["search_after"] = hits[-1]["sort"]
+        return states.of_collection(self._client, self._generation(collection), within)
 
     def states(self, collection: str, photo_ids: Sequence[str]) -> Sequence[OriginState]:
         """See `PhotoIndex.states`. Reads the latest writes, also before a refresh."""
-        generation = self._generation(collection)
-        found = []
-        for start in range(0, len(photo_ids), _PAGE):
-            part = photo_ids[start : start + _PAGE]
-            body = {"ids": [id_of(collection, photo_id) for photo_id in part]}
-            with translated():
-                answer = self._client.mget(index=generation.index, body=body, params={"_source_includes": ",".join(_STATE)})
-            for photo_id, one in zip(part, answer["docs"], strict=True):
-                if "error" in one:
-                    raise Unavailable(f"OpenSearch can't read {photo_id!r} of {shown(collection)} now: {reason_of(one['error'])}")
-                if one["found"]:
-                    found.append(state_of(one["_source"]))
-        return found
+        return states.of_photos(self._client, self._generation(collection), collection, photo_ids)
 
     def same_bytes(self, collection: str, sha256: str) -> Sequence[OriginState]:
         """See `PhotoIndex.same_bytes`."""
-        body = {
-            "query": {"bool": {"filter": [{"term": {"sha256": sha256}}, {"term": {"deleted": False}}]}},
-            "size": MAX_SAME_BYTES,
-            "_source": _STATE,
-        }
-        hits = search(self._client, self._generation(collection).index, body)["hits"]["hits"]
-        return [state_of(hit["_source"]) for hit in hits]
+        return states.of_bytes(self._client, self._generation(collection), sha256)
 
     def search(self, query: IndexQuery) -> Matches:
         """See `PhotoIndex.search`. Sends one request, or two for facets with very many values on several shards."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index import facets, failures, states, writes
+from miradouro.adapters.sqlite_index import facets, failures, states, tagged, writes
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
 from miradouro.adapters.sqlite_index.connections import Connections, Reader
 from miradouro.adapters.sqlite_index.data_folder import make_data_folder
@@ -29,7 +29,7 @@ from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument, NotFound
-from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, WriteStatus
+from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, TagChange, TaggedPhoto, WriteStatus
 from miradouro.core.query import (
     MAX_RANKED,
     EverythingClause,
@@ -165,6 +165,18 @@ class SqliteIndex:
         """See `PhotoIndex.same_bytes`."""
         with self._connections.reading() as connection:
             return states.of_bytes(connection, self._catalogue.find(connection, collection), sha256)
+
+    def tagged(self, collection: str, space: str) -> Iterator[TaggedPhoto]:
+        """See `PhotoIndex.tagged`."""
+        with self._connections.reading() as connection:
+            found = self._catalogue.find(connection, collection)
+            stored = self._catalogue.space(connection, found, space)
+        return tagged.of_collection(self._connections, found, stored)
+
+    def replace_tags(self, collection: str, changes: Sequence[TagChange]) -> int:
+        """See `PhotoIndex.replace_tags`: one durable commit for all changes."""
+        with self._connections.writing() as connection:
+            return tagged.replace_tags(connection, self._catalogue.find(connection, collection), changes)
 
     def search(self, query: IndexQuery) -> Matches:
         """See `PhotoIndex.search`."""

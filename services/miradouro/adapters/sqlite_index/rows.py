@@ -1,7 +1,7 @@
 """Documents, origins and spaces as rows, and back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -56,13 +56,18 @@ def document_of(collection: str, row: Sequence[Any]) -> Document:
         title=fields["title"],
         caption=fields["caption"],
         caption_is_generated=fields["caption_is_generated"],
-        tags=tuple(Tag(label, score, TagKind(kind)) for label, score, kind in fields["tags"]),
+        tags=tags_of(fields),
         owner=owner,
         attributes=fields["attributes"],
         place=None if latitude is None else GeoPoint(latitude, longitude),
         taken_at=None if taken_us is None else TakenAt(from_microseconds(taken_us), fields["utc_offset_minutes"]),
         origin=origin_of(origin),
     )
+
+
+def tags_of(body: Mapping[str, Any]) -> tuple[Tag, ...]:
+    """The tags in a parsed body."""
+    return tuple(Tag(label, score, TagKind(kind)) for label, score, kind in body["tags"])
 
 
 def origin_text(origin: Origin | None) -> str | None:

@@ -41,6 +41,29 @@ def refresh_origins(connection: apsw.Connection, catalogue: Catalogue, collectio
     )
 
 
+def add_tags(connection: apsw.Connection, collection_id: int, row_id: int, document: Document) -> None:
+    """Stores the tags of a live document, and its texts, which contain them."""
+    tags = ordered_tags(document.tags)
+    scores: dict[str, float] = {}
+    for tag in tags:
+        label = fold_tag(tag.label)
+        scores[label] = max(tag.score, scores.get(label, 0.0))
+    connection.executemany(
+        "INSERT INTO tags(collection_id, label, row_id, score) VALUES (?, ?, ?, ?)",
+        [(collection_id, label, row_id, float(score)) for label, score in scores.items()],
+    )
+    connection.execute(
+        f"INSERT INTO text_{collection_id:d}(rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
+        (row_id, document.title, document.caption, TAG_BREAK.join(tag.label for tag in tags)),
+    )
+
+
+def remove_tags(connection: apsw.Connection, collection_id: int, row_id: int) -> None:
+    """The inverse of `add_tags`."""
+    connection.execute("DELETE FROM tags WHERE row_id = ?", (row_id,))
+    connection.execute(f"DELETE FROM text_{collection_id:d} WHERE rowid = ?", (row_id,))
+
+
 class _Batch:
     """The documents of one collection within one transaction."""
 
@@ -135,9 +158,9 @@ class _Batch:
         self._db.execute(
             "INSERT INTO replaced(collection_id, change, by_change) VALUES (?, ?, ?)", (self._id, replaced, self._change)
         )
-        for table in ("bodies", "tags", "attributes", "places"):
+        for table in ("bodies", "attributes", "places"):
             self._db.execute(f"DELETE FROM {table} WHERE row_id = ?", (row_id,))
-        self._db.execute(f"DELETE FROM text_{self._id:d} WHERE rowid = ?", (row_id,))
+        remove_tags(self._db, self._id, row_id)
         for space_id in self._photos_by_space:
             self._db.execute(f"DELETE FROM vectors_{space_id:d} WHERE row_id = ?", (row_id,))
             self._photos_by_space[space_id] -= self._db.changes()
@@ -145,15 +168,6 @@ class _Batch:
     def _fill(self, row_id: int, document: Document, vectors: Mapping[int, bytes]) -> None:
         self._photos += 1
         self._db.execute("INSERT INTO bodies(row_id, body) VALUES (?, ?)", (row_id, body_of(document)))
-        tags = ordered_tags(document.tags)
-        scores: dict[str, float] = {}
-        for tag in tags:
-            label = fold_tag(tag.label)
-            scores[label] = max(tag.score, scores.get(label, 0.0))
-        self._db.executemany(
-            "INSERT INTO tags(collection_id, label, row_id, score) VALUES (?, ?, ?, ?)",
-            [(self._id, label, row_id, float(score)) for label, score in scores.items()],
-        )
         self._db.executemany(
             "INSERT INTO attributes(collection_id, name, value, row_id) VALUES (?, ?, ?, ?)",
             [(self._id, name, value, row_id) for name, value in document.attributes.items()],
@@ -161,10 +175,7 @@ class _Batch:
         if document.place:
             latitude, longitude = document.place.latitude, document.place.longitude
             self._db.execute("INSERT INTO places VALUES (?, ?, ?, ?, ?)", (row_id, latitude, latitude, longitude, longitude))
-        self._db.execute(
-            f"INSERT INTO text_{self._id:d}(rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
-            (row_id, document.title, document.caption, TAG_BREAK.join(tag.label for tag in tags)),
-        )
+        add_tags(self._db, self._id, row_id, document)
         for space_id, blob in vectors.items():
             self._db.execute(f"INSERT INTO vectors_{space_id:d}(row_id, vectors) VALUES (?, ?)", (row_id, blob))
             self._photos_by_space[space_id] += 1

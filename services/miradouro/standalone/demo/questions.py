@@ -24,7 +24,12 @@ SURE = 0.3  # the least probability of a tag that becomes a question
 
 _MIDDLE = Region(0.25, 0.25, 0.5, 0.5)
 _CUT = Geometry(Fit.SHORT_SIDE_CENTER_CROP, 384, 384, 384, Resample.BICUBIC)
-_KINDS = {wire.TAG_KIND_LABEL: TagKind.LABEL, wire.TAG_KIND_PARENT: TagKind.PARENT, wire.TAG_KIND_USER: TagKind.USER}
+_KINDS = {
+    wire.TAG_KIND_LABEL: TagKind.LABEL,
+    wire.TAG_KIND_PARENT: TagKind.PARENT,
+    wire.TAG_KIND_USER: TagKind.USER,
+    wire.TAG_KIND_LEARNED: TagKind.LEARNED,
+}
 
 
 @dataclass(frozen=True)
