@@ -12,6 +12,7 @@ from evaluation.collages import collages
 from evaluation.colours import wide_colours
 from evaluation.doors import command, up
 from evaluation.goals import Check
+from evaluation.keywords import learned_keywords
 from evaluation.kinds import kinds
 from evaluation.metadata import agrees_with_exiftool
 from evaluation.photos import labels, photos
@@ -35,6 +36,7 @@ def run(folder: Path, work: Path) -> Iterator[Check]:
         yield from wide_colours(stub, found)
         yield from kinds(stub, found)
     yield from collages(found, folder, work)
+    yield from learned_keywords(found, work)
 
 
 def main() -> int:

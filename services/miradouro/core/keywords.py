@@ -11,7 +11,7 @@ from miradouro.core.text import fold_tag
 
 MIN_PHOTOS = 5  # of a keyword: each fold of the cross-validation holds one
 MAX_KEYWORDS = 1_000
-_SCORE_DIGITS = 4  # further ones depend on the number of photos that are computed at a time
+SCORE_DIGITS = 4  # of a probability; further ones depend on the number of photos that are computed at a time
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class KeywordHead:
 
     def tags(self, probabilities: Float32) -> tuple[Tag, ...]:
         """The learned tags of a photo with these probabilities, float32 [len(keywords)]."""
-        scores = [round(float(probability), _SCORE_DIGITS) for probability in probabilities]
+        scores = [round(float(probability), SCORE_DIGITS) for probability in probabilities]
         return tuple(
             Tag(keyword.label, score, TagKind.LEARNED)
             for keyword, score in zip(self.keywords, scores, strict=True)

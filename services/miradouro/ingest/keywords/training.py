@@ -1,5 +1,6 @@
 """Trains the layers of learned keywords with scikit-learn, and measures them by cross-validation."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from miradouro.bundles.keyword_graph import Layers
 from miradouro.core.document import Float32
 from miradouro.core.errors import ConfigurationError
-from miradouro.core.keywords import MIN_PHOTOS, Keyword
+from miradouro.core.keywords import MIN_PHOTOS, SCORE_DIGITS, Keyword
 from miradouro.ingest.keywords.samples import Samples
 
 FOLDS = MIN_PHOTOS
@@ -66,7 +67,7 @@ def measured(samples: Samples, probabilities: Float64, *, precision: float) -> l
         precisions, recalls = precisions[:-1], recalls[:-1]  # the last ones belong to no threshold
         reached = np.flatnonzero(precisions >= precision)
         best = int(reached[0]) if len(reached) else int(np.argmax(precisions))
-        threshold = float(thresholds[best]) if len(reached) else None
+        threshold = math.floor(thresholds[best] * 10**SCORE_DIGITS) / 10**SCORE_DIGITS if len(reached) else None
         keywords.append(Keyword(label, int(truth[:, number].sum()), float(precisions[best]), float(recalls[best]), threshold))
     return keywords
 
