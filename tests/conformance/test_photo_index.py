@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from miradouro.core.document import Document, GeoPoint, Origin, TakenAt
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
-from miradouro.core.ports import MAX_SAME_BYTES, TagChange, WriteStatus
-from miradouro.core.query import IndexQuery, KeywordClause, TagIs, TextClause, VectorClause
+from miradouro.core.ports import MAX_SAME_BYTES, WriteStatus
+from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
 
 from tests.conformance.engines import Index
 from tests.photo_documents import (
@@ -20,7 +20,6 @@ from tests.photo_documents import (
     SPACES,
     WHOLE,
     label,
-    learned,
     parent,
     photo,
     tombstone,
@@ -287,8 +286,6 @@ def test_unknown_names_are_reported_with_the_known_ones(index: Index) -> None:
         lambda: index.states("nowhere", ["a.jpg"]),
         lambda: index.same_bytes("nowhere", "0" * 64),
         lambda: index.refresh_origins("nowhere", {}),
-        lambda: index.tagged("nowhere", WHOLE.name),
-        lambda: index.replace_tags("nowhere", []),
         lambda: index.vector("nowhere", "a.jpg", WHOLE.name),
     ):
         with pytest.raises(NotFound, match="nowhere"):
@@ -377,43 +374,3 @@ def test_size_counts_the_written_bytes(index: Index) -> None:
     before = index.size_bytes()
     index.write([photo(f"{i}.jpg", taken_at=TakenAt(datetime.now(UTC) + timedelta(days=i), 0)) for i in range(200)])
     assert index.size_bytes() > before
-
-
-def test_tagged_photos_come_with_their_vectors(index: Index) -> None:
-    index.write([FULL, Document(COLLECTION, "bare.jpg", 1), photo("gone.jpg"), photo("part.jpg", spaces=(WHOLE,))])
-    index.write([tombstone("gone.jpg", 2)])
-    found = {one.photo_id: one for one in index.tagged(COLLECTION, PARTS.name)}
-    assert list(found) == ["bare.jpg", "part.jpg", FULL.photo_id]
-    assert (found[FULL.photo_id].version, set(found[FULL.photo_id].tags)) == (FULL.version, set(FULL.tags))
-    assert found["bare.jpg"].vector is None
-    assert found["part.jpg"].vector is None
-    np.testing.assert_array_equal(found[FULL.photo_id].vector, index.vector(COLLECTION, FULL.photo_id, PARTS.name)[0])
-
-
-def test_replaced_tags_are_found_and_the_rest_stays(index: Index) -> None:
-    index.write([FULL, photo("other.jpg", tags=(label("streetcar", 0.1),))])
-    before = index.get_whole(COLLECTION, FULL.photo_id)
-    bus = IndexQuery(COLLECTION, KeywordClause(("bus",)))
-    trams = IndexQuery(COLLECTION, like(FULL), conditions=(TagIs("my tram"),))
-    assert index.search(trams).total == 0, "and the answer may be cached"
-    assert index.search(bus).matches[0].score == pytest.approx(0.5, rel=0.01)
-    tags = (user_tag("Lisboa"), learned("bus", 0.875), learned("My Tram", 0.75), label("bus", 0.5), label("streetcar", 0.25))
-    assert index.replace_tags(COLLECTION, [TagChange(FULL.photo_id, FULL.version, tags)]) == 1
-    after = index.get_whole(COLLECTION, FULL.photo_id)
-    assert after.tags == tags
-    assert repr(replace(after, tags=(), vectors={})) == repr(replace(before, tags=(), vectors={}))
-    for name, vectors in after.vectors.items():
-        np.testing.assert_array_equal(vectors, before.vectors[name])
-    assert index.search(bus).matches[0].score == pytest.approx(0.875, rel=0.01)
-    assert ids(index, KeywordClause(("my tram",))) == ids(index, TextClause(("tram",), ("my",), ())) == [FULL.photo_id]
-    assert ids(index, KeywordClause(("trolleybus",))) == ids(index, KeywordClause(("vehicle",))) == []
-    assert [match.photo_id for match in index.search(trams).matches] == [FULL.photo_id]
-    assert index.write([FULL]) == [STALE]
-
-
-def test_tags_of_another_version_are_not_replaced(index: Index) -> None:
-    index.write([FULL, photo("gone.jpg")])
-    index.write([tombstone("gone.jpg", 2)])
-    changes = [TagChange(FULL.photo_id, 2, ()), TagChange("gone.jpg", 1, ()), TagChange("never.jpg", 1, ())]
-    assert index.replace_tags(COLLECTION, changes) == 0
-    assert set(index.get(COLLECTION, FULL.photo_id).tags) == set(FULL.tags)

@@ -21,7 +21,7 @@ def test_the_document_equals_the_indexed_one(photo, tmp_path):
     report = run("pipeline", "simulate", photo, "--json").json
 
     assert [(step["name"], step["outcome"], step["error"]) for step in report["steps"]] == [
-        (name, "done", None) for name in ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption")
+        (name, "done", None) for name in ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "keywords", "caption")
     ]
     assert all(step["took_ms"] >= 0 for step in report["steps"])
     assert (report["goes_to"], report["failure"]) == ("the index", None)
