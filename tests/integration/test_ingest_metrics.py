@@ -12,7 +12,7 @@ from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
 from tests.tiny_bundle import GatedNetworks
 
-STEPS = ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption")
+STEPS = ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "keywords", "caption")
 
 
 class Flaky(GatedNetworks):

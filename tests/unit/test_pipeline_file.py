@@ -21,7 +21,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_default_pipeline_has_the_designed_steps():
     names = [step.name for step in load_pipeline().steps]
 
-    assert names == ["fetch", "decode", "fingerprint", "exif", "embed", "tag", "caption"]
+    assert names == ["fetch", "decode", "fingerprint", "exif", "embed", "tag", "keywords", "caption"]
 
 
 def test_a_file_sets_order_and_options(tmp_path):
