@@ -22,6 +22,7 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "services")) if path not
 
 import numpy as np  # noqa: E402 - the paths above make this runnable as a script
 from miradouro.adapters.sqlite_index import SqliteIndex  # noqa: E402 - as above
+from miradouro.bundles.words import load_words  # noqa: E402 - as above
 from miradouro.core.document import Document  # noqa: E402 - as above
 from miradouro.core.spaces import Preset, Space  # noqa: E402 - as above
 from miradouro.query.service import SearchService  # noqa: E402 - as above
@@ -106,7 +107,7 @@ def search_service(folder: Path, matrix: "np.ndarray") -> Iterator[tuple[Ask, li
         index.settle()
         print(f"{len(photos):,} photos in {OURS}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
         handlers = SearchService(
-            index=index, embedder=NoEmbedder(), reader=READER, canonical=str, default_space=SPACE.name, page_key=bytes(32)
+            index=index, embedder=NoEmbedder(), reader=READER, lexicon=load_words, default_space=SPACE.name, page_key=bytes(32)
         )
         service = Service(pb.DESCRIPTOR.services_by_name["SearchService"], handlers)
         with running([service], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:

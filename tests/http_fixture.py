@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from miradouro.adapters.photo_store import FileStore, PhotoStoreSettings
+from miradouro.bundles.words import load_words
 from miradouro.core.thumbnail import FOLDER
 from miradouro.query.http_door import running_http_door
 from miradouro.query.originals import Originals
@@ -73,7 +74,7 @@ def open_door(
             index=ingest.index,
             embedder=ingest.embedder,
             reader=READER,
-            canonical=lambda word: word,
+            lexicon=load_words,
             default_space="tiny/deep",
             page_key=PAGE_KEY,
         )

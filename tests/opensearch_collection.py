@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch as Client
 
 from tests.photo_documents import COLLECTION, SPACES
 
-FOUND_AT_ONCE = Tuning(refresh="true", timeout_s=60)  # for a loaded machine
+FOUND_AT_ONCE = Tuning(refresh="true", vocabulary_s=0, timeout_s=60)  # for a loaded machine
 
 
 @contextmanager

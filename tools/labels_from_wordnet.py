@@ -34,7 +34,9 @@ _WRONG = frozenset({("wheeled vehicle", "container")})
 
 
 @dataclass(frozen=True)
-class _Synset:
+class Synset:
+    """A WordNet synset: its words, and the offsets of its hypernyms."""
+
     lemmas: tuple[str, ...]
     hypernyms: tuple[str, ...]
 
@@ -46,22 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("data_noun", type=Path)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
-    labels, parents = generate(options.synsets.read_text().split(), _read_nouns(options.data_noun))
+    labels, parents = generate(options.synsets.read_text().split(), read_nouns(options.data_noun))
     (options.folder / LABELS_FILE).write_text("".join(f"{line}\n" for line in labels), encoding="utf-8")
     (options.folder / PARENTS_FILE).write_text("".join(f"{line}\n" for line in parents), encoding="utf-8")
 
 
-def generate(wnids: Sequence[str], nouns: dict[str, _Synset]) -> tuple[list[str], list[str]]:
+def generate(wnids: Sequence[str], nouns: dict[str, Synset]) -> tuple[list[str], list[str]]:
     """The lines of both files: wnid, label, synonyms, parents; and parent, synonyms."""
     classes = [wnid.removeprefix("n") for wnid in wnids]
     firsts = Counter(fold_tag(_word(key, nouns)) for key in classes)
-    ancestors = [[key for key in _ancestors(key, nouns) if not _is_abstract(key, nouns)] for key in classes]
-    # A parent has the first of its words that no class has as its own; if there is none, the class makes way.
-    names = {
-        key: next((lemma for lemma in nouns[key].lemmas if fold_tag(lemma) not in firsts), _word(key, nouns))
-        for keys in ancestors
-        for key in keys
-    }
+    ancestors = [parents_of(key, nouns) for key in classes]
+    names = parent_names(classes, nouns)
     # A word of several meanings is a parent of all of them, so that who searches for it finds each.
     used = {fold_tag(name) for name in names.values()}
     homonyms = {word for word in firsts if firsts[word] > 1 or word in used}
@@ -84,7 +81,25 @@ def generate(wnids: Sequence[str], nouns: dict[str, _Synset]) -> tuple[list[str]
     return rows, ["\t".join([name, "|".join(words)]) for name, words in sorted(by_name.items())]
 
 
-def _label(key: str, nouns: dict[str, _Synset], homonyms: set[str], classes: Sequence[str]) -> str:
+def parent_names(classes: Sequence[str], nouns: dict[str, Synset]) -> dict[str, str]:
+    """Offset → name of every parent of the classes.
+
+    A parent has the first of its words that no class has as its own; if there is none, the class makes way.
+    """
+    firsts = {fold_tag(_word(key, nouns)) for key in classes}
+    return {
+        parent: next((lemma for lemma in nouns[parent].lemmas if fold_tag(lemma) not in firsts), _word(parent, nouns))
+        for key in classes
+        for parent in parents_of(key, nouns)
+    }
+
+
+def parents_of(key: str, nouns: dict[str, Synset]) -> list[str]:
+    """The hypernyms of a synset that are worth searching for, nearest first."""
+    return [parent for level in levels_above(key, nouns) for parent in level if not _is_abstract(parent, nouns)]
+
+
+def _label(key: str, nouns: dict[str, Synset], homonyms: set[str], classes: Sequence[str]) -> str:
     """The class's first word; another one of its own where that has several meanings, or it with its hypernym in brackets."""
     if fold_tag(_word(key, nouns)) not in homonyms:
         return _word(key, nouns)
@@ -94,26 +109,26 @@ def _label(key: str, nouns: dict[str, _Synset], homonyms: set[str], classes: Seq
     return next(own, f"{_word(key, nouns)} ({hypernym})")
 
 
-def _word(key: str, nouns: dict[str, _Synset]) -> str:
+def _word(key: str, nouns: dict[str, Synset]) -> str:
     return nouns[key].lemmas[0]
 
 
-def _is_abstract(key: str, nouns: dict[str, _Synset]) -> bool:
+def _is_abstract(key: str, nouns: dict[str, Synset]) -> bool:
     return _word(key, nouns).replace(" ", "_") in _TOO_ABSTRACT
 
 
-def _ancestors(key: str, nouns: dict[str, _Synset]) -> Iterator[str]:
-    """Every hypernym, nearest first, each once."""
+def levels_above(key: str, nouns: dict[str, Synset]) -> Iterator[list[str]]:
+    """Every hypernym, each once: those one step above, then those two steps above, and so on."""
     seen, level = {key}, [key]
     while level:
         steps = [(below, above) for below in level for above in nouns[below].hypernyms]
         allowed = [above for below, above in steps if (_word(below, nouns), _word(above, nouns)) not in _WRONG]
         level = [above for above in dict.fromkeys(allowed) if above not in seen]
         seen.update(level)
-        yield from level
+        yield level
 
 
-def _read_nouns(path: Path) -> dict[str, _Synset]:
+def read_nouns(path: Path) -> dict[str, Synset]:
     """Offset → synset, from lines as wndb(5WN) describes them."""
     nouns = {}
     with path.open(encoding="utf-8") as lines:
@@ -125,7 +140,7 @@ def _read_nouns(path: Path) -> dict[str, _Synset]:
             lemmas = tuple(fields[4 + 2 * i].replace("_", " ") for i in range(count))
             pointers = fields[5 + 2 * count :]
             hypernyms = tuple(pointers[i + 1] for i in range(0, 4 * int(fields[4 + 2 * count]), 4) if pointers[i] in ("@", "@i"))
-            nouns[fields[0]] = _Synset(lemmas, hypernyms)
+            nouns[fields[0]] = Synset(lemmas, hypernyms)
     return nouns
 
 

@@ -37,7 +37,7 @@ def _ids(answer: dict) -> list[str]:
 
 
 def _check_shape(answer: dict) -> None:
-    assert set(answer) == ANSWER_FIELDS
+    assert set(answer) - {"understood"} == ANSWER_FIELDS
     assert (answer["total_is_exact"], answer["truncated"], answer["exact"]) == (True, False, True)
     assert answer["took_ms"] > 0
     for hit in answer["hits"]:
@@ -90,7 +90,12 @@ def test_a_label_finds_exactly_its_tagged_photos_ranked(indexed):
     for word in (label, parent):
         answer = _search(indexed, "--keyword", word, "--limit", 100)
         carrying = {photo_id: scores[word] for photo_id, scores in tags.items() if word in scores}
-        assert {hit["photo_id"]: pytest.approx(hit["score"]) for hit in answer["hits"]} == carrying
+        found = {hit["photo_id"]: hit["score"] for hit in answer["hits"]}
+        if word == parent:  # it counts less than its probability, by its distance from the label
+            assert found.keys() == carrying.keys()
+            assert all(0 < score < carrying[photo_id] for photo_id, score in found.items())
+        else:
+            assert found == pytest.approx(carrying)
         _check_shape(answer)
 
 
@@ -141,7 +146,8 @@ def test_limit_distance_and_layer_options_are_obeyed(indexed):
 def test_people_get_readable_lines_and_the_count(indexed):
     done = run("search", "--keyword", "lighthouse", "--data", indexed.data)
     assert done.code == 0
-    first, last = done.out.splitlines()
+    first, other_name, last = done.out.splitlines()
+    assert other_name == "lighthouse: also searched as beacon (synonym)"
     assert first.split()[:3] == ["1", "1.0000", "beach/ana.jpg"]
     assert "Golden Hour 1.00" in first
     assert last.startswith("1 of 1 photos")

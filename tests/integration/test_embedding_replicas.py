@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
 from miradouro.bundles.registry import OpenBundle
+from miradouro.bundles.words import load_words
 from miradouro.core.embedding import Embedding
 from miradouro.core.errors import ProvenanceMismatch, Unavailable
 from miradouro.core.event import EventKind
@@ -124,7 +125,7 @@ def test_replicas_with_another_recipe_stop_every_photo(replicas: Replicas, tmp_p
 
 def test_queries_never_compare_vectors_of_different_replicas(ingest: IngestFixture, replicas: Replicas) -> None:
     search = SearchService(
-        index=ingest.index, embedder=replicas, reader=READER, canonical=str, default_space="tiny/deep", page_key=b"k" * 32
+        index=ingest.index, embedder=replicas, reader=READER, lexicon=load_words, default_space="tiny/deep", page_key=b"k" * 32
     )
     question = SearchRequest(photo=ExampleQuery(data=jpeg(seed=5)))
     assert [hit.photo_id for hit in search.Search(question, Call()).hits] == ["first"]

@@ -8,6 +8,7 @@ import grpc
 import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.bundles.words import load_words
 from miradouro.core.document import TakenAt
 from miradouro.embedding.composition import run_embedding
 from miradouro.query.service import SearchService
@@ -54,7 +55,7 @@ def ask(index: SqliteIndex, tmp_path: Path) -> Iterator[Ask]:
     networks = OnnxEmbedder(tiny_bundles(tmp_path / "bundles"), threads=1)
     with run_embedding(networks, reading=READING, registry=CollectorRegistry()) as parts:
         service = SearchService(
-            index=index, embedder=parts.embedder, reader=READER, canonical=str, default_space=WHOLE.name, page_key=b"k" * 32
+            index=index, embedder=parts.embedder, reader=READER, lexicon=load_words, default_space=WHOLE.name, page_key=b"k" * 32
         )
         wire = Service(pb.DESCRIPTOR.services_by_name["SearchService"], service)
         with running([wire], security=OPEN_TO_ALL) as server, open_channel(server.target) as channel:

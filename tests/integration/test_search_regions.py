@@ -12,6 +12,7 @@ import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.adapters.sqlite_index import SqliteIndex
+from miradouro.bundles.words import load_words
 from miradouro.core.decode import decode
 from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -76,7 +77,7 @@ def _service(index: SqliteIndex, embedder: Batcher) -> SearchService:
         index=index,
         embedder=embedder,
         reader=READER,
-        canonical=str,
+        lexicon=load_words,
         default_space="tiny/deep",
         page_key=b"k" * 32,
         original=originals.read,

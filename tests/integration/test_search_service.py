@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.bundles.labels import load_labels
+from miradouro.bundles.words import load_words
 from miradouro.core.decode import decode
 from miradouro.core.document import Document, GeoPoint, Tag, TagKind
 from miradouro.core.errors import (
@@ -21,6 +21,7 @@ from miradouro.core.errors import (
     ProvenanceMismatch,
 )
 from miradouro.core.spaces import Preset, Space, needed_geometries
+from miradouro.core.understood import Meaning
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
 from miradouro.query.service import SearchService
@@ -66,7 +67,7 @@ def search(index: SqliteIndex, embedder: Batcher) -> SearchService:
 
 
 def _service(index: SqliteIndex, embedder: Batcher, **options) -> SearchService:
-    defaults = {"canonical": load_labels().canonical, "default_space": DEFAULT, "page_key": KEY}
+    defaults = {"lexicon": load_words, "default_space": DEFAULT, "page_key": KEY}
     return SearchService(index=index, embedder=embedder, reader=READER, **(defaults | options))
 
 
@@ -134,7 +135,7 @@ def test_a_hit_shows_stored_fields_user_tags_first(search):
 
 
 def test_a_synonym_finds_its_label_and_user_tags(search):
-    assert load_labels().canonical("couch") == "sofa"
+    assert load_words().meanings("couch") == (Meaning("sofa", 0),)
     response = search.Search(pb.SearchRequest(keyword=pb.KeywordQuery(words=["Couch"])), Call())
     assert [(hit.photo_id, hit.score) for hit in response.hits] == [(IDS[3], 1.0), (IDS[4], pytest.approx(0.4))]
 

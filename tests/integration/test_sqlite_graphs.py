@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex, Tuning
+from miradouro.bundles.words import load_words
 from miradouro.core.document import Float32
 from miradouro.core.query import IndexQuery, VectorClause
 from miradouro.core.spaces import Preset, Space
@@ -85,7 +86,7 @@ def test_hnsw_pages_share_no_photo(graphs: Graphs, tmp_path: Path) -> None:
             index=graphs.index,
             embedder=parts.embedder,
             reader=READER,
-            canonical=str,
+            lexicon=load_words,
             default_space=SPACE.name,
             page_key=b"k" * 32,
         )

@@ -25,6 +25,8 @@ from miradouro.core.ports import (
 from miradouro.core.query import EverythingClause, IndexQuery, Match, Matches, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, more_than, other_root
+from miradouro.core.text import fold_tag
+from miradouro.core.understood import Vocabulary
 
 
 @dataclass
@@ -122,6 +124,9 @@ class MemoryIndex:
             distance = float(np.linalg.norm(rows - query.clause.vector, axis=1).min())
             score = 1 - distance**2 / 2
         return Match(document.photo_id, score, distance, None, _slim(document) if query.with_documents else None)
+
+    def vocabulary(self, collection: str) -> Vocabulary:
+        return Vocabulary(frozenset(fold_tag(tag.label) for document in self._of(collection).live() for tag in document.tags))
 
     def get(self, collection: str, photo_id: str) -> Document:
         return _slim(self.get_whole(collection, photo_id))

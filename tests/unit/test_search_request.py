@@ -22,7 +22,8 @@ from miradouro.core.query import (
     TakenBetween,
     TextClause,
 )
-from miradouro.core.question import Example, Keywords, Like, Question, Text, page_of, plan, tag_words
+from miradouro.core.question import Example, Keywords, Like, Question, Text, keyword_clause, page_of, plan
+from miradouro.core.understood import Term, TermOrigin, UnderstoodWord
 from miradouro.query.wire import question_bytes, question_from
 from miradouro.v1.search_service_pb2 import (
     AttributeFilter,
@@ -257,13 +258,10 @@ def test_only_pages_of_one_answer_share_a_question():
     assert len({first, *map(question_bytes, others)}) == 1 + len(others)
 
 
-def test_words_stand_for_themselves_and_their_labels():
-    labels = {"couch": "studio couch"}
-    assert tag_words(["Couch", " DOG ", "couch"], lambda word: labels.get(word.strip().lower(), word)) == (
-        "couch",
-        "studio couch",
-        "dog",
-    )
+def test_a_tag_that_two_words_lead_to_has_the_larger_weight():
+    terms = [Term("dog", TermOrigin.PARENT, 0.7), Term("dog", TermOrigin.EXACT), Term("cat", TermOrigin.SPELLING, 0.8)]
+    clause = keyword_clause(UnderstoodWord(term.text, (term,)) for term in terms)
+    assert clause.weighted == {"dog": 1.0, "cat": 0.8}
 
 
 @given(total=st.integers(0, 12_000), limit=st.integers(20, 1_000))
@@ -271,7 +269,7 @@ def test_pages_of_a_ranking_show_each_hit_once(total, limit):
     seen, page = 0, 0
     while page is not None:
         question = Question("photos", Text(TextClause(("dog",), (), ())), limit=limit, page=page)
-        query = plan(question, None, canonical=str)
+        query = plan(question, None)
         assert query.clause == TextClause(("dog",), (), ())
         found = max(0, min(query.limit, total - page))
         shown, page = page_of(question, query, Matches((Match("a", 1.0, None, None, None),) * found, total, True, False, True))
@@ -285,7 +283,7 @@ def test_pages_of_a_listing_show_each_hit_once(total, limit, order):
     seen, page = [], 0
     while page is not None:
         question = Question("photos", Keywords(("dog",)), limit=limit, page=page, order=order)
-        query = plan(question, None, canonical=str)
+        query = plan(question, None)
         assert query.offset == 0
         rest = [match for match in everything if query.after is None or match.photo_id > query.after.photo_id]
         shown, page = page_of(question, query, Matches(tuple(rest[: query.limit]), total, True, False, True))

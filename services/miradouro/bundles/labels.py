@@ -38,10 +38,6 @@ class LabelTable:
         """The labels in class order."""
         return tuple(row.label for row in self.rows)
 
-    def canonical(self, word: str) -> str:
-        """The label or parent of which `word` is a name or synonym, in any case and with or without accents; else `word`."""
-        return self.words.get(fold_tag(word), word)
-
     def parents(self, label_index: int) -> tuple[str, ...]:
         """The parents of a class, nearest first."""
         return self.rows[label_index].parents

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from miradouro.core.printable import printable
-from miradouro.v1 import photo_event_pb2, search_service_pb2
+from miradouro.v1 import photo_event_pb2, search_service_pb2, searched_text_pb2
 from miradouro.v1.ingest_service_pb2 import FolderReport
 from miradouro.v1.search_service_pb2 import SearchResponse, StatsResponse
 
@@ -23,6 +23,13 @@ FACETS = {
     search_service_pb2.FACET_FIELD_OWNER: "owner",
     search_service_pb2.FACET_FIELD_YEAR: "year",
     search_service_pb2.FACET_FIELD_CAMERA: "camera",
+}
+TERM_ORIGINS = {
+    searched_text_pb2.TERM_ORIGIN_EXACT: "exact",
+    searched_text_pb2.TERM_ORIGIN_INFLECTION: "inflection",
+    searched_text_pb2.TERM_ORIGIN_SYNONYM: "synonym",
+    searched_text_pb2.TERM_ORIGIN_PARENT: "parent",
+    searched_text_pb2.TERM_ORIGIN_SPELLING: "spelling",
 }
 _SHOWN_TAGS = 3
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -47,7 +54,13 @@ def search_json(answer: SearchResponse, *, with_times: bool = False) -> dict[str
         **({"whole_photos": True} if answer.whole_photos else {}),
         **({"mixed_in": list(answer.mixed_in)} if answer.mixed_in else {}),
         **({"facets": facets} if facets else {}),
+        **({"understood": [_understood_json(word) for word in answer.understood]} if answer.understood else {}),
     }
+
+
+def _understood_json(word: searched_text_pb2.UnderstoodWord) -> dict[str, Any]:
+    terms = [{"text": term.text, "origin": TERM_ORIGINS[term.origin], "weight": term.weight} for term in word.terms]
+    return {"word": word.word, "terms": terms}
 
 
 def _facet_json(facet: search_service_pb2.FacetCounts) -> dict[str, Any]:
@@ -96,6 +109,7 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
         counts = ", ".join(f"{one.value} {one.photos:,}" for one in facet.counts) or "none"
         more = facet.values - len(facet.counts)
         yield printable(f"{FACETS[facet.field]}: {counts}{f', and {more:,} more' if more else ''}")
+    yield from _understood_lines(answer)
     space = f" in {answer.hits[0].space}" if answer.hits and answer.hits[0].space else ""
     about = "" if answer.total_is_exact else "about "
     cut = "; more lie within the distance than can be paged to" if answer.truncated else ""
@@ -107,6 +121,14 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
     if answer.mixed_in:
         yield printable(f"more of this kind: mixed with {', '.join(answer.mixed_in)}")
     yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
+
+
+def _understood_lines(answer: SearchResponse) -> Iterator[str]:
+    """A line for each word that was searched as something else, too."""
+    for word in answer.understood:
+        others = [f"{term.text} ({TERM_ORIGINS[term.origin]})" for term in word.terms if term.text != word.word]
+        if others:
+            yield printable(f"{word.word}: also searched as {', '.join(others)}")
 
 
 def _box_text(box: photo_event_pb2.Region) -> str:

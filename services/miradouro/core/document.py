@@ -22,6 +22,7 @@ class TagKind(StrEnum):
     LEARNED = "learned"
 
 
+PARENT_SCORE = 0.9  # of a parent for each step that it lies above the nearest label of the photo
 _TAG_ORDER = {TagKind.USER: 0, TagKind.LEARNED: 1, TagKind.LABEL: 2, TagKind.PARENT: 3}
 
 
@@ -30,11 +31,19 @@ class Tag:
     """A tag with its probability, 0 to 1 (1 for a person's tags).
 
     A document holds each label once; only a learned tag may stand beside a label or parent of the same name.
+    `steps`: how far a parent is above the nearest label of the photo that it comes from, counted in the parents of this label;
+    0 for other tags.
     """
 
     label: str
     score: float
     kind: TagKind
+    steps: int = 0
+
+    @property
+    def searched_score(self) -> float:
+        """What the tag counts in a question: its probability, for a parent the less the farther it is above the label."""
+        return self.score * PARENT_SCORE**self.steps
 
 
 def ordered_tags(tags: Iterable[Tag]) -> list[Tag]:

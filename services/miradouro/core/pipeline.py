@@ -1,7 +1,7 @@
 """Both data paths on one screen: a photo event becomes a document, a question becomes hits.
 
     photo event ─► fetch ─► decode ─► fingerprint ─► embed ─► tag ─► caption ─► document ─► index      (ingest)
-    question    ─► decode ─► embed ─► plan ─► search ─► hits                                              (query)
+    question    ─► understand ─► decode ─► embed ─► plan ─► search ─► hits                               (query)
 
 A step of ingest is a processor: a function that takes a PhotoInProgress and returns it with more fields filled. A YAML file names
 the processors in their order (`miradouro pipeline show`); each is in the file of its name in `processors/`.
@@ -23,6 +23,8 @@ from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.query import Order
 from miradouro.core.question import Answer, Example, Like, QueryVector, Question, offered_space, page_of, plan, searched_space
 from miradouro.core.spaces import Preset, Space
+from miradouro.core.understand import understand
+from miradouro.core.understood import Lexicon
 
 if TYPE_CHECKING:
     from miradouro.core.decode import Decoded
@@ -122,7 +124,7 @@ def answer(
     reader: PhotoReader,
     index: PhotoIndex,
     original: Callable[[Document], bytes],
-    canonical: Callable[[str], str],
+    lexicon: Callable[[], Lexicon],
     default_space: str,
     preset_of: Callable[[str], Preset | None] = lambda _: None,
     limits: DecodeLimits = DEFAULT_LIMITS,
@@ -131,14 +133,16 @@ def answer(
 ) -> Answer:
     """Answers one question. A question in words needs no embedding.
 
-    `original` reads the photo of a document again. `preset_of`: see `searched_space`. `stage` is entered around each of the
-    stages embed, plan and search, and may measure them.
+    `original` reads the photo of a document again. `lexicon` is called for a question that needs it. `preset_of`: see
+    `searched_space`. `stage` is entered around each of the stages understand, embed, plan and search, and may measure them.
     Raises NotFound (collection, photo), InvalidArgument (space, region), BadPhoto, ProvenanceMismatch, and what the embedder,
     `reader` and `original` raise.
     """
     if isinstance(like := question.sought, Like):
         stored = stored_photo_id(index, question.collection, like.photo_id)
         question = replace(question, sought=replace(like, photo_id=stored))
+    with stage("understand"):
+        understood = understand(question, index=index, lexicon=lexicon)
     with stage("embed"):
         query_vector = _query_vector(
             question,
@@ -154,9 +158,9 @@ def answer(
     mixed_in: tuple[str, ...] = ()
     if question.more and query_vector is not None:
         with stage("search"):
-            query_vector, mixed_in = _more_of_kind(question, query_vector, index=index, canonical=canonical)
+            query_vector, mixed_in = _more_of_kind(question, query_vector, index=index)
     with stage("plan"):
-        query = plan(question, query_vector, canonical=canonical)
+        query = plan(question, query_vector, understood)
     with stage("search"):
         matches, next_page = page_of(question, query, index.search(query))
     has_region = isinstance(question.sought, Example | Like) and question.sought.region is not None
@@ -166,12 +170,11 @@ def answer(
         next_page=next_page,
         mixed_in=mixed_in,
         whole_photos=has_region and query_vector is not None and not query_vector.space.compares_regions,
+        understood=understood,
     )
 
 
-def _more_of_kind(
-    question: Question, query_vector: QueryVector, *, index: PhotoIndex, canonical: Callable[[str], str]
-) -> tuple[QueryVector, tuple[str, ...]]:
+def _more_of_kind(question: Question, query_vector: QueryVector, *, index: PhotoIndex) -> tuple[QueryVector, tuple[str, ...]]:
     """The query vector mixed with its first hits, and the ids of these hits. Every page searches the first hits again.
 
     Raises InvalidArgument for a space of regions: a hit there is a part of a photo, and the stored row 0 is not its vector.
@@ -181,7 +184,7 @@ def _more_of_kind(
         raise InvalidArgument("more", f"{space.name} compares parts of photos; name another space, or leave it out")
     itself = question.sought.photo_id if isinstance(question.sought, Like) else None
     first = replace(question, page=0, limit=MIXED_IN + 1, order=Order.RELEVANCE, facets=())
-    query = replace(plan(first, query_vector, canonical=canonical), with_documents=False)
+    query = replace(plan(first, query_vector), with_documents=False)
     found: dict[str, Float32] = {}
     for match in index.search(query).matches:
         if match.photo_id != itself and len(found) < MIXED_IN:

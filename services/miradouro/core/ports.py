@@ -17,6 +17,7 @@ from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.query import IndexQuery, Matches
 from miradouro.core.source_record import SourceRecord
 from miradouro.core.spaces import BundleDescription, Geometry, Preset, Region, Space, is_label_space
+from miradouro.core.understood import Vocabulary
 
 if TYPE_CHECKING:
     from miradouro.core.decode import Decoded
@@ -262,6 +263,13 @@ class PhotoIndex(Protocol):
 
     def search(self, query: IndexQuery) -> Matches:
         """Answers a query. Raises NotFound (collection), InvalidArgument (space), ProvenanceMismatch."""
+        ...
+
+    def vocabulary(self, collection: str) -> Vocabulary:
+        """The tags that live photos of the collection have; MAX_VOCABULARY at most. It is kept, and may be some seconds old.
+
+        Raises NotFound (collection).
+        """
         ...
 
     def get(self, collection: str, photo_id: str) -> Document:

@@ -38,9 +38,19 @@ class FacetField(StrEnum):
 
 @dataclass(frozen=True)
 class KeywordClause:
-    """Photos that carry any of these tags; score = sum of the tags' probabilities. `fold_tag` has folded the words."""
+    """Photos that carry any of these tags; score = sum of weight x searched score of the tag (`Tag.searched_score`).
+
+    `fold_tag` has folded the words. `weights` has the weight of each, above 0; empty when each is 1.
+    """
 
     words: tuple[str, ...]
+    weights: tuple[float, ...] = ()
+
+    @property
+    def weighted(self) -> dict[str, float]:
+        """The weight of each word; the first one counts where a word occurs twice."""
+        weights = self.weights or (1.0,) * len(self.words)
+        return dict(reversed(list(zip(self.words, weights, strict=True))))
 
 
 @dataclass(frozen=True)

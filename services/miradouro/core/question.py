@@ -1,6 +1,6 @@
 """Questions of callers, and their translation to queries of an index."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from miradouro.core.document import Float32
@@ -24,7 +24,7 @@ from miradouro.core.query import (
     VectorClause,
 )
 from miradouro.core.spaces import BundleDescription, Preset, Region, Space, resolve_space
-from miradouro.core.text import fold_tag
+from miradouro.core.understood import UnderstoodWord
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Answer:
     """The matches; `space` is the searched one, empty for words; `next_page` is None on the last page.
 
     `mixed_in` are the ids of the photos that were mixed into the example, nearest first. `whole_photos`: a region was compared
-    with whole photos, because the collection has no space of regions.
+    with whole photos, because the collection has no space of regions. `understood` has the words of the question.
     """
 
     matches: Matches
@@ -107,13 +107,14 @@ class Answer:
     next_page: Page | None
     mixed_in: tuple[str, ...] = ()
     whole_photos: bool = False
+    understood: tuple[UnderstoodWord, ...] = ()
 
 
-def plan(question: Question, query_vector: QueryVector | None, *, canonical: Callable[[str], str]) -> IndexQuery:
-    """The query of the index. `query_vector` is the photo's, for Example and Like; `canonical` returns the label of a synonym."""
+def plan(question: Question, query_vector: QueryVector | None, understood: Sequence[UnderstoodWord] = ()) -> IndexQuery:
+    """The query of the index. `query_vector` is the photo's, for Example and Like; `understood` are the words of Keywords."""
     query = IndexQuery(
         collection=question.collection,
-        clause=_clause(question, query_vector, canonical),
+        clause=_clause(question, query_vector, understood),
         conditions=question.conditions,
         limit=question.limit,
         offset=offset_of(question.page),
@@ -204,19 +205,19 @@ def offered_space(space: Space, bundles: Sequence[BundleDescription]) -> tuple[B
     raise FailedPrecondition(f"space {space.name}: its bundle {space.bundle} is not loaded; loaded: {loaded}; load it too")
 
 
-def tag_words(words: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
-    """The tags that `words` stand for, folded, each once.
+def keyword_clause(understood: Iterable[UnderstoodWord]) -> KeywordClause:
+    """The tags of all words. A tag that several words lead to has the largest of its weights."""
+    weights: dict[str, float] = {}
+    for word in understood:
+        for term in word.terms:
+            weights[term.text] = max(term.weight, weights.get(term.text, 0.0))
+    return KeywordClause(tuple(weights), tuple(weights.values()))
 
-    A synonym is searched as its label and as itself: a person may have tagged a photo with it.
-    """
-    folded = [fold_tag(form) for word in words for form in (word, canonical(word))]
-    return tuple(dict.fromkeys(folded))
 
-
-def _clause(question: Question, query_vector: QueryVector | None, canonical: Callable[[str], str]) -> Clause:
+def _clause(question: Question, query_vector: QueryVector | None, understood: Sequence[UnderstoodWord]) -> Clause:
     match question.sought:
-        case Keywords(words):
-            return KeywordClause(tag_words(words, canonical))
+        case Keywords():
+            return keyword_clause(understood)
         case Text(clause):
             return clause
         case Everything():

@@ -41,21 +41,25 @@ class TagPhoto:
 def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelTable, options: TagOptions) -> tuple[Tag, ...]:
     """The tags of a photo: the user's (`given`) with probability 1, then labels, then parents, each by probability.
 
-    A parent's probability is the sum over its classes in `labels`, at most 1. Tags are unique under `fold_tag`: a user's tag
-    takes precedence over a label, a label over a parent.
+    A parent's probability is the sum over its classes in `labels`, at most 1; its steps count from the nearest kept
+    label. Tags are unique under `fold_tag`: a user's tag takes precedence over a label, a label over a parent.
     """
     classes = sorted(labels, key=lambda one: (-one.probability, one.label))
     kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
     found = _by_a_person(given)
     found += [Tag(one.label, min(one.probability, 1.0), TagKind.LABEL) for one in kept]
     if options.parents:
-        sums: dict[str, float] = {parent: 0.0 for one in kept for parent in table.parents(one.index)}
+        steps: dict[str, int] = {}
+        for one in kept:
+            for number, parent in enumerate(table.parents(one.index), 1):
+                steps[parent] = min(number, steps.get(parent, number))
+        sums = dict.fromkeys(steps, 0.0)
         for one in classes:
             for parent in table.parents(one.index):
                 if parent in sums:
                     sums[parent] += one.probability
         parents = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
-        found += [Tag(label, min(probability, 1.0), TagKind.PARENT) for label, probability in parents]
+        found += [Tag(label, min(probability, 1.0), TagKind.PARENT, steps[label]) for label, probability in parents]
     return _each_once(found)
 
 

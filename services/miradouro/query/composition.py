@@ -15,7 +15,7 @@ from miradouro.adapters.index_engines import SHARED_ENGINE, open_index
 from miradouro.adapters.photo_reader.reading import open_reading
 from miradouro.adapters.photo_reader.settings import ReadingSettings
 from miradouro.adapters.photo_store import PhotoStores, PhotoStoreSettings
-from miradouro.bundles.labels import load_labels
+from miradouro.bundles.words import load_words
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.index_engine import Opening
 from miradouro.core.thumbnail import FOLDER
@@ -90,7 +90,7 @@ def open_query(settings: QuerySettings, *, security: ServerSecurity, registry: C
             embedder=QuestionEmbedder(embedder),
             reader=reading.reader,
             limits=reading.limits,
-            canonical=lambda word: load_labels().canonical(word),
+            lexicon=load_words,
             default_space=settings.default_space,
             original=originals.read,
             page_key=page_key,

@@ -20,7 +20,7 @@ class QueryMetrics:
         )
         self._stage_seconds = Histogram(
             "miradouro_query_stage_duration_seconds",
-            "Time of one stage of a question: read, embed, plan, search or answer.",
+            "Time of one stage of a question: read, understand, embed, plan, search or answer.",
             ("stage",),
             buckets=LATENCY_BUCKETS_S,
             registry=registry,

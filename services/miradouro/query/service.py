@@ -15,6 +15,7 @@ from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.pipeline import answer
 from miradouro.core.ports import Embedder, PhotoReader
 from miradouro.core.spaces import Preset
+from miradouro.core.understood import Lexicon
 from miradouro.query import wire
 from miradouro.runtime.call import Call
 from miradouro.v1.search_service_pb2 import (
@@ -44,9 +45,9 @@ def _preset_of(space: str) -> Preset | None:
 class SearchService:
     """Answers questions about the photos of `index`.
 
-    `canonical` gives the label of a synonym; `page_key` signs page tokens, at least 16 secret bytes: tokens are good for
-    every service with the same key. `limits` are those of example photos; `original` reads an indexed photo again. Without
-    `metrics` nothing is counted.
+    `lexicon` returns the lexicon, when a question needs it; `page_key` signs page tokens, at least 16 secret bytes: tokens are
+    good for every service with the same key. `limits` are those of example photos; `original` reads an indexed photo again.
+    Without `metrics` nothing is counted.
     """
 
     def __init__(
@@ -55,14 +56,14 @@ class SearchService:
         index: Index,
         embedder: Embedder,
         reader: PhotoReader,
-        canonical: Callable[[str], str],
+        lexicon: Callable[[], Lexicon],
         default_space: str,
         page_key: bytes,
         original: Callable[[Document], bytes] = no_originals,
         limits: DecodeLimits = DEFAULT_LIMITS,
         metrics: "QueryMetrics | None" = None,
     ) -> None:
-        self._index, self._embedder, self._reader, self._canonical = index, embedder, reader, canonical
+        self._index, self._embedder, self._reader, self._lexicon = index, embedder, reader, lexicon
         self._default_space, self._page_key, self._limits = default_space, page_key, limits
         self._original, self._metrics = original, metrics
 
@@ -77,7 +78,7 @@ class SearchService:
             reader=self._reader,
             index=self._index,
             original=self._original,
-            canonical=self._canonical,
+            lexicon=self._lexicon,
             default_space=self._default_space,
             preset_of=_preset_of,
             limits=self._limits,

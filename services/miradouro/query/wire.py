@@ -29,8 +29,9 @@ from miradouro.core.region import check_region
 from miradouro.core.spaces import Region
 from miradouro.core.text import fold_tag
 from miradouro.core.text_query import parse_text
+from miradouro.core.understood import TermOrigin, UnderstoodWord
 from miradouro.query.filters import conditions_from
-from miradouro.v1 import photo_event_pb2, search_service_pb2
+from miradouro.v1 import photo_event_pb2, search_service_pb2, searched_text_pb2
 
 MAX_DISTANCE = 2.0  # between vectors of length 1
 _TAG_KINDS = {
@@ -38,6 +39,13 @@ _TAG_KINDS = {
     TagKind.LEARNED: search_service_pb2.TAG_KIND_LEARNED,
     TagKind.LABEL: search_service_pb2.TAG_KIND_LABEL,
     TagKind.PARENT: search_service_pb2.TAG_KIND_PARENT,
+}
+_TERM_ORIGINS = {
+    TermOrigin.EXACT: searched_text_pb2.TERM_ORIGIN_EXACT,
+    TermOrigin.INFLECTION: searched_text_pb2.TERM_ORIGIN_INFLECTION,
+    TermOrigin.SYNONYM: searched_text_pb2.TERM_ORIGIN_SYNONYM,
+    TermOrigin.PARENT: searched_text_pb2.TERM_ORIGIN_PARENT,
+    TermOrigin.SPELLING: searched_text_pb2.TERM_ORIGIN_SPELLING,
 }
 _ORDERS: dict[int, Order] = {
     search_service_pb2.SORT_ORDER_UNSPECIFIED: Order.RELEVANCE,
@@ -194,6 +202,17 @@ def response_of(answer: Answer, *, took_ms: float, next_page_token: str) -> sear
         facets=map(_facet_counts, matches.facets),
         mixed_in=answer.mixed_in,
         whole_photos=answer.whole_photos,
+        understood=map(_understood, answer.understood),
+    )
+
+
+def _understood(word: UnderstoodWord) -> searched_text_pb2.UnderstoodWord:
+    return searched_text_pb2.UnderstoodWord(
+        word=word.word,
+        terms=[
+            searched_text_pb2.SearchedTerm(text=term.text, origin=_TERM_ORIGINS[term.origin], weight=term.weight)
+            for term in word.terms
+        ],
     )
 
 

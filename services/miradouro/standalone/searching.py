@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from miradouro.adapters.photo_store import PhotoStores
 from miradouro.core.index_engine import Index
 from miradouro.core.ports import Embedder, PhotoReader
+from miradouro.core.understood import Lexicon
 from miradouro.query.originals import Originals
 from miradouro.query.service import SearchService
 from miradouro.standalone.configuration import Configuration
@@ -34,7 +35,7 @@ def search_service(
         index=index,
         embedder=embedder,
         reader=reader,
-        canonical=_canonical,
+        lexicon=_lexicon,
         default_space=configuration.query.default_space,
         original=originals(index, configuration).read,
         limits=configuration.reading.limits,
@@ -43,10 +44,10 @@ def search_service(
     )
 
 
-def _canonical(word: str) -> str:
-    from miradouro.bundles.labels import load_labels  # here: loaded with the first word
+def _lexicon() -> Lexicon:
+    from miradouro.bundles.words import load_words  # here: loaded with the first word
 
-    return load_labels().canonical(word)
+    return load_words()
 
 
 def originals(index: Index, configuration: Configuration) -> Originals:

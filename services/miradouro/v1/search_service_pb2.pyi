@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from miradouro.v1 import photo_event_pb2 as _photo_event_pb2
+from miradouro.v1 import searched_text_pb2 as _searched_text_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -181,7 +182,7 @@ class NotFilter(_message.Message):
     def __init__(self, filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
-    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets", "mixed_in", "whole_photos")
+    __slots__ = ("hits", "total", "total_is_exact", "truncated", "exact", "took_ms", "next_page_token", "facets", "mixed_in", "whole_photos", "understood")
     HITS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     TOTAL_IS_EXACT_FIELD_NUMBER: _ClassVar[int]
@@ -192,6 +193,7 @@ class SearchResponse(_message.Message):
     FACETS_FIELD_NUMBER: _ClassVar[int]
     MIXED_IN_FIELD_NUMBER: _ClassVar[int]
     WHOLE_PHOTOS_FIELD_NUMBER: _ClassVar[int]
+    UNDERSTOOD_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     total: int
     total_is_exact: bool
@@ -202,7 +204,8 @@ class SearchResponse(_message.Message):
     facets: _containers.RepeatedCompositeFieldContainer[FacetCounts]
     mixed_in: _containers.RepeatedScalarFieldContainer[str]
     whole_photos: bool
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ..., mixed_in: _Optional[_Iterable[str]] = ..., whole_photos: _Optional[bool] = ...) -> None: ...
+    understood: _containers.RepeatedCompositeFieldContainer[_searched_text_pb2.UnderstoodWord]
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., total: _Optional[int] = ..., total_is_exact: _Optional[bool] = ..., truncated: _Optional[bool] = ..., exact: _Optional[bool] = ..., took_ms: _Optional[float] = ..., next_page_token: _Optional[str] = ..., facets: _Optional[_Iterable[_Union[FacetCounts, _Mapping]]] = ..., mixed_in: _Optional[_Iterable[str]] = ..., whole_photos: _Optional[bool] = ..., understood: _Optional[_Iterable[_Union[_searched_text_pb2.UnderstoodWord, _Mapping]]] = ...) -> None: ...
 
 class FacetCounts(_message.Message):
     __slots__ = ("field", "counts", "values")

@@ -91,19 +91,19 @@ def tags_source(tags: Iterable[Tag], *, title: str, caption: str) -> dict[str, A
     tags = ordered_tags(tags)
     scores: dict[str, float] = {}
     for tag in tags:
-        scores[fold_tag(tag.label)] = max(tag.score, scores.get(fold_tag(tag.label), 0.0))
+        scores[fold_tag(tag.label)] = max(tag.searched_score, scores.get(fold_tag(tag.label), 0.0))
     searched = [title, caption, *(tag.label for tag in tags)]
     return {
         "words": [part for part in map(analysed, searched) if part],
         "tags": list(scores),
         "tag_scores": {feature_of(label): max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
-        "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value] for tag in tags]},
+        "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value, tag.steps] for tag in tags]},
     }
 
 
 def tags_of(source: Mapping[str, Any]) -> tuple[Tag, ...]:
     """The tags in a source."""
-    return tuple(Tag(label, score, TagKind(kind)) for label, score, kind in source["tags_stored"]["tags"])
+    return tuple(Tag(label, score, TagKind(kind), steps) for label, score, kind, steps in source["tags_stored"]["tags"])
 
 
 def origin_source(origin: Origin) -> dict[str, Any]:

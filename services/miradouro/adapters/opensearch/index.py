@@ -31,6 +31,7 @@ from miradouro.adapters.opensearch.searches import collection_names, count, sear
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.statistics import stats_of
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
+from miradouro.adapters.opensearch.vocabularies import Vocabularies
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
 from miradouro.core.document import Document, Float32, Origin
 from miradouro.core.error_text import shown
@@ -54,6 +55,7 @@ from miradouro.core.ports import (
 from miradouro.core.query import IndexQuery, Matches, TextClause, VectorClause
 from miradouro.core.spaces import Space, resolve_space
 from miradouro.core.storable import check_same_spaces, check_storable, check_vectors, more_than, other_root
+from miradouro.core.understood import Vocabulary
 
 _KNOWN_FOR_S = 5.0  # the time after which a moved alias is noticed
 _UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
@@ -70,6 +72,7 @@ class OpenSearchIndex:
     def __init__(self, client: OpenSearch, settings: OpenSearchSettings, tuning: Tuning = TUNING) -> None:
         self._client, self._settings, self._tuning = client, settings, tuning
         self._bulk = BulkWriter(client, tuning, pipeline=settings.opensearch_pipeline)
+        self._vocabularies = Vocabularies(client, keep_s=tuning.vocabulary_s)
         self._known: dict[str, tuple[float, Generation]] = {}
         self._lock = threading.Lock()
         self._making = threading.Lock()
@@ -203,6 +206,10 @@ class OpenSearchIndex:
         # Weight words by their frequency in the whole collection, not in one shard.
         options = {"search_type": "dfs_query_then_fetch"} if isinstance(planned.query.clause, TextClause) else {}
         return search(self._client, generation.index, planned.body, **options)
+
+    def vocabulary(self, collection: str) -> Vocabulary:
+        """See `PhotoIndex.vocabulary`."""
+        return self._on_generation(collection, lambda generation: self._vocabularies.of(generation.index))
 
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`. Reads the latest write, also before a refresh."""

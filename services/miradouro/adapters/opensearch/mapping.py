@@ -8,7 +8,7 @@ from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.core.spaces import Preset, Region, Space
 
-FORMAT = 2
+FORMAT = 4
 ANALYZER = "miradouro_words"
 # Keeps phrases from matching across title, caption and tags.
 _GAP = 100

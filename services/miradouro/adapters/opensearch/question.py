@@ -75,9 +75,12 @@ def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
         case VectorClause():
             assert space is not None
             return _vector_plan(query, query.clause, space, filters, scans=scans)
-        case KeywordClause(words):
-            features = [f"tag_scores.{feature_of(word)}" for word in dict.fromkeys(words) if word]
-            should = [{"rank_feature": {"field": feature, "linear": {}}} for feature in features]
+        case KeywordClause():
+            should = [
+                {"rank_feature": {"field": f"tag_scores.{feature_of(word)}", "linear": {}, "boost": weight}}
+                for word, weight in query.clause.weighted.items()
+                if word
+            ]
             found: Body | None = {"should": should, "minimum_should_match": 1} if should else None
         case TextClause():
             found = _text(query.clause)

@@ -14,6 +14,7 @@ class Tuning:
     `bulk_bytes`: maximum size of a bulk request; a larger document is sent alone. OpenSearch recommends 5 to 15 MiB, and hosted
     clusters refuse more than 10 MiB.
     `bulk_requests`: concurrent bulk requests of one commit; the cluster indexes each on one thread.
+    `vocabulary_s`: seconds that a collection's vocabulary is kept.
     `timeout_s`: seconds that one request may take. The callers retry.
     """
 
@@ -21,6 +22,7 @@ class Tuning:
     refresh: Literal["false", "wait_for", "true"] = "false"
     bulk_bytes: int = 8 * 1024 * 1024
     bulk_requests: int = 4
+    vocabulary_s: float = 5.0
     timeout_s: float = 10.0
 
 

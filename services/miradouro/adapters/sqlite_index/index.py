@@ -24,6 +24,7 @@ from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.vector_search import by_vector
 from miradouro.adapters.sqlite_index.vector_spaces import VectorSpaces
 from miradouro.adapters.sqlite_index.vectors.tuning import DEFAULT_TUNING, Tuning
+from miradouro.adapters.sqlite_index.vocabularies import Vocabularies
 from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
 from miradouro.adapters.sqlite_index.writer_lock import WriterLock
 from miradouro.core.document import Document, Failure, Float32, Origin
@@ -41,6 +42,7 @@ from miradouro.core.query import (
     VectorClause,
 )
 from miradouro.core.spaces import Space
+from miradouro.core.understood import Vocabulary
 
 
 class SqliteIndex:
@@ -59,6 +61,7 @@ class SqliteIndex:
         self._catalogue = Catalogue()
         self._spaces = VectorSpaces(folder, connections, self._catalogue, tuning)
         self._filters = FilterCache(tuning.filter_cache_bytes)
+        self._vocabularies = Vocabularies()
         self._maintenance = Maintenance(self._spaces) if lock else None
 
     @classmethod
@@ -191,6 +194,12 @@ class SqliteIndex:
                 collection = self._catalogue.find(connection, query.collection)
                 counts = facets.count(connection, collection, ranking.members, query.facets)
             return matches(connection, query.collection, ranking, facets=counts, with_documents=query.with_documents)
+
+    def vocabulary(self, collection: str) -> Vocabulary:
+        """See `PhotoIndex.vocabulary`."""
+        with self._connections.reading() as connection:
+            connection.execute("BEGIN")
+            return self._vocabularies.of(connection, self._catalogue.find(connection, collection))
 
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`."""

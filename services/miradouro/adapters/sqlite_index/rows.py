@@ -30,7 +30,7 @@ def body_of(document: Document) -> str:
             "title": document.title,
             "caption": document.caption,
             "caption_is_generated": document.caption_is_generated,
-            "tags": [[tag.label, tag.score, tag.kind.value] for tag in ordered_tags(document.tags)],
+            "tags": [[tag.label, tag.score, tag.kind.value, tag.steps] for tag in ordered_tags(document.tags)],
             "attributes": dict(document.attributes),
             "utc_offset_minutes": taken.utc_offset_minutes if taken else None,
         },
@@ -67,7 +67,7 @@ def document_of(collection: str, row: Sequence[Any]) -> Document:
 
 def tags_of(body: Mapping[str, Any]) -> tuple[Tag, ...]:
     """The tags in a parsed body."""
-    return tuple(Tag(label, score, TagKind(kind)) for label, score, kind in body["tags"])
+    return tuple(Tag(label, score, TagKind(kind), steps) for label, score, kind, steps in body["tags"])
 
 
 def origin_text(origin: Origin | None) -> str | None:

@@ -8,7 +8,7 @@ import apsw
 
 from miradouro.core.errors import Corrupt, FailedPrecondition
 
-FORMAT = 3
+FORMAT = 5
 FORMAT_FILE = "format.json"
 DATABASE_FILE = "miradouro.db"
 PAGE_BYTES = 8_192

@@ -44,6 +44,7 @@ _MOST_REGIONS = 16
 _VECTORS_AT_ONCE_BYTES = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HASH16 = re.compile(r"([0-9a-f]{16})?", re.ASCII)
+_MOST_STEPS = 100  # of a parent above a label
 _FOLDING = 4  # folding turns a character into at most so many
 
 # Message → SQL for rows that this program never writes. Counts first: the other checks read whole tables.
@@ -243,6 +244,7 @@ def _check_body(document: Document) -> None:
     for tag in document.tags:
         _check_text("a tag", tag.label, _FOLDING * MAX_TAG_CHARS)
         _need(type(tag.score) in (int, float) and 0 <= tag.score <= 1, f"a tag's probability is {shown(tag.score)}")
+        _need(type(tag.steps) is int and 0 <= tag.steps <= _MOST_STEPS, f"a tag's steps are {shown(tag.steps)}")
     _need(isinstance(document.attributes, dict), "its attributes are none")
     for name, value in document.attributes.items():
         _check_text("an attribute's name", name, MAX_ATTRIBUTE_NAME_CHARS)

@@ -15,17 +15,20 @@ from miradouro.core.query import IndexQuery, KeywordClause, TextClause
 
 
 def by_keyword(connection: apsw.Connection, collection: Collection, query: IndexQuery, clause: KeywordClause) -> Ranking:
-    """Photos with any of the tags, by the sum of their probabilities."""
-    words = list(dict.fromkeys(clause.words))
+    """Photos with any of the tags, by the sum of weight x score."""
+    words = clause.weighted
     if not words:
         return NOTHING
-    found = f"t.collection_id = ? AND t.label IN ({', '.join('?' * len(words))})"
-    bindings: Bindings = [collection.collection_id, *words]
-    if len(words) == 1:
-        score, group, counted = "t.score", "", "*"
+    if len(words) == 1 and set(words.values()) == {1.0}:
+        table, found, score, group, counted = "tags t", "t.label = ? AND t.collection_id = ?", "t.score", "", "*"
+        bindings: Bindings = [*words, collection.collection_id]
     else:
-        score, group, counted = "sum(t.score)", "GROUP BY t.row_id", "DISTINCT t.row_id"
-    return _ranking(connection, collection, query, _Words("tags t", "t.row_id", score, group, counted, found, bindings))
+        rows = ", ".join("(?, ?)" for _ in words)
+        table = f"(SELECT column1 AS label, column2 AS weight FROM (VALUES {rows})) w CROSS JOIN tags t"
+        found, score = "t.label = w.label AND t.collection_id = ?", "sum(t.score * w.weight)"
+        group, counted = "GROUP BY t.row_id", "DISTINCT t.row_id"
+        bindings = [*(part for pair in words.items() for part in pair), collection.collection_id]
+    return _ranking(connection, collection, query, _Words(table, "t.row_id", score, group, counted, found, bindings))
 
 
 def by_text(connection: apsw.Connection, collection: Collection, query: IndexQuery, clause: TextClause) -> Ranking:

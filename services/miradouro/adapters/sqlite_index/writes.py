@@ -47,7 +47,7 @@ def add_tags(connection: apsw.Connection, collection_id: int, row_id: int, docum
     scores: dict[str, float] = {}
     for tag in tags:
         label = fold_tag(tag.label)
-        scores[label] = max(tag.score, scores.get(label, 0.0))
+        scores[label] = max(tag.searched_score, scores.get(label, 0.0))
     connection.executemany(
         "INSERT INTO tags(collection_id, label, row_id, score) VALUES (?, ?, ?, ?)",
         [(collection_id, label, row_id, float(score)) for label, score in scores.items()],
