@@ -33,10 +33,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("question", [["--text", "boat"], ["--filter", "tag:boat"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "question", [["--text", "boat"], ["--keyword", "dog"], ["--filter", "tag:boat"]], ids=lambda words: words[0]
+)
 def test_a_question_in_words_imports_no_network_library(data: Path, question: list[str]) -> None:
     words = ["search", "--data", str(data), "--collection", COLLECTION, *question]
-    done = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert ("a.jpg" in done.stdout) is (question[0] == "--text")
     assert UNUSED & set(json.loads(done.stderr.splitlines()[-1])) == set()
