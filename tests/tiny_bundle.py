@@ -42,24 +42,37 @@ def photo(seed: int) -> dict[Geometry, np.ndarray]:
 
 
 class GatedNetworks(OnnxEmbedder):
-    """Networks that run while the gate is open. `runs` holds (bundle, photos, spaces, tags) per forward pass."""
+    """Networks that run while the gate is open. `runs` holds (bundle, photos, spaces, tags) per forward pass.
 
-    def __init__(self, bundles: list[OpenBundle]) -> None:
-        super().__init__(bundles, threads=1)
+    `beside` says for each pass whether it ran side by side.
+    """
+
+    def __init__(self, bundles: list[OpenBundle], *, threads: int = 1) -> None:
+        super().__init__(bundles, threads=threads)
         self.gate = threading.Event()
         self.gate.set()
         self.arrived = threading.Event()
         self.runs: list[tuple[str, int, tuple[str, ...], bool]] = []
+        self.beside: list[bool] = []
         self.broken: Exception | None = None
 
-    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
+    def run(
+        self,
+        bundle: str,
+        photos: Mapping[Geometry, np.ndarray],
+        *,
+        spaces: Collection[str],
+        tags: bool,
+        side_by_side: bool = False,
+    ) -> Outputs:
         self.arrived.set()
         if not self.gate.wait(2 * WAIT_S):
             raise TimeoutError("the gate was not opened")
         self.runs.append((bundle, len(next(iter(photos.values()))), tuple(spaces), tags))
+        self.beside.append(side_by_side)
         if self.broken:
             raise self.broken
-        return super().run(bundle, photos, spaces=spaces, tags=tags)
+        return super().run(bundle, photos, spaces=spaces, tags=tags, side_by_side=side_by_side)
 
     @contextmanager
     def closed(self) -> Iterator[None]:

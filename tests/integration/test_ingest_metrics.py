@@ -1,7 +1,8 @@
 """What ingest counts of photos on their way in."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from miradouro.adapters.onnx_embedder import Outputs
@@ -20,11 +21,11 @@ class Flaky(GatedNetworks):
 
     refusals = 0
 
-    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
+    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], **options: Any) -> Outputs:
         if self.refusals:
             self.refusals -= 1
             raise Overloaded("come back later")
-        return super().run(bundle, photos, spaces=spaces, tags=tags)
+        return super().run(bundle, photos, **options)
 
 
 def count(ingest: IngestFixture, name: str, **labels: str) -> float:

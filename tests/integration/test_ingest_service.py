@@ -1,8 +1,9 @@
 """Events in: stored, stale or failed one by one, in order, whatever the others of the batch are."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,11 +204,11 @@ class Flaky(GatedNetworks):
 
     refusals = 0
 
-    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], *, spaces: Collection[str], tags: bool) -> Outputs:
+    def run(self, bundle: str, photos: Mapping[Geometry, np.ndarray], **options: Any) -> Outputs:
         if self.refusals:
             self.refusals -= 1
             raise Overloaded("come back later")
-        return super().run(bundle, photos, spaces=spaces, tags=tags)
+        return super().run(bundle, photos, **options)
 
 
 def test_a_passing_fault_is_tried_again(tmp_path):

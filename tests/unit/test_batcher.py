@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,12 @@ INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 class Bench:
     """A batcher whose runner can be held, and its metrics."""
 
-    def __init__(self, folder, **options: int) -> None:
-        self.networks = GatedNetworks(tiny_bundles(folder))
+    def __init__(self, folder, *, threads: int = 1, **options: Any) -> None:
+        self.networks = GatedNetworks(tiny_bundles(folder), threads=threads)
         self.registry = CollectorRegistry()
         self.batcher = Batcher(self.networks, metrics=EmbeddingMetrics(self.registry), **options)
         self.networks.runs.clear()
+        self.networks.beside.clear()
 
     def submit(
         self, *spaces: str, photos: int = 1, priority: Priority = INTERACTIVE, deadline: float | None = None, tags: bool = False
@@ -152,11 +154,12 @@ def test_bulk_requests_fill_at_most_half_the_queue(make):
         with pytest.raises(Overloaded):
             bench.submit("tiny/deep")
         resolved = resolve(["tiny/deep"], tags=False, loaded=bench.batcher.describe())
-        with pytest.raises(Overloaded):
-            bench.batcher.check_room(1, resolved, INTERACTIVE)
+        with pytest.raises(Overloaded), bench.batcher.room(1, resolved, priority=INTERACTIVE, deadline=None):
+            pass
         assert bench.registry.get_sample_value("miradouro_embedding_queue_tensors", {"priority": "bulk"}) == 4
     assert [len(future.result(WAIT_S)) for future in taken] == [4, 4]
-    bench.batcher.check_room(8, resolved, INTERACTIVE)
+    with bench.batcher.room(8, resolved, priority=INTERACTIVE, deadline=None):
+        pass
     assert (bench.dropped(BULK, "overloaded"), bench.dropped(INTERACTIVE, "overloaded")) == (1, 2)
 
 
@@ -179,15 +182,34 @@ def test_cancelled_photos_never_run_and_free_the_queue(make):
 
 
 def test_expired_photos_end_with_deadline_exceeded(make):
-    bench = make()
+    now = [0.0]
+    bench = make(clock=lambda: now[0])
     with bench.networks.closed():
         bench.hold()
-        expired = bench.submit("tiny/deep", photos=3, deadline=0.0)
+        expired = bench.submit("tiny/deep", photos=3, deadline=100.0)
+        now[0] = 101.0
     with pytest.raises(DeadlineExceeded, match="while the photo waited"):
         expired.result(WAIT_S)
     bench.submit("wee/features").result(WAIT_S)
     assert {run[0] for run in bench.networks.runs} == {"wee"}
     assert (bench.dropped(INTERACTIVE, "expired"), bench.dropped(INTERACTIVE, "failed")) == (1, 2)
+
+
+def test_side_by_side_passes_give_each_photo_its_row(make):
+    bench = make(threads=2)
+    together = bench.submit("tiny/deep", photos=40, tags=True).result(WAIT_S)
+    assert len(together) == 40
+    assert set(bench.networks.beside) == {False, True}
+    for seed, embedding in enumerate(together):
+        (alone,) = bench.batcher.embed([photo(seed)], spaces=["tiny/deep"], tags=True)
+        np.testing.assert_allclose(embedding.vectors["tiny/deep"], alone.vectors["tiny/deep"], atol=1e-6)
+        assert [label.index for label in embedding.labels] == [label.index for label in alone.labels]
+
+
+def test_passes_end_their_requests_from_two_runners(make):
+    bench = make(threads=2)
+    answers = [bench.submit("tiny/deep", "wee/features", photos=3) for _ in range(40)]
+    assert {tuple(embedding.vectors) for answer in answers for embedding in answer.result(WAIT_S)} == {("tiny/deep", "wee/features")}
 
 
 def test_a_failed_run_fails_only_its_callers(make):

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from miradouro.runtime.cpus import available_cpus
 
 MIN_PROBABILITY = 0.001
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
-
+MOST_PASSES = 4  # side by side: each has its own activations, tens of MB
 
 _ORT_NAMES = {
     Provider.CPU: "CPUExecutionProvider",
@@ -40,8 +41,11 @@ class Outputs:
     probabilities: Float32 | None
 
 
+_Sessions = list[tuple[frozenset[str], Any, tuple[str, ...]]]  # with their outputs and inputs, the cheapest first
+
+
 class OnnxEmbedder:
-    """Owns one onnxruntime session per bundle, all on one provider; safe to call from several threads."""
+    """Owns the onnxruntime sessions of every bundle, all on one provider; safe to call from several threads."""
 
     def __init__(
         self,
@@ -58,15 +62,19 @@ class OnnxEmbedder:
         """
         self._ort = _import_onnxruntime(installed_wheels())
         self.provider = provider
+        self._cache_folder = cache_folder
+        # Layers run in sequence: only threads inside an operator help a pass that runs alone.
+        self._threads = threads or available_cpus()
+        self.passes = min(self._threads, MOST_PASSES) if provider is Provider.CPU else 1
         self._bundles = {bundle.description.name: bundle for bundle in bundles}
         if _ORT_NAMES[provider] not in self._ort.get_available_providers():
             raise ConfigurationError(
                 f"MIRADOURO_PROVIDER={provider.value}: this onnxruntime offers {', '.join(self._ort.get_available_providers())}; "
                 "install the extra miradouro[gpu] in place of [cpu], or set MIRADOURO_PROVIDER=cpu"
             )
-        self._sessions = {
-            name: self._open(bundle, threads=threads, cache_folder=cache_folder) for name, bundle in self._bundles.items()
-        }
+        self._sessions = {name: self._open(bundle, threads=self._threads) for name, bundle in self._bundles.items()}
+        self._side_by_side: dict[str, _Sessions] = {}
+        self._opening = threading.Lock()
 
     @property
     def descriptions(self) -> tuple[BundleDescription, ...]:
@@ -74,18 +82,28 @@ class OnnxEmbedder:
         return tuple(self._bundles[name].description for name in sorted(self._bundles))
 
     def run(
-        self, bundle: str, photos: Mapping[Geometry, npt.NDArray[np.uint8]], *, spaces: Collection[str], tags: bool
+        self,
+        bundle: str,
+        photos: Mapping[Geometry, npt.NDArray[np.uint8]],
+        *,
+        spaces: Collection[str],
+        tags: bool,
+        side_by_side: bool = False,
     ) -> Outputs:
         """One forward pass of `photos` through `bundle`, limited to the layers that the requested outputs need.
 
-        `photos` holds uint8 [N, height, width, 3] for every geometry of the outputs, with the same N.
+        `photos` holds uint8 [N, height, width, 3] for every geometry of the outputs, with the same N. A pass uses every CPU, or
+        with `side_by_side` one of `passes` equal shares of them, for calls that run at the same time. The first such pass of a
+        bundle loads its graphs once more.
         """
         opened = self._bundles[bundle]
         names = [opened.outputs[space] for space in spaces]
         if tags:
             assert opened.tag_output is not None, f"{bundle} can't tag"
             names.append(opened.tag_output)
-        session, inputs = next((s, taken) for outputs, s, taken in self._sessions[bundle] if outputs.issuperset(names))
+        session, inputs = next(
+            (s, taken) for outputs, s, taken in self._sessions_of(bundle, side_by_side) if outputs.issuperset(names)
+        )
         given = {opened.inputs[geometry]: tensors for geometry, tensors in photos.items()}
         values = self._run(session, {name: given[name] for name in inputs}, names)
         by_name = dict(zip(names, values, strict=True))
@@ -115,10 +133,17 @@ class OnnxEmbedder:
         bound = dict(zip(dict.fromkeys(names), binding.copy_outputs_to_cpu(), strict=True))
         return [bound[name] for name in names]
 
-    def _open(
-        self, bundle: OpenBundle, *, threads: int, cache_folder: Path | None
-    ) -> list[tuple[frozenset[str], Any, tuple[str, ...]]]:
-        """Sessions with their outputs and inputs, the cheapest first, the whole graph last."""
+    def _sessions_of(self, bundle: str, side_by_side: bool) -> _Sessions:
+        if not side_by_side or self.passes == 1:
+            return self._sessions[bundle]
+        # The number of threads belongs to a session, not to a run.
+        with self._opening:
+            if bundle not in self._side_by_side:
+                self._side_by_side[bundle] = self._open(self._bundles[bundle], threads=self._threads // self.passes)
+            return self._side_by_side[bundle]
+
+    def _open(self, bundle: OpenBundle, *, threads: int) -> _Sessions:
+        """Sessions of the bundle, that of the whole graph last."""
         import onnx  # lazy: processes that load no network import this module, too
         from google.protobuf.message import DecodeError
 
@@ -133,7 +158,7 @@ class OnnxEmbedder:
         ]
         parts.append((frozenset(output.name for output in model.graph.output), str(bundle.path), _inputs_of(model)))
         return [
-            (outputs, self._session(bundle, graph, inputs, number, threads=threads, cache_folder=cache_folder), inputs)
+            (outputs, self._session(bundle, graph, inputs, number, threads=threads), inputs)
             for number, (outputs, graph, inputs) in enumerate(parts)
         ]
 
@@ -145,12 +170,10 @@ class OnnxEmbedder:
         part: int,
         *,
         threads: int,
-        cache_folder: Path | None,
     ) -> Any:
         description = bundle.description
         options = self._ort.SessionOptions()
-        # Layers run in sequence and two networks never run at once: only threads inside an operator help.
-        options.intra_op_num_threads = threads or available_cpus()
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Threads spin between the operators of a run, which speeds up small networks. They stop after it: the decoding of the
         # next photo and the gRPC threads need the CPUs.
@@ -160,7 +183,7 @@ class OnnxEmbedder:
             self.provider,
             description,
             {geometry: name for geometry, name in bundle.inputs.items() if name in inputs},
-            cache_folder,
+            self._cache_folder,
             engine=f"{description.name}-{description.sha256[:12]}-{part}",
         )
         try:

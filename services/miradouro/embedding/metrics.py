@@ -24,7 +24,19 @@ class EmbeddingMetrics:
         self.queue_depth = Gauge("miradouro_embedding_queue_tensors", "Tensors waiting.", ("priority",), registry=registry)
         self.dropped = Counter(
             "miradouro_embedding_dropped_tensors", "Tensors not run.", ("priority", "reason"), registry=registry
-        )  # reason: overloaded, expired, cancelled, failed (another tensor of the request did)
+        )  # reason: overloaded and no_time (refused), expired, too_late, cancelled, failed (another tensor of the request did)
+        self.expected_wait = Gauge(
+            "miradouro_embedding_expected_wait_seconds",
+            "Work that runs before a new tensor, as recent passes suggest.",
+            ("priority",),
+            registry=registry,
+        )
+        self.passes = Gauge(
+            "miradouro_embedding_passes_at_a_time",
+            "Forward passes that run at a time when photos wait, the way that was measured to give more photos a second.",
+            ("bundle",),
+            registry=registry,
+        )
         self.batch_photos = Histogram(
             "miradouro_embedding_batch_photos",
             "Photos per forward pass.",
@@ -53,14 +65,16 @@ class EmbeddingMetrics:
         )
         self._spaces = Gauge("miradouro_embedding_space_info", "1 for each space.", ("space", "provenance"), registry=registry)
 
-    def loaded(self, bundles: Sequence[BundleDescription], *, provider: str) -> None:
-        """Publishes the loaded bundles and spaces, and their execution provider."""
+    def loaded(self, bundles: Sequence[BundleDescription], *, provider: str, passes: Callable[[str], int]) -> None:
+        """Publishes the loaded bundles and spaces, their execution provider, and the current `passes` at a time of a bundle."""
         for bundle in bundles:
+            self.passes.labels(bundle.name).set_function(lambda name=bundle.name: passes(name))  # type: ignore[misc]  # binds the loop's value
             self._bundles.labels(bundle.name, bundle.precision, bundle.sha256, provider).set(1)
             for space in bundle.spaces:
                 self._spaces.labels(space.name, space.provenance).set(1)
 
-    def watch_queue(self, depth: Callable[[Priority], int]) -> None:
-        """Makes every collection of metrics read the current depth of the queue."""
+    def watch_queue(self, depth: Callable[[Priority], int], wait_s: Callable[[Priority], float]) -> None:
+        """Makes every collection of metrics read the current depth of the queue and its expected wait."""
         for priority in Priority:
             self.queue_depth.labels(priority.value).set_function(lambda priority=priority: depth(priority))  # type: ignore[misc]  # binds the loop's value
+            self.expected_wait.labels(priority.value).set_function(lambda priority=priority: wait_s(priority))  # type: ignore[misc]  # binds the loop's value

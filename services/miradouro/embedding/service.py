@@ -76,12 +76,12 @@ class EmbeddingService:
         check_count(len(request.photos))
         resolved = resolve(request.spaces, tags=request.tags, loaded=loaded)
         priority = priority_from_wire(request.priority)
-        self._batcher.check_room(len(request.photos), resolved, priority)
-        photos = await self._open(request.photos, resolved, loaded, priority, call)
-        good = [photo for photo in photos if isinstance(photo, _Photo)]
-        if not good:
-            return pb.EmbedResponse(results=[_refusal(photo) for photo in photos if isinstance(photo, BadPhoto)])
-        future = self._batcher.submit([photo.tensors for photo in good], resolved, priority=priority, deadline=call.deadline)
+        with self._batcher.room(len(request.photos), resolved, priority=priority, deadline=call.deadline) as room:
+            photos = await self._open(request.photos, resolved, loaded, priority, call)
+            good = [photo.tensors for photo in photos if isinstance(photo, _Photo)]
+            if not good:
+                return pb.EmbedResponse(results=[_refusal(photo) for photo in photos if isinstance(photo, BadPhoto)])
+            future = self._batcher.submit(good, resolved, priority=priority, deadline=call.deadline, room=room)
         ran = await asyncio.wrap_future(future)
         embeddings = iter(ran)
         return pb.EmbedResponse(
