@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
+from miradouro.bundles.cut import cuts
 from miradouro.bundles.registry import OpenBundle, open_bundle
 from miradouro.bundles.settings import BundleSettings
 from miradouro.core.spaces import choose_spaces
@@ -45,10 +48,10 @@ def rows() -> Iterator[Row]:
     """The rows of `make bench`, one after another as they are measured."""
     folder = BundleSettings().folder
     with tempfile.TemporaryDirectory() as scratch:
-        photos = make_photos(Path(scratch))
+        photos = make_photos(Path(scratch) / "photos")
         for name in ("vgg16-conv", "efficientnet-lite0"):
             bundle = open_bundle(name, precision="int8", folder=folder)
-            with _bare_loop(bundle, photos) as bare, _service(bundle, folder, photos) as ask:
+            with _bare_loop(bundle, photos, Path(scratch)) as bare, _service(bundle, folder, photos) as ask:
                 yield from _compare(name, PHOTOS_PER_RUN[name], bare, ask)
     yield _int8_against_fp32(folder)
 
@@ -152,15 +155,12 @@ def row(name: str, ours: Sequence[float], peer: Sequence[float], *, holds: bool,
 
 
 @contextmanager
-def _bare_loop(bundle: OpenBundle, photos: Path) -> Iterator[Callable[[int], tuple[float, float]]]:
+def _bare_loop(bundle: OpenBundle, photos: Path, scratch: Path) -> Iterator[Callable[[int], tuple[float, float]]]:
     """Gives a function: so many photos → photos per second, median ms."""
-    outputs = [bundle.outputs[space] for space in _default_spaces(bundle)] + ([bundle.tag_output] if bundle.tag_output else [])
-    command = [
-        *(sys.executable, str(Path(__file__).with_name("peer_bare_loop.py"))),
-        *("--model", str(bundle.path), "--photos", str(photos), "--outputs", ",".join(outputs)),
-        *("--short-side", str(bundle.description.geometries[0].short_side), "--threads", str(THREADS)),
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    network = peer_network(bundle, _default_spaces(bundle), scratch)
+    command = [sys.executable, str(Path(__file__).with_name("peer_bare_loop.py")), str(photos)]
+    environment = os.environ | {"PEER_NETWORK": json.dumps(network)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdin
         assert process.stdout
 
@@ -171,6 +171,21 @@ def _bare_loop(bundle: OpenBundle, photos: Path) -> Iterator[Callable[[int], tup
 
         yield run
         process.stdin.close()
+
+
+def peer_network(bundle: OpenBundle, spaces: Sequence[str], scratch: Path) -> dict[str, Any]:
+    """What a peer needs to compute `spaces`, and the labels, with the same graph: see peer_network.py."""
+    outputs = [bundle.outputs[space] for space in spaces] + ([bundle.tag_output] if bundle.tag_output else [])
+    geometries = bundle.description.needed_geometries(spaces, tags=bundle.tag_output is not None)
+    model = onnx.load(bundle.path)
+    cut = next((each.model for each in cuts(model) if each.outputs.issuperset(outputs)), model)
+    path = scratch / f"{bundle.description.name}-{len(spaces)}-{len(geometries)}.onnx"
+    onnx.save(cut, path)
+    inputs = {
+        bundle.inputs[geometry]: {"short_side": geometry.short_side, "filter": geometry.resample.name.upper()}
+        for geometry in geometries
+    }
+    return {"model": str(path), "outputs": outputs, "inputs": inputs, "threads": THREADS}
 
 
 @contextmanager
@@ -221,6 +236,7 @@ def _default_spaces(bundle: OpenBundle) -> list[str]:
 
 def make_photos(folder: Path) -> Path:
     """JPEG files of 500 x 375 pixels with as much detail as a photo has."""
+    folder.mkdir(exist_ok=True)
     random = np.random.default_rng(11)
     for number in range(PHOTOS):
         coarse = Image.fromarray(random.integers(0, 256, (24, 32, 3), np.uint8)).resize((500, 375), Image.Resampling.BICUBIC)

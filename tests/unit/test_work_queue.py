@@ -149,7 +149,7 @@ def test_a_wait_beyond_the_deadline_is_refused():
     timed = Timed()
     timed.run("a", 0.5)
     timed.put("a", "a", "a", deadline=timed.now + CAUTION * 1.5)
-    with pytest.raises(Overloaded, match=r"1\.50 s of work wait before the photos, which take about 0\.50 s; the deadline is in 2"):
+    with pytest.raises(Overloaded, match=r"1\.50 s of work wait .* take about 0\.50 s; the deadline is in 2\.00 s"):
         timed.put("a", deadline=timed.now + 2.0)
     timed.put("a", deadline=timed.now + CAUTION * 2.0)
     assert timed.dropped("no_time") == 1
@@ -189,7 +189,7 @@ def test_a_queue_holds_limited_seconds_of_work():
     timed = Timed()
     timed.run("a", 1.0)
     timed.put(*["a"] * (int(LONGEST_WAIT_S) + 1))
-    with pytest.raises(Overloaded, match=r"31 s of work wait before interactive tensors, at most 30 s may"):
+    with pytest.raises(Overloaded, match=r"61 s of work wait before interactive tensors, at most 60 s may"):
         timed.put("a")
 
 
@@ -276,7 +276,7 @@ def test_the_way_changes_with_the_machine():
 def test_a_lone_photo_runs_on_all_cpus():
     timed = Timed(passes=2)
     timed.put(*["a"] * 50)
-    timed.run_waiting(50, lambda side_by_side: 1.0)
+    timed.run_waiting(50, lambda _: 1.0)
     timed.put("a")
     assert not timed.take().side_by_side
 
@@ -284,6 +284,6 @@ def test_a_lone_photo_runs_on_all_cpus():
 def test_side_by_side_photos_halve_the_wait():
     timed = Timed(passes=2)
     timed.put(*["a"] * 50)
-    timed.run_waiting(50, lambda side_by_side: 1.0)
+    timed.run_waiting(50, lambda _: 1.0)
     timed.put(*["a"] * 6)
     assert timed.queue.expected_wait_s(INTERACTIVE) == 3.0

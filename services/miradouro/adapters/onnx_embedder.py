@@ -41,11 +41,20 @@ class Outputs:
     probabilities: Float32 | None
 
 
-_Sessions = list[tuple[frozenset[str], Any, tuple[str, ...]]]  # with their outputs and inputs, the cheapest first
+@dataclass(frozen=True)
+class _Part:
+    """A graph cut down to some outputs: a file or serialized, and the names of its outputs and inputs."""
+
+    graph: str | bytes
+    outputs: frozenset[str]
+    inputs: tuple[str, ...]
 
 
 class OnnxEmbedder:
-    """Owns the onnxruntime sessions of every bundle, all on one provider; safe to call from several threads."""
+    """Owns the onnxruntime sessions of every bundle, all on one provider; safe to call from several threads.
+
+    `passes` is how many passes may run side by side: equal shares of the CPUs, at most MOST_PASSES; 1 on a GPU.
+    """
 
     def __init__(
         self,
@@ -72,8 +81,13 @@ class OnnxEmbedder:
                 f"MIRADOURO_PROVIDER={provider.value}: this onnxruntime offers {', '.join(self._ort.get_available_providers())}; "
                 "install the extra miradouro[gpu] in place of [cpu], or set MIRADOURO_PROVIDER=cpu"
             )
-        self._sessions = {name: self._open(bundle, threads=self._threads) for name, bundle in self._bundles.items()}
-        self._side_by_side: dict[str, _Sessions] = {}
+        self._parts: dict[str, list[tuple[frozenset[str], tuple[str, ...], Any]]] = {}  # outputs, inputs, session
+        for name, bundle in self._bundles.items():
+            self._parts[name] = [
+                (part.outputs, part.inputs, self._session(bundle, part, number, threads=self._threads))
+                for number, part in enumerate(_parts_of(bundle))
+            ]
+        self._side_by_side: dict[tuple[str, int], Any] = {}
         self._opening = threading.Lock()
 
     @property
@@ -93,17 +107,19 @@ class OnnxEmbedder:
         """One forward pass of `photos` through `bundle`, limited to the layers that the requested outputs need.
 
         `photos` holds uint8 [N, height, width, 3] for every geometry of the outputs, with the same N. A pass uses every CPU, or
-        with `side_by_side` one of `passes` equal shares of them, for calls that run at the same time. The first such pass of a
-        bundle loads its graphs once more.
+        with `side_by_side` one of `passes` equal shares of them, for calls that run at the same time. The first such pass
+        loads the graph once more.
         """
         opened = self._bundles[bundle]
         names = [opened.outputs[space] for space in spaces]
         if tags:
             assert opened.tag_output is not None, f"{bundle} can't tag"
             names.append(opened.tag_output)
-        session, inputs = next(
-            (s, taken) for outputs, s, taken in self._sessions_of(bundle, side_by_side) if outputs.issuperset(names)
+        number, (_, inputs, session) = next(
+            (number, part) for number, part in enumerate(self._parts[bundle]) if part[0].issuperset(names)
         )
+        if side_by_side and self.passes > 1:
+            session = self._session_beside(opened, number)
         given = {opened.inputs[geometry]: tensors for geometry, tensors in photos.items()}
         values = self._run(session, {name: given[name] for name in inputs}, names)
         by_name = dict(zip(names, values, strict=True))
@@ -133,44 +149,16 @@ class OnnxEmbedder:
         bound = dict(zip(dict.fromkeys(names), binding.copy_outputs_to_cpu(), strict=True))
         return [bound[name] for name in names]
 
-    def _sessions_of(self, bundle: str, side_by_side: bool) -> _Sessions:
-        if not side_by_side or self.passes == 1:
-            return self._sessions[bundle]
-        # The number of threads belongs to a session, not to a run.
+    def _session_beside(self, bundle: OpenBundle, number: int) -> Any:
+        """The session of a part for passes side by side: the number of threads belongs to a session, not to a run."""
+        key = bundle.description.name, number
         with self._opening:
-            if bundle not in self._side_by_side:
-                self._side_by_side[bundle] = self._open(self._bundles[bundle], threads=self._threads // self.passes)
-            return self._side_by_side[bundle]
+            if key not in self._side_by_side:
+                part = _parts_of(bundle)[number]
+                self._side_by_side[key] = self._session(bundle, part, number, threads=self._threads // self.passes)
+            return self._side_by_side[key]
 
-    def _open(self, bundle: OpenBundle, *, threads: int) -> _Sessions:
-        """Sessions of the bundle, that of the whole graph last."""
-        import onnx  # lazy: processes that load no network import this module, too
-        from google.protobuf.message import DecodeError
-
-        from miradouro.bundles.cut import cuts
-
-        try:
-            model = onnx.load(bundle.path)
-        except (OSError, DecodeError) as exc:
-            raise BadBundle(f"{bundle.path}: not an ONNX file: {exc}") from exc
-        parts: list[tuple[frozenset[str], str | bytes, tuple[str, ...]]] = [
-            (cut.outputs, cut.model.SerializeToString(), _inputs_of(cut.model)) for cut in cuts(model)
-        ]
-        parts.append((frozenset(output.name for output in model.graph.output), str(bundle.path), _inputs_of(model)))
-        return [
-            (outputs, self._session(bundle, graph, inputs, number, threads=threads), inputs)
-            for number, (outputs, graph, inputs) in enumerate(parts)
-        ]
-
-    def _session(
-        self,
-        bundle: OpenBundle,
-        graph: str | bytes,
-        inputs: Collection[str],
-        part: int,
-        *,
-        threads: int,
-    ) -> Any:
+    def _session(self, bundle: OpenBundle, part: _Part, number: int, *, threads: int) -> Any:
         description = bundle.description
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -182,12 +170,12 @@ class OnnxEmbedder:
         providers = _provider_options(
             self.provider,
             description,
-            {geometry: name for geometry, name in bundle.inputs.items() if name in inputs},
+            {geometry: name for geometry, name in bundle.inputs.items() if name in part.inputs},
             self._cache_folder,
-            engine=f"{description.name}-{description.sha256[:12]}-{part}",
+            engine=f"{description.name}-{description.sha256[:12]}-{number}",
         )
         try:
-            session = self._ort.InferenceSession(graph, options, providers=providers)
+            session = self._ort.InferenceSession(part.graph, options, providers=providers)
         except Exception as exc:  # onnxruntime has no public base class for its errors
             raise BadBundle(f"{bundle.path}: onnxruntime can't load {description.name}: {exc}") from exc
         if session.get_providers()[0] != _ORT_NAMES[self.provider]:
@@ -196,6 +184,21 @@ class OnnxEmbedder:
                 f"{session.get_providers()[0]}; check the driver and the CUDA, cuDNN and TensorRT libraries"
             )
         return session
+
+
+def _parts_of(bundle: OpenBundle) -> list[_Part]:
+    """The cuts of the graph, the cheapest first, and the whole graph."""
+    import onnx  # lazy: processes that load no network import this module, too
+    from google.protobuf.message import DecodeError
+
+    from miradouro.bundles.cut import cuts
+
+    try:
+        model = onnx.load(bundle.path)
+    except (OSError, DecodeError) as exc:
+        raise BadBundle(f"{bundle.path}: not an ONNX file: {exc}") from exc
+    parts = [_Part(cut.model.SerializeToString(), cut.outputs, _inputs_of(cut.model)) for cut in cuts(model)]
+    return [*parts, _Part(str(bundle.path), frozenset(output.name for output in model.graph.output), _inputs_of(model))]
 
 
 def _inputs_of(model: Any) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class Ticket:
                 self.future.set_result(result)
 
 
-LONGEST_WAIT_S = 30.0  # of work before a request; callers without a deadline get an answer well within a minute
+LONGEST_WAIT_S = 60.0  # of work before a request: the time that clients wait by default
 CAUTION = 1.25  # passes take longer than expected while photos are decoded beside them
 _ORDER = (Priority.INTERACTIVE, Priority.BULK)
 

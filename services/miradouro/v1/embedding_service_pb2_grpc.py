@@ -60,8 +60,9 @@ class EmbeddingServiceServicer:
 
     def Embed(self, request, context):
         """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-        An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
-        a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
+        An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT.
+        A full queue, or one whose work would take longer than the deadline allows, is RESOURCE_EXHAUSTED at once; photos that
+        can't be embedded in time any more are dropped, and the request is DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,8 +37,9 @@ class EmbeddingServiceStub:
     """Describes the loaded bundles: how a photo is sized for each, and which spaces each offers."""
     Embed: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]
     """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-    An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
-    a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
+    An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT.
+    A full queue, or one whose work would take longer than the deadline allows, is RESOURCE_EXHAUSTED at once; photos that
+    can't be embedded in time any more are dropped, and the request is DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -50,8 +51,9 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """Describes the loaded bundles: how a photo is sized for each, and which spaces each offers."""
     Embed: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedRequest, _embedding_service_pb2.EmbedResponse]  # type: ignore[assignment]
     """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-    An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
-    a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
+    An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT.
+    A full queue, or one whose work would take longer than the deadline allows, is RESOURCE_EXHAUSTED at once; photos that
+    can't be embedded in time any more are dropped, and the request is DEADLINE_EXCEEDED.
     """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -72,8 +74,9 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.EmbedResponse, _abc.Awaitable[_embedding_service_pb2.EmbedResponse]]:
         """Embeds a batch of photos into the chosen spaces, one forward pass per photo and bundle.
-        An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT,
-        a full queue is RESOURCE_EXHAUSTED at once, an expired deadline is DEADLINE_EXCEEDED.
+        An error of one photo is in its result. An error of the request (unknown space, wrong tensor shape) is INVALID_ARGUMENT.
+        A full queue, or one whose work would take longer than the deadline allows, is RESOURCE_EXHAUSTED at once; photos that
+        can't be embedded in time any more are dropped, and the request is DEADLINE_EXCEEDED.
         """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
