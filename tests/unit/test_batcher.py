@@ -209,7 +209,9 @@ def test_side_by_side_passes_give_each_photo_its_row(make):
 def test_passes_end_their_requests_from_two_runners(make):
     bench = make(threads=2)
     answers = [bench.submit("tiny/deep", "wee/features", photos=3) for _ in range(40)]
-    assert {tuple(embedding.vectors) for answer in answers for embedding in answer.result(WAIT_S)} == {("tiny/deep", "wee/features")}
+    assert {tuple(embedding.vectors) for answer in answers for embedding in answer.result(WAIT_S)} == {
+        ("tiny/deep", "wee/features")
+    }
 
 
 def test_a_failed_run_fails_only_its_callers(make):

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.reading import READING
 from tests.tiny_bundle import GatedNetworks, photo, tiny_bundles
+from tests.waiting import WAIT_S
 
 PASS_S = 1.0
 NO_PHOTO = pb.EmbedRequest(photos=[pb.PhotoInput(encoded=b"no photo")], spaces=["tiny/deep"])
@@ -67,10 +68,10 @@ def served(tmp_path) -> Iterator[Served]:
 
 
 def test_a_photo_without_time_is_not_decoded(served):
-    served.submit().result(10)
+    served.submit().result(WAIT_S)
     with served.networks.closed():
         served.submit()
-        assert served.networks.arrived.wait(10)
+        assert served.networks.arrived.wait(WAIT_S)
         with pytest.raises(Overloaded, match=r"1\.00 s of work wait before the photos, which take about 1\.00 s"):
             served.embed(NO_PHOTO, served.now + 2.1)
     assert served.value("miradouro_embedding_dropped_tensors_total", priority="interactive", reason="no_time") == 1
@@ -78,10 +79,10 @@ def test_a_photo_without_time_is_not_decoded(served):
 
 
 def test_a_bad_photo_gives_its_room_back(served):
-    served.submit().result(10)
+    served.submit().result(WAIT_S)
     with served.networks.closed():
         served.submit()
-        assert served.networks.arrived.wait(10)
+        assert served.networks.arrived.wait(WAIT_S)
         assert served.embed(NO_PHOTO, None).results[0].error.reason == "not_a_photo"
         assert served.value("miradouro_embedding_expected_wait_seconds", priority="interactive") == PASS_S
 
