@@ -30,7 +30,7 @@ ROUGH_CAUSE = "processor times depend on the machine, and on how warm the node i
 def predicted(spaces: Sequence[Space], photos: int) -> dict[str, float]:
     """Bytes by part, for one segment that holds all the photos."""
     return {
-        "vectors": photos * sum(space.vectors_per_photo * storage.vector_bytes(space.dimension) for space in spaces),
+        "vectors": photos * sum(space.vectors_per_photo * storage.vector_bytes(space) for space in spaces),
         "graphs": photos
         * sum(space.vectors_per_photo * storage.graph_bytes(photos * space.vectors_per_photo) for space in spaces),
         "text, tags, ids": photos * storage.rest_bytes(spaces),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from miradouro.core.codes import stored_form
 from miradouro.core.document import Document, GeoPoint, Tag, TagKind, TakenAt
 from miradouro.core.spaces import Preset, Region, Space
 
@@ -25,7 +26,8 @@ def batch(start: int, count: int, spaces: Sequence[Space] = SPACES) -> list[Docu
     vectors = {}
     for space in spaces:
         rows = draw.standard_normal((count, space.vectors_per_photo, space.dimension), dtype=np.float32)
-        vectors[space.name] = rows / np.linalg.norm(rows, axis=2, keepdims=True)
+        rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+        vectors[space.name] = stored_form(rows.reshape(-1, space.dimension), space).reshape(rows.shape)
     return [
         Document(
             COLLECTION,
@@ -39,7 +41,9 @@ def batch(start: int, count: int, spaces: Sequence[Space] = SPACES) -> list[Docu
             height=3_000,
             title=f"photo {number}",
             caption=" ".join(draw.choice(CAPTION.split(), 12)),
-            tags=tuple(Tag(f"label {(number * 7 + k * k * 31) % LABELS}", 0.5 / (k + 1), TagKind.LABEL) for k in range(20)),
+            tags=tuple(
+                Tag(f"label {(number * 7 + k * k * 31) % LABELS}", round(0.5 / (k + 1), 6), TagKind.LABEL) for k in range(20)
+            ),
             owner=f"owner {number % 10}",
             attributes={"camera": f"camera {number % 20}"},
             place=GeoPoint(number % 180 - 90, number % 360 - 180),

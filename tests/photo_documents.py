@@ -1,17 +1,19 @@
-"""Documents made for tests: small spaces, seeded unit vectors, and every other field as given by the test."""
+"""Documents made for tests: small spaces of either storage, seeded vectors, and every other field as given by the test."""
 
 import zlib
 from typing import Any
 
 import numpy as np
-from miradouro.core.document import Document, Float32, Tag, TagKind
-from miradouro.core.spaces import Preset, Region, Space
+import numpy.typing as npt
+from miradouro.core.codes import stored_form
+from miradouro.core.document import Document, Float32, Tag, TagKind, Vectors
+from miradouro.core.spaces import Preset, Region, Space, Storage
 
 COLLECTION = "photos"
 BOXES = tuple(Region(i / 14, 0.0, 1 / 14, 1.0) for i in range(14))
 WHOLE = Space("small", "features", "", 32, "0" * 64, preset=Preset.STANDARD, is_default_pooling=True)
-POOLED = Space("small", "pool1", "avg", 8, "1" * 64, preset=Preset.STANDARD, is_default_pooling=True)
-PARTS = Space("small", "pool5", "regions", 16, "2" * 64, preset=Preset.STANDARD, is_default_pooling=False, regions=BOXES)
+POOLED = Space("small", "pool1", "avg", 8, "1" * 64, Preset.STANDARD, True, storage=Storage.INT8, clip=0.7)
+PARTS = Space("small", "pool5", "regions", 16, "2" * 64, Preset.STANDARD, False, BOXES, Storage.INT8, clip=0.55)
 SPACES = (WHOLE, POOLED, PARTS)
 
 
@@ -22,9 +24,25 @@ def unit(seed: object, rows: int, dimension: int) -> Float32:
     return normalized
 
 
-def vectors_of(seed: object, spaces: tuple[Space, ...] = SPACES) -> dict[str, Float32]:
-    """Vectors of one photo in every space."""
-    return {space.name: unit((seed, space.name), space.vectors_per_photo, space.dimension) for space in spaces}
+def vectors_of(seed: object, spaces: tuple[Space, ...] = SPACES) -> dict[str, Vectors]:
+    """Vectors of one photo in every space, as it stores them."""
+    drawn = {space: unit((seed, space.name), space.vectors_per_photo, space.dimension) for space in spaces}
+    return {space.name: stored_form(vectors, space) for space, vectors in drawn.items()}
+
+
+def asked(seed: object, space: Space) -> Vectors:
+    """A vector to search with: [dimension], as the space stores it."""
+    [vector] = stored_form(unit(("asked", seed), 1, space.dimension), space)
+    return vector
+
+
+def distances(rows: Vectors, vector: Vectors) -> npt.NDArray[np.float64]:
+    """Between the directions of rows [n, dimension] and a vector [dimension], float64 [n]: the plain formula."""
+    both = [np.atleast_2d(one).astype(np.float64) for one in (rows, vector)]
+    if rows.dtype == np.int8:
+        both = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in both]
+    found: npt.NDArray[np.float64] = np.linalg.norm(both[0] - both[1], axis=1)
+    return found
 
 
 def photo(photo_id: str, version: int = 1, *, spaces: tuple[Space, ...] = SPACES, **fields: Any) -> Document:

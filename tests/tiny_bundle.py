@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from miradouro.adapters.onnx_embedder import OnnxEmbedder, Outputs
 from miradouro.bundles.registry import OpenBundle
-from miradouro.core.spaces import WHOLE, BundleDescription, Fit, Geometry, Preset, Region, Resample, Space
+from miradouro.core.spaces import WHOLE, BundleDescription, Fit, Geometry, Preset, Region, Resample, Space, Storage
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.waiting import WAIT_S
@@ -127,6 +127,8 @@ def _tiny(folder: Path) -> OpenBundle:
             preset=Preset.STANDARD,
             is_default_pooling=pooling in {"avg", ""},
             regions=BOXES if pooling == "regions" else (),
+            storage=Storage.INT8 if name == "tiny/deep" else Storage.FLOAT16,
+            clip=0.7 if name == "tiny/deep" else 0.0,
         )
         for name, dimension in outputs.items()
         for _, layer, pooling in [[*name.split("/"), ""][:3]]

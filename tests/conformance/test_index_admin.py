@@ -8,6 +8,7 @@ from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.core.document import Failure
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound, ProvenanceMismatch, TooManyCollections
 from miradouro.core.ports import CollectionStats, DeadLetters, SpaceStats, WriteStatus
+from miradouro.core.spaces import Storage
 
 from tests.conformance.engines import EMBEDDED, Index
 from tests.photo_documents import PARTS, POOLED, SPACES, WHOLE, photo, tombstone
@@ -61,6 +62,14 @@ def test_differently_made_spaces_are_refused_with_both_hashes(index: Index) -> N
     index.ensure_collection("photos", spaces=SPACES)
     with pytest.raises(ProvenanceMismatch, match=rf"small/pool1/avg.*{POOLED.provenance}.*{'e' * 64}"):
         index.ensure_collection("photos", spaces=[WHOLE, replace(POOLED, provenance="e" * 64), PARTS])
+
+
+def test_spaces_of_another_storage_are_refused(index: Index) -> None:
+    index.ensure_collection("photos", spaces=SPACES)
+    floats = replace(POOLED, storage=Storage.FLOAT16, clip=0.0, provenance="e" * 64)
+    for other, words in ((floats, "offers float16"), (replace(POOLED, clip=0.3), "offers int8 codes with clip 0.3")):
+        with pytest.raises(FailedPrecondition, match=f"small/pool1/avg.*stores int8 codes with clip 0.7.*{words}.*--collection"):
+            index.ensure_collection("photos", spaces=[WHOLE, other, PARTS])
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@
 An index without such structures passes as well: then every answer is exact.
 """
 
-import numpy as np
 import pytest
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.query import AttributeIn, Condition, Facet, FacetField, IndexQuery, Matches, Order, VectorClause
 from miradouro.core.spaces import Space
 
 from tests.conformance.engines import Index
-from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
+from tests.photo_documents import COLLECTION, POOLED, SPACES, WHOLE, asked, distances, photo, tombstone, vectors_of
 
 LEAST_RECALL = 0.98
 PHOTOS = 240
@@ -29,7 +28,7 @@ def groups(number: int) -> dict[str, str]:
 
 
 def near(
-    index: Index, space: Space, vector: Float32, *conditions: Condition, exact: bool = False, limit: int = 10, offset: int = 0
+    index: Index, space: Space, vector: Vectors, *conditions: Condition, exact: bool = False, limit: int = 10, offset: int = 0
 ) -> Matches:
     clause = VectorClause(space.name, space.provenance, vector, exact=exact)
     return index.search(IndexQuery(COLLECTION, clause, conditions, limit=limit, offset=offset, with_documents=False))
@@ -37,10 +36,6 @@ def near(
 
 def ids(answer: Matches) -> list[str]:
     return [match.photo_id for match in answer.matches]
-
-
-def asked(number: int, space: Space) -> Float32:
-    return unit(("asked", number), 1, space.dimension)[0]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
@@ -65,7 +60,7 @@ def test_the_nearest_have_their_exact_distances(index: Index, space: Space, cond
 
 
 def test_every_photo_finds_itself_by_each_vector(index: Index) -> None:
-    for space in (WHOLE, PARTS):
+    for space in SPACES:
         for name in NAMES[::9]:
             for number, vector in enumerate(vectors_of((name, 1))[space.name]):
                 (first,) = near(index, space, vector, limit=1).matches
@@ -97,15 +92,16 @@ def test_pages_of_a_ranking_fit_together(index: Index) -> None:
     assert pages == ids(near(index, WHOLE, vector, limit=30))
 
 
-def test_radius_and_time_order_miss_no_photo(index: Index) -> None:
-    vector = asked(2, WHOLE)
-    within = VectorClause(WHOLE.name, WHOLE.provenance, vector, 1.3)
+@pytest.mark.parametrize("space", [WHOLE, POOLED], ids=lambda space: space.storage)
+def test_radius_and_time_order_miss_no_photo(index: Index, space: Space) -> None:
+    vector = asked(2, space)
+    within = VectorClause(space.name, space.provenance, vector, 1.3)
     answer = index.search(IndexQuery(COLLECTION, within, limit=3, with_documents=False))
-    everyone = near(index, WHOLE, vector, exact=True, limit=PHOTOS)
+    everyone = near(index, space, vector, exact=True, limit=PHOTOS)
     inside = [match.photo_id for match in everyone.matches if (match.distance or 0.0) <= 1.3]
     assert 3 < len(inside) < PHOTOS
     assert (ids(answer), answer.total, answer.exact) == (inside[:3], len(inside), True)
-    clause = VectorClause(WHOLE.name, WHOLE.provenance, vector)
+    clause = VectorClause(space.name, space.provenance, vector)
     by_time = index.search(IndexQuery(COLLECTION, clause, limit=10, order=Order.TAKEN, with_documents=False))
     assert (ids(by_time), by_time.total, by_time.exact) == (NAMES[:10], PHOTOS, True)
 
@@ -146,8 +142,9 @@ def test_a_filter_matching_only_far_photos_is_answered(index: Index) -> None:
 
 
 def test_a_question_for_exact_answers_gets_them(index: Index) -> None:
-    vector = asked(3, WHOLE)
-    distances = {name: float(np.linalg.norm(index.vector(COLLECTION, name, WHOLE.name)[0] - vector)) for name in NAMES}
-    answer = near(index, WHOLE, vector, exact=True)
-    assert answer.exact
-    assert ids(answer) == sorted(NAMES, key=lambda name: distances[name])[:10]
+    for space in (WHOLE, POOLED):
+        vector = asked(3, space)
+        measured = {name: float(distances(index.vector(COLLECTION, name, space.name), vector)[0]) for name in NAMES}
+        answer = near(index, space, vector, exact=True)
+        assert answer.exact
+        assert ids(answer) == sorted(NAMES, key=lambda name: measured[name])[:10]

@@ -32,7 +32,7 @@ from miradouro.core.query import (
 )
 
 from tests.conformance.engines import Index
-from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, parent, photo, tombstone, unit, user_tag
+from tests.photo_documents import COLLECTION, SPACES, WHOLE, label, parent, photo, tombstone, unit, user_tag, vectors_of
 
 SCORE_ERROR = 2e-3
 CASES = tomllib.loads((Path(__file__).parents[1] / "golden/text_cases.toml").read_text(encoding="utf-8"))["case"]
@@ -289,7 +289,7 @@ def test_many_words_are_one_question(index: Index) -> None:
 @pytest.mark.parametrize("clause_name", CLAUSES)
 def test_ties_page_seamlessly_in_code_point_order(index: Index, clause_name: str) -> None:
     names = ["Z", "a", "a/b", "é", "\uff5e", "\U0001f600", *(f"n{i:02}" for i in range(30))]
-    same = {space.name: unit("same", space.vectors_per_photo, space.dimension) for space in SPACES}
+    same = vectors_of("same")
     index.write([photo(name, tags=(label("t2", 0.5),), caption="alpha", vectors=same) for name in reversed(names)])
     index.write(
         [

@@ -9,13 +9,25 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import MAX_RANKED, AttributeIn, IndexQuery, Matches, VectorClause
 from miradouro.core.spaces import Preset, Space
 
 from tests.conformance.engines import EMBEDDED, Index
-from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, photo, tombstone, unit, vectors_of
+from tests.photo_documents import (
+    COLLECTION,
+    PARTS,
+    POOLED,
+    SPACES,
+    WHOLE,
+    asked,
+    distances,
+    photo,
+    tombstone,
+    unit,
+    vectors_of,
+)
 
 DISTANCE_ERROR = 1e-5
 WRITTEN_ERROR = 1e-3
@@ -28,19 +40,19 @@ def collection(index: Index) -> None:
 
 
 def near(
-    index: Index, space: Space, vector: Float32, max_distance: float | None = None, *, name: str = COLLECTION, limit: int = 1_000
+    index: Index, space: Space, vector: Vectors, max_distance: float | None = None, *, name: str = COLLECTION, limit: int = 1_000
 ) -> Matches:
     return index.search(IndexQuery(name, VectorClause(space.name, space.provenance, vector, max_distance), limit=limit))
 
 
 def brute_force(
-    index: Index, space: Space, vector: Float32, names: list[str], *, name: str = COLLECTION
+    index: Index, space: Space, vector: Vectors, names: list[str], *, name: str = COLLECTION
 ) -> list[tuple[float, str, int]]:
     """(distance, photo id, nearest vector), nearest first."""
     found = []
     for photo_id in names:
-        distances = np.linalg.norm(index.vector(name, photo_id, space.name).astype(np.float64) - vector, axis=1)
-        found.append((float(distances.min()), photo_id, int(distances.argmin())))
+        measured = distances(index.vector(name, photo_id, space.name), vector)
+        found.append((float(measured.min()), photo_id, int(measured.argmin())))
     return sorted(found)
 
 
@@ -49,7 +61,7 @@ def test_the_ranking_is_that_of_a_plain_loop(index: Index, space: Space) -> None
     names = [f"{i}.jpg" for i in range(300)]
     index.write([photo(name) for name in names])
     for seed in range(5):
-        vector = unit(("asked", seed), 1, space.dimension)[0]
+        vector = asked(seed, space)
         expected = brute_force(index, space, vector, names)
         answer = near(index, space, vector)
         assert [match.photo_id for match in answer.matches] == [photo_id for _, photo_id, _ in expected]
@@ -107,33 +119,35 @@ def test_a_match_reports_its_region(index: Index) -> None:
         assert near(index, PARTS, vector, limit=1).matches[0].region == PARTS.regions[number]
 
 
-def test_a_radius_finds_exactly_the_photos_within(index: Index) -> None:
+@pytest.mark.parametrize("space", [WHOLE, POOLED], ids=lambda space: space.storage)
+def test_a_radius_finds_exactly_the_photos_within(index: Index, space: Space) -> None:
     names = [f"{i}.jpg" for i in range(200)]
     index.write([photo(name) for name in names])
-    vector = unit("asked", 1, 32)[0]
-    expected = brute_force(index, WHOLE, vector, names)
+    vector = asked(0, space)
+    expected = brute_force(index, space, vector, names)
     for radius in (0.0, 1.0, 1.2, 1.3, 1.41, 1.6, 2.0):
         inside = [photo_id for distance, photo_id, _ in expected if distance <= radius]
-        answer = near(index, WHOLE, vector, radius)
+        answer = near(index, space, vector, radius)
         assert [match.photo_id for match in answer.matches] == inside
         assert (answer.total, answer.total_is_exact, answer.truncated) == (len(inside), True, False)
-        page = near(index, WHOLE, vector, radius, limit=3)
+        page = near(index, space, vector, radius, limit=3)
         assert (page.total, page.truncated) == (len(inside), False), "a short page hides nothing: the next ones follow"
 
 
-def test_a_photo_at_the_radius_is_within_it(index: Index) -> None:
+@pytest.mark.parametrize("space", [WHOLE, POOLED], ids=lambda space: space.storage)
+def test_a_photo_at_the_radius_is_within_it(index: Index, space: Space) -> None:
     index.write([photo(f"{i}.jpg") for i in range(50)])
-    vector = unit("asked", 1, 32)[0]
-    for place, match in enumerate(near(index, WHOLE, vector).matches):
+    vector = asked(0, space)
+    for place, match in enumerate(near(index, space, vector).matches):
         assert match.distance is not None
-        assert near(index, WHOLE, vector, match.distance).total == place + 1
-        assert near(index, WHOLE, vector, match.distance - DISTANCE_ERROR).total == place
+        assert near(index, space, vector, match.distance).total == place + 1
+        assert near(index, space, vector, match.distance - DISTANCE_ERROR).total == place
 
 
 def test_radius_and_conditions_count_together(index: Index) -> None:
     names = [f"{i:03}.jpg" for i in range(120)]
     index.write([photo(name, attributes={"third": str(i % 3)}) for i, name in enumerate(names)])
-    vector = unit("asked", 1, 32)[0]
+    vector = asked(0, WHOLE)
     chosen = [photo_id for distance, photo_id, _ in brute_force(index, WHOLE, vector, names[1::3]) if distance <= 1.4]
     clause = VectorClause(WHOLE.name, WHOLE.provenance, vector, 1.4)
     answer = index.search(IndexQuery(COLLECTION, clause, (AttributeIn("third", ("1",)),), limit=500))
@@ -150,9 +164,9 @@ def test_repeated_conditions_see_the_current_photos(index: Index) -> None:
     index.write([photo(name, attributes={"side": "left"}) for name in names])
 
     def left() -> set[str]:
-        clause = VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0])
-        asked = IndexQuery(COLLECTION, clause, conditions=(AttributeIn("side", ("left",)),), limit=100)
-        return {match.photo_id for match in index.search(asked).matches}
+        clause = VectorClause(space.name, space.provenance, asked(0, space))
+        query = IndexQuery(COLLECTION, clause, conditions=(AttributeIn("side", ("left",)),), limit=100)
+        return {match.photo_id for match in index.search(query).matches}
 
     assert left() == set(names)
     index.write([photo("new.jpg", attributes={"side": "left"})])
@@ -181,17 +195,21 @@ def test_truncated_means_unreachable_photos_within_the_radius(index: Index) -> N
 
 
 @pytest.mark.parametrize(
-    ("vector", "reason"),
+    ("space", "vector", "reason"),
     [
-        (unit(0, 1, 31)[0], "32"),
-        (unit(0, 1, 32), "32"),
-        (np.full(32, np.nan, np.float32), "NaN"),
-        (unit(0, 1, 32)[0] * 2, "length 2"),
+        (WHOLE, unit(0, 1, 31)[0], "32"),
+        (WHOLE, unit(0, 1, 32), "32"),
+        (WHOLE, np.full(32, np.nan, np.float32), "NaN"),
+        (WHOLE, unit(0, 1, 32)[0] * 2, "length 2"),
+        (WHOLE, asked(0, POOLED), "int8 .* is not float32"),
+        (POOLED, unit(0, 1, 8)[0], "float32 .* is not int8 .* stores int8 codes"),
+        (POOLED, asked(0, POOLED)[:7], "8"),
+        (POOLED, np.zeros(8, np.int8), "all codes"),
     ],
 )
-def test_a_question_that_cannot_be_compared_is_refused(index: Index, vector: Float32, reason: str) -> None:
+def test_a_question_that_cannot_be_compared_is_refused(index: Index, space: Space, vector: Vectors, reason: str) -> None:
     with pytest.raises(InvalidArgument, match=reason):
-        near(index, WHOLE, vector)
+        near(index, space, vector)
 
 
 WRITES = st.lists(st.tuples(st.integers(0, 11), st.booleans()), min_size=1, max_size=40)
@@ -213,7 +231,7 @@ def test_rankings_hold_only_live_photos_after_writes(index: Index, writes: list[
     for start in range(0, len(documents), batch):
         index.write(documents[start : start + batch])
     for space in SPACES:
-        vector = unit(("asked", space.name), 1, space.dimension)[0]
+        vector = asked(0, space)
         expected = brute_force(index, space, vector, sorted(live), name=name)
         answer = near(index, space, vector, name=name)
         assert [match.photo_id for match in answer.matches] == [photo_id for _, photo_id, _ in expected]

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from miradouro.adapters.opensearch import OpenSearchIndex
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.core.document import Document, GeoPoint, Tag, TakenAt
+from miradouro.core.codes import stored_form, unit_vectors
+from miradouro.core.document import Document, GeoPoint, Tag, TakenAt, Vectors
 from miradouro.core.errors import MiradouroError
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import (
@@ -40,9 +41,24 @@ from miradouro.core.query import (
     TextClause,
     VectorClause,
 )
+from miradouro.core.spaces import Space
 
 from tests.conformance.engines import opensearch_on_shards
-from tests.photo_documents import COLLECTION, PARTS, POOLED, SPACES, WHOLE, label, parent, photo, tombstone, unit, user_tag
+from tests.photo_documents import (
+    COLLECTION,
+    PARTS,
+    POOLED,
+    SPACES,
+    WHOLE,
+    asked,
+    label,
+    parent,
+    photo,
+    tombstone,
+    unit,
+    user_tag,
+    vectors_of,
+)
 
 PHOTOS = 240
 SCENES = ["harbour", "boat", "lighthouse", "sunset", "dog", "snow", "tram", "bridge", "old red", "again"]
@@ -68,12 +84,10 @@ def library() -> list[Document]:
     documents = []
     for i in range(PHOTOS):
         draw = np.random.default_rng(i)
-        vectors = {
-            space.name: unit((i // 8 if i % 8 == 0 else i, space.name), space.vectors_per_photo, space.dimension)
-            for space in SPACES
-        }
+        vectors = vectors_of(i // 8 if i % 8 == 0 else i)
         if i % 8 == 1:  # nearly the photo before it
-            vectors[WHOLE.name] = vectors_near(documents[-1].vectors[WHOLE.name], 0.02, seed=i)
+            for space in (WHOLE, POOLED):
+                vectors[space.name] = vectors_near(documents[-1].vectors[space.name], space, 0.02, seed=i)
         if i % 8 == 2:  # the very same look as two before
             vectors = dict(documents[-2].vectors)
         if i % 5 == 0:
@@ -107,9 +121,9 @@ def said(draw: np.random.Generator, count: int) -> str:
     return " ".join(draw.choice(WORDS, count, p=RARITY / RARITY.sum()))
 
 
-def vectors_near(vectors: np.ndarray, by: float, *, seed: int) -> np.ndarray:
-    moved = vectors + by * unit(("moved", seed), *vectors.shape)
-    return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
+def vectors_near(vectors: Vectors, space: Space, by: float, *, seed: int) -> Vectors:
+    moved = unit_vectors(vectors, space) + by * unit(("moved", seed), *vectors.shape)
+    return stored_form((moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32), space)
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=lambda shards: f"{shards} shards")
@@ -145,9 +159,9 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "none": (OwnerIs("nobody"),),
 }
 VECTORS = [
-    VectorClause(space.name, space.provenance, asked, radius, exact=exact)
+    VectorClause(space.name, space.provenance, vector, radius, exact=exact)
     for space, radius, exact in product(SPACES, (None, 0.3, 1.35), (False, True))
-    for asked in (unit("asked", 1, space.dimension)[0], unit((3, space.name), space.vectors_per_photo, space.dimension)[0])
+    for vector in (asked(0, space), vectors_of(3)[space.name][0])
 ]
 TAGS = (("t1",), ("t3",), ("thing",), ("mine",), ("t2", "t5", "t7"), ("thing", "t6"), ("no",))
 KEYWORDS = [KeywordClause(words) for words in TAGS]
@@ -215,7 +229,7 @@ def test_vectors_give_the_same_ranking_in_both(pair: Pair, conditions: tuple[Con
 
 
 def test_identical_photos_are_ordered_by_id(pair: Pair) -> None:
-    clause = VectorClause(POOLED.name, POOLED.provenance, unit("asked", 1, POOLED.dimension)[0], exact=True)
+    clause = VectorClause(POOLED.name, POOLED.provenance, asked(0, POOLED), exact=True)
     for answer in pair.both(ask(clause)):
         found = answer.matches
         equal = [(one, other) for one, other in pairwise(found) if one.distance == other.distance]

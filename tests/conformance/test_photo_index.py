@@ -12,13 +12,16 @@ from miradouro.core.document import Document, GeoPoint, Origin, TakenAt
 from miradouro.core.errors import InvalidArgument, NotFound, ProvenanceMismatch
 from miradouro.core.ports import MAX_SAME_BYTES, WriteStatus
 from miradouro.core.query import IndexQuery, KeywordClause, TextClause, VectorClause
+from miradouro.core.spaces import Storage
 
 from tests.conformance.engines import Index
 from tests.photo_documents import (
     COLLECTION,
     PARTS,
+    POOLED,
     SPACES,
     WHOLE,
+    asked,
     label,
     parent,
     photo,
@@ -106,13 +109,16 @@ def test_a_time_keeps_microseconds_and_its_offset_state(index: Index, offset: in
     assert index.get(COLLECTION, "a.jpg").taken_at == taken
 
 
-def test_vectors_come_back_within_sixteen_bits(index: Index) -> None:
+def test_vectors_come_back_as_their_space_stores_them(index: Index) -> None:
     index.write([FULL])
     for space in SPACES:
         found = index.vector(COLLECTION, FULL.photo_id, space.name)
-        assert found.dtype == np.float32
         assert found.shape == (space.vectors_per_photo, space.dimension)
-        assert np.abs(found - FULL.vectors[space.name]).max() < STORED_ERROR
+        assert found.dtype == (np.int8 if space.storage is Storage.INT8 else np.float32)
+        if space.storage is Storage.INT8:
+            np.testing.assert_array_equal(found, FULL.vectors[space.name])
+        else:
+            assert np.abs(found - FULL.vectors[space.name]).max() < STORED_ERROR
 
 
 def test_a_version_that_is_not_newer_changes_nothing(index: Index) -> None:
@@ -222,11 +228,16 @@ def test_events_in_any_order_give_the_same_state(
         ({WHOLE.name: unit(0, 1, 32) * 1.02}, "length 1.02"),
         ({WHOLE.name: np.zeros((1, 32), np.float32)}, "length 0"),
         ({WHOLE.name: np.eye(1, 32, dtype=np.int64)}, "float32"),
+        ({WHOLE.name: asked(0, POOLED)[None]}, "int8 .* is not float32"),
+        ({POOLED.name: unit(0, 1, 8)}, "float32 .* is not int8"),
+        ({POOLED.name: np.zeros((1, 8), np.int8)}, "all codes"),
+        ({POOLED.name: np.full((1, 8), -128, np.int8)}, "-128"),
         ({"other/features": unit(0, 1, 32)}, "other/features"),
     ],
 )
 def test_an_incomparable_vector_refuses_its_whole_batch(index: Index, vectors: dict[str, np.ndarray], reason: str) -> None:
-    bad = photo("bad.jpg", vectors=vectors, provenances=dict.fromkeys(vectors, "0" * 64) | {PARTS.name: PARTS.provenance})
+    provenances = dict.fromkeys(vectors, "0" * 64) | {space.name: space.provenance for space in SPACES}
+    bad = photo("bad.jpg", vectors=vectors, provenances=provenances)
     with pytest.raises(InvalidArgument, match=reason):
         index.write([photo("good.jpg"), bad])
     assert list(index.origins(COLLECTION)) == []

@@ -31,6 +31,6 @@ def test_photos_take_the_planned_disk_space(opensearch: str) -> None:
             client.indices.delete(index=name)
             client.close()
     [space] = spaces
-    each = storage.vector_bytes(space.dimension) + storage.graph_bytes(PHOTOS) + storage.rest_bytes(spaces)
+    each = storage.vector_bytes(space) + storage.graph_bytes(PHOTOS) + storage.rest_bytes(spaces)
     assert stats["docs"]["count"] == PHOTOS
     assert PHOTOS * each == pytest.approx(stats["store"]["size_in_bytes"], rel=0.2)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from miradouro.adapters.opensearch import OpenSearchIndex, OpenSearchSettings, Tuning
 from miradouro.adapters.opensearch.client import connect
+from miradouro.core.codes import stored_form
 from miradouro.core.errors import ConfigurationError, FailedPrecondition, Unavailable
 from miradouro.core.ports import WriteStatus
 from miradouro.core.query import (
@@ -27,7 +28,7 @@ from miradouro.core.query import (
     VectorClause,
 )
 
-from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, label, photo, tombstone, unit
+from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, asked, label, photo, tombstone, unit
 
 PHOTOS = 400
 SMALL_PARTS = Tuning(refresh="true", bulk_bytes=64 * 1024, timeout_s=60)  # for a loaded machine
@@ -52,12 +53,12 @@ def test_graphs_find_the_nearest_and_report_inexactness(settings: OpenSearchSett
         index.ensure_collection(COLLECTION, spaces=SPACES)
         documents = [photo(f"{i:03}.jpg", attributes={"third": str(i % 3)}, owner=f"o{i % 2}") for i in range(PHOTOS)]
         index.write([*documents, tombstone("gone.jpg", 1)])
-        for space in (WHOLE, PARTS):
-            asked = unit("asked", 1, space.dimension)[0]
+        for space in SPACES:
+            vector = asked(0, space)
             for conditions, passing in (((), PHOTOS), ((AttributeIn("third", ("1",)),), len(range(1, PHOTOS, 3)))):
                 answers = []
                 for exact in (False, True):
-                    clause = VectorClause(space.name, space.provenance, asked, exact=exact)
+                    clause = VectorClause(space.name, space.provenance, vector, exact=exact)
                     query = IndexQuery(COLLECTION, clause, conditions, limit=10, facets=(Facet(FacetField.OWNER),))
                     answers.append(index.search(query))
                 graphs, exactly = answers
@@ -75,7 +76,7 @@ def test_a_radius_by_graphs_reports_an_inexact_count(settings: OpenSearchSetting
     with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
-        clause = VectorClause(WHOLE.name, WHOLE.provenance, unit("asked", 1, WHOLE.dimension)[0], 1.2)
+        clause = VectorClause(WHOLE.name, WHOLE.provenance, asked(0, WHOLE), 1.2)
         answer = index.search(IndexQuery(COLLECTION, clause, limit=1_000))
         assert 0 < len(answer.matches) == answer.total < PHOTOS
         assert all(match.distance is not None and match.distance <= 1.2 for match in answer.matches)
@@ -87,7 +88,8 @@ def test_a_radius_on_several_shards_pages_completely(settings: OpenSearchSetting
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i:03}.jpg") for i in range(PHOTOS)])
         for space in (WHOLE, PARTS):
-            clause = VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0], 1.25)
+            [vector] = stored_form(unit("asked", 1, space.dimension), space)
+            clause = VectorClause(space.name, space.provenance, vector, 1.25)
             exactly = index.search(IndexQuery(COLLECTION, replace(clause, exact=True), limit=1_000))
             assert (exactly.exact, exactly.total_is_exact) == (True, True)
             pages = [
@@ -136,7 +138,7 @@ def test_an_unreachable_cluster_is_retriable_naming_the_setting() -> None:
 def test_a_question_is_one_request(settings: OpenSearchSettings, caplog: pytest.LogCaptureFixture) -> None:
     clauses: list[Clause] = [EverythingClause(), KeywordClause(("word",)), TextClause(("word",), (), ())]
     for space, radius, exact in itertools.product(SPACES, (None, 1.99), (False, True)):
-        clauses.append(VectorClause(space.name, space.provenance, unit("asked", 1, space.dimension)[0], radius, exact=exact))
+        clauses.append(VectorClause(space.name, space.provenance, asked(0, space), radius, exact=exact))
     with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index, caplog.at_level("INFO", logger="opensearch"):
         index.ensure_collection(COLLECTION, spaces=SPACES)
         index.write([photo(f"{i}.jpg", caption="word", tags=(label("word", 0.5),)) for i in range(20)])
@@ -209,7 +211,7 @@ def test_a_password_that_cannot_be_read_is_named() -> None:
         OpenSearchIndex.open(OpenSearchSettings(opensearch_username="ana", opensearch_password_file="/nowhere/word"))
 
 
-def test_vectors_keep_thirty_two_bits(settings: OpenSearchSettings) -> None:
+def test_floats_keep_thirty_two_bits_and_codes_eight(settings: OpenSearchSettings) -> None:
     with OpenSearchIndex.open(settings, tuning=SMALL_PARTS) as index:
         index.ensure_collection(COLLECTION, spaces=SPACES)
         document = photo("a.jpg")

@@ -115,7 +115,7 @@ VALUES = {
     "a width": BODY.format("width", "'wide'"),
     "a URI": BODY.format("uri", "char(10)"),
     "half a character": BODY.format("title", "json('\"\\ud800\"')"),
-    "a probability": BODY.format("tags", 'json(\'[["a", 2, "user", 0]]\')'),
+    "a probability": BODY.format("tags", "json('[[\"a\", 2, 2, 0]]')"),
     "texts of no photo": "INSERT INTO bodies VALUES (1000, '{}')",
     "a short vector": "UPDATE vectors_1 SET vectors = zeroblob(2) WHERE row_id = 3",
     "a vector of zeros": "UPDATE vectors_1 SET vectors = zeroblob(64) WHERE row_id = 3",

@@ -13,6 +13,7 @@ from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.photo_store import FileStore, file_uri
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.words import load_words
+from miradouro.core.codes import stored_form
 from miradouro.core.decode import decode
 from miradouro.core.document import Document
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -115,7 +116,7 @@ def _document(name: str, data: bytes, embedder: Batcher, *, uri: str) -> Documen
 def _embedded(data: bytes, embedder: Batcher, region: Region | None = None) -> dict[str, np.ndarray]:
     geometries = needed_geometries(embedder.describe(), SPACES, tags=False)
     [embedding] = embedder.embed([decode(data, geometries, region=region).tensors], spaces=SPACES)
-    return dict(embedding.vectors)
+    return {space.name: stored_form(embedding.vectors[space.name], space) for space in _spaces(embedder)}
 
 
 def _box(x: float = 0.0, y: float = 0.0, width: float = 1.0, height: float = 1.0) -> dict[str, float]:

@@ -9,6 +9,7 @@ import pytest
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.sqlite_index import SqliteIndex
 from miradouro.bundles.words import load_words
+from miradouro.core.codes import stored_form
 from miradouro.core.decode import decode
 from miradouro.core.document import Document, GeoPoint, Tag, TagKind
 from miradouro.core.errors import (
@@ -20,7 +21,7 @@ from miradouro.core.errors import (
     NotFound,
     ProvenanceMismatch,
 )
-from miradouro.core.spaces import Preset, Space, needed_geometries
+from miradouro.core.spaces import Preset, Space, Storage, needed_geometries
 from miradouro.core.understood import Meaning
 from miradouro.embedding.batcher import Batcher
 from miradouro.embedding.composition import run_embedding
@@ -34,6 +35,7 @@ from miradouro.v1.photo_event_pb2 import Region
 from miradouro.v1.search_service_pb2_grpc import SearchServiceStub
 from prometheus_client import CollectorRegistry
 
+from tests import photo_documents
 from tests.pictures import jpeg, png_that_claims
 from tests.reading import READER, READING
 from tests.tiny_bundle import SPACES, tiny_bundles
@@ -100,7 +102,7 @@ def _document(photo_id: str, number: int, embedder: Batcher) -> Document:
         owner="Ana" if is_even else "Rui",
         attributes={"rating": str(number)},
         place=GeoPoint(38.7, -9.4) if is_even else None,
-        vectors=embedding.vectors,
+        vectors={space.name: stored_form(embedding.vectors[space.name], space) for space in _spaces(embedder)},
         provenances={space.name: space.provenance for space in _spaces(embedder)},
     )
 
@@ -202,13 +204,17 @@ def test_more_mixes_the_first_hits_into_the_example(search, index, limit):
         request.page_token = pages[-1].next_page_token
         pages.append(search.Search(request, Call()))
     assert {tuple(page.mixed_in) for page in pages} == {tuple(nearest)}
-    vectors = {photo_id: index.vector("photos", photo_id, "tiny/deep")[0] for photo_id in IDS}
+    [space] = [space for space in index.spaces("photos") if space.name == "tiny/deep"]
+    assert space.storage is Storage.INT8
+    codes = {photo_id: index.vector("photos", photo_id, space.name) for photo_id in IDS}
+    vectors = {photo_id: rows[0] / np.linalg.norm(rows[0].astype(np.float64)) for photo_id, rows in codes.items()}
     example = vectors[IDS[0]]
     mixture = example + sum(max(example @ vectors[one], 0) ** 3 * vectors[one] for one in nearest)
-    distances = {one: np.linalg.norm(mixture / np.linalg.norm(mixture) - vectors[one]) for one in IDS}
+    [asked] = stored_form((mixture / np.linalg.norm(mixture)).astype(np.float32)[None], space)
+    distances = {one: photo_documents.distances(rows, asked)[0] for one, rows in codes.items()}
     hits = [hit for page in pages for hit in page.hits]
     assert [hit.photo_id for hit in hits] == sorted(IDS, key=distances.__getitem__)
-    assert [hit.distance for hit in hits] == pytest.approx(sorted(distances.values()), abs=2e-3)
+    assert [hit.distance for hit in hits] == pytest.approx(sorted(distances.values()), abs=1e-5)
 
 
 def test_more_of_one_photo_alone_is_that_photo(search):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from miradouro.core.document import Document, Failure, Float32, Origin
+from miradouro.core.codes import unit_vectors
+from miradouro.core.document import Document, Failure, Origin, Vectors
 from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.event import check_collection
 from miradouro.core.index_engine import Opening
@@ -88,10 +89,13 @@ class MemoryIndex:
 
     def tagged(self, collection: str, space: str) -> Iterator[TaggedPhoto]:
         with self._lock:
-            found = resolve_space(space, self._of(collection).spaces).name
+            found = resolve_space(space, self._of(collection).spaces)
             live = sorted(self._of(collection).live(), key=lambda one: one.photo_id.encode())
         return (
-            TaggedPhoto(one.photo_id, one.version, one.tags, one.vectors[found][0] if found in one.vectors else None)
+            TaggedPhoto(
+                *(one.photo_id, one.version, one.tags),
+                unit_vectors(one.vectors[found.name], found)[0] if found.name in one.vectors else None,
+            )
             for one in live
         )
 
@@ -120,8 +124,9 @@ class MemoryIndex:
     def _match(self, document: Document, query: IndexQuery) -> Match:
         distance, score = None, 0.0
         if isinstance(query.clause, VectorClause):
-            rows = document.vectors[resolve_space(query.clause.space, self._of(query.collection).spaces).name]
-            distance = float(np.linalg.norm(rows - query.clause.vector, axis=1).min())
+            space = resolve_space(query.clause.space, self._of(query.collection).spaces)
+            rows, asked = (unit_vectors(one, space) for one in (document.vectors[space.name], query.clause.vector[None]))
+            distance = float(np.linalg.norm(rows - asked, axis=1).min())
             score = 1 - distance**2 / 2
         return Match(document.photo_id, score, distance, None, _slim(document) if query.with_documents else None)
 
@@ -131,7 +136,7 @@ class MemoryIndex:
     def get(self, collection: str, photo_id: str) -> Document:
         return _slim(self.get_whole(collection, photo_id))
 
-    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
+    def vector(self, collection: str, photo_id: str, space: str) -> Vectors:
         found = resolve_space(space, self._of(collection).spaces)
         return self.get_whole(collection, photo_id).vectors[found.name]
 

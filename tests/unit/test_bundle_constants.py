@@ -39,4 +39,4 @@ def test_missing_or_altered_constants_are_refused(constants: ConstantsFile, mess
 def test_other_constants_are_another_provenance() -> None:
     manifest = find("vgg16-conv")
     other = manifest.model_copy(update={"constants": ConstantsFile(file="x", sha256="0" * 64)})
-    assert manifest.provenance("int8", layer="pool5") != other.provenance("int8", layer="pool5")
+    assert manifest.provenance("int8", manifest.spaces[0]) != other.provenance("int8", manifest.spaces[0])

@@ -11,7 +11,7 @@ import numpy as np
 from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
-from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Region, Resample, Space
+from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Region, Resample, Space, Storage
 from miradouro.runtime.grpc_client import open_channel, typed_error
 from miradouro.runtime.security import ClientSecurity
 from miradouro.runtime.server_limits import MAX_MESSAGE_BYTES
@@ -28,6 +28,7 @@ _PRESETS = {
     pb.PRESET_STANDARD: Preset.STANDARD,
     pb.PRESET_LABORATORY: Preset.LABORATORY,
 }
+_STORAGES = {pb.STORAGE_FLOAT16: Storage.FLOAT16, pb.STORAGE_INT8: Storage.INT8}
 _FIT_NUMBERS = {fit: number for number, fit in _FITS.items()}
 _FILTER_NUMBERS = {resample: number for number, resample in _FILTERS.items()}
 _PRIORITIES = {Priority.INTERACTIVE: pb.PRIORITY_INTERACTIVE, Priority.BULK: pb.PRIORITY_BULK}
@@ -170,4 +171,6 @@ def _space(space: pb.Space) -> Space:
         preset=_PRESETS[space.preset],
         is_default_pooling=space.is_default_pooling,
         regions=tuple(Region(box.x, box.y, box.width, box.height) for box in space.regions),
+        storage=_STORAGES[space.storage],
+        clip=space.clip,
     )

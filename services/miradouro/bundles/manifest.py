@@ -13,7 +13,7 @@ from miradouro.bundles.taps import TAPS_VERSION, InputPart, SpacePart, TagsPart,
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadBundle, InvalidArgument
 from miradouro.core.provenance import provenance
-from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space
+from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space, Storage
 
 Precision = Literal["int8", "fp32"]
 # A link to the folder `models` of the repository; packaging copies its target.
@@ -129,8 +129,8 @@ class Manifest(Part):
             raise BadBundle(f"{self.name}: the ranges of int8 were not measured; take precision fp32")
         return self.calibration.ranges
 
-    def provenance(self, precision: str, *, layer: str = "", pooling: str = "") -> str:
-        """Provenance of a space, or of the whole bundle when no layer is named; 64 hexadecimal digits.
+    def provenance(self, precision: str, space: SpacePart | None = None) -> str:
+        """Provenance of a space, or of the whole bundle without one; 64 hexadecimal digits.
 
         Raises BadBundle when the sha256 of a file of the user has not been recorded.
         """
@@ -144,14 +144,16 @@ class Manifest(Part):
             recipe_version=self.recipe_version,
             precision=precision,
             ranges=self.ranges(precision) or {},
-            layer=layer,
-            pooling=pooling,
-            manifest=self._facts(layer, pooling) if self.taps else None,
+            layer=space.layer if space else "",
+            pooling=space.pooling if space else "",
+            storage=space.storage if space else Storage.FLOAT16,
+            clip=space.clip if space else 0.0,
+            manifest=self._facts(space) if self.taps else None,
         )
 
-    def _facts(self, layer: str, pooling: str) -> Mapping[str, Any]:
-        """The parts of the manifest that determine the vectors of a tap, or of all taps and the tags when no layer is named."""
-        chosen = [tap for tap in self.taps if not layer or (tap.layer, tap.pooling) == (layer, pooling)]
+    def _facts(self, space: SpacePart | None) -> Mapping[str, Any]:
+        """The parts of the manifest that determine the vectors of a tap, or of all taps and the tags without one."""
+        chosen = [tap for tap in self.taps if space is None or tap.output == space.output]
         values = {"tensor", "layer", "pooling", "power", "levels", "dimension", "grid"}
         facts = {
             "version": TAPS_VERSION,
@@ -159,7 +161,7 @@ class Manifest(Part):
             "geometries": {name: part.model_dump(mode="json") for name, part in self.geometries.items()},
             "taps": [tap.model_dump(mode="json", include=values) for tap in chosen],
         }
-        if not layer and self.tags:
+        if space is None and self.tags:
             facts["tags"] = self.tags.model_dump(mode="json")
         return facts
 
@@ -175,10 +177,12 @@ class Manifest(Part):
                 layer=part.layer,
                 pooling=part.pooling,
                 dimension=part.dimension,
-                provenance=self.provenance(precision, layer=part.layer, pooling=part.pooling),
+                provenance=self.provenance(precision, part),
                 preset=part.preset,
                 is_default_pooling=part.default_pooling,
                 regions=tuple(Region(*(edge / part.grid for edge in box)) for box in part.boxes),
+                storage=part.storage,
+                clip=part.clip,
             )
             for part in self.spaces
         )

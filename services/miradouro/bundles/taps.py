@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from miradouro.bundles.sources import Part, inside
 from miradouro.core.error_text import shown
-from miradouro.core.spaces import MAX_DIMENSION, Preset
+from miradouro.core.spaces import MAX_DIMENSION, Preset, Storage
 
 IMAGENET = "imagenet-1k"  # the name of the label table with synonyms and parents in WordNet
 # Part of the provenance of taps. Increase it with every change of bundles.pooling or onnx_graph that changes a vector.
@@ -44,7 +44,7 @@ class SpacePart(Part):
     """A space and the graph output of the same name, without the bundle. `boxes` are x, y, width, height in `grid` cells.
 
     `preset` is the smallest one that holds the space. `views` names the geometries that the space is computed from; the first
-    geometry of the manifest when empty.
+    geometry of the manifest when empty. `clip` belongs to int8 codes: see core.spaces.Space.
     """
 
     layer: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -55,6 +55,16 @@ class SpacePart(Part):
     grid: int = Field(0, ge=0)
     boxes: tuple[Box, ...] = ()
     views: tuple[str, ...] = ()
+    storage: Storage = Storage.FLOAT16
+    clip: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _clip_belongs_to_codes(self) -> Self:
+        if (self.storage is Storage.INT8) != (self.clip > 0):
+            raise ValueError(
+                f"storage {self.storage} with clip {self.clip:g}; int8 needs a clip above 0, up to 1, others have none"
+            )
+        return self
 
     @property
     def output(self) -> str:

@@ -12,7 +12,7 @@ from miradouro.core.capacity import Demand, Figure, Plan
 from miradouro.core.capacity import plan as make_plan
 from miradouro.core.capacity.assumptions import SOURCES
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import Space, choose_spaces, held_tagger
+from miradouro.core.spaces import Space, Storage, choose_spaces, held_tagger
 
 GB = 1e9
 _ROUNDS_UP = 0.9995  # of a unit: would be shown as a whole one
@@ -38,7 +38,7 @@ _OPTIONS = {
     "--collections", type=int, default=1, show_default=True, metavar="N", help="Photos lie in so many; a question goes to one."
 )
 @click.option("--engine", type=click.Choice(["lucene", "faiss"]), default="lucene", show_default=True, help="k-NN engine.")
-@click.option("--bits", type=int, default=32, show_default=True, metavar="N", help="Of each number of a vector in memory.")
+@click.option("--bits", type=int, default=32, show_default=True, metavar="N", help="Of each float of a vector in memory.")
 @click.option(
     "--in-memory", "resident", type=float, default=1, show_default=True, metavar="SHARE", help="Of vectors and graphs, 0 to 1."
 )
@@ -103,7 +103,12 @@ def _spaces(names: str | None, *, with_regions: bool) -> tuple[Space, ...]:
 def _json(made: Plan) -> dict[str, object]:
     demand = asdict(made.demand) | {
         "spaces": [
-            {"name": space.name, "dimension": space.dimension, "vectors_per_photo": space.vectors_per_photo}
+            {
+                "name": space.name,
+                "dimension": space.dimension,
+                "vectors_per_photo": space.vectors_per_photo,
+                "storage": space.storage,
+            }
             for space in made.demand.spaces
         ]
     }
@@ -121,7 +126,7 @@ def _lines(made: Plan) -> Iterator[str]:
     yield f"{demand.photos:,} photos, {demand.rate:,g} new ones and {demand.queries:,g} questions a second at the busiest time"
     for space in demand.spaces:
         rows = f"{space.vectors_per_photo} x {space.dimension}" if space.regions else f"{space.dimension}"
-        yield f"    {space.name:28} {rows:>8}"
+        yield f"    {space.name:28} {rows:>8}{'  int8' if space.storage is Storage.INT8 else ''}"
     names = max(len(figure.name) for figure in made.figures)
     values = max(len(formatted(figure)) for figure in made.figures)
     group = ""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.spaces import Space
 
 
@@ -72,9 +72,9 @@ class AuditedIndex(Protocol):
         """The spaces of a generation."""
         ...
 
-    def distances(self, key: DocumentKey, vectors: Mapping[Space, Float32]) -> dict[Space, list[float | None]]:
+    def distances(self, key: DocumentKey, vectors: Mapping[Space, Vectors]) -> dict[Space, list[float | None]]:
         """Euclidean distances, as searches compute them, of given vectors to the stored ones; None where none is stored.
 
-        `vectors`: space → float32 [vectors_per_photo, dimension]; one distance per row.
+        `vectors`: space → [vectors_per_photo, dimension] in the form that the space stores; one distance per row.
         """
         ...

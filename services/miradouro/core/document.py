@@ -11,6 +11,8 @@ import numpy.typing as npt
 from miradouro.core.source_record import SourceRecord
 
 Float32 = npt.NDArray[np.float32]
+Int8 = npt.NDArray[np.int8]
+Vectors = Float32 | Int8  # in the form that a space stores: see core.codes
 
 
 class TagKind(StrEnum):
@@ -101,9 +103,10 @@ class Origin:
 class Document:
     """One photo at one version, as stored. A tombstone (`deleted`) has only collection, photo id and version.
 
-    `vectors`: space name → float32 [vectors_per_photo, dimension], every row of length 1. `provenances`: space name → the
-    embedder's provenance of these vectors; the index compares it with its own. Documents read from an index have neither,
-    except those of `PhotoIndex.get_whole`. `perceptual_hash` is 16 hexadecimal digits, `sha256` 64.
+    `vectors`: space name → [vectors_per_photo, dimension] in the form that the space stores: float32, every row of length 1, or
+    int8 codes (core.codes). `provenances`: space name → the embedder's provenance of these vectors; the index compares it with
+    its own. Documents read from an index have neither, except those of `PhotoIndex.get_whole`. `perceptual_hash` is 16
+    hexadecimal digits, `sha256` 64.
     """
 
     collection: str
@@ -125,7 +128,7 @@ class Document:
     place: GeoPoint | None = None
     taken_at: TakenAt | None = None
     origin: Origin | None = None
-    vectors: Mapping[str, Float32] = field(default_factory=dict)
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
     provenances: Mapping[str, str] = field(default_factory=dict)
 
 

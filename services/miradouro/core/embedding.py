@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.errors import Unavailable
 
 Tensor = npt.NDArray[np.uint8]  # [height, width, 3], RGB
@@ -33,12 +33,13 @@ class LabelProbability:
 class Embedding:
     """One photo embedded.
 
-    `vectors`: space name → float32 [vectors_per_photo, dimension], rows of length 1.
+    `vectors`: space name → [vectors_per_photo, dimension]: float32 rows of length 1 from an embedder; those that were stored
+    before, in the form that their space stores.
     `provenances`: space name → provenance of these vectors. Another replica of the embedder may make vectors of another one.
     `labels`: classes with a probability of at least 0.001, most probable first; empty unless tags were requested.
     """
 
-    vectors: Mapping[str, Float32]
+    vectors: Mapping[str, Vectors]
     provenances: Mapping[str, str]
     labels: tuple[LabelProbability, ...] = ()
 

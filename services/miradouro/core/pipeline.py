@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from miradouro.core.codes import stored_form, unit_vectors
 from miradouro.core.document import Document, Float32, Tag
 from miradouro.core.embedding import Embedding, Priority, check_replicas
 from miradouro.core.errors import InvalidArgument, MiradouroError, NotFound
@@ -86,8 +87,9 @@ def ingest(event: PhotoEvent, *, processors: Sequence[Processor], spaces: Sequen
 
 
 def document(photo: PhotoInProgress) -> Document:
-    """The document of a photo when every processor has run."""
+    """The document of a photo when every processor has run. Raises InvalidArgument for a vector that has no codes."""
     event, decoded, embedding = photo.event, photo.decoded, photo.embedding
+    spaces = {space.name: space for space in photo.spaces}
     return Document(
         collection=event.collection,
         photo_id=event.photo_id,
@@ -107,7 +109,10 @@ def document(photo: PhotoInProgress) -> Document:
         place=event.place,
         taken_at=event.taken_at,
         origin=event.origin,
-        vectors=embedding.vectors if embedding else {},
+        vectors={
+            name: stored_form(vectors, spaces[name]) if name in spaces else vectors
+            for name, vectors in (embedding.vectors if embedding else {}).items()
+        },
         provenances=photo.provenances,
     )
 
@@ -189,8 +194,11 @@ def _more_of_kind(question: Question, query_vector: QueryVector, *, index: Photo
     for match in index.search(query).matches:
         if match.photo_id != itself and len(found) < MIXED_IN:
             with suppress(NotFound):  # it was deleted meanwhile
-                found[match.photo_id] = index.vector(question.collection, match.photo_id, space.name)[0]
-    return replace(query_vector, vector=mixed(query_vector.vector, list(found.values()))), tuple(found)
+                stored = index.vector(question.collection, match.photo_id, space.name)
+                found[match.photo_id] = unit_vectors(stored, space)[0]
+    [example] = unit_vectors(query_vector.vector[None], space)
+    [vector] = stored_form(mixed(example, list(found.values()))[None], space)
+    return replace(query_vector, vector=vector), tuple(found)
 
 
 def _query_vector(
@@ -225,7 +233,7 @@ def _query_vector(
             priority=Priority.INTERACTIVE,
             timeout_s=remaining_s(),
         )
-        vectors = embedding.vectors[space.name]
+        vectors = stored_form(embedding.vectors[space.name], space)
         check_replicas(embedding, held={space.name: space.provenance}, described={space.name: offered.provenance})
         provenance = embedding.provenances[space.name]
     # Row 0 of a space of regions is the vector of the whole embedded picture: the photo, or the region cut out of it.

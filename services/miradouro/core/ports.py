@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from miradouro.core.document import Document, Failure, Float32, Origin, Tag
+from miradouro.core.document import Document, Failure, Float32, Origin, Tag, Vectors
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument, Overloaded
 from miradouro.core.event import PhotoEvent
@@ -83,7 +83,7 @@ class CollectionStats:
 
 @dataclass(frozen=True)
 class TaggedPhoto:
-    """A live photo at one version with its tags; `vector` is its row 0 in the space that was read, float32 [dimension].
+    """A live photo at one version with its tags; `vector` is its row 0 in the space that was read, float32 [dimension], length 1.
 
     `vector` is None for a photo without vectors in that space.
     """
@@ -276,8 +276,8 @@ class PhotoIndex(Protocol):
         """The live document, without vectors. Raises NotFound, also for tombstones."""
         ...
 
-    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
-        """The stored vectors of a photo, float32 [vectors_per_photo, dimension]. Raises NotFound, InvalidArgument (space)."""
+    def vector(self, collection: str, photo_id: str, space: str) -> Vectors:
+        """The stored vectors of a photo, [vectors_per_photo, dimension]. Raises NotFound, InvalidArgument (space)."""
         ...
 
     def get_whole(self, collection: str, photo_id: str) -> Document:

@@ -18,13 +18,15 @@ def provenance(
     ranges: Mapping[str, tuple[float, float]],
     layer: str,
     pooling: str,
+    storage: str = "float16",
+    clip: float = 0.0,
     decode_recipe: int = DECODE_RECIPE,
     manifest: Mapping[str, Any] | None = None,
 ) -> str:
     """64 hexadecimal digits. `ranges` are the activation ranges of static int8, empty for other precisions.
 
-    `layer` is empty for the model file, which does not depend on `decode_recipe`. `manifest` holds the parts of a manifest that
-    determine the vectors, as JSON; None where the recipe version covers them.
+    `layer` is empty for the model file, which does not depend on `storage`, `clip` and `decode_recipe`. `manifest` holds the
+    parts of a manifest that determine the vectors, as JSON; None where the recipe version covers them.
     Two spaces with the same provenance hold comparable vectors, whatever machine and execution provider made them.
     """
     facts: dict[str, Any] = {
@@ -38,5 +40,5 @@ def provenance(
     if manifest is not None:
         facts["manifest"] = manifest
     if layer:
-        facts["decode"] = decode_recipe
+        facts |= {"decode": decode_recipe, "storage": storage, "clip": clip}
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from miradouro.core.document import Document, Float32, GeoPoint
+from miradouro.core.document import Document, GeoPoint, Vectors
 from miradouro.core.spaces import Region
 
 MAX_LIMIT = 1_000
@@ -67,15 +67,17 @@ class TextClause:
 
 @dataclass(frozen=True)
 class VectorClause:
-    """Photos by Euclidean distance to `vector` (float32 [dimension], length 1) in the space named `space`.
+    """Photos by Euclidean distance to `vector` in the space named `space`.
 
+    `vector` is [dimension] in the form that the space stores: float32 of length 1, or int8 codes (core.codes). Codes stand for
+    vectors of length 1: their distance is sqrt(2 - 2 cosine).
     `provenance` is the embedder's; the index refuses any but its own. `max_distance` is 0 to 2 or None.
     `exact` forbids approximate search.
     """
 
     space: str
     provenance: str
-    vector: Float32
+    vector: Vectors
     max_distance: float | None = None
     exact: bool = False
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition, InvalidArgument
 from miradouro.core.page import Page
@@ -84,14 +84,14 @@ class Question:
 
 @dataclass(frozen=True)
 class QueryVector:
-    """The vector that photos are compared with: float32 [dimension], length 1, in `space`.
+    """The vector that photos are compared with: [dimension], in the form that `space` stores.
 
     `provenance` is that of the vector.
     """
 
     space: Space
     provenance: str
-    vector: Float32
+    vector: Vectors
 
 
 @dataclass(frozen=True)

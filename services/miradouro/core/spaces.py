@@ -26,6 +26,13 @@ class Resample(StrEnum):
     BICUBIC = "bicubic"
 
 
+class Storage(StrEnum):
+    """How an index stores the numbers of a space's vectors: 16 bits or more for a float, or an int8 code (core.codes)."""
+
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
 class Preset(StrEnum):
     """The spaces of a new collection, each preset a superset of the one before: the fewest bytes, the usual ones, all."""
 
@@ -74,7 +81,7 @@ class Space:
     """A searchable vector space. Distance is Euclidean between L2-normalised vectors, 0 to 2.
 
     `preset` is the smallest one that holds the space. `regions` is empty for spaces with one vector per photo; otherwise vector i
-    of a photo stands for box i.
+    of a photo stands for box i. `clip` is the value, up to 1, that the largest int8 code stands for; 0 for another `storage`.
     """
 
     bundle: str
@@ -85,6 +92,8 @@ class Space:
     preset: Preset
     is_default_pooling: bool
     regions: tuple[Region, ...] = ()
+    storage: Storage = Storage.FLOAT16
+    clip: float = 0.0
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from miradouro.core.document import Document
 from miradouro.core.error_text import shown
 from miradouro.core.errors import FailedPrecondition, InvalidArgument, ProvenanceMismatch, TooManyCollections
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Space, Storage
 
 UNIT_TOLERANCE = 1e-2
 
@@ -31,10 +31,28 @@ def check_storable(document: Document, spaces: Mapping[str, Space]) -> None:
             raise InvalidArgument("provenances", f"{name} has vectors and no provenance; pass on that of the embedder")
         if offered != space.provenance:
             raise ProvenanceMismatch(name, space.provenance, offered)
-        check_vectors(vectors, (space.vectors_per_photo, space.dimension), field=f"vectors[{name}]")
+        check_vectors(vectors, (space.vectors_per_photo, space.dimension), space.storage, field=f"vectors[{name}]")
 
 
-def check_vectors(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> None:
+def check_vectors(vectors: npt.ArrayLike, shape: tuple[int, int], storage: Storage, *, field: str) -> None:
+    """Raises InvalidArgument unless the vectors are of `shape` [n, dimension] in the form of `storage`: see core.codes."""
+    if storage is Storage.INT8:
+        _check_codes(vectors, shape, field=field)
+    else:
+        check_floats(vectors, shape, field=field)
+
+
+def _check_codes(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> None:
+    array = np.asarray(vectors)
+    if array.shape != shape or array.dtype != np.int8:
+        raise InvalidArgument(field, f"{array.dtype} {list(array.shape)} is not int8 {list(shape)}; the space stores int8 codes")
+    if (array == np.iinfo(np.int8).min).any():
+        raise InvalidArgument(field, "a code is -128; allowed: -127 to 127")
+    if not array.any(axis=1).all():
+        raise InvalidArgument(field, "all codes of a vector are 0: it has no direction")
+
+
+def check_floats(vectors: npt.ArrayLike, shape: tuple[int, int], *, field: str) -> None:
     """Raises InvalidArgument unless the vectors are floats of `shape` [n, dimension], finite, and of length 1."""
     array = np.asarray(vectors)
     if array.shape != shape or array.dtype.kind != "f":
@@ -59,6 +77,11 @@ def check_same_spaces(collection: str, stored: Sequence[Space], offered: Sequenc
         )
     for space in stored:
         other = by_name[space.name]
+        if (space.storage, space.clip) != (other.storage, other.clip):
+            raise FailedPrecondition(
+                f"space {space.name} of collection {collection!r} stores {_stored_as(space)}, the embedder offers "
+                f"{_stored_as(other)}; index into a new one with --collection"
+            )
         if space.provenance != other.provenance:
             raise ProvenanceMismatch(space.name, space.provenance, other.provenance)
         if (space.dimension, space.regions) != (other.dimension, other.regions):
@@ -66,6 +89,10 @@ def check_same_spaces(collection: str, stored: Sequence[Space], offered: Sequenc
                 f"space {space.name} of collection {collection!r} has {space.vectors_per_photo} x {space.dimension}, "
                 f"the embedder offers {other.vectors_per_photo} x {other.dimension}; index into a new one with --collection"
             )
+
+
+def _stored_as(space: Space) -> str:
+    return f"int8 codes with clip {space.clip:g}" if space.storage is Storage.INT8 else space.storage.value
 
 
 def more_than(at_most: int, collection: str) -> TooManyCollections:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.embedding import Embedding, Priority, Tensor
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Resample, Space
+from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Resample, Space, Storage
 from miradouro.embedding.request import unknown_geometry
 from miradouro.v1 import embedding_service_pb2 as pb
 
@@ -18,6 +18,7 @@ PRESETS = {
     Preset.STANDARD: pb.PRESET_STANDARD,
     Preset.LABORATORY: pb.PRESET_LABORATORY,
 }
+STORAGES = {Storage.FLOAT16: pb.STORAGE_FLOAT16, Storage.INT8: pb.STORAGE_INT8}
 PRIORITIES = {
     pb.PRIORITY_UNSPECIFIED: Priority.INTERACTIVE,
     pb.PRIORITY_INTERACTIVE: Priority.INTERACTIVE,
@@ -92,7 +93,7 @@ def embedding_to_wire(embedding: Embedding, *, width: int, height: int) -> pb.Ph
     )
 
 
-def vector_bytes(values: Float32) -> bytes:
+def vector_bytes(values: Vectors) -> bytes:
     """float32, little-endian, row after row."""
     return np.ascontiguousarray(values, dtype="<f4").tobytes()
 
@@ -117,4 +118,6 @@ def _space(space: Space, bundle: BundleDescription) -> pb.Space:
         is_default_pooling=space.is_default_pooling,
         geometries=[bundle.geometries.index(each) for each in bundle.needed_geometries([space.name], tags=False)],
         regions=[pb.RegionBox(x=box.x, y=box.y, width=box.width, height=box.height) for box in space.regions],
+        storage=STORAGES[space.storage],
+        clip=space.clip,
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from miradouro.core.codes import stored_form, unit_vectors
 from miradouro.core.errors import FailedPrecondition
 from miradouro.core.keywords import with_learned
 from miradouro.core.pipeline import PhotoInProgress
@@ -34,5 +35,7 @@ class Keywords:
                 "learn them in another one, or remove them with `miradouro keywords remove`"
             )
         head.check_provenance(photo.provenances.get(head.space, ""))
-        [probabilities] = head.probabilities(vectors[:1])
+        space = next(space for space in photo.spaces if space.name == head.space)
+        # Stored codes are what the head was trained with.
+        [probabilities] = head.probabilities(unit_vectors(stored_form(vectors[:1], space), space))
         return replace(photo, tags=with_learned(photo.tags, head.tags(probabilities)))

@@ -12,6 +12,8 @@ from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.text import fold_tag
 from miradouro.processors.plugin import Context, ProcessorOptions, need
 
+_DECIMALS = 6  # of a probability
+
 
 class TagOptions(ProcessorOptions):
     """Options of `tag`."""
@@ -42,12 +44,13 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
     """The tags of a photo: the user's (`given`) with probability 1, then labels, then parents, each by probability.
 
     A parent's probability is the sum over its classes in `labels`, at most 1; its steps count from the nearest kept
-    label. Tags are unique under `fold_tag`: a user's tag takes precedence over a label, a label over a parent.
+    label. Probabilities have six decimals. Tags are unique under `fold_tag`: a user's tag takes precedence over a label, a label
+    over a parent.
     """
     classes = sorted(labels, key=lambda one: (-one.probability, one.label))
     kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
     found = _by_a_person(given)
-    found += [Tag(one.label, min(one.probability, 1.0), TagKind.LABEL) for one in kept]
+    found += [Tag(one.label, _rounded(one.probability), TagKind.LABEL) for one in kept]
     if options.parents:
         steps: dict[str, int] = {}
         for one in kept:
@@ -59,8 +62,13 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
                 if parent in sums:
                     sums[parent] += one.probability
         parents = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
-        found += [Tag(label, min(probability, 1.0), TagKind.PARENT, steps[label]) for label, probability in parents]
+        found += [Tag(label, _rounded(probability), TagKind.PARENT, steps[label]) for label, probability in parents]
     return _each_once(found)
+
+
+def _rounded(probability: float) -> float:
+    """A float32 has no more digits: written out as a float64 it would take twice the bytes."""
+    return min(round(probability, _DECIMALS), 1.0)
 
 
 def kept_tags(given: Iterable[str], stored: Iterable[Tag]) -> tuple[Tag, ...]:

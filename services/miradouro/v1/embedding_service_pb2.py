@@ -24,21 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$miradouro/v1/embedding_service.proto\x12\x0cmiradouro.v1\"\x17\n\x15\x44\x65scribeSpacesRequest\"Q\n\x16\x44\x65scribeSpacesResponse\x12%\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x14.miradouro.v1.Bundle\x12\x10\n\x08provider\x18\x02 \x01(\t\"\xc1\x01\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12*\n\ngeometries\x18\x03 \x03(\x0b\x32\x16.miradouro.v1.Geometry\x12#\n\x06spaces\x18\x04 \x03(\x0b\x32\x13.miradouro.v1.Space\x12\x0f\n\x07\x63\x61n_tag\x18\x05 \x01(\x08\x12\x0f\n\x07license\x18\x06 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x07 \x01(\t\x12\x0e\n\x06sha256\x18\x08 \x01(\t\"\x89\x01\n\x08Geometry\x12\x1e\n\x03\x66it\x18\x01 \x01(\x0e\x32\x11.miradouro.v1.Fit\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x12\n\nshort_side\x18\x04 \x01(\r\x12*\n\x06\x66ilter\x18\x05 \x01(\x0e\x32\x1a.miradouro.v1.ResizeFilter\"\xd7\x01\n\x05Space\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x19\n\x11vectors_per_photo\x18\x03 \x01(\r\x12\x12\n\nprovenance\x18\x04 \x01(\t\x12$\n\x06preset\x18\x05 \x01(\x0e\x32\x14.miradouro.v1.Preset\x12(\n\x07regions\x18\x06 \x03(\x0b\x32\x17.miradouro.v1.RegionBox\x12\x1a\n\x12is_default_pooling\x18\x07 \x01(\x08\x12\x12\n\ngeometries\x18\x08 \x03(\r\"@\n\tRegionBox\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\r\n\x05width\x18\x03 \x01(\x01\x12\x0e\n\x06height\x18\x04 \x01(\x01\"\x80\x01\n\x0c\x45mbedRequest\x12(\n\x06photos\x18\x01 \x03(\x0b\x32\x18.miradouro.v1.PhotoInput\x12\x0e\n\x06spaces\x18\x02 \x03(\t\x12\x0c\n\x04tags\x18\x03 \x01(\x08\x12(\n\x08priority\x18\x04 \x01(\x0e\x32\x16.miradouro.v1.Priority\"R\n\nPhotoInput\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12(\n\x07tensors\x18\x02 \x01(\x0b\x32\x15.miradouro.v1.TensorsH\x00\x42\x07\n\x05input\"G\n\x07Tensors\x12%\n\x07tensors\x18\x01 \x03(\x0b\x32\x14.miradouro.v1.Tensor\x12\x15\n\rdecode_recipe\x18\x02 \x01(\r\"B\n\x06Tensor\x12(\n\x08geometry\x18\x01 \x01(\x0b\x32\x16.miradouro.v1.Geometry\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\";\n\rEmbedResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.EmbedResult\"v\n\x0b\x45mbedResult\x12\x31\n\tembedding\x18\x01 \x01(\x0b\x32\x1c.miradouro.v1.PhotoEmbeddingH\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.miradouro.v1.PhotoErrorH\x00\x42\t\n\x07outcome\"\x98\x01\n\x0ePhotoEmbedding\x12+\n\x07vectors\x18\x01 \x03(\x0b\x32\x1a.miradouro.v1.SpaceVectors\x12.\n\x06labels\x18\x02 \x03(\x0b\x32\x1e.miradouro.v1.LabelProbability\x12\x13\n\x0bphoto_width\x18\x03 \x01(\r\x12\x14\n\x0cphoto_height\x18\x04 \x01(\r\"T\n\x0cSpaceVectors\x12\r\n\x05space\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x12\n\nprovenance\x18\x04 \x01(\t\"K\n\x10LabelProbability\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x13\n\x0blabel_index\x18\x03 \x01(\r\"@\n\nPhotoError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretriable\x18\x03 \x01(\x08*J\n\x03\x46it\x12\x13\n\x0f\x46IT_UNSPECIFIED\x10\x00\x12\x0e\n\nFIT_SQUASH\x10\x01\x12\x1e\n\x1a\x46IT_SHORT_SIDE_CENTER_CROP\x10\x02*d\n\x0cResizeFilter\x12\x1d\n\x19RESIZE_FILTER_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESIZE_FILTER_BILINEAR\x10\x01\x12\x19\n\x15RESIZE_FILTER_BICUBIC\x10\x02*]\n\x06Preset\x12\x16\n\x12PRESET_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPRESET_LEAN\x10\x01\x12\x13\n\x0fPRESET_STANDARD\x10\x02\x12\x15\n\x11PRESET_LABORATORY\x10\x03*Q\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x11\n\rPRIORITY_BULK\x10\x02\x32\xb1\x01\n\x10\x45mbeddingService\x12[\n\x0e\x44\x65scribeSpaces\x12#.miradouro.v1.DescribeSpacesRequest\x1a$.miradouro.v1.DescribeSpacesResponse\x12@\n\x05\x45mbed\x12\x1a.miradouro.v1.EmbedRequest\x1a\x1b.miradouro.v1.EmbedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$miradouro/v1/embedding_service.proto\x12\x0cmiradouro.v1\"\x17\n\x15\x44\x65scribeSpacesRequest\"Q\n\x16\x44\x65scribeSpacesResponse\x12%\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x14.miradouro.v1.Bundle\x12\x10\n\x08provider\x18\x02 \x01(\t\"\xc1\x01\n\x06\x42undle\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\t\x12*\n\ngeometries\x18\x03 \x03(\x0b\x32\x16.miradouro.v1.Geometry\x12#\n\x06spaces\x18\x04 \x03(\x0b\x32\x13.miradouro.v1.Space\x12\x0f\n\x07\x63\x61n_tag\x18\x05 \x01(\x08\x12\x0f\n\x07license\x18\x06 \x01(\t\x12\x13\n\x0b\x61ttribution\x18\x07 \x01(\t\x12\x0e\n\x06sha256\x18\x08 \x01(\t\"\x89\x01\n\x08Geometry\x12\x1e\n\x03\x66it\x18\x01 \x01(\x0e\x32\x11.miradouro.v1.Fit\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0e\n\x06height\x18\x03 \x01(\r\x12\x12\n\nshort_side\x18\x04 \x01(\r\x12*\n\x06\x66ilter\x18\x05 \x01(\x0e\x32\x1a.miradouro.v1.ResizeFilter\"\x8d\x02\n\x05Space\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x19\n\x11vectors_per_photo\x18\x03 \x01(\r\x12\x12\n\nprovenance\x18\x04 \x01(\t\x12$\n\x06preset\x18\x05 \x01(\x0e\x32\x14.miradouro.v1.Preset\x12(\n\x07regions\x18\x06 \x03(\x0b\x32\x17.miradouro.v1.RegionBox\x12\x1a\n\x12is_default_pooling\x18\x07 \x01(\x08\x12\x12\n\ngeometries\x18\x08 \x03(\r\x12&\n\x07storage\x18\t \x01(\x0e\x32\x15.miradouro.v1.Storage\x12\x0c\n\x04\x63lip\x18\n \x01(\x01\"@\n\tRegionBox\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\r\n\x05width\x18\x03 \x01(\x01\x12\x0e\n\x06height\x18\x04 \x01(\x01\"\x80\x01\n\x0c\x45mbedRequest\x12(\n\x06photos\x18\x01 \x03(\x0b\x32\x18.miradouro.v1.PhotoInput\x12\x0e\n\x06spaces\x18\x02 \x03(\t\x12\x0c\n\x04tags\x18\x03 \x01(\x08\x12(\n\x08priority\x18\x04 \x01(\x0e\x32\x16.miradouro.v1.Priority\"R\n\nPhotoInput\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12(\n\x07tensors\x18\x02 \x01(\x0b\x32\x15.miradouro.v1.TensorsH\x00\x42\x07\n\x05input\"G\n\x07Tensors\x12%\n\x07tensors\x18\x01 \x03(\x0b\x32\x14.miradouro.v1.Tensor\x12\x15\n\rdecode_recipe\x18\x02 \x01(\r\"B\n\x06Tensor\x12(\n\x08geometry\x18\x01 \x01(\x0b\x32\x16.miradouro.v1.Geometry\x12\x0e\n\x06pixels\x18\x02 \x01(\x0c\";\n\rEmbedResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.miradouro.v1.EmbedResult\"v\n\x0b\x45mbedResult\x12\x31\n\tembedding\x18\x01 \x01(\x0b\x32\x1c.miradouro.v1.PhotoEmbeddingH\x00\x12)\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.miradouro.v1.PhotoErrorH\x00\x42\t\n\x07outcome\"\x98\x01\n\x0ePhotoEmbedding\x12+\n\x07vectors\x18\x01 \x03(\x0b\x32\x1a.miradouro.v1.SpaceVectors\x12.\n\x06labels\x18\x02 \x03(\x0b\x32\x1e.miradouro.v1.LabelProbability\x12\x13\n\x0bphoto_width\x18\x03 \x01(\r\x12\x14\n\x0cphoto_height\x18\x04 \x01(\r\"T\n\x0cSpaceVectors\x12\r\n\x05space\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x12\n\nprovenance\x18\x04 \x01(\t\"K\n\x10LabelProbability\x12\r\n\x05label\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\x12\x13\n\x0blabel_index\x18\x03 \x01(\r\"@\n\nPhotoError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretriable\x18\x03 \x01(\x08*J\n\x03\x46it\x12\x13\n\x0f\x46IT_UNSPECIFIED\x10\x00\x12\x0e\n\nFIT_SQUASH\x10\x01\x12\x1e\n\x1a\x46IT_SHORT_SIDE_CENTER_CROP\x10\x02*d\n\x0cResizeFilter\x12\x1d\n\x19RESIZE_FILTER_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESIZE_FILTER_BILINEAR\x10\x01\x12\x19\n\x15RESIZE_FILTER_BICUBIC\x10\x02*I\n\x07Storage\x12\x17\n\x13STORAGE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTORAGE_FLOAT16\x10\x01\x12\x10\n\x0cSTORAGE_INT8\x10\x02*]\n\x06Preset\x12\x16\n\x12PRESET_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPRESET_LEAN\x10\x01\x12\x13\n\x0fPRESET_STANDARD\x10\x02\x12\x15\n\x11PRESET_LABORATORY\x10\x03*Q\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x11\n\rPRIORITY_BULK\x10\x02\x32\xb1\x01\n\x10\x45mbeddingService\x12[\n\x0e\x44\x65scribeSpaces\x12#.miradouro.v1.DescribeSpacesRequest\x1a$.miradouro.v1.DescribeSpacesResponse\x12@\n\x05\x45mbed\x12\x1a.miradouro.v1.EmbedRequest\x1a\x1b.miradouro.v1.EmbedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'miradouro.v1.embedding_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FIT']._serialized_start=1703
-  _globals['_FIT']._serialized_end=1777
-  _globals['_RESIZEFILTER']._serialized_start=1779
-  _globals['_RESIZEFILTER']._serialized_end=1879
-  _globals['_PRESET']._serialized_start=1881
-  _globals['_PRESET']._serialized_end=1974
-  _globals['_PRIORITY']._serialized_start=1976
-  _globals['_PRIORITY']._serialized_end=2057
+  _globals['_FIT']._serialized_start=1757
+  _globals['_FIT']._serialized_end=1831
+  _globals['_RESIZEFILTER']._serialized_start=1833
+  _globals['_RESIZEFILTER']._serialized_end=1933
+  _globals['_STORAGE']._serialized_start=1935
+  _globals['_STORAGE']._serialized_end=2008
+  _globals['_PRESET']._serialized_start=2010
+  _globals['_PRESET']._serialized_end=2103
+  _globals['_PRIORITY']._serialized_start=2105
+  _globals['_PRIORITY']._serialized_end=2186
   _globals['_DESCRIBESPACESREQUEST']._serialized_start=54
   _globals['_DESCRIBESPACESREQUEST']._serialized_end=77
   _globals['_DESCRIBESPACESRESPONSE']._serialized_start=79
@@ -48,29 +50,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GEOMETRY']._serialized_start=359
   _globals['_GEOMETRY']._serialized_end=496
   _globals['_SPACE']._serialized_start=499
-  _globals['_SPACE']._serialized_end=714
-  _globals['_REGIONBOX']._serialized_start=716
-  _globals['_REGIONBOX']._serialized_end=780
-  _globals['_EMBEDREQUEST']._serialized_start=783
-  _globals['_EMBEDREQUEST']._serialized_end=911
-  _globals['_PHOTOINPUT']._serialized_start=913
-  _globals['_PHOTOINPUT']._serialized_end=995
-  _globals['_TENSORS']._serialized_start=997
-  _globals['_TENSORS']._serialized_end=1068
-  _globals['_TENSOR']._serialized_start=1070
-  _globals['_TENSOR']._serialized_end=1136
-  _globals['_EMBEDRESPONSE']._serialized_start=1138
-  _globals['_EMBEDRESPONSE']._serialized_end=1197
-  _globals['_EMBEDRESULT']._serialized_start=1199
-  _globals['_EMBEDRESULT']._serialized_end=1317
-  _globals['_PHOTOEMBEDDING']._serialized_start=1320
-  _globals['_PHOTOEMBEDDING']._serialized_end=1472
-  _globals['_SPACEVECTORS']._serialized_start=1474
-  _globals['_SPACEVECTORS']._serialized_end=1558
-  _globals['_LABELPROBABILITY']._serialized_start=1560
-  _globals['_LABELPROBABILITY']._serialized_end=1635
-  _globals['_PHOTOERROR']._serialized_start=1637
-  _globals['_PHOTOERROR']._serialized_end=1701
-  _globals['_EMBEDDINGSERVICE']._serialized_start=2060
-  _globals['_EMBEDDINGSERVICE']._serialized_end=2237
+  _globals['_SPACE']._serialized_end=768
+  _globals['_REGIONBOX']._serialized_start=770
+  _globals['_REGIONBOX']._serialized_end=834
+  _globals['_EMBEDREQUEST']._serialized_start=837
+  _globals['_EMBEDREQUEST']._serialized_end=965
+  _globals['_PHOTOINPUT']._serialized_start=967
+  _globals['_PHOTOINPUT']._serialized_end=1049
+  _globals['_TENSORS']._serialized_start=1051
+  _globals['_TENSORS']._serialized_end=1122
+  _globals['_TENSOR']._serialized_start=1124
+  _globals['_TENSOR']._serialized_end=1190
+  _globals['_EMBEDRESPONSE']._serialized_start=1192
+  _globals['_EMBEDRESPONSE']._serialized_end=1251
+  _globals['_EMBEDRESULT']._serialized_start=1253
+  _globals['_EMBEDRESULT']._serialized_end=1371
+  _globals['_PHOTOEMBEDDING']._serialized_start=1374
+  _globals['_PHOTOEMBEDDING']._serialized_end=1526
+  _globals['_SPACEVECTORS']._serialized_start=1528
+  _globals['_SPACEVECTORS']._serialized_end=1612
+  _globals['_LABELPROBABILITY']._serialized_start=1614
+  _globals['_LABELPROBABILITY']._serialized_end=1689
+  _globals['_PHOTOERROR']._serialized_start=1691
+  _globals['_PHOTOERROR']._serialized_end=1755
+  _globals['_EMBEDDINGSERVICE']._serialized_start=2189
+  _globals['_EMBEDDINGSERVICE']._serialized_end=2366
 # @@protoc_insertion_point(module_scope)

@@ -19,6 +19,12 @@ class ResizeFilter(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESIZE_FILTER_BILINEAR: _ClassVar[ResizeFilter]
     RESIZE_FILTER_BICUBIC: _ClassVar[ResizeFilter]
 
+class Storage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STORAGE_UNSPECIFIED: _ClassVar[Storage]
+    STORAGE_FLOAT16: _ClassVar[Storage]
+    STORAGE_INT8: _ClassVar[Storage]
+
 class Preset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PRESET_UNSPECIFIED: _ClassVar[Preset]
@@ -37,6 +43,9 @@ FIT_SHORT_SIDE_CENTER_CROP: Fit
 RESIZE_FILTER_UNSPECIFIED: ResizeFilter
 RESIZE_FILTER_BILINEAR: ResizeFilter
 RESIZE_FILTER_BICUBIC: ResizeFilter
+STORAGE_UNSPECIFIED: Storage
+STORAGE_FLOAT16: Storage
+STORAGE_INT8: Storage
 PRESET_UNSPECIFIED: Preset
 PRESET_LEAN: Preset
 PRESET_STANDARD: Preset
@@ -92,7 +101,7 @@ class Geometry(_message.Message):
     def __init__(self, fit: _Optional[_Union[Fit, str]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., short_side: _Optional[int] = ..., filter: _Optional[_Union[ResizeFilter, str]] = ...) -> None: ...
 
 class Space(_message.Message):
-    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "preset", "regions", "is_default_pooling", "geometries")
+    __slots__ = ("name", "dimension", "vectors_per_photo", "provenance", "preset", "regions", "is_default_pooling", "geometries", "storage", "clip")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     VECTORS_PER_PHOTO_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +110,8 @@ class Space(_message.Message):
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_POOLING_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_FIELD_NUMBER: _ClassVar[int]
+    CLIP_FIELD_NUMBER: _ClassVar[int]
     name: str
     dimension: int
     vectors_per_photo: int
@@ -109,7 +120,9 @@ class Space(_message.Message):
     regions: _containers.RepeatedCompositeFieldContainer[RegionBox]
     is_default_pooling: bool
     geometries: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., preset: _Optional[_Union[Preset, str]] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ..., geometries: _Optional[_Iterable[int]] = ...) -> None: ...
+    storage: Storage
+    clip: float
+    def __init__(self, name: _Optional[str] = ..., dimension: _Optional[int] = ..., vectors_per_photo: _Optional[int] = ..., provenance: _Optional[str] = ..., preset: _Optional[_Union[Preset, str]] = ..., regions: _Optional[_Iterable[_Union[RegionBox, _Mapping]]] = ..., is_default_pooling: _Optional[bool] = ..., geometries: _Optional[_Iterable[int]] = ..., storage: _Optional[_Union[Storage, str]] = ..., clip: _Optional[float] = ...) -> None: ...
 
 class RegionBox(_message.Message):
     __slots__ = ("x", "y", "width", "height")

@@ -1,7 +1,6 @@
 """AuditedIndex over OpenSearch: reads the stored documents directly, not through OpenSearchIndex."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -12,10 +11,11 @@ from opensearchpy.exceptions import NotFoundError
 from miradouro.adapters.opensearch import searches
 from miradouro.adapters.opensearch.client import connect, translated
 from miradouro.adapters.opensearch.documents import id_of
-from miradouro.adapters.opensearch.mapping import alias_of, field_of, spaces_of
+from miradouro.adapters.opensearch.mapping import alias_of, field_of, spaces_of, vector_field
+from miradouro.adapters.opensearch.scores import distance_of, space_type
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.core.audited_index import DocumentKey, RawDocument, StoredState
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 from miradouro.core.errors import MiradouroError, Unavailable
 from miradouro.core.spaces import Space
 
@@ -69,7 +69,7 @@ class OpenSearchAudit:
             [index] = self._client.indices.get_mapping(index=generation).values()
         return spaces_of(index["mappings"]["_meta"])
 
-    def distances(self, key: DocumentKey, vectors: Mapping[Space, Float32]) -> dict[Space, list[float | None]]:
+    def distances(self, key: DocumentKey, vectors: Mapping[Space, Vectors]) -> dict[Space, list[float | None]]:
         """See `AuditedIndex.distances`.
 
         The cluster computes the distances, because reading vectors from `_source` is unreliable: OpenSearch 3.5 derives them from
@@ -78,7 +78,7 @@ class OpenSearchAudit:
         rows = [(space, number, row) for space, matrix in vectors.items() for number, row in enumerate(matrix)]
         lines: list[dict[str, Any]] = []
         for space, number, row in rows:
-            query = _scored(key.document_id, field_of(space), number if space.regions else None, row.tolist())
+            query = _scored(key.document_id, space, number if space.regions else None, row.tolist())
             lines += [{"index": key.generation, "allow_partial_search_results": False}]
             lines += [{"size": 1, "_source": False, "query": query}]
         with translated():
@@ -88,7 +88,7 @@ class OpenSearchAudit:
             if "error" in answer:
                 raise Unavailable(f"OpenSearch can't compare vectors now: {answer['error'].get('reason', '')}")
             hits = answer["hits"]["hits"]
-            found[space].append(math.sqrt(max(0.0, 1 / hits[0]["_score"] - 1)) if hits else None)
+            found[space].append(distance_of(hits[0]["_score"], space, scripted=True) if hits else None)
         return found
 
     def _scan(self, collection: str, query: dict[str, Any]) -> Iterator[RawDocument]:
@@ -131,15 +131,16 @@ def _raw(hit: Mapping[str, Any]) -> RawDocument:
     )
 
 
-def _scored(document_id: str, field: str, number: int | None, vector: list[float]) -> dict[str, Any]:
-    """A query that scores the stored vector by its squared distance to `vector`; with `number` the vector of that region."""
+def _scored(document_id: str, space: Space, number: int | None, vector: list[float]) -> dict[str, Any]:
+    """A query that scores the stored vector by its distance to `vector`; with `number` the vector of that region."""
+    field = field_of(space)
     this: dict[str, Any] = {"ids": {"values": [document_id]}}
     if number is None:
-        return _script({"bool": {"filter": [this, {"exists": {"field": field}}]}}, field, vector)
-    scored = _script({"term": {f"{field}.number": number}}, f"{field}.vector", vector)
+        return _script({"bool": {"filter": [this, {"exists": {"field": field}}]}}, space, vector)
+    scored = _script({"term": {f"{field}.number": number}}, space, vector)
     return {"bool": {"must": [{"nested": {"path": field, "score_mode": "max", "query": scored}}], "filter": [this]}}
 
 
-def _script(query: dict[str, Any], field: str, vector: list[float]) -> dict[str, Any]:
-    params = {"field": field, "query_value": vector, "space_type": "l2"}
+def _script(query: dict[str, Any], space: Space, vector: list[float]) -> dict[str, Any]:
+    params = {"field": vector_field(space), "query_value": vector, "space_type": space_type(space)}
     return {"script_score": {"query": query, "script": {"source": "knn_score", "lang": "knn", "params": params}}}

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from miradouro.adapters.opensearch.mapping import field_of
-from miradouro.core.document import Document, Float32, GeoPoint, Origin, Tag, TagKind, TakenAt, ordered_tags
+from miradouro.core.document import Document, GeoPoint, Origin, Tag, TagKind, TakenAt, Vectors, ordered_tags
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Unavailable
 from miradouro.core.microseconds import from_microseconds, local_microseconds, microseconds
 from miradouro.core.photo_names import file_name_of
 from miradouro.core.ports import OriginState
 from miradouro.core.query import CAMERA_ATTRIBUTE
-from miradouro.core.spaces import Space
+from miradouro.core.spaces import Space, Storage
 from miradouro.core.text import fold_tag, words
 
 _LEAST_FEATURE = 1e-37  # rank_features take normal float32 above 0
@@ -41,7 +41,7 @@ def analysed(text: str) -> str:
 
 
 def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
-    """The stored source, with vectors as float32 arrays; a tombstone has only ids, version and `deleted`. `spaces` by name."""
+    """The stored source, with vectors as arrays; a tombstone has only ids, version and `deleted`. `spaces` by name."""
     known = {"collection": document.collection, "photo_id": document.photo_id, "version": document.version}
     if document.deleted:
         return {**known, "deleted": True}
@@ -78,7 +78,7 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
     if document.origin:
         source["origin"] = origin_source(document.origin)
     for name, vectors in document.vectors.items():
-        rows = np.ascontiguousarray(vectors, np.float32)
+        rows = np.ascontiguousarray(vectors, np.int8 if spaces[name].storage is Storage.INT8 else np.float32)
         if spaces[name].regions:
             source[field_of(spaces[name])] = [{"number": i, "vector": row} for i, row in enumerate(rows)]
         else:
@@ -175,10 +175,10 @@ def check_is_whole(source: Mapping[str, Any], spaces: Sequence[Space]) -> None:
         )
 
 
-def vectors_of(source: dict[str, Any], space: Space) -> Float32 | None:
-    """The vectors of a photo in a space, float32 [vectors_per_photo, dimension]; None without any."""
+def vectors_of(source: dict[str, Any], space: Space) -> Vectors | None:
+    """The vectors of a photo in a space, [vectors_per_photo, dimension], float32 or int8 codes; None without any."""
     stored = source.get(field_of(space))
     if stored is None:
         return None
     rows = [one["vector"] for one in sorted(stored, key=lambda one: one["number"])] if space.regions else [stored]
-    return np.array(rows, np.float32)
+    return np.array(rows, np.int8) if space.storage is Storage.INT8 else np.array(rows, np.float32)

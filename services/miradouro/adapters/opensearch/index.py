@@ -33,7 +33,7 @@ from miradouro.adapters.opensearch.statistics import stats_of
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.adapters.opensearch.vocabularies import Vocabularies
 from miradouro.adapters.opensearch.writes import BulkWriter, Write
-from miradouro.core.document import Document, Float32, Origin
+from miradouro.core.document import Document, Origin, Vectors
 from miradouro.core.error_text import shown
 from miradouro.core.errors import (
     FailedPrecondition,
@@ -190,7 +190,7 @@ class OpenSearchIndex:
                 space = resolve_space(query.clause.space, generation.spaces)
                 if query.clause.provenance != space.provenance:
                     raise ProvenanceMismatch(space.name, space.provenance, query.clause.provenance)
-                check_vectors(query.clause.vector[None], (1, space.dimension), field="vector")
+                check_vectors(query.clause.vector[None], (1, space.dimension), space.storage, field="vector")
             scanned = space.vectors_per_photo * generation.photos if space else 0
             planned = plan(query, space, scans=scanned <= self._settings.exact_vectors)
             answer = self._ask(generation, planned)
@@ -215,7 +215,7 @@ class OpenSearchIndex:
         """See `PhotoIndex.get`. Reads the latest write, also before a refresh."""
         return document_of(self._source(collection, photo_id, exclude=_UNREAD["excludes"]))
 
-    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
+    def vector(self, collection: str, photo_id: str, space: str) -> Vectors:
         """See `PhotoIndex.vector`."""
         found = resolve_space(space, self._generation(collection).spaces)
         vectors = vectors_of(self._source(collection, photo_id, include=["photo_id", "deleted", field_of(found)]), found)
@@ -361,7 +361,7 @@ class OpenSearchIndex:
         if meta.get("format") != FORMAT:
             raise FailedPrecondition(
                 f"index {index} is none of this version's: its _meta has format {shown(meta.get('format'))}, not {FORMAT}; "
-                f"let alias {alias} name another"
+                f"let alias {alias} name another, or delete the index and index the photos anew"
             )
         found = Generation(index, meta["root"], spaces_of(meta), photos).after(known)
         with self._lock:

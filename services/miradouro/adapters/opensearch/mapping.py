@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from miradouro.adapters.opensearch.scores import space_type
 from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
-from miradouro.core.spaces import Preset, Region, Space
+from miradouro.core.spaces import Preset, Region, Space, Storage
 
-FORMAT = 4
+FORMAT = 5
 ANALYZER = "miradouro_words"
 # Keeps phrases from matching across title, caption and tags.
 _GAP = 100
@@ -79,6 +80,8 @@ def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
                 "preset": space.preset.value,
                 "is_default_pooling": space.is_default_pooling,
                 "regions": [[box.x, box.y, box.width, box.height] for box in space.regions],
+                "storage": space.storage.value,
+                "clip": space.clip,
             }
             for space in spaces
         ],
@@ -87,10 +90,12 @@ def meta_of(spaces: Sequence[Space], *, root: str) -> dict[str, Any]:
 
 def spaces_of(meta: Mapping[str, Any]) -> tuple[Space, ...]:
     """The spaces in the order of their creation."""
-    return tuple(
-        Space(**{**stored, "preset": Preset(stored["preset"]), "regions": tuple(Region(*box) for box in stored["regions"])})
-        for stored in meta["spaces"]
-    )
+    return tuple(_space(stored) for stored in meta["spaces"])
+
+
+def _space(stored: Mapping[str, Any]) -> Space:
+    regions = tuple(Region(*box) for box in stored["regions"])
+    return Space(**{**stored, "preset": Preset(stored["preset"]), "regions": regions, "storage": Storage(stored["storage"])})
 
 
 _KEYWORD = {"type": "keyword"}
@@ -138,7 +143,8 @@ def _vector_properties(spaces: Sequence[Space]) -> dict[str, Any]:
         vector = {
             "type": "knn_vector",
             "dimension": space.dimension,
-            "space_type": "l2",
+            "data_type": "byte" if space.storage is Storage.INT8 else "float",
+            "space_type": space_type(space),
             "method": {"name": "hnsw", "engine": ENGINE, "parameters": {"m": M, "ef_construction": EF_CONSTRUCTION}},
         }
         if space.regions:

@@ -1,10 +1,6 @@
-"""Translates a query into the body of one `_search` request, and the response into matches.
-
-OpenSearch scores a vector with 1 / (1 + d²) for the Euclidean distance d (space type l2), in k-NN queries and in scripts.
-"""
+"""Translates a query into the body of one `_search` request, and the response into matches."""
 
 import copy
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +8,7 @@ from typing import Any
 
 from miradouro.adapters.opensearch.documents import analysed, document_of, feature_of, pair
 from miradouro.adapters.opensearch.mapping import field_of, vector_field
+from miradouro.adapters.opensearch.scores import distance_of, least_score, space_type
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.microseconds import local_microseconds, microseconds
 from miradouro.core.query import (
@@ -42,7 +39,6 @@ from miradouro.core.spaces import Space
 
 Body = dict[str, Any]
 _WITHOUT_TIME = -(2**63)  # OpenSearch's sort value of photos without a time, which are last
-_SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 _LIVE: Body = {"term": {"deleted": False}}
 _FACET_FIELDS = {FacetField.TAG: "tags", FacetField.OWNER: "owner", FacetField.CAMERA: "camera", FacetField.YEAR: "taken_local"}
 _EXACT_COUNT = 40_000  # up to so many distinct values OpenSearch's count is nearly exact
@@ -138,16 +134,16 @@ def _counted(plan: Plan, parent: Body, name: str = "aggregations") -> Body:
 def _vector_plan(query: IndexQuery, clause: VectorClause, space: Space, filters: list[Body], *, scans: bool) -> Plan:
     """A k-NN search where it suffices. An order by time and facets within a radius need every distance: an exact search."""
     filters = [*filters, {"term": {"spaces": space.name}}]
-    vector = [float(number) for number in clause.vector]
+    vector = clause.vector.tolist()
     counts_within = bool(query.facets) and clause.max_distance is not None
     if scans or clause.exact or query.order is Order.TAKEN or counts_within:
         body = _body(query, _scripted(space, vector, filters), facets=query.facets)
         if clause.max_distance is not None:
-            body["min_score"] = _least_score(clause.max_distance)
+            body["min_score"] = least_score(clause.max_distance, space, scripted=True)
         return Plan(query, body, space)
     knn: Body = {"vector": vector}
     if clause.max_distance is not None:
-        knn["min_score"] = _least_score(clause.max_distance)
+        knn["min_score"] = least_score(clause.max_distance, space, scripted=False)
         # With a radius the total is the number of hits.
         body = _body(query, _approximate(space, knn, filters))
         return Plan(query, body, space, is_exact=False)
@@ -165,12 +161,12 @@ def _approximate(space: Space, knn: Body, filters: list[Body]) -> Body:
     return _nested(space, knn_query) if space.regions else knn_query
 
 
-def _scripted(space: Space, vector: list[float], filters: list[Body]) -> Body:
+def _scripted(space: Space, vector: Sequence[float], filters: list[Body]) -> Body:
     """An exact search: the plug-in's script computes every distance."""
     script = {
         "source": "knn_score",
         "lang": "knn",
-        "params": {"field": vector_field(space), "query_value": vector, "space_type": "l2"},
+        "params": {"field": vector_field(space), "query_value": vector, "space_type": space_type(space)},
     }
     if not space.regions:
         return {"script_score": {"query": {"bool": {"filter": filters}}, "script": script}}
@@ -182,10 +178,6 @@ def _nested(space: Space, query: Body) -> Body:
     path = field_of(space)
     inner = {"size": 1, "_source": False, "docvalue_fields": [f"{path}.number"]}
     return {"nested": {"path": path, "score_mode": "max", "query": query, "inner_hits": inner}}
-
-
-def _least_score(distance: float) -> float:
-    return max(1 / (1 + distance * distance) * (1 - _SCORE_ERROR), 1e-9)
 
 
 def _text(clause: TextClause) -> Body | None:
@@ -297,7 +289,7 @@ def _match(plan: Plan, hit: Body) -> Match:
     source, score = hit["_source"], float(hit["_score"] or 0.0)
     distance = region = None
     if plan.space is not None:
-        distance = math.sqrt(max(0.0, 1 / score - 1)) if score > 0 else 2.0
+        distance = distance_of(score, plan.space, scripted=plan.is_exact)
         score = 1 - distance / 2
         if plan.space.regions:
             path = field_of(plan.space)

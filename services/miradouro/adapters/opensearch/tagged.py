@@ -9,6 +9,7 @@ from miradouro.adapters.opensearch.documents import check_is_whole, tags_of, vec
 from miradouro.adapters.opensearch.generation import Generation
 from miradouro.adapters.opensearch.mapping import field_of
 from miradouro.adapters.opensearch.searches import search
+from miradouro.core.codes import unit_vectors
 from miradouro.core.ports import TaggedPhoto
 from miradouro.core.spaces import Space
 
@@ -31,7 +32,8 @@ def of_collection(client: OpenSearch, generation: Generation, space: Space) -> I
             if space.name in source["spaces"]:
                 check_is_whole({**source, "spaces": [space.name]}, [space])
             rows = vectors_of(source, space)
-            yield TaggedPhoto(source["photo_id"], source["version"], tags_of(source), None if rows is None else rows[0])
+            vector = None if rows is None else unit_vectors(rows[:1], space)[0]
+            yield TaggedPhoto(source["photo_id"], source["version"], tags_of(source), vector)
         if len(hits) < _PAGE:
             return
         body["search_after"] = hits[-1]["sort"]

@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from miradouro.adapters.sqlite_index import facets, failures, states, tagged, writes
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection
 from miradouro.adapters.sqlite_index.connections import Connections, Reader
@@ -18,7 +16,7 @@ from miradouro.adapters.sqlite_index.filter_cache import FilterCache
 from miradouro.adapters.sqlite_index.listing import everything
 from miradouro.adapters.sqlite_index.maintenance import Maintenance
 from miradouro.adapters.sqlite_index.ranking import Ranking, matches
-from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of
+from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, vectors_of
 from miradouro.adapters.sqlite_index.schema import check_format, create_tables, holds_index, write_format
 from miradouro.adapters.sqlite_index.schema_check import check_schema
 from miradouro.adapters.sqlite_index.vector_search import by_vector
@@ -27,7 +25,7 @@ from miradouro.adapters.sqlite_index.vectors.tuning import DEFAULT_TUNING, Tunin
 from miradouro.adapters.sqlite_index.vocabularies import Vocabularies
 from miradouro.adapters.sqlite_index.word_search import by_keyword, by_text
 from miradouro.adapters.sqlite_index.writer_lock import WriterLock
-from miradouro.core.document import Document, Failure, Float32, Origin
+from miradouro.core.document import Document, Failure, Origin, Vectors
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument, NotFound
 from miradouro.core.ports import MAX_COLLECTIONS, CollectionStats, OriginState, TagChange, TaggedPhoto, WriteStatus
@@ -217,7 +215,7 @@ class SqliteIndex:
             for stored in self._catalogue.spaces(connection, found):
                 sql = f"SELECT vectors FROM vectors_{stored.space_id:d} WHERE row_id = ?"
                 if (blob := connection.execute(sql, (row[0],)).get) is not None:
-                    vectors[stored.space.name] = _vectors(blob, stored.space.dimension)
+                    vectors[stored.space.name] = vectors_of(blob, stored.space)
                     provenances[stored.space.name] = stored.space.provenance
         return replace(document_of(collection, row), vectors=vectors, provenances=provenances)
 
@@ -232,7 +230,7 @@ class SqliteIndex:
             raise NotFound(f"photo {shown(photo_id)} is not in collection {collection.name!r}")
         return row
 
-    def vector(self, collection: str, photo_id: str, space: str) -> Float32:
+    def vector(self, collection: str, photo_id: str, space: str) -> Vectors:
         """See `PhotoIndex.vector`."""
         with self._connections.reading() as connection:
             found = self._catalogue.find(connection, collection)
@@ -245,7 +243,7 @@ class SqliteIndex:
         if blob is None:
             self.get(collection, photo_id)  # NotFound when the photo itself is missing
             raise NotFound(f"photo {shown(photo_id)} of collection {shown(collection)} has no vectors of {stored.space.name}")
-        return _vectors(blob, stored.space.dimension)
+        return vectors_of(blob, stored.space)
 
     def spaces_of(self, collection: str, photo_id: str) -> Sequence[str]:
         """See `PhotoIndex.spaces_of`."""
@@ -342,7 +340,3 @@ class SqliteIndex:
                 return by_text(connection, collection, query, clause)
             case EverythingClause():
                 return everything(connection, collection, query)
-
-
-def _vectors(blob: bytes, dimension: int) -> Float32:
-    return np.frombuffer(blob, "<f2").reshape(-1, dimension).astype(np.float32)

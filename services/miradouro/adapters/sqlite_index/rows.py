@@ -8,13 +8,16 @@ from typing import Any
 import apsw
 import numpy as np
 
-from miradouro.adapters.sqlite_index.vectors.arrays import Int64
-from miradouro.core.document import Document, GeoPoint, Origin, Tag, TagKind, TakenAt, ordered_tags
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64, stored_of
+from miradouro.core.document import Document, GeoPoint, Origin, Tag, TagKind, TakenAt, Vectors, ordered_tags
 from miradouro.core.microseconds import from_microseconds
-from miradouro.core.spaces import Preset, Region, Space
+from miradouro.core.spaces import Preset, Region, Space, Storage
 
 # The columns of `document_of`, in this order; d is documents, b is bodies.
 DOCUMENT_COLUMNS = "d.row_id, d.photo_id, d.version, d.sha256, d.origin, d.owner, d.taken_us, d.latitude, d.longitude, b.body"
+
+
+_KINDS = (TagKind.LABEL, TagKind.PARENT, TagKind.USER, TagKind.LEARNED)  # by their number in a body: a photo has some 25 tags
 
 
 def body_of(document: Document) -> str:
@@ -30,7 +33,7 @@ def body_of(document: Document) -> str:
             "title": document.title,
             "caption": document.caption,
             "caption_is_generated": document.caption_is_generated,
-            "tags": [[tag.label, tag.score, tag.kind.value, tag.steps] for tag in ordered_tags(document.tags)],
+            "tags": [[tag.label, tag.score, _KINDS.index(tag.kind), tag.steps] for tag in ordered_tags(document.tags)],
             "attributes": dict(document.attributes),
             "utc_offset_minutes": taken.utc_offset_minutes if taken else None,
         },
@@ -67,7 +70,13 @@ def document_of(collection: str, row: Sequence[Any]) -> Document:
 
 def tags_of(body: Mapping[str, Any]) -> tuple[Tag, ...]:
     """The tags in a parsed body."""
-    return tuple(Tag(label, score, TagKind(kind), steps) for label, score, kind, steps in body["tags"])
+    return tuple(Tag(label, score, _kind(kind), steps) for label, score, kind, steps in body["tags"])
+
+
+def _kind(number: int) -> TagKind:
+    if number < 0:
+        raise ValueError(f"a tag is of the kind {number}")
+    return _KINDS[number]
 
 
 def origin_text(origin: Origin | None) -> str | None:
@@ -94,6 +103,8 @@ def space_text(space: Space) -> str:
             "preset": space.preset.value,
             "is_default_pooling": space.is_default_pooling,
             "regions": [[box.x, box.y, box.width, box.height] for box in space.regions],
+            "storage": space.storage.value,
+            "clip": space.clip,
         }
     )
 
@@ -102,8 +113,20 @@ def space_of(text: str) -> Space:
     """The inverse of `space_text`."""
     fields = json.loads(text)
     fields["preset"] = Preset(fields["preset"])
+    fields["storage"] = Storage(fields["storage"])
     fields["regions"] = tuple(Region(*box) for box in fields["regions"])
     return Space(**fields)
+
+
+def blob_of(vectors: Vectors, space: Space) -> bytes:
+    """The vectors of a photo, in the form that the space stores, as a column value."""
+    return np.asarray(vectors).astype(np.int8 if space.storage is Storage.INT8 else "<f2", copy=False).tobytes()
+
+
+def vectors_of(blob: bytes, space: Space) -> Vectors:
+    """The inverse of `blob_of`: [vectors_per_photo, dimension], float32 or int8 codes."""
+    stored = stored_of(blob, space.storage).reshape(-1, space.dimension)
+    return stored.astype(np.int8) if space.storage is Storage.INT8 else stored.astype(np.float32)
 
 
 def array_binding(numbers: Int64) -> Any:

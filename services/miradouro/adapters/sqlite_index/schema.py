@@ -8,7 +8,7 @@ import apsw
 
 from miradouro.core.errors import Corrupt, FailedPrecondition
 
-FORMAT = 5
+FORMAT = 6
 FORMAT_FILE = "format.json"
 DATABASE_FILE = "miradouro.db"
 PAGE_BYTES = 8_192
@@ -145,7 +145,7 @@ def create_text_table(connection: apsw.Connection, collection_id: int) -> None:
 
 
 def create_vector_table(connection: apsw.Connection, space_id: int) -> None:
-    """The vectors of a space: little-endian float16, vectors_per_photo x dimension, one blob per photo."""
+    """The vectors of a space: little-endian float16 or int8 codes, vectors_per_photo x dimension, one blob per photo."""
     connection.execute(f"CREATE TABLE vectors_{space_id:d}(row_id INTEGER PRIMARY KEY, vectors BLOB NOT NULL) STRICT")
 
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import apsw
-import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import StoredSpace
 from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, document_of, origin_of, space_of
+from miradouro.adapters.sqlite_index.vectors.arrays import stored_bytes, stored_of
 from miradouro.core.document import Document, Origin
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt, MiradouroError
@@ -31,7 +31,7 @@ from miradouro.core.event import (
 )
 from miradouro.core.microseconds import from_microseconds, local_microseconds
 from miradouro.core.photo_names import file_name_of
-from miradouro.core.spaces import Region, Space
+from miradouro.core.spaces import Region, Space, Storage
 from miradouro.core.storable import check_vectors
 
 _MOST_ROW_ID = 2**48  # graphs multiply row ids by 16
@@ -151,6 +151,8 @@ def _check_space(space: Space) -> None:
     _need(type(space.dimension) is int and 1 <= space.dimension <= _MOST_DIMENSION, f"dimension {shown(space.dimension)}")
     _need(type(space.is_default_pooling) is bool, "a flag is neither true nor false")
     _need(len(space.regions) <= _MOST_REGIONS, f"{len(space.regions)} regions")
+    is_clip = isinstance(space.clip, int | float) and (0 < space.clip <= 1 if space.storage is Storage.INT8 else space.clip == 0)
+    _need(is_clip, f"clip {shown(space.clip)} for {space.storage}")
     for box in space.regions:
         _check_region(box)
 
@@ -161,9 +163,9 @@ def _check_region(box: Region) -> None:
 
 
 def _check_vectors(connection: apsw.Connection, stored: StoredSpace, photos: int, collection_id: int) -> None:
-    """Every vector has the space's shape and length 1, and belongs to a live photo of the collection."""
+    """Every vector has the space's shape and length 1, or codes, and belongs to a live photo of the collection."""
     space, table = stored.space, f"vectors_{stored.space_id:d}"
-    size = 2 * space.vectors_per_photo * space.dimension
+    size = stored_bytes(space.storage) * space.vectors_per_photo * space.dimension
     with _corrupt_at(f"space {shown(space.name)}"):
         wrong = connection.execute(
             f"SELECT v.row_id FROM {table} v LEFT JOIN documents d USING (row_id) "
@@ -175,8 +177,8 @@ def _check_vectors(connection: apsw.Connection, stored: StoredSpace, photos: int
         at_once = max(1, _VECTORS_AT_ONCE_BYTES // size)
         rows = connection.execute(f"SELECT vectors FROM {table}")
         while batch := [row[0] for _, row in zip(range(at_once), rows, strict=False)]:
-            vectors = np.frombuffer(b"".join(batch), "<f2").reshape(-1, space.dimension).astype(np.float32)
-            check_vectors(vectors, (len(batch) * space.vectors_per_photo, space.dimension), field="vectors")
+            vectors = stored_of(b"".join(batch), space.storage).reshape(-1, space.dimension)
+            check_vectors(vectors, (len(batch) * space.vectors_per_photo, space.dimension), space.storage, field="vectors")
 
 
 def _check_documents(connection: apsw.Connection, collections: dict[int, str]) -> None:

@@ -6,22 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 import apsw
-import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Collection, StoredSpace
 from miradouro.adapters.sqlite_index.connections import Connections
-from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, body_of, document_of, tags_of
+from miradouro.adapters.sqlite_index.rows import DOCUMENT_COLUMNS, body_of, document_of, tags_of, vectors_of
+from miradouro.adapters.sqlite_index.vectors.arrays import stored_bytes
 from miradouro.adapters.sqlite_index.writes import add_tags, remove_tags
+from miradouro.core.codes import unit_vectors
 from miradouro.core.ports import TagChange, TaggedPhoto
 
 _PAGE = 1_000
-_HALF_BYTES = 2  # of a stored number
 
 
 def of_collection(connections: Connections, collection: Collection, space: StoredSpace) -> Iterator[TaggedPhoto]:
     """See `PhotoIndex.tagged`; each page is a transaction of its own, as in `states.of_collection`."""
+    row_bytes = stored_bytes(space.space.storage) * space.space.dimension
     sql = (
-        f"SELECT d.photo_id, d.version, b.body, substr(v.vectors, 1, {_HALF_BYTES * space.space.dimension:d}) "
+        f"SELECT d.photo_id, d.version, b.body, substr(v.vectors, 1, {row_bytes:d}) "
         f"FROM documents d JOIN bodies b USING (row_id) LEFT JOIN vectors_{space.space_id:d} v USING (row_id) "
         "WHERE d.collection_id = ? AND d.deleted = 0 AND d.photo_id > ? ORDER BY d.photo_id LIMIT ?"
     )
@@ -30,7 +31,7 @@ def of_collection(connections: Connections, collection: Collection, space: Store
         with connections.reading() as connection:
             page: list[Any] = connection.execute(sql, (collection.collection_id, last, _PAGE)).fetchall()
         for photo_id, version, body, row in page:
-            vector = None if row is None else np.frombuffer(row, "<f2").astype(np.float32)
+            vector = None if row is None else unit_vectors(vectors_of(row, space.space), space.space)[0]
             yield TaggedPhoto(photo_id, version, tags_of(json.loads(body)), vector)
         if len(page) < _PAGE:
             return

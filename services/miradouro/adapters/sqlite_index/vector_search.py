@@ -32,7 +32,7 @@ def by_vector(
     if clause.provenance != space.provenance:
         raise ProvenanceMismatch(space.name, space.provenance, clause.provenance)
     allowed = filters.row_ids(connection, opened.collection, query.conditions) if query.conditions else None
-    search = opened.index.search(opened.changelog, opened.searcher, np.asarray(clause.vector), allowed)
+    search = opened.index.search(opened.changelog, opened.searcher, clause.vector, allowed)
     return _VectorQuery(connection, opened, query, clause, search).ranking(tuning.exact_vectors)
 
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
-import numpy as np
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
-from miradouro.adapters.sqlite_index.rows import body_of, origin_text
+from miradouro.adapters.sqlite_index.rows import blob_of, body_of, origin_text
 from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
 from miradouro.core.document import Document, Origin, ordered_tags
 from miradouro.core.microseconds import local_microseconds, microseconds
@@ -82,7 +81,7 @@ class _Batch:
         if document.deleted:
             return {}
         return {
-            self._spaces[name].space_id: np.asarray(vectors).astype("<f2").tobytes() for name, vectors in document.vectors.items()
+            self._spaces[name].space_id: blob_of(vectors, self._spaces[name].space) for name, vectors in document.vectors.items()
         }
 
     def store(self, document: Document, vectors: Mapping[int, bytes]) -> WriteStatus:

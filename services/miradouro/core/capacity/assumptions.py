@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from miradouro.core.capacity.demand import Demand
 from miradouro.core.errors import InvalidArgument
+from miradouro.core.spaces import Storage
 
 # Sources by their short names; a plan prints those that it used.
 SOURCES = {
@@ -71,6 +72,11 @@ def bundles(demand: Demand) -> Sequence[str]:
 def numbers(demand: Demand) -> int:
     """Numbers in all vectors of a photo."""
     return sum(space.vectors_per_photo * space.dimension for space in demand.spaces)
+
+
+def codes(demand: Demand) -> int:
+    """Numbers in the vectors of a photo that are stored as codes."""
+    return sum(space.vectors_per_photo * space.dimension for space in demand.spaces if space.storage is Storage.INT8)
 
 
 def vectors(demand: Demand) -> int:

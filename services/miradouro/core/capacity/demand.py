@@ -10,9 +10,10 @@ from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Space
 
 Engine = Literal["lucene", "faiss"]
-# Bits per number of a vector in memory that each engine of OpenSearch offers; collections are made with 32.
+# Bits per float of a vector in memory that each engine of OpenSearch offers; collections are made with 32. Codes have CODE_BITS.
 BITS: dict[Engine, tuple[int, ...]] = {"lucene": (32, 8), "faiss": (32, 16, 8, 1)}
 STORED_BITS = 32
+CODE_BITS = 8
 MAX_PHOTOS, MAX_RATE = 10**13, 1e7
 LEAST_NODE_MEMORY_BYTES = 4e9
 
@@ -24,7 +25,7 @@ class Demand:
     `photos` in all; `rate` new photos/s and `queries` questions/s, both at the busiest time. `replicas`: copies of every shard
     beside the primary. `tagger`: the network that tags every photo; "" for none. `collections`: number of collections that
     share the photos evenly; a question searches one. `resident`: share of vectors and graphs that memory holds, 0 to 1.
-    `bits` per number of a vector in memory. `cpu_rate`: photos/s that one core embeds through all needed networks, None for
+    `bits` per float of a vector in memory. `cpu_rate`: photos/s that one core embeds through all needed networks, None for
     the measured rate; `gpu`: a GPU's name, "" for none; `gpu_rate`: photos/s of one GPU, None when unknown. Sizes are in
     bytes, decimal (a GB is 10^9).
     """

@@ -8,6 +8,7 @@ from miradouro.core.capacity import assumptions as given
 from miradouro.core.capacity.cluster import Cluster, cluster
 from miradouro.core.capacity.demand import STORED_BITS, Demand
 from miradouro.core.capacity.storage import DOCUMENT_BYTES, REGION_DOCUMENT_BYTES, M, PhotoBytes, photo_bytes
+from miradouro.core.spaces import Storage
 
 _OURS, _MEASURED = ("ours",), ("measured", "ours")
 _DAY_S = 86_400
@@ -68,15 +69,17 @@ _Row = tuple[str, float | None, str, str, tuple[str, ...]]
 def _photo(demand: Demand, photo: PhotoBytes) -> Iterator[_Row]:
     faiss = demand.engine == "faiss"
     engine = ("knn",) if faiss else ("lucene",)
-    numbers, count = given.numbers(demand), given.vectors(demand)
-    yield "vectors", photo.vectors, "B", f"4 bytes x {numbers:,} numbers", engine
+    count, codes = given.vectors(demand), given.codes(demand)
+    floats = given.numbers(demand) - codes
+    parts = ([f"4 bytes x {floats:,} floats"] if floats else []) + ([f"1 byte x {codes:,} codes"] if codes else [])
+    yield "vectors", photo.vectors, "B", " + ".join(parts), engine
     if photo.quantised:
-        extra = "" if faiss else f" + 4 bytes x {count} vectors"
+        extra = f" + {codes:,} codes" if faiss else f" + 4 bytes x {_float_vectors(demand)} vectors"
         yield (
             "vectors in fewer bits" if demand.bits < STORED_BITS else "vectors beside the graphs",
             photo.quantised,
             "B",
-            (f"{demand.bits} / 8 bytes x {numbers:,} numbers{extra}"),
+            f"{demand.bits} / 8 bytes x {floats:,} floats{extra}",
             ("knn",),
         )
     yield "graphs", photo.graphs, "B", f"{count} vectors x {photo.graphs / count:.0f} bytes, m = {M}", engine
@@ -85,10 +88,17 @@ def _photo(demand: Demand, photo: PhotoBytes) -> Iterator[_Row]:
     yield "disk", photo.disk, "B", "sum of the above", engine
     held = f"{demand.resident:g} x " if demand.resident < 1 else ""
     if faiss:
-        yield "memory", photo.memory, "B", f"{held}1.1 x ({demand.bits} / 8 x {numbers:,} + 8 x {M} x {count})", engine
+        formula = f"{held}1.1 x ({demand.bits} / 8 x {floats:,} + {codes:,} + 8 x {M} x {count})"
+        yield "memory", photo.memory, "B", formula, engine
     else:
-        kept = "graphs + vectors in fewer bits" if photo.quantised else "graphs + vectors"
+        kept = "graphs + vectors"
+        if photo.quantised:
+            kept = "graphs + vectors in fewer bits" + (" + codes" if codes else "")
         yield "memory", photo.memory, "B", f"{held}({kept})", engine
+
+
+def _float_vectors(demand: Demand) -> int:
+    return sum(space.vectors_per_photo for space in demand.spaces if space.storage is not Storage.INT8)
 
 
 def _kafka(demand: Demand) -> Iterator[_Row]:
@@ -221,7 +231,7 @@ def _notes(demand: Demand, found: Cluster) -> Iterator[str]:
     if demand.engine == "faiss":
         yield "faiss was never run by the makers: its memory is what OpenSearch's documentation states, its disk a guess"
     if demand.bits != STORED_BITS:
-        yield f"this version stores {STORED_BITS} bits a number: {demand.bits} bits are what OpenSearch documents, unmeasured"
+        yield f"this version stores {STORED_BITS} bits a float: {demand.bits} bits are what OpenSearch documents, unmeasured"
     if demand.resident < 1:
         yield "what memory does not hold is read from disk while a question waits: measure that before you rely on it"
     if found.collection_shards > given.MAX_SHARDS:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from miradouro.core.capacity.demand import STORED_BITS, Demand
-from miradouro.core.spaces import Space
+from miradouro.core.capacity.demand import CODE_BITS, STORED_BITS, Demand
+from miradouro.core.spaces import Space, Storage
 
 M = 16  # links that a vector begins with in every graph; mapping.py makes collections with it
 # The mean length of the lists of level 0, which hold up to 2 M links: measured with 10,000 random vectors of 64 numbers. Vectors
@@ -43,27 +43,34 @@ class PhotoBytes:
 def photo_bytes(demand: Demand) -> PhotoBytes:
     """The bytes of one photo, with graphs as large as those of a full segment."""
     spaces = demand.spaces
-    vectors = float(sum(space.vectors_per_photo * vector_bytes(space.dimension) for space in spaces))
+    vectors = sum(space.vectors_per_photo * vector_bytes(space) for space in spaces)
     rest = rest_bytes(spaces)
     bits, resident = demand.bits, demand.resident
     if demand.engine == "faiss":
-        in_memory = sum(space.vectors_per_photo * faiss_bytes(space.dimension, bits=bits) for space in spaces)
+        in_memory = sum(space.vectors_per_photo * faiss_bytes(space.dimension, bits=_bits(space, bits)) for space in spaces)
         graphs = sum(space.vectors_per_photo * 8.0 * M for space in spaces)
         # The file of the graph holds a second copy of its vectors, in `bits`.
-        quantised = sum(space.vectors_per_photo * space.dimension * bits / 8 for space in spaces)
+        quantised = sum(space.vectors_per_photo * space.dimension * _bits(space, bits) / 8 for space in spaces)
         return PhotoBytes(vectors, quantised, graphs, rest, resident * in_memory)
-    graphs, quantised = 0.0, 0.0
+    graphs, quantised, searched = 0.0, 0.0, 0.0
     in_segment = photos_in_segment(vectors + rest, demand.photos)
     for space in spaces:
         graphs += space.vectors_per_photo * graph_bytes(in_segment * space.vectors_per_photo)
-        if bits < STORED_BITS:
+        if bits < STORED_BITS and space.storage is not Storage.INT8:
             quantised += space.vectors_per_photo * (space.dimension * bits / 8 + _QUANTISED_EXTRA_BYTES)
-    return PhotoBytes(vectors, quantised, graphs, rest, resident * (graphs + (quantised or vectors)))
+        else:
+            searched += space.vectors_per_photo * vector_bytes(space)
+    return PhotoBytes(vectors, quantised, graphs, rest, resident * (graphs + quantised + searched))
 
 
-def vector_bytes(dimension: int) -> float:
-    """Bytes of one vector on disk: a float32 each number (`.vec`)."""
-    return 4.0 * dimension
+def vector_bytes(space: Space) -> float:
+    """Bytes of one vector on disk (`.vec`): a byte each code, a float32 each other number."""
+    return space.dimension * _bits(space, STORED_BITS) / 8
+
+
+def _bits(space: Space, bits: int) -> int:
+    """Of each number: those of a code, or `bits` of a float."""
+    return CODE_BITS if space.storage is Storage.INT8 else bits
 
 
 def rest_bytes(spaces: Sequence[Space]) -> float:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from miradouro.adapters.kafka.replay import Replay
 from miradouro.core.audited_index import AuditedIndex, StoredState
-from miradouro.core.document import Float32
+from miradouro.core.codes import stored_form
+from miradouro.core.document import Vectors
 from miradouro.core.embedding import Priority, check_replicas
 from miradouro.core.errors import BadPhoto, InvalidArgument, OriginalUnavailable, ProvenanceMismatch
 from miradouro.core.photo_limits import DecodeLimits
@@ -66,7 +67,7 @@ class VectorAudit:
             return
         spaces = self._spaces_of(one.key.generation)
         made = patiently(lambda: self._embed(data, spaces, bundles))
-        vectors = {space: made[space.name] for space in spaces}
+        vectors = {space: stored_form(made[space.name], space) for space in spaces}
         found = patiently(lambda: self._index.distances(one.key, vectors))
         report.sampled += 1
         rows = [(space, row, distance) for space in spaces for row, distance in enumerate(found[space])]
@@ -94,7 +95,7 @@ class VectorAudit:
             return event.data, True
         return self._photo_store.read(event.uri, limit_bytes=self._limits.max_bytes), False
 
-    def _embed(self, data: bytes, spaces: Sequence[Space], bundles: Sequence[BundleDescription]) -> Mapping[str, Float32]:
+    def _embed(self, data: bytes, spaces: Sequence[Space], bundles: Sequence[BundleDescription]) -> Mapping[str, Vectors]:
         offered = {space.name: space.provenance for bundle in bundles for space in bundle.spaces}
         for space in spaces:
             if offered.get(space.name) != space.provenance:

@@ -9,7 +9,7 @@ from miradouro.adapters.sqlite_index.vectors.arrays import Int64
 
 
 class Change(NamedTuple):
-    """One change: the row id of its photo, and the photo's vectors, little-endian float16 [per photo, d]."""
+    """One change: the row id of its photo, and the photo's vectors, [per photo, d] as `arrays.stored_of` says."""
 
     change: int
     row_id: int

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import numkong
 import numpy as np
 
-from miradouro.adapters.sqlite_index.vectors.arrays import Float16, Int64, are_in
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64, Stored, are_in
 from miradouro.adapters.sqlite_index.vectors.candidates import Candidates, Neighbours
 from miradouro.adapters.sqlite_index.vectors.changelog import Changelog
 from miradouro.adapters.sqlite_index.vectors.query_vector import QueryVector
@@ -87,19 +86,18 @@ class ExactSearch:
             rows = self.changelog.vectors_of(row_ids)
         at_once = max(1, _SCANNED_AT_ONCE_BYTES // identity.photo_bytes)
         while batch := list(islice(rows, at_once)):
-            shape = (len(batch), identity.vectors_per_photo, identity.dimension)
-            vectors = np.frombuffer(b"".join(blob for _, blob in batch), "<f2").reshape(shape)
+            vectors = identity.vectors_in(b"".join(blob for _, blob in batch))
             yield Candidates(np.array([row_id for row_id, _ in batch], np.int64), _distances(vectors, self.query))
 
 
-def distances_at(vectors: Float16, positions: Int64, query: QueryVector) -> Float32:
+def distances_at(vectors: Stored, positions: Int64, query: QueryVector) -> Float32:
     """Approximate distances of the photos at `positions`, some megabytes at a time.
 
     Where `positions` are more than half of the photos, all are scanned: that saves the copy.
     """
     if 2 * len(positions) > len(vectors):
         return _distances(vectors, query)[positions]
-    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (2 * vectors.shape[1] * vectors.shape[2]))
+    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (vectors.itemsize * vectors.shape[1] * vectors.shape[2]))
     if len(positions) <= at_once:
         return _distances(vectors[positions], query)
     distances = np.empty(len(positions), np.float32)
@@ -108,15 +106,15 @@ def distances_at(vectors: Float16, positions: Int64, query: QueryVector) -> Floa
     return distances
 
 
-def _distances(vectors: Float16, query: QueryVector) -> Float32:
+def _distances(vectors: Stored, query: QueryVector) -> Float32:
     """Approximate distances float32 [n] of vectors [n, per photo, d]: the smallest over a photo's vectors."""
     photos, per_photo, dimension = vectors.shape
     flat = vectors.reshape(-1, dimension)
-    squares = np.empty((1, len(flat)), np.float32)
-    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (2 * dimension))  # the library holds the interpreter's lock meanwhile
+    squares = np.empty(len(flat), np.float32)
+    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (flat.itemsize * dimension))  # the library holds the interpreter's lock meanwhile
     for start in range(0, len(flat), at_once):
         part = slice(start, start + at_once)
-        numkong.cdist(query.rounded[None], flat[part], "sqeuclidean", out=squares[:, part])
-    nearest: Float32 = squares[0] if per_photo == 1 else squares.reshape(photos, per_photo).min(axis=1)
+        query.scan(flat[part], out=squares[part])
+    nearest: Float32 = squares if per_photo == 1 else squares.reshape(photos, per_photo).min(axis=1)
     np.sqrt(nearest, out=nearest)
     return nearest

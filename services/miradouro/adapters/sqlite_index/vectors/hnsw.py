@@ -1,8 +1,8 @@
 """HNSW graphs (Malkov and Yashunin, 2018) by usearch: one per sealed segment, built once, then mapped.
 
-The key of a vector is its photo's row id x 16 + the number of the vector in the photo. The graph holds int8 codes, scaled per
-vector, and compares their angles: half the memory and time of float16, and distances off by about a thousandth. The caller
-measures the candidates again.
+The key of a vector is its photo's row id x 16 + the number of the vector in the photo. The graph holds int8 codes and compares
+their angles. They are the stored ones, or made from float16, scaled per vector: half the memory and time, and distances off by
+about a thousandth. The caller measures the candidates again.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numkong
 import numpy as np
 import numpy.typing as npt
 
-from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Float16, Int8, Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Int8, Int64, Stored
 from miradouro.adapters.sqlite_index.vectors.mapped_file import Bytes
+from miradouro.adapters.sqlite_index.vectors.squared_distance import squared_distances
 from miradouro.core.document import Float32
 
 # usearch contains a C++ runtime and exports its symbols to libraries that are loaded later. onnxruntime needs the system's
@@ -56,7 +56,7 @@ class HnswBuilder:
         self._photos = 0
         self._held: list[Int64] = []
 
-    def add(self, row_ids: Int64, vectors: Float16, *, check_cancelled: Callable[[], None]) -> None:
+    def add(self, row_ids: Int64, vectors: Stored, *, check_cancelled: Callable[[], None]) -> None:
         """Adds photos: row ids int64 [n], vectors [n, per photo, d]. Calls `check_cancelled` about every 10 ms."""
         positions = np.arange(self._photos, self._photos + len(row_ids))
         self._photos += len(row_ids)
@@ -64,7 +64,7 @@ class HnswBuilder:
         self._held.append(positions[is_held])
         self._add(row_ids[~is_held], vectors[~is_held], check_cancelled)
 
-    def finish(self, row_ids: Int64, vectors: Float16, *, check_cancelled: Callable[[], None]) -> int:
+    def finish(self, row_ids: Int64, vectors: Stored, *, check_cancelled: Callable[[], None]) -> int:
         """Adds the photos that were held back; `row_ids` and `vectors` are all photos that were added, in order.
 
         Returns the number of candidates that searches have to keep: the first of EXPANSIONS that finds LEAST_RECALL of the ten
@@ -84,7 +84,7 @@ class HnswBuilder:
                 check_cancelled()
                 near: Any = self._index.search(codes(query), expansion, threads=1)
                 others = flat[order[np.searchsorted(keys, np.asarray(near.keys), sorter=order)]]
-                distances = np.asarray(numkong.cdist(query[None], others, "sqeuclidean"))
+                distances = squared_distances(query[None], others)
                 found += min(_NEIGHBOURS, int((distances <= edge).sum()))
             if found >= LEAST_RECALL * len(queries) * min(_NEIGHBOURS, len(self._index)):
                 break
@@ -98,20 +98,20 @@ class HnswBuilder:
         except RuntimeError as exc:  # usearch reports a full disk so
             raise OSError(f"{path} can't be written: {exc}; check the space left on the disk") from exc
 
-    def _add(self, row_ids: Int64, vectors: Float16, check_cancelled: Callable[[], None]) -> None:
+    def _add(self, row_ids: Int64, vectors: Stored, check_cancelled: Callable[[], None]) -> None:
         keys, flat = _keys(row_ids, vectors.shape[1]), codes(vectors.reshape(-1, vectors.shape[2]))
         for start in range(0, len(keys), _ADDED_AT_ONCE):
             check_cancelled()
             self._index.add(keys[start : start + _ADDED_AT_ONCE], flat[start : start + _ADDED_AT_ONCE], threads=1)
 
 
-def _edges(flat: Float16, is_held: Bool, queries: Float16, check_cancelled: Callable[[], None]) -> Float32:
+def _edges(flat: Stored, is_held: Bool, queries: Stored, check_cancelled: Callable[[], None]) -> Float32:
     """Squared distance from each query to the tenth nearest of the vectors that are not held back, float32 [n]."""
     nearest = np.full((len(queries), _NEIGHBOURS), np.inf, np.float32)
-    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (2 * flat.shape[1]))
+    at_once = max(1, _SCANNED_AT_ONCE_BYTES // (flat.itemsize * flat.shape[1]))
     for start in range(0, len(flat), at_once):
         check_cancelled()
-        distances = np.array(numkong.cdist(queries, flat[start : start + at_once], "sqeuclidean"), np.float32)
+        distances = squared_distances(queries, flat[start : start + at_once])
         distances[:, is_held[start : start + at_once]] = np.inf
         both = np.concatenate([nearest, distances], axis=1)
         nearest = np.partition(both, _NEIGHBOURS - 1, axis=1)[:, :_NEIGHBOURS]
@@ -134,15 +134,15 @@ class HnswGraph:
     def __len__(self) -> int:
         return len(self._index)
 
-    def nearest(self, query: Float32, count: int) -> tuple[Int64, Float32]:
-        """About the nearest `count` vectors to `query`, float32 [d]: row ids of their photos int64 [m], distances float32 [m],
+    def nearest(self, query: Int8, count: int) -> tuple[Int64, Float32]:
+        """About the nearest `count` vectors to `query`, codes [d]: row ids of their photos int64 [m], distances float32 [m],
         nearest first; m < `count` only in a smaller graph. Keeps `expansion` candidates, or `count` if that is more."""
-        found = self._search(codes(query), count)
+        found = self._search(query, count)
         keys = np.asarray(found.keys).astype(np.int64)
         # Of vectors of length 1: the squared distance is twice 1 - the cosine.
         return keys // VECTORS_PER_KEY, np.sqrt(np.maximum(2 * np.asarray(found.distances, np.float32), 0))
 
-    def unreachable(self, row_ids: Int64, vectors: Float16, *, check_cancelled: Callable[[], None]) -> Int64:
+    def unreachable(self, row_ids: Int64, vectors: Stored, *, check_cancelled: Callable[[], None]) -> Int64:
         """Positions of the photos with a vector that does not find itself, int64 [m]; arguments as in `HnswBuilder.add`."""
         per_photo = vectors.shape[1]
         keys, flat = _keys(row_ids, per_photo), vectors.reshape(-1, vectors.shape[2])
@@ -167,8 +167,10 @@ def _let_others_run(_done: int, _total: int) -> bool:
     return True
 
 
-def codes(vectors: npt.NDArray[np.floating[Any]]) -> Int8:
-    """Vectors [..., d] as int8 [..., d], scaled so that the largest absolute value of each becomes 127."""
+def codes(vectors: npt.NDArray[np.floating[Any]] | Int8) -> Int8:
+    """int8 [..., d]: stored codes as they are, floats scaled so that the largest absolute value of each vector becomes 127."""
+    if vectors.dtype == np.int8:
+        return vectors.astype(np.int8, copy=False)
     wide = vectors.astype(np.float32)
     wide *= 127 / np.maximum(np.abs(wide).max(axis=-1, keepdims=True), 1e-6)
     return np.rint(wide, out=wide).astype(np.int8)

@@ -68,7 +68,7 @@ class _GraphSearch:
 
     def fetch(self, count: int) -> None:
         """Searches for the nearest `count` vectors."""
-        row_ids, distances = self.graph.nearest(self._exact.query.vector, count)
+        row_ids, distances = self.graph.nearest(self._exact.query.codes, count)
         last = float(distances[-1]) if len(row_ids) == count < len(self.graph) else np.inf
         if self._exact.searcher.identity.vectors_per_photo > 1:
             row_ids, firsts = np.unique(row_ids, return_index=True)  # a photo's first vector is its nearest

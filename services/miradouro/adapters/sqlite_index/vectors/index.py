@@ -13,14 +13,14 @@ from miradouro.adapters.sqlite_index.vectors.changelog import Changelog, Segment
 from miradouro.adapters.sqlite_index.vectors.growing import GrowingSegment
 from miradouro.adapters.sqlite_index.vectors.merging import Merger
 from miradouro.adapters.sqlite_index.vectors.open_segments import Coverage, OpenSegments, Segment
-from miradouro.adapters.sqlite_index.vectors.query_vector import QueryVector
+from miradouro.adapters.sqlite_index.vectors.query_vector import query_vector
 from miradouro.adapters.sqlite_index.vectors.rewrite import Rewriter
 from miradouro.adapters.sqlite_index.vectors.sealing import Sealer
 from miradouro.adapters.sqlite_index.vectors.search import VectorSearch
 from miradouro.adapters.sqlite_index.vectors.searcher import Searcher, SegmentReader
 from miradouro.adapters.sqlite_index.vectors.segment_file import Identity, paths
 from miradouro.adapters.sqlite_index.vectors.tuning import Tuning
-from miradouro.core.document import Float32
+from miradouro.core.document import Vectors
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class VectorIndex:
             self._latest = searcher
         return searcher
 
-    def search(self, changelog: Changelog, searcher: Searcher, vector: Float32, allowed: Int64 | None) -> VectorSearch:
-        """A search for the neighbours of `vector`, float32 [d], of length 1, among the photos `allowed`, ascending row ids.
+    def search(self, changelog: Changelog, searcher: Searcher, vector: Vectors, allowed: Int64 | None) -> VectorSearch:
+        """A search for the neighbours of `vector`, [d] in the form of the storage, among the photos `allowed`, ascending row ids.
 
         `changelog` sees the state of the searcher. Raises InvalidArgument for a vector of another dimension or length.
         """
-        return VectorSearch(changelog, searcher, QueryVector.of(vector, self._identity.dimension), allowed)
+        return VectorSearch(changelog, searcher, query_vector(vector, self._identity), allowed)
 
     def seal(self, check_cancelled: Callable[[], None]) -> bool:
         """Does the first thing that is due to the growing segment and to closed ones. Returns whether more may be due.

@@ -36,7 +36,7 @@ class Merger:
             if is_stale or not self._is_usable(segment):
                 self._rewriter.replace([segment], check_cancelled)
                 return True
-        merged = to_merge([segment for segment, _ in closed], self._tuning.segment_bytes // self._identity.photo_bytes)
+        merged = to_merge([segment for segment, _ in closed], self._identity.photos_in(self._tuning.segment_bytes))
         if merged:
             self._rewriter.replace(merged, check_cancelled)
         return bool(merged)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index.vectors.arrays import Float16, Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64, Stored
 from miradouro.adapters.sqlite_index.vectors.changelog import SegmentInfo
 from miradouro.adapters.sqlite_index.vectors.segment_file import Identity, MappedSegment, SegmentFiles, Unusable
 
@@ -47,8 +47,8 @@ class Segment:
         return self.mapped.row_ids[self.first : self.end]
 
     @cached_property
-    def vectors(self) -> Float16:
-        """float16 [n, per photo, d]."""
+    def vectors(self) -> Stored:
+        """[n, per photo, d]."""
         return self.mapped.vectors[self.first : self.end]
 
     @cached_property
@@ -78,7 +78,7 @@ class Segment:
         return mapped[(mapped >= self.first) & (mapped < self.end)] - self.first
 
     @cached_property
-    def unreachable_vectors(self) -> Float16:
+    def unreachable_vectors(self) -> Stored:
         """Their vectors. A copy: they are few, and every query reads them."""
         return self.vectors[self.unreachable]
 

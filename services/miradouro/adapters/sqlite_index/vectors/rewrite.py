@@ -66,7 +66,7 @@ class Rewriter:
         with self._transactions.reading() as changelog:
             made_at = changelog.last_change()
             photos = changelog.count_between(after, last)
-        most = max(1, self._tuning.segment_bytes // identity.photo_bytes)
+        most = identity.photos_in(self._tuning.segment_bytes)
         photos = min(photos, most)
         has_graph = photos * identity.vectors_per_photo >= self._tuning.graph_vectors
         graph = HnswBuilder(identity.dimension, photos) if has_graph else None
@@ -81,8 +81,7 @@ class Rewriter:
                 blob = b"".join(change.vectors for change in batch)
                 writer.append(keys, blob, through_change=batch[-1].change if batch else last)
                 if graph is not None and batch:
-                    vectors = np.frombuffer(blob, "<f2").reshape(len(batch), identity.vectors_per_photo, identity.dimension)
-                    graph.add(keys[:, 1], vectors, check_cancelled=check_cancelled)
+                    graph.add(keys[:, 1], identity.vectors_in(blob), check_cancelled=check_cancelled)
                 if time.monotonic() - logged_at > _LOGGED_EVERY_S:
                     logged_at = time.monotonic()
                     _log.info("sealing a segment of %s: %d of %d photos", identity.space, writer.photos, photos)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Float16, Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Bool, Int64, Stored
 from miradouro.adapters.sqlite_index.vectors.changelog import Changelog, SegmentInfo
 from miradouro.adapters.sqlite_index.vectors.open_segments import Segment
 from miradouro.adapters.sqlite_index.vectors.segment_file import Identity
@@ -54,9 +54,9 @@ class Searcher:
         """Whether the segments hold every photo, and their files are as they were."""
         return not self.gaps and all(reader.segment.files.are_intact() for reader in self.segments)
 
-    def vectors(self, changelog: Changelog, row_ids: Int64) -> Float16:
-        """The vectors of live photos, float16 [n, per photo, d]; `changelog` sees the state of this searcher."""
-        found = np.empty((len(row_ids), self.identity.vectors_per_photo, self.identity.dimension), np.float16)
+    def vectors(self, changelog: Changelog, row_ids: Int64) -> Stored:
+        """The vectors of live photos, [n, per photo, d]; `changelog` sees the state of this searcher."""
+        found = self.identity.vectors_in(bytes(len(row_ids) * self.identity.photo_bytes)).copy()
         missing = np.ones(len(row_ids), bool)
         for reader in self.segments:
             positions = reader.positions(row_ids)
@@ -68,5 +68,5 @@ class Searcher:
         if missing.any():
             blobs = dict(changelog.vectors_of(row_ids[missing]))
             joined = b"".join(blobs[row_id] for row_id in row_ids[missing].tolist())
-            found[missing] = np.frombuffer(joined, "<f2").reshape(-1, *found.shape[1:])
+            found[missing] = self.identity.vectors_in(joined)
         return found

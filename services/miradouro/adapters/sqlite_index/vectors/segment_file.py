@@ -1,9 +1,9 @@
 """The files of one segment: append-only, derived from the database, read through memory maps.
 
-`ID.keys`: a header of 4,096 bytes, then an int64 pair (change, row id) per photo, by change. `ID.vectors`: float16
+`ID.keys`: a header of 4,096 bytes, then an int64 pair (change, row id) per photo, by change. `ID.vectors`: float16 or int8
 [photos, vectors_per_photo, dimension] in the same order. The header is JSON after its own checksum. It names the format, the
-database, the collection, the space, its provenance and shape, the changes covered, the number of photos, and the checksums of
-the files up to there. Bytes beyond these are an unfinished append: the next one overwrites them.
+database, the collection, the space, its provenance, shape and storage, the changes covered, the number of photos, and the
+checksums of the files up to there. Bytes beyond these are an unfinished append: the next one overwrites them.
 
 A sealed segment may have a graph, `ID.graph`. Then `ID.keys` goes on with int64 positions of the photos that the graph does not
 reach, and the header holds the number of candidates that its searches keep.
@@ -21,17 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from miradouro.adapters.sqlite_index.vectors.arrays import Float16, Int64
+from miradouro.adapters.sqlite_index.vectors.arrays import Int64, Stored, stored_bytes, stored_of
 from miradouro.adapters.sqlite_index.vectors.hnsw import EXPANSIONS, HnswGraph
-from miradouro.adapters.sqlite_index.vectors.mapped_file import map_file
-from miradouro.core.spaces import Space
+from miradouro.adapters.sqlite_index.vectors.mapped_file import Bytes, map_file
+from miradouro.core.spaces import Space, Storage
 
-FORMAT = 5
+FORMAT = 6
 HEADER_BYTES = 4_096
 _HEADER_READS = 3  # a read may overlap a write
 KEY = np.dtype("<i8")
 KEY_BYTES = 2 * KEY.itemsize
-VECTOR = np.dtype("<f2")
 _CHECKED_AT_ONCE_BYTES = 8 << 20
 
 
@@ -49,16 +48,28 @@ class Identity:
     provenance: str
     vectors_per_photo: int
     dimension: int
+    storage: Storage
 
     @classmethod
     def of(cls, store: str, collection: str, space: Space) -> "Identity":
         """The identity of `space` in the collection named `collection` of the database `store`."""
-        return cls(store, collection, space.name, space.provenance, space.vectors_per_photo, space.dimension)
+        return cls(store, collection, space.name, space.provenance, space.vectors_per_photo, space.dimension, space.storage)
 
     @property
     def photo_bytes(self) -> int:
         """The size of a photo's vectors."""
-        return self.vectors_per_photo * self.dimension * VECTOR.itemsize
+        return self.vectors_per_photo * self.dimension * stored_bytes(self.storage)
+
+    def vectors_in(self, data: bytes | Bytes) -> Stored:
+        """The vectors of photos, one after the other, [n, per photo, d], without a copy."""
+        return stored_of(data, self.storage).reshape(-1, self.vectors_per_photo, self.dimension)
+
+    def photos_in(self, segment_bytes: int) -> int:
+        """The most photos of a sealed segment, at least 1: vectors of `segment_bytes` if they were float16.
+
+        The storage makes no difference, because the graph takes the same memory while it is built.
+        """
+        return max(1, segment_bytes // (2 * self.vectors_per_photo * self.dimension))
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class MappedSegment:
-    """The contents at one time: keys int64 [n, (change, row id)], by change; vectors float16 [n, per photo, d].
+    """The contents at one time: keys int64 [n, (change, row id)], by change; vectors [n, per photo, d].
 
     Photos were live when they were written; the database holds which are still. `unreachable` are the positions int64 [m] of
     the photos that the graph does not reach.
@@ -93,7 +104,7 @@ class MappedSegment:
     after_change: int
     through_change: int
     keys: Int64
-    vectors: Float16
+    vectors: Stored
     graph: HnswGraph | None = None
     unreachable: Int64 = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -251,16 +262,15 @@ def checksum_of(file: int, start: int, stop: int, checksum: int = 0) -> int:
 
 
 def _map(files: list[int], identity: Identity, state: State) -> MappedSegment:
-    shape = (state.photos, identity.vectors_per_photo, identity.dimension)
     if not state.photos:
-        return MappedSegment(state.after_change, state.through_change, np.empty((0, 2), np.int64), np.empty(shape, np.float16))
+        return MappedSegment(state.after_change, state.through_change, np.empty((0, 2), np.int64), identity.vectors_in(b""))
     key_bytes, vector_bytes, graph_bytes = state.sizes(identity)
     keys = map_file(files[0], key_bytes)[HEADER_BYTES:].view(KEY)
     return MappedSegment(
         state.after_change,
         state.through_change,
         keys[: 2 * state.photos].reshape(-1, 2),
-        map_file(files[1], vector_bytes).view(VECTOR).reshape(shape),
+        identity.vectors_in(map_file(files[1], vector_bytes)),
         HnswGraph(map_file(files[2], graph_bytes), identity.dimension, state.expansion) if graph_bytes else None,
         keys[2 * state.photos :],
     )

@@ -12,8 +12,8 @@ class Tuning:
 
     `exact_vectors`: up to so many candidate vectors are searched exactly, without a graph: some milliseconds.
     `growing_vectors`: a growing segment of so many is sealed. Every query scans it until then.
-    `segment_bytes`: the most float16 vectors in a sealed segment. A graph is built in memory, of about 1.4 times as much; no
-    query is answered while its codes, half as much, are written: .1 s, a few tenths on a busy machine.
+    `segment_bytes`: the most vectors in a sealed segment, as if each number took 16 bits. A graph is built in memory, of about
+    1.4 times as much; no query is answered while its codes, half as much, are written: .1 s, a few tenths on a busy machine.
     `filter_cache_bytes`: row ids of photos that passed the latest filters.
     """
 
