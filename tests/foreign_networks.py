@@ -46,6 +46,11 @@ default_pooling = true
 tensor = "logits"
 layer = "logits"
 dimension = 5
+
+[[taps]]
+tensor = "probabilities"
+layer = "softmax"
+dimension = 5
 """
 
 

@@ -42,13 +42,15 @@ def test_list_shows_the_state_of_every_file(lite0: Path) -> None:
     assert "int8 missing, fp32 missing" in result.output
 
 
-def test_list_json_has_one_entry_per_precision(lite0: Path) -> None:
-    found = json.loads(models("list", "--json", folder=lite0).stdout)
-    assert [(each["name"], each["precision"]) for each in found] == [(n, p) for n in BUNDLES for p in ("int8", "fp32")]
-    ready = found[0]
+def test_list_json_has_every_bundle_with_its_files(lite0: Path) -> None:
+    found = {each["name"]: each for each in json.loads(models("list", "--json", folder=lite0).stdout)["bundles"]}
+    assert set(BUNDLES) <= set(found)
+    assert (found["vgg16-conv"]["origin"], found["vgg16-conv"]["can_tag"]) == ("shipped", False)
+    assert "vgg16-conv/pool5/rmac" in found["vgg16-conv"]["spaces"]
+    ready, missing = found["efficientnet-lite0"]["files"]
     assert (ready["state"], ready["bytes"]) == ("ready", os.path.getsize(ready["path"]))
-    assert found[1]["state"] == "missing"
-    assert "models pull efficientnet-lite0 --precision fp32" in found[1]["reason"]
+    assert missing["state"] == "missing"
+    assert "models pull efficientnet-lite0 --precision fp32" in missing["reason"]
 
 
 def test_pull_keeps_existing_files_and_prints_their_path(lite0: Path) -> None:

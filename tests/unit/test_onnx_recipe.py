@@ -96,6 +96,7 @@ def test_tags_are_the_softmax_of_the_logits(tmp_path: Path, source: Path) -> Non
     outputs = run(manifest_of(tmp_path), source)
     np.testing.assert_allclose(outputs["probabilities"], powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
     np.testing.assert_allclose(outputs["logits"], unit(logits), atol=1e-4)
+    np.testing.assert_allclose(outputs["softmax"], unit(outputs["probabilities"]), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -143,15 +144,16 @@ def test_layers_that_no_tap_needs_are_dropped(tmp_path: Path, source: Path) -> N
 
 def test_what_changes_a_vector_changes_its_provenance(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path)
-    first, second = (space.provenance for space in manifest.described_spaces("fp32"))
+    first, second, third = (space.provenance for space in manifest.described_spaces("fp32"))
     scaled = manifest_of(tmp_path, ("0.00392156862745098", "0.5"))
     other_tap = with_tap(tmp_path, f'tensor = "map"\nlayer = "deep"\npooling = "max"\ndimension = {CHANNELS}')
     weights = manifest.model_copy(update={"sources": (FileSource(kind="file", file="network.onnx", sha256="1" * 64),)})
-    assert {space.provenance for space in scaled.described_spaces("fp32")}.isdisjoint({first, second})
-    assert {space.provenance for space in weights.described_spaces("fp32")}.isdisjoint({first, second})
-    assert [space.provenance for space in other_tap.described_spaces("fp32")][1:] == [first, second], (
-        "a tap more changes no other"
-    )
+    assert {space.provenance for space in scaled.described_spaces("fp32")}.isdisjoint({first, second, third})
+    assert {space.provenance for space in weights.described_spaces("fp32")}.isdisjoint({first, second, third})
+    assert [space.provenance for space in other_tap.described_spaces("fp32")][1:] == [first, second, third]
+    logits = manifest_of(tmp_path, ("softmax = true", "softmax = false")).described_spaces("fp32")
+    assert [space.provenance for space in logits][:2] == [first, second]
+    assert logits[2].provenance != third
     assert other_tap.provenance("fp32") != manifest.provenance("fp32"), "the model file is another"
 
 

@@ -8,7 +8,7 @@ from typing import Self
 import grpc
 import numpy as np
 
-from miradouro.core.embedding import Embedding, LabelProbability, Priority, Tensor
+from miradouro.core.embedding import IMAGENET, Embedding, LabelProbability, Priority, Tensor
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from miradouro.core.provenance import DECODE_RECIPE
 from miradouro.core.spaces import BundleDescription, Fit, Geometry, Preset, Region, Resample, Space, Storage
@@ -135,7 +135,7 @@ def _embedding(embedding: pb.PhotoEmbedding) -> Embedding:
     return Embedding(
         {row.space: np.frombuffer(row.values, "<f4").astype(np.float32).reshape(-1, row.dimension) for row in embedding.vectors},
         {row.space: row.provenance for row in embedding.vectors},
-        tuple(LabelProbability(row.label, row.probability, row.label_index) for row in embedding.labels),
+        tuple(LabelProbability(row.label, row.probability, row.label_index, row.table or IMAGENET) for row in embedding.labels),
     )
 
 
@@ -157,6 +157,7 @@ def _bundle(bundle: pb.Bundle) -> BundleDescription:
             for space in bundle.spaces
             if list(space.geometries) != [0]
         },
+        label_table=bundle.label_table or IMAGENET,
     )
 
 

@@ -131,10 +131,10 @@ class OnnxEmbedder:
 
     def labels(self, bundle: str, probabilities: Float32) -> tuple[LabelProbability, ...]:
         """The labels with at least MIN_PROBABILITY in `probabilities` (float32 [labels]), most probable first."""
-        names = self._bundles[bundle].labels
+        names, table = self._bundles[bundle].labels, self._bundles[bundle].description.label_table
         likely = np.flatnonzero(probabilities >= MIN_PROBABILITY)
         order = likely[np.argsort(-probabilities[likely], kind="stable")]
-        return tuple(LabelProbability(names[i], float(probabilities[i]), int(i)) for i in order)
+        return tuple(LabelProbability(names[i], float(probabilities[i]), int(i), table) for i in order)
 
     def _run(self, session: Any, inputs: Mapping[str, npt.NDArray[np.uint8]], names: list[str]) -> list[Float32]:
         if self.provider is Provider.CPU:

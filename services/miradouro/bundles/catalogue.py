@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Literal
 
 from miradouro.bundles.manifest import MODELS, Manifest, read_manifest
 from miradouro.bundles.own_parts import with_own_parts
@@ -43,9 +44,16 @@ def find(name: str) -> Manifest:
     return _read(name, path)
 
 
-def is_shipped(name: str) -> bool:
-    """Whether the bundle is one of Miradouro's own."""
-    return name in _shipped()
+def is_known(name: str) -> bool:
+    """Whether there is a bundle called `name`; its manifest is not read."""
+    return name in _shipped() or name in _of_the_user() or name in _packaged()
+
+
+def origin(name: str) -> Literal["shipped", "added", "package"]:
+    """The place that the bundle called `name` comes from."""
+    if name in _shipped():
+        return "shipped"
+    return "added" if name in _of_the_user() else "package"
 
 
 def preset_of(name: str) -> Preset | None:

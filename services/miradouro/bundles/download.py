@@ -1,5 +1,6 @@
 """Downloads that another attempt, or another process, can resume."""
 
+import errno
 import http.client
 import ssl
 import urllib.error
@@ -19,6 +20,7 @@ TIMEOUT_S = 60.0  # without a byte
 ATTEMPTS = 6
 _CHUNK_BYTES = 1 << 18
 _AGAIN_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _RANGE_NOT_SATISFIABLE = 416
 
 
@@ -29,8 +31,8 @@ def download(
 
     The bytes are written to `target` + `.part`, which is kept when the download fails and resumed later. The caller must hold a
     lock, so that no other process downloads to the same target. Transient failures are retried, with pauses of at most
-    `longest_wait_s` seconds. Raises Unavailable when the server or the disk does not answer, BadBundle when the bytes do not
-    have the checksum `sha256`.
+    `longest_wait_s` seconds. An empty `sha256` is not checked. Raises Unavailable when the server or the disk does not answer,
+    BadBundle when the bytes do not have the checksum `sha256`.
     """
     part = target.with_name(f"{target.name}.part")
     retrying = Retrying(
@@ -44,15 +46,24 @@ def download(
         with progress.transfer(target.name, total_bytes=size_bytes, present_bytes=_size(part)) as advance:
             retrying(_continue, location, part, size_bytes, advance)
         found = sha256_of(part)
-        if found == sha256:
+        if sha256 in {"", found}:
             part.replace(target)
             return
         part.unlink()
     except urllib.error.HTTPError as exc:
         raise Unavailable(f"{target.name}: the server answered {exc.code} {exc.reason}; try again later") from exc
     except (OSError, http.client.HTTPException) as exc:
+        if isinstance(exc, OSError) and exc.errno in NO_ROOM:
+            room = f"make room for {size_bytes / 1e6:,.0f} MB"
+            raise Unavailable(f"{target.parent}: the disk is full; {room}, then the same command continues the download") from exc
         raise Unavailable(f"{target.name}: the download broke off: {exc}; the same command continues it") from exc
     raise BadBundle(f"{target.name}: the server sent a file with sha256 {found}, expected {sha256}; it was thrown away")
+
+
+def content_length(location: Location) -> int:
+    """Bytes of the file at `location`; 0 when the server does not tell. Raises OSError."""
+    with _opener(location).open(_request(location, 0), timeout=TIMEOUT_S) as response:
+        return int(response.headers.get("Content-Length") or 0)
 
 
 def _continue(location: Location, part: Path, size_bytes: int, advance: Advance) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from miradouro.bundles.manifest import MODELS, Manifest
-from miradouro.bundles.taps import IMAGENET
+from miradouro.core.embedding import IMAGENET
 from miradouro.core.errors import BadBundle
 from miradouro.core.text import fold_tag
 

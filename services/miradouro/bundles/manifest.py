@@ -10,12 +10,14 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, field_vali
 
 from miradouro.bundles.sources import SHA256, Part, Source, inside
 from miradouro.bundles.taps import TAPS_VERSION, InputPart, SpacePart, TagsPart, TapPart
+from miradouro.core.embedding import IMAGENET
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadBundle, InvalidArgument
 from miradouro.core.provenance import provenance
 from miradouro.core.spaces import Fit, Geometry, Region, Resample, Space, Storage
 
 Precision = Literal["int8", "fp32"]
+PRECISIONS = ("int8", "fp32")
 # A link to the folder `models` of the repository; packaging copies its target.
 MODELS = Path(__file__).parent / "models"
 
@@ -105,6 +107,13 @@ class Manifest(Part):
         return self.tags.output if self.tags else ""
 
     @property
+    def label_table(self) -> str:
+        """The name of the label table: imagenet-1k, or that of the bundle for its own labels; empty when it can't tag."""
+        if self.tags is None:
+            return ""
+        return IMAGENET if self.tags.labels == IMAGENET else self.name
+
+    @property
     def folder(self) -> Path:
         """The folder of the manifest, of its constants, labels and files."""
         return self._folder
@@ -120,6 +129,14 @@ class Manifest(Part):
         """Raises InvalidArgument when the bundle is not offered in `precision`."""
         if precision not in self.precisions:
             raise InvalidArgument("precision", f"{shown(precision)}: {self.name} is offered in {', '.join(self.precisions)}")
+
+    def precision_for(self, wanted: str) -> str:
+        """`wanted` where the bundle is offered in it, else its first precision. Raises InvalidArgument for no precision."""
+        return self.precisions[0] if wanted in PRECISIONS and wanted not in self.precisions else self._checked(wanted)
+
+    def _checked(self, precision: str) -> str:
+        self.check_precision(precision)
+        return precision
 
     def ranges(self, precision: str) -> Mapping[str, tuple[float, float]] | None:
         """The activation ranges where `precision` needs them, None otherwise. Raises BadBundle when they were not measured."""
@@ -161,8 +178,8 @@ class Manifest(Part):
             "geometries": {name: part.model_dump(mode="json") for name, part in self.geometries.items()},
             "taps": [tap.model_dump(mode="json", include=values) for tap in chosen],
         }
-        if space is None and self.tags:
-            facts["tags"] = self.tags.model_dump(mode="json")
+        if self.tags and (space is None or any(tap.tensor == self.tags.output for tap in chosen)):
+            facts["tags"] = self.tags.model_dump(mode="json", include={"output", "tensor", "softmax"})
         return facts
 
     def described_geometries(self) -> dict[str, Geometry]:
@@ -210,7 +227,9 @@ def parse_manifest(text: str, *, path: Path) -> Manifest:
 
 
 def _fault(error: ValidationError) -> str:
-    wrong = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A misspelt key is both unknown and missing.
+    wrong = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     where = ".".join(str(part) for part in wrong["loc"])
     if wrong["type"] == "extra_forbidden":
         return f"there is no key {shown(where)} in a manifest; correct or remove it (docs/models.md lists the keys)"

@@ -104,9 +104,7 @@ def _tensor(name: str, shapes: Shapes, model: onnx.ModelProto, source: Path) -> 
             "or export the network with fixed sizes"
         )
     last = ", ".join(list(shapes)[-_SHOWN_TENSORS:])
-    raise BadBundle(
-        f"{source}: the graph has no tensor {shown(name)}; `miradouro models inspect` lists them, the last are {last}"
-    )
+    raise BadBundle(f"{source}: the graph has no tensor {shown(name)}; `miradouro models inspect` lists all; last: {last}")
 
 
 def _add_tags(graph: GraphBuilder, tags: TagsPart, shapes: Shapes, model: onnx.ModelProto, source: Path) -> tuple[int, ...]:

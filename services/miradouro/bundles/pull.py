@@ -11,6 +11,7 @@ from pathlib import Path
 
 from miradouro.bundles.build import build, serialized
 from miradouro.bundles.catalogue import find
+from miradouro.bundles.download import NO_ROOM
 from miradouro.bundles.fetch import fetch, record_files
 from miradouro.bundles.manifest import Manifest
 from miradouro.bundles.progress import Progress, default_progress
@@ -33,33 +34,45 @@ def pull(name: str, *, precision: str, folder: Path, progress: Progress | None =
     return pull_built(find(name), precision=precision, folder=folder, progress=progress or default_progress())
 
 
-def pull_built(manifest: Manifest, *, precision: str, folder: Path, progress: Progress) -> OpenBundle:
-    """`pull` of a manifest that need not be in the catalogue."""
+def pull_built(
+    manifest: Manifest, *, precision: str, folder: Path, progress: Progress, bundles: Path | None = None
+) -> OpenBundle:
+    """`pull` of a manifest that need not be in the catalogue.
+
+    `bundles` is the folder with the user's files, by default that of added bundles.
+    """
     with _alone(folder, manifest.name, progress):
         try:
             return open_built(manifest, precision=precision, folder=folder)
         except BadBundle:
             progress.step(f"{manifest.name} {precision}: making the model file")
         try:
-            _make(manifest, precision, folder, progress)
+            _make(manifest, precision, folder, progress, bundles or load(BundleSettings).bundles_folder)
         except OSError as exc:
-            raise Unavailable(f"{folder}: the model file can't be written: {exc}") from exc
+            raise disk_error(exc, folder, "the model file can't be written") from exc
         return open_built(manifest, precision=precision, folder=folder)
 
 
 def source_paths(manifest: Manifest, folder: Path, progress: Progress) -> list[Path]:
     """The verified source files of a bundle, downloaded where missing. Raises Unavailable, BadBundle."""
     with _alone(folder, manifest.name, progress):
-        return _fetched(manifest, folder, progress)
+        return _fetched(manifest, folder, progress, load(BundleSettings).bundles_folder)
 
 
-def _fetched(manifest: Manifest, folder: Path, progress: Progress) -> list[Path]:
-    sources, bundles = folder / "sources", load(BundleSettings).bundles_folder
+def disk_error(error: OSError, folder: Path, what: str) -> Unavailable:
+    """The error for a failed write below `folder`; `what` is a clause that says what failed."""
+    if error.errno in NO_ROOM:
+        return Unavailable(f"{folder}: {what}, the disk is full; make room there, then run the same command again")
+    return Unavailable(f"{folder}: {what}: {error}")
+
+
+def _fetched(manifest: Manifest, folder: Path, progress: Progress, bundles: Path) -> list[Path]:
+    sources = folder / "sources"
     return [fetch(source, manifest, folder=sources, bundles=bundles, progress=progress) for source in manifest.sources]
 
 
-def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress) -> None:
-    model, _ = build(manifest, precision, _fetched(manifest, folder, progress))
+def _make(manifest: Manifest, precision: str, folder: Path, progress: Progress, bundles: Path) -> None:
+    model, _ = build(manifest, precision, _fetched(manifest, folder, progress, bundles))
     path = model_path(folder, manifest, precision)
     # The model first: after a crash in between the old record does not match the new model, and both are built again.
     write_whole(path, serialized(model), synced=True)

@@ -83,6 +83,7 @@ def open_built(manifest: Manifest, *, precision: str, folder: Path) -> OpenBundl
                 for space, part in zip(spaces, manifest.spaces, strict=True)
                 if part.views
             },
+            label_table=manifest.label_table,
         ),
         path=path,
         inputs={geometry: name for name, geometry in geometries.items()},

@@ -5,10 +5,10 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from miradouro.bundles.sources import Part, inside
+from miradouro.core.embedding import IMAGENET
 from miradouro.core.error_text import shown
 from miradouro.core.spaces import MAX_DIMENSION, Preset, Storage
 
-IMAGENET = "imagenet-1k"  # the name of the label table with synonyms and parents in WordNet
 # Part of the provenance of taps. Increase it with every change of bundles.pooling or onnx_graph that changes a vector.
 TAPS_VERSION = 1
 

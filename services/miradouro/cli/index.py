@@ -28,6 +28,7 @@ INTERRUPTED = "interrupted; what was indexed so far is kept: run the same comman
 @click.option("--dry-run", is_flag=True, help="List every file, what would be done with it and why; change nothing.")
 @click.option("--preset", type=click.Choice(PRESETS), help="Spaces of a new collection. Default: MIRADOURO_SPACES, or standard.")
 @click.option("--tagger", metavar="BUNDLE", help="Bundle that tags a new collection. Default: efficientnet-lite0.")
+@click.option("--spaces", metavar="NAMES", help="Spaces of a new collection by name, separated by commas, in place of a preset.")
 @collection_option
 @data_option
 @offline_option
@@ -41,6 +42,7 @@ def index(
     dry_run: bool,
     preset: str | None,
     tagger: str | None,
+    spaces: str | None,
     collection: str,
     data: Path | None,
     offline: bool,
@@ -64,6 +66,9 @@ def index(
     from miradouro.core.printable import printable
     from miradouro.v1.ingest_service_pb2 import FolderFailures, FolderReport, IndexFolderRequest
 
+    if preset and spaces:
+        raise click.UsageError("--preset and --spaces are two ways to say the same; give one")
+    chosen = utf8(spaces or preset or "", "spaces")
     path = utf8(os.path.abspath(folder), "path")
     settings = settings_of(data=data, offline=offline)
     if os.path.isfile(path):
@@ -77,7 +82,7 @@ def index(
         verify=verify,
         ignore=[utf8(pattern, "ignore") for pattern in ignore],
         dry_run=dry_run,
-        preset=preset or "",
+        preset=chosen,
         tagger=utf8(tagger or "", "tagger"),
     )
     if dry_run:
@@ -89,7 +94,7 @@ def index(
     try:
         with (
             open_ingest(
-                settings, collection=request.collection or DEFAULT_COLLECTION, preset=preset or "", tagger=request.tagger
+                settings, collection=request.collection or DEFAULT_COLLECTION, preset=chosen, tagger=request.tagger
             ) as door,
             shown_progress() as show,
         ):

@@ -8,17 +8,21 @@ from typing import Literal
 
 import click
 
-from miradouro.bundles.catalogue import find, manifests
-from miradouro.bundles.manifest import Manifest
+from miradouro.bundles.catalogue import find, manifest_files, origin
+from miradouro.bundles.labels import labels_of
+from miradouro.bundles.manifest import PRECISIONS, Manifest
 from miradouro.bundles.pull import pull as pull_bundle
 from miradouro.bundles.registry import model_path, open_bundle
 from miradouro.bundles.settings import BundleSettings
-from miradouro.core.errors import BadBundle
+from miradouro.cli.models_add import add, inspect, remove
+from miradouro.core.embedding import IMAGENET
+from miradouro.core.errors import BadBundle, MiradouroError
+from miradouro.embedding.settings import EmbeddingSettings
 from miradouro.runtime import logs
 from miradouro.runtime.settings import LogSettings, load
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_PRECISIONS = click.Choice(["int8", "fp32"])
+_PRECISION = click.option("--precision", type=click.Choice(PRECISIONS), help="Default: the first that the bundle is offered in.")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class _State:
 def models() -> None:
     """The neural networks that turn photos into vectors and tags.
 
-    Files are kept in MIRADOURO_MODELS_DIR, by default the user's cache folder.
+    Model files are kept in MIRADOURO_MODELS_DIR, by default the user's cache folder; added bundles in MIRADOURO_BUNDLES_DIR, by
+    default the user's data folder.
     """
 
 
@@ -46,47 +51,52 @@ def models() -> None:
 @_AS_JSON
 def list_(as_json: bool) -> None:
     """List the bundles and the state of their files."""
-    states = _states(manifests(), None)
+    rows = [_row(name) for name in sorted(manifest_files())]
     if as_json:
-        click.echo(json.dumps([asdict(state) for state in states], indent=2))
+        click.echo(json.dumps({"bundles": rows}, indent=2))
         return
-    summaries = {manifest.name: manifest.summary for manifest in manifests()}
-    for name, summary in summaries.items():
-        files = ", ".join(f"{state.precision} {_in_words(state)}" for state in states if state.name == name)
-        click.echo(f"{name}: {summary}\n    {files}")
+    for row in rows:
+        click.echo(f"{row['name']} ({row['origin']}): {row['summary'] or row['reason']}")
+        if files := row["files"]:
+            click.echo(f"    {', '.join(f'{state.precision} {_in_words(state)}' for state in _states_of_row(files))}")
 
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--precision", type=_PRECISIONS, default="int8", show_default=True)
+@_PRECISION
 @_AS_JSON
-def pull(names: Sequence[str], precision: str, as_json: bool) -> None:
-    """Fetch and build bundles; all where none is named.
+def pull(names: Sequence[str], precision: str | None, as_json: bool) -> None:
+    """Fetch and build bundles; those of MIRADOURO_BUNDLES where none is named.
 
-    Files that are there and whole stay as they are; a download that broke off is continued.
+    Files that are there and whole stay as they are; a download that broke off is continued. HF_ENDPOINT names a mirror of
+    huggingface.co; everything else is reached as pip is configured to reach it.
     """
     logs.configure(load(LogSettings))
     chosen = _chosen(names)
     folder = load(BundleSettings).folder
     for manifest in chosen:
-        path = pull_bundle(manifest.name, precision=precision, folder=folder).path
+        wanted = precision or manifest.precisions[0]
+        path = pull_bundle(manifest.name, precision=wanted, folder=folder).path
         if not as_json:
-            click.echo(f"{manifest.name} {precision}: {path}")
+            click.echo(f"{manifest.name} {wanted}: {path}")
     if as_json:
-        click.echo(json.dumps([asdict(state) for state in _states(chosen, precision)], indent=2))
+        states = [_state(find(each.name), precision or each.precisions[0], folder) for each in chosen]
+        click.echo(json.dumps([asdict(state) for state in states], indent=2))
 
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--precision", type=_PRECISIONS, help="Only files of this precision; by default those that are there.")
+@click.option("--precision", type=click.Choice(PRECISIONS), help="Only files of this precision; by default those that are there.")
 @_AS_JSON
 @click.pass_context
 def verify(ctx: click.Context, names: Sequence[str], precision: str | None, as_json: bool) -> None:
-    """Check model files against their records and manifests; all bundles where none is named.
+    """Check model files against their records and manifests; those of MIRADOURO_BUNDLES where no bundle is named.
 
     Exit code 1 when a file is damaged, or a bundle has none.
     """
-    states = _states(_chosen(names), precision)
+    folder = load(BundleSettings).folder
+    chosen = _chosen(names)
+    states = [_state(each, one, folder) for each in chosen for one in each.precisions if precision in (None, one)]
     if as_json:
         click.echo(json.dumps([asdict(state) for state in states], indent=2))
     else:
@@ -95,45 +105,77 @@ def verify(ctx: click.Context, names: Sequence[str], precision: str | None, as_j
             if state.state == "damaged":
                 click.echo(f"    {state.reason}")
     usable = {state.name for state in states if state.state == "ready"}
-    if any(state.state == "damaged" or state.name not in usable for state in states):
+    if any(state.state == "damaged" for state in states) or {each.name for each in chosen} - usable:
         ctx.exit(1)
 
 
 @models.command()
 @click.argument("name")
-@click.option("--precision", type=_PRECISIONS, default="int8", show_default=True)
+@_PRECISION
 @_AS_JSON
-def describe(name: str, precision: str, as_json: bool) -> None:
+def describe(name: str, precision: str | None, as_json: bool) -> None:
     """Print what a bundle is made of and which spaces it offers; its files need not be there."""
     manifest = find(name)
-    manifest.check_precision(precision)
-    facts = _facts(manifest, precision)
+    wanted = precision or manifest.precisions[0]
+    manifest.check_precision(wanted)
+    facts = _facts(manifest, wanted)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    click.echo(f"{name} {precision}: {manifest.summary}")
+    click.echo(f"{name} {wanted}: {manifest.summary}")
     click.echo(f"licence      {manifest.license}\nattribution  {manifest.attribution}")
     for input_name, geometry in manifest.described_geometries().items():
         click.echo(f"geometry     {input_name}: {geometry}")
     for source in manifest.sources:
         click.echo(f"source       {source} (sha256 {source.sha256 or 'not recorded'})")
-    click.echo(f"tags         {'1,000 ImageNet classes' if manifest.tag_output else 'none'}\nspaces")
-    for space in manifest.described_spaces(precision):
+    click.echo(f"tags         {_tags(manifest)}\nspaces")
+    for space in manifest.described_spaces(wanted):
         rows = f"{space.vectors_per_photo} x {space.dimension}" if space.regions else f"{space.dimension}"
         click.echo(f"    {space.name:28} {rows:>8}  {space.preset:10}  {space.provenance[:12]}")
 
 
+def _tags(manifest: Manifest) -> str:
+    if not manifest.tags:
+        return "none"
+    return "1,000 ImageNet classes" if manifest.label_table == IMAGENET else f"{len(labels_of(manifest)):,} labels of its own"
+
+
 def _chosen(names: Sequence[str]) -> Sequence[Manifest]:
-    return [find(name) for name in names] or manifests()
+    return [find(name) for name in names or load(EmbeddingSettings).bundles]
 
 
-def _states(chosen: Sequence[Manifest], precision: str | None) -> list[_State]:
+def _row(name: str) -> dict[str, object]:
+    """A bundle as JSON; one whose manifest can't be read has only a reason."""
     folder = load(BundleSettings).folder
-    return [_state(manifest, each, folder) for manifest in chosen for each in manifest.precisions if precision in (None, each)]
+    try:
+        manifest = find(name)
+        files = [asdict(_state(manifest, precision, folder)) for precision in manifest.precisions]
+        spaces = [f"{name}/{part.output}" for part in manifest.spaces]
+    except MiradouroError as exc:
+        empty: dict[str, object] = {"summary": "", "license": "", "can_tag": False, "spaces": [], "files": []}
+        return {"name": name, "origin": origin(name), **empty, "reason": exc.message}
+    return {
+        "name": name,
+        "origin": origin(name),
+        "summary": manifest.summary,
+        "license": manifest.license,
+        "can_tag": bool(manifest.tags),
+        "spaces": spaces,
+        "files": files,
+        "reason": "",
+    }
+
+
+def _states_of_row(files: object) -> list[_State]:
+    assert isinstance(files, list)
+    return [_State(**file) for file in files]
 
 
 def _state(manifest: Manifest, precision: str, folder: Path) -> _State:
-    path = model_path(folder, manifest, precision)
+    try:
+        path = model_path(folder, manifest, precision)
+    except BadBundle as exc:  # its sha256 is not recorded, or its ranges were not measured
+        return _State(manifest.name, precision, "missing", "", 0, "", exc.message)
     try:
         bundle = open_bundle(manifest.name, precision=precision, folder=folder)
     except BadBundle as exc:
@@ -149,10 +191,12 @@ def _in_words(state: _State) -> str:
 def _facts(manifest: Manifest, precision: str) -> dict[str, object]:
     return {
         "name": manifest.name,
+        "origin": origin(manifest.name),
         "precision": precision,
         "summary": manifest.summary,
         "license": manifest.license,
         "attribution": manifest.attribution,
+        "recipe": manifest.recipe,
         "recipe_version": manifest.recipe_version,
         "provenance": manifest.provenance(precision),
         "geometries": {input_name: part.model_dump(mode="json") for input_name, part in manifest.geometries.items()},
@@ -163,3 +207,8 @@ def _facts(manifest: Manifest, precision: str) -> dict[str, object]:
             for space in manifest.described_spaces(precision)
         ],
     }
+
+
+models.add_command(add)
+models.add_command(inspect)
+models.add_command(remove)

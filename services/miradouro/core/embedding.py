@@ -10,6 +10,7 @@ import numpy.typing as npt
 from miradouro.core.document import Vectors
 from miradouro.core.errors import Unavailable
 
+IMAGENET = "imagenet-1k"  # the label table with synonyms and parents in WordNet
 Tensor = npt.NDArray[np.uint8]  # [height, width, 3], RGB
 
 
@@ -22,11 +23,15 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True)
 class LabelProbability:
-    """A class of a tagging bundle: its position in the label table and its probability, 0 to 1."""
+    """A class of a tagging bundle: its position in the label table called `table`, and its probability, 0 to 1.
+
+    A bundle's own list is called as the bundle.
+    """
 
     label: str
     probability: float
     index: int
+    table: str = IMAGENET
 
 
 @dataclass(frozen=True)

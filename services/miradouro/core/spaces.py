@@ -116,7 +116,8 @@ class BundleDescription:
     """A loaded bundle; `precision` is fp32, fp16, tf32 or int8.
 
     `geometries` holds the geometry of every input of the graph; tags are computed from the first. `views` maps the name of a
-    space to the geometries that it is computed from; a space that is missing there needs only the first geometry.
+    space to the geometries that it is computed from; a space that is missing there needs only the first geometry. `label_table`
+    is imagenet-1k, or the name of the bundle for its own list of labels; it means nothing for a bundle that can't tag.
     """
 
     name: str
@@ -128,6 +129,7 @@ class BundleDescription:
     attribution: str
     sha256: str
     views: Mapping[str, tuple[Geometry, ...]] = field(default_factory=dict)
+    label_table: str = "imagenet-1k"
 
     def needed_geometries(self, spaces: Iterable[str], *, tags: bool) -> tuple[Geometry, ...]:
         """The geometries that these spaces of the bundle need, and those for `tags`."""

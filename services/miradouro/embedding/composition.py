@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from miradouro.adapters.onnx_embedder import OnnxEmbedder
 from miradouro.adapters.photo_reader.reading import Reading
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.registry import open_bundle
 from miradouro.embedding.batcher import QUEUE_TENSORS, Batcher
 from miradouro.embedding.metrics import EmbeddingMetrics
@@ -34,7 +35,9 @@ def open_embedding(
 
     Raises BadBundle, InvalidArgument (unknown bundle or precision), ConfigurationError (onnxruntime or its provider).
     """
-    bundles = [open_bundle(name, precision=settings.precision, folder=models) for name in settings.bundles]
+    bundles = [
+        open_bundle(name, precision=find(name).precision_for(settings.precision), folder=models) for name in settings.bundles
+    ]
     networks = OnnxEmbedder(
         bundles,
         provider=settings.provider,

@@ -11,12 +11,14 @@ class EmbeddingSettings(CacheSettings):
 
     embedding_listen: str = Field("127.0.0.1:50051", description="host:port of the embedding service; port 0 takes a free one.")
     bundles: tuple[str, ...] = Field(
-        ("efficientnet-lite0", "vgg16-conv"), min_length=1, description="Bundles that are loaded, separated by commas."
+        ("efficientnet-lite0", "vgg16-conv"),
+        min_length=1,
+        description="Bundles that are loaded, separated by commas; on one machine also those that collections need.",
     )
     precision: str = Field(
         "int8",
-        description="Precision of the bundles that are loaded, int8 or fp32; "
-        "when it is not set, the one that the data folder was made with.",
+        description="Precision of the bundles that are loaded, int8 or fp32; a bundle that is not offered in it takes its own. "
+        "When it is not set, the one that the data folder was made with.",
     )
     provider: Provider = Field(
         Provider.CPU, description="Where networks run: cpu, cuda or tensorrt; never another than this one."

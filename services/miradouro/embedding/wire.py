@@ -37,6 +37,7 @@ def bundle_to_wire(bundle: BundleDescription) -> pb.Bundle:
         license=bundle.license,
         attribution=bundle.attribution,
         sha256=bundle.sha256,
+        label_table=bundle.label_table if bundle.can_tag else "",
     )
 
 
@@ -86,7 +87,8 @@ def embedding_to_wire(embedding: Embedding, *, width: int, height: int) -> pb.Ph
             for space, values in embedding.vectors.items()
         ],
         labels=[
-            pb.LabelProbability(label=row.label, probability=row.probability, label_index=row.index) for row in embedding.labels
+            pb.LabelProbability(label=row.label, probability=row.probability, label_index=row.index, table=row.table)
+            for row in embedding.labels
         ],
         photo_width=width,
         photo_height=height,

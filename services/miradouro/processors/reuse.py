@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.document import Document, TagKind
+from miradouro.core.embedding import IMAGENET
 from miradouro.core.spaces import BundleDescription, Space, tagger_of
 from miradouro.core.text import fold_tag
 
@@ -29,4 +30,6 @@ def keeps_tags(
     gone = {fold_tag(tag.label) for tag in stored.tags if tag.kind is TagKind.USER} - {fold_tag(word) for word in given}
     if not gone:
         return True
+    if any(bundle.name == tagger and bundle.label_table != IMAGENET for bundle in bundles):
+        return False  # its own labels are not known here: one may have the name of the removed tag
     return not any(fold_tag(name) in gone for row in labels.rows for name in (row.label, *row.parents))

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from miradouro.bundles.labels import LabelTable
 from miradouro.core.document import Tag, TagKind
-from miradouro.core.embedding import LabelProbability
+from miradouro.core.embedding import IMAGENET, LabelProbability
 from miradouro.core.pipeline import PhotoInProgress
 from miradouro.core.text import fold_tag
 from miradouro.processors.plugin import Context, ProcessorOptions, need
@@ -43,9 +43,9 @@ class TagPhoto:
 def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelTable, options: TagOptions) -> tuple[Tag, ...]:
     """The tags of a photo: the user's (`given`) with probability 1, then labels, then parents, each by probability.
 
-    A parent's probability is the sum over its classes in `labels`, at most 1; its steps count from the nearest kept
-    label. Probabilities have six decimals. Tags are unique under `fold_tag`: a user's tag takes precedence over a label, a label
-    over a parent.
+    `table` has the parents of ImageNet's labels; other labels have none. A parent's probability is the sum over its classes in
+    `labels`, at most 1; its steps count from the nearest kept label. Probabilities have six decimals. Tags are unique under
+    `fold_tag`: a user's tag takes precedence over a label, a label over a parent.
     """
     classes = sorted(labels, key=lambda one: (-one.probability, one.label))
     kept = [one for one in classes if one.probability >= options.min_probability][: options.max_labels]
@@ -54,11 +54,11 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
     if options.parents:
         steps: dict[str, int] = {}
         for one in kept:
-            for number, parent in enumerate(table.parents(one.index), 1):
+            for number, parent in enumerate(_parents(one, table), 1):
                 steps[parent] = min(number, steps.get(parent, number))
         sums = dict.fromkeys(steps, 0.0)
         for one in classes:
-            for parent in table.parents(one.index):
+            for parent in _parents(one, table):
                 if parent in sums:
                     sums[parent] += one.probability
         parents = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
@@ -69,6 +69,10 @@ def tags(given: Iterable[str], labels: Iterable[LabelProbability], table: LabelT
 def _rounded(probability: float) -> float:
     """A float32 has no more digits: written out as a float64 it would take twice the bytes."""
     return min(round(probability, _DECIMALS), 1.0)
+
+
+def _parents(row: LabelProbability, table: LabelTable) -> tuple[str, ...]:
+    return table.parents(row.index) if row.table == IMAGENET else ()
 
 
 def kept_tags(given: Iterable[str], stored: Iterable[Tag]) -> tuple[Tag, ...]:

@@ -107,12 +107,13 @@ def open_embedder(
     settings, models = configuration.embedding, configuration.bundles.folder
 
     def open_bundles() -> "list[OpenBundle]":
+        from miradouro.bundles.catalogue import find
         from miradouro.standalone.models import open_or_pull, precision_in_use  # here: a search by words needs no bundle
         from miradouro.standalone.needed_bundles import needed_bundles
 
         def precision(name: str) -> str:
             if index is None or "precision" in settings.model_fields_set:
-                return settings.precision
+                return find(name).precision_for(settings.precision)
             held = [space for collection in index.stats() for space in collection.spaces]
             return precision_in_use(name, held=held, otherwise=settings.precision)
 

@@ -9,8 +9,9 @@ from miradouro.core.ports import SpaceStats
 
 
 def precision_in_use(name: str, *, held: Sequence[SpaceStats], otherwise: str) -> str:
-    """The precision of bundle `name` in the spaces `held` by the collections; `otherwise` when none is of this bundle.
+    """The precision of bundle `name` in the spaces `held` by the collections.
 
+    When none is of this bundle: `otherwise`, or the bundle's first precision when it is not offered in that one.
     Raises InvalidArgument (unknown bundle).
     """
     manifest = find(name)
@@ -18,7 +19,7 @@ def precision_in_use(name: str, *, held: Sequence[SpaceStats], otherwise: str) -
     for precision in manifest.precisions:
         if any(space.provenance in provenances for space in manifest.described_spaces(precision)):
             return precision
-    return otherwise
+    return manifest.precision_for(otherwise)
 
 
 def open_or_pull(names: Sequence[str], *, precision: Callable[[str], str], folder: Path, offline: bool) -> list[OpenBundle]:

@@ -67,7 +67,7 @@ class DescribeSpacesResponse(_message.Message):
     def __init__(self, bundles: _Optional[_Iterable[_Union[Bundle, _Mapping]]] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class Bundle(_message.Message):
-    __slots__ = ("name", "precision", "geometries", "spaces", "can_tag", "license", "attribution", "sha256")
+    __slots__ = ("name", "precision", "geometries", "spaces", "can_tag", "license", "attribution", "sha256", "label_table")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +76,7 @@ class Bundle(_message.Message):
     LICENSE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TABLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     precision: str
     geometries: _containers.RepeatedCompositeFieldContainer[Geometry]
@@ -84,7 +85,8 @@ class Bundle(_message.Message):
     license: str
     attribution: str
     sha256: str
-    def __init__(self, name: _Optional[str] = ..., precision: _Optional[str] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., spaces: _Optional[_Iterable[_Union[Space, _Mapping]]] = ..., can_tag: _Optional[bool] = ..., license: _Optional[str] = ..., attribution: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
+    label_table: str
+    def __init__(self, name: _Optional[str] = ..., precision: _Optional[str] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., spaces: _Optional[_Iterable[_Union[Space, _Mapping]]] = ..., can_tag: _Optional[bool] = ..., license: _Optional[str] = ..., attribution: _Optional[str] = ..., sha256: _Optional[str] = ..., label_table: _Optional[str] = ...) -> None: ...
 
 class Geometry(_message.Message):
     __slots__ = ("fit", "width", "height", "short_side", "filter")
@@ -211,14 +213,16 @@ class SpaceVectors(_message.Message):
     def __init__(self, space: _Optional[str] = ..., dimension: _Optional[int] = ..., values: _Optional[bytes] = ..., provenance: _Optional[str] = ...) -> None: ...
 
 class LabelProbability(_message.Message):
-    __slots__ = ("label", "probability", "label_index")
+    __slots__ = ("label", "probability", "label_index", "table")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     LABEL_INDEX_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
     label: str
     probability: float
     label_index: int
-    def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ..., label_index: _Optional[int] = ...) -> None: ...
+    table: str
+    def __init__(self, label: _Optional[str] = ..., probability: _Optional[float] = ..., label_index: _Optional[int] = ..., table: _Optional[str] = ...) -> None: ...
 
 class PhotoError(_message.Message):
     __slots__ = ("reason", "message", "retriable")
