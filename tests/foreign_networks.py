@@ -99,3 +99,14 @@ def bundle_folder(folder: Path, name: str = "small", *, manifest: str = MANIFEST
     path = folder / "bundle.toml"
     path.write_text(manifest.replace("NAME", name), encoding="utf-8")
     return path
+
+
+def named_as_in_a_vgg(path: Path) -> None:
+    """Calls the layers of a network pool5 and fc7."""
+    model = onnx.load(path)
+    names = {"map": "pool5", "logits": "fc7"}
+    for node in model.graph.node:
+        for field in (node.input, node.output):
+            field[:] = [names.get(name, name) for name in field]
+    model.graph.output[0].name = "fc7"
+    onnx.save(model, path)

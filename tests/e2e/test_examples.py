@@ -138,3 +138,24 @@ def test_the_processor_runs_once_installed(photos: Path, tmp_path: Path) -> None
         *(COMMAND, "pipeline", "simulate", photos / "a.jpg", "--json"), PYTHONPATH=str(installed), MIRADOURO_PIPELINE=pipeline
     )
     assert 0 < float(json.loads(stored)["document"]["attributes"]["brightness"]) < 1
+
+
+def test_a_packaged_bundle_is_found_once_installed(tmp_path: Path) -> None:
+    package = shutil.copytree(EXAMPLES / "bundle", tmp_path / uuid.uuid4().hex)
+    installed = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    run(*pip, "--target", installed, package)
+    (installed / "miradouro_edges" / "__init__.py").write_text("raise RuntimeError('a bundle is data: nothing of it is run')")
+    environment = {"PYTHONPATH": str(installed), "MIRADOURO_MODELS_DIR": str(tmp_path / "models")}
+    run(COMMAND, "models", "pull", "edges", **environment)
+    found = {each["name"]: each for each in json.loads(run(COMMAND, "models", "list", "--json", **environment))["bundles"]}
+    assert (found["edges"]["origin"], found["edges"]["spaces"]) == ("package", ["edges/edges/flat"])
+    assert [file["state"] for file in found["edges"]["files"]] == ["ready"]
+
+
+def test_the_packaged_network_is_as_its_program_makes_it(tmp_path: Path) -> None:
+    package = shutil.copytree(EXAMPLES / "bundle", tmp_path / "bundle")
+    made = package / "miradouro_edges" / "edges.onnx"
+    made.unlink()
+    run(sys.executable, package / "make_network.py")
+    assert made.read_bytes() == (EXAMPLES / "bundle" / "miradouro_edges" / "edges.onnx").read_bytes()

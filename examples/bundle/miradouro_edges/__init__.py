@@ -1,0 +1,1 @@
+"""The bundle `edges`: bundle.toml and edges.onnx."""
