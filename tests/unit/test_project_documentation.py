@@ -140,7 +140,9 @@ def test_every_service_is_in_the_table() -> None:
 
 
 def test_every_bundle_is_documented_with_its_licence() -> None:
-    assert {row[0].strip("`") for row in rows(section("Models").partition("\n## ")[0])} == {manifest.name for manifest in manifests()}
+    assert {row[0].strip("`") for row in rows(section("Models").partition("\n## ")[0])} == {
+        manifest.name for manifest in manifests()
+    }
     licences = section("Licences and attribution").replace("\n  ", " ")
     for words in ("Simonyan", "Zisserman", "CC BY 4.0", "Mingxing Tan", "Quoc V. Le", "Apache-2.0", "WordNet 3.0", "timm"):
         assert words in licences
