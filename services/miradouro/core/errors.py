@@ -12,7 +12,7 @@
     │   └── BadBundle           a model file is missing, corrupt or not the one expected
     ├── Unauthenticated
     ├── DeadlineExceeded        retriable
-    ├── Overloaded              retriable: the queue is full
+    ├── Overloaded              retriable: the queue is full, or too long for the deadline
     ├── Unavailable             retriable: a peer or the disk does not answer
     │   └── OriginalUnavailable the store of one photo does not answer; others may
     ├── Corrupt                 stored data is damaged
@@ -159,7 +159,7 @@ class DeadlineExceeded(MiradouroError):
 
 
 class Overloaded(MiradouroError):
-    """A bounded queue is full; try again after a pause."""
+    """A bounded queue is full, or its work would take longer than the deadline allows; try again after a pause."""
 
     status = "RESOURCE_EXHAUSTED"
     retriable = True
