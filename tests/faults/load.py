@@ -26,6 +26,7 @@ PENDING = 16  # events that a consumer has read and not stored, at most
 PENDING_EVENTS = "miradouro.ingest.composition:INTAKE.pending_events"
 COMMIT_PHOTOS = "miradouro.ingest.composition:PACE.commit_photos"
 COMMIT_INTERVAL_S = "miradouro.ingest.composition:INTAKE.commit_interval_s"
+SESSION_TIMEOUT_S = "miradouro.ingest.composition:INTAKE.session_timeout_s"
 UPDATED_EVERY, DELETED_EVERY, POISON_EVERY, NO_PHOTO_EVERY = 10, 20, 50, 40
 
 
@@ -92,7 +93,7 @@ def deployment_for(size: Size, kafka: str, opensearch: str, embedding: str) -> I
             COMMIT_PHOTOS: 4,
             PENDING_EVENTS: PENDING,
             COMMIT_INTERVAL_S: 0.2,
-            "miradouro.ingest.composition:INTAKE.session_timeout_s": 6.0,
+            SESSION_TIMEOUT_S: 60.0,  # a loaded machine delays heartbeats
         }
         yield here
 
