@@ -7,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from miradouro.bundles.build import serialized
 from miradouro.bundles.catalogue import find
 from miradouro.bundles.constants import read_constants
 from miradouro.bundles.labels import load_labels
 from miradouro.bundles.progress import LogProgress
 from miradouro.bundles.pull import source_paths
 from miradouro.bundles.registry import model_path, open_bundle
+from miradouro.bundles.taps import InputPart
 from miradouro.bundles.torch_weights import read_state_dict
+from miradouro.bundles.vgg16 import whole_network
+from miradouro.bundles.vgg16_conv import MEAN_RGB, read_convolutions
+from miradouro.bundles.vgg16_weights import Layer, Vgg16Weights
 from miradouro.core.decode import decode
 from miradouro.core.provenance import DECODE_RECIPE, provenance
 
@@ -25,6 +30,7 @@ from tools.write_bundle_vectors import FILE, SEED
 
 PHOTOS = np.stack([scene(seed) for seed in range(3)])
 BUNDLES = [(manifest.name, precision) for manifest in INDEXED for precision in manifest.precisions]
+DENSE = ((8, 512 * 49), (8, 8), (1000, 8))
 GOLDEN = json.loads(FILE.read_text())
 # Kernels of other CPUs add in another order; in int8 a value next to a rounding step may land on the other side.
 TOLERANCE = {"fp32": 1e-4, "int8": 3e-3}
@@ -66,6 +72,19 @@ def test_vgg_regions_are_the_maxima_of_their_boxes(models_dir: Path, vgg_maps: l
     mean, axes = (constants[name].astype(np.float64) for name in ("mean", "axes"))
     np.testing.assert_allclose(ours[bundle.outputs[space.name]], normalised((regions - mean) @ axes), atol=2e-4)
     np.testing.assert_allclose(ours["pool5/rmac"], normalised(regions.sum(axis=1)), atol=1e-4)
+
+
+def test_vgg16_whole_agrees_with_the_convolutions(models_dir: Path) -> None:
+    """The whole network over the real convolutions: the same vectors up to pool5, whatever its dense layers hold."""
+    source = source_paths(find("vgg16-conv"), models_dir, LogProgress())[0]
+    dense = [Layer(np.zeros((outputs, inputs), np.float32), np.zeros(outputs, np.float32)) for outputs, inputs in DENSE]
+    taken = InputPart(channels="RGB", mean=MEAN_RGB)  # read_convolutions has turned BGR into RGB
+    model, _ = whole_network(Vgg16Weights(tuple(read_convolutions(source)), tuple(dense)), None, taken, name="whole")
+    ours, theirs = session_of(serialized(model)), run_bundle("vgg16-conv", "fp32", models_dir, PHOTOS)
+    shared = [output.name for output in ours.get_outputs() if output.name in theirs]
+    assert len(shared) == 11
+    for name, vectors in zip(shared, ours.run(shared, {"whole": PHOTOS}), strict=True):
+        np.testing.assert_allclose(vectors, theirs[name], atol=1e-6)
 
 
 class PlainLite0:

@@ -69,7 +69,7 @@ def test_a_source_of_another_kind_is_refused(tmp_path: Path, name: str, content:
 
 def test_an_unknown_recipe_error_lists_the_known_ones(tmp_path: Path) -> None:
     manifest = find("vgg16-conv")
-    with pytest.raises(BadBundle, match="'resnet' is not a recipe; known are onnx, vgg16-conv, efficientnet-lite0"):
+    with pytest.raises(BadBundle, match="'resnet' is not a recipe; known are onnx, vgg16, vgg16-conv, efficientnet-lite0"):
         build(manifest.model_copy(update={"recipe": "resnet"}), "fp32", tmp_path)
     with pytest.raises(InvalidArgument, match="precision: 'fp64': vgg16-conv is offered in int8, fp32"):
         build(manifest, "fp64", tmp_path)

@@ -8,7 +8,9 @@ import numpy as np
 import onnx
 import pytest
 from miradouro.bundles.build import serialized
+from miradouro.bundles.catalogue import find
 from miradouro.bundles.quantization import Range
+from miradouro.bundles.taps import InputPart
 from miradouro.bundles.vgg16 import whole_network
 from miradouro.bundles.vgg16_weights import read_weights
 from miradouro.core.errors import BadBundle
@@ -21,6 +23,7 @@ from tests.vgg16_files import FORMATS, State, he_weights, onnx_of_torch, pth_zip
 
 PHOTOS = np.stack([scene(seed) for seed in range(2)])
 STATE = he_weights()
+TAKEN = find("vgg16").input or InputPart()
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:
@@ -29,7 +32,7 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 
 def outputs(path: Path, ranges: dict[str, Range] | None = None) -> dict[str, np.ndarray]:
     """Every output of the graph from the weights in a file, for PHOTOS."""
-    model, _ = whole_network(read_weights(path), ranges)
+    model, _ = whole_network(read_weights(path), ranges, TAKEN, name="centre")
     session = session_of(serialized(model))
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {"centre": PHOTOS}), strict=True))
@@ -62,7 +65,7 @@ def test_every_layer_agrees_with_a_plain_pass(tmp_path: Path, plain: dict[str, n
 
 def test_int8_points_where_fp32_does(tmp_path: Path) -> None:
     pth_zip(STATE, tmp_path / "vgg16.pth")
-    model, activations = whole_network(read_weights(tmp_path / "vgg16.pth"), None)
+    model, activations = whole_network(read_weights(tmp_path / "vgg16.pth"), None, TAKEN, name="centre")
     outside = set(activations.values()) - {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outside)
     values = session_of(serialized(model)).run(list(activations.values()), {"centre": PHOTOS})

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from miradouro.adapters.kafka import KafkaSettings
 from miradouro.adapters.opensearch import OpenSearchSettings
 from miradouro.adapters.opensearch.mapping import index_body
-from miradouro.bundles.catalogue import manifests
 from miradouro.cli.plan import formatted
 from miradouro.core.capacity import Demand, Figure, Plan, assumptions, plan, storage
 from miradouro.core.capacity.demand import BITS
@@ -20,7 +19,7 @@ from miradouro.core.spaces import Preset, Space, Storage, choose_spaces
 
 from tests.networks import INDEXED
 
-OFFERED = [space for manifest in manifests() for space in manifest.described_spaces(manifest.precisions[0])]
+OFFERED = [space for manifest in INDEXED for space in manifest.described_spaces(manifest.precisions[0])]
 DEFAULT = tuple(choose_spaces([], OFFERED, field="spaces"))
 REPLICAS = "what the replicas cost of this"
 

@@ -44,7 +44,7 @@ def add(path: Path, settings: BundleSettings, *, progress: Progress | None = Non
             files = _files(manifest, path)
             record_files(manifest, Path(staging))
             complete = with_own_parts(manifest, Path(staging))
-            _build_and_test(complete, settings, Path(staging), progress or default_progress())
+            build_and_test(complete, complete.precisions[0], settings, Path(staging), progress or default_progress())
             for file in files:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(manifest.beside(file), folder / file)
@@ -85,9 +85,8 @@ def _files(manifest: Manifest, path: Path) -> list[str]:
     return files
 
 
-def _build_and_test(manifest: Manifest, settings: BundleSettings, staging: Path, progress: Progress) -> None:
-    """Builds the first precision; a model file that fails the test is deleted."""
-    precision = manifest.precisions[0]
+def build_and_test(manifest: Manifest, precision: str, settings: BundleSettings, staging: Path, progress: Progress) -> OpenBundle:
+    """Builds a bundle whose files lie in the folder `staging`; a model file that fails the test is deleted."""
     model = model_path(settings.folder, manifest, precision)
     try:
         opened = pull_built(manifest, precision=precision, folder=settings.folder, bundles=staging, progress=progress)
@@ -97,3 +96,4 @@ def _build_and_test(manifest: Manifest, settings: BundleSettings, staging: Path,
         record_path(model).unlink(missing_ok=True)
         model.unlink(missing_ok=True)
         raise
+    return opened

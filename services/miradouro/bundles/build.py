@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from miradouro.bundles import efficientnet_lite, onnx_graph, vgg16_conv
+from miradouro.bundles import efficientnet_lite, onnx_graph, vgg16, vgg16_conv
 from miradouro.bundles.constants import read_constants
 from miradouro.bundles.ingredients import Built, Ingredients, Recipe
 from miradouro.bundles.manifest import Manifest
@@ -16,6 +16,7 @@ from miradouro.core.errors import BadBundle
 # Every recipe, by the name that manifests call it.
 RECIPES: Mapping[str, Recipe] = {
     "onnx": onnx_graph.build,
+    "vgg16": vgg16.build,
     "vgg16-conv": vgg16_conv.build,
     "efficientnet-lite0": efficientnet_lite.build,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from miradouro.bundles.download import download
 from miradouro.bundles.manifest import Manifest
-from miradouro.bundles.own_parts import OwnParts, own_parts, write_own_parts
+from miradouro.bundles.own_parts import own_parts, write_own_parts
 from miradouro.bundles.package_index import locate, locate_url
 from miradouro.bundles.progress import Progress
 from miradouro.bundles.registry import sha256_of
@@ -53,23 +53,6 @@ def record_files(manifest: Manifest, bundles: Path) -> None:
     }
     if found:
         write_own_parts(manifest.name, bundles, parts.model_copy(update={"sha256s": {**parts.sha256s, **found}}))
-
-
-def use_weights(manifest: Manifest, file: Path, bundles: Path) -> None:
-    """Copies `file` into the bundle's folder and makes it the only source of the bundle. Raises Unavailable, BadBundle."""
-    data = _read(file)
-    target = bundles / manifest.name / file.name
-    write_whole(target, data, synced=True)
-    parts: OwnParts = own_parts(manifest.name, bundles)
-    source = FileSource(kind="file", file=file.name, sha256=sha256_of(target), license=manifest.license)
-    write_own_parts(manifest.name, bundles, parts.model_copy(update={"weights": source}))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        raise BadBundle(f"{file}: the weights can't be read: {exc}; name a file that can") from exc
 
 
 def _own_file(source: FileSource, manifest: Manifest, bundles: Path) -> Path:

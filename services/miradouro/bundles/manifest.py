@@ -128,7 +128,9 @@ class Manifest(Part):
     def check_precision(self, precision: str) -> None:
         """Raises InvalidArgument when the bundle is not offered in `precision`."""
         if precision not in self.precisions:
-            raise InvalidArgument("precision", f"{shown(precision)}: {self.name} is offered in {', '.join(self.precisions)}")
+            can_measure = precision == "int8" and self.sources and not self.taps
+            how = f"; `miradouro models quantize {self.name} --photos DIR` makes int8" if can_measure else ""
+            raise InvalidArgument("precision", f"{shown(precision)}: {self.name} is offered in {', '.join(self.precisions)}{how}")
 
     def precision_for(self, wanted: str) -> str:
         """`wanted` where the bundle is offered in it, else its first precision. Raises InvalidArgument for no precision."""
@@ -165,7 +167,7 @@ class Manifest(Part):
             pooling=space.pooling if space else "",
             storage=space.storage if space else Storage.FLOAT16,
             clip=space.clip if space else 0.0,
-            manifest=self._facts(space) if self.taps else None,
+            manifest=self._facts(space) if self.taps or self.input else None,
         )
 
     def _facts(self, space: SpacePart | None) -> Mapping[str, Any]:

@@ -51,13 +51,28 @@ def write_own_parts(name: str, folder: Path, parts: OwnParts) -> None:
 def with_own_parts(manifest: Manifest, folder: Path) -> Manifest:
     """The manifest with the parts of this machine in their places."""
     parts = own_parts(manifest.name, folder)
-    if parts == OwnParts():
-        return manifest
-    sources = (parts.weights,) if parts.weights else manifest.sources
-    completed = tuple(
+    return manifest if parts == OwnParts() else with_parts(manifest, parts)
+
+
+def with_parts(manifest: Manifest, parts: OwnParts) -> Manifest:
+    """The manifest with `parts` in their places.
+
+    Other weights take the licence and the ranges of the manifest with them: both belong to its own. With ranges, int8 is offered.
+    """
+    changes: dict[str, object] = {}
+    sources = manifest.sources
+    if parts.weights and parts.weights.sha256 not in {source.sha256 for source in sources}:
+        file = parts.weights.file
+        changes |= {"license": f"that of {file}", "attribution": f"weights from {file}, a file of this machine"}
+        changes |= {"calibration": None, "precisions": ("fp32",)}
+    if parts.weights:
+        sources = (parts.weights,)
+    if parts.calibration:
+        changes |= {"calibration": parts.calibration, "precisions": ("int8", "fp32")}
+    changes["sources"] = tuple(
         source.model_copy(update={"sha256": parts.sha256s.get(source.file, "")})
         if isinstance(source, FileSource) and not source.sha256
         else source
         for source in sources
     )
-    return manifest.model_copy(update={"sources": completed, "calibration": parts.calibration or manifest.calibration})
+    return manifest.model_copy(update=changes)

@@ -37,7 +37,7 @@ def weights_of_graph(path: Path) -> Vgg16Weights:
         raise BadBundle(f"{path}: the graph is not VGG16: {exc}; name a file of that network") from exc
     except (IndexError, ValueError) as exc:
         raise BadBundle(f"{path}: a node of the graph is damaged: {exc!s:.300}") from exc
-    return Vgg16Weights(tuple(reader.convolutions), tuple(reader.dense))
+    return Vgg16Weights(tuple(reader.convolutions), tuple(reader.dense), "NHWC" if reader.takes_channels_last else "NCHW")
 
 
 class _NotVgg16(ValueError):
@@ -57,7 +57,7 @@ class _Reader:
             raise _NotVgg16(f"it takes {len(inputs)} inputs, not one")
         self._nodes = graph.node
         self._tensor = inputs[0]
-        self._channels_last = False
+        self.takes_channels_last = self._channels_last = False
         self._is_flat = self._flattened_last = False
         self._kinds = ""  # C convolution, R ReLU, P pooling, D dense layer
         self.convolutions: list[Layer] = []
@@ -164,6 +164,7 @@ class _Reader:
         if not starts_last and order != (_FIRST if self._channels_last else _LAST):
             raise _NotVgg16(f"it transposes after {self._so_far()}")
         self._channels_last = order == _LAST
+        self.takes_channels_last |= starts_last
 
     def _bias(self, inputs: Sequence[str]) -> Float32:
         """The third input; empty where a following Add adds the bias."""

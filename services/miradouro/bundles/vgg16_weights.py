@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -28,16 +29,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Vgg16Weights:
-    """13 convolutions and 3 dense layers. The first dense layer takes pool5 in the order channel, row, column."""
+    """13 convolutions and 3 dense layers. The first dense layer takes pool5 in the order channel, row, column.
+
+    `layout` is that of the graph's input; empty for a table of weights.
+    """
 
     convolutions: tuple[Layer, ...]
     dense: tuple[Layer, ...]
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Output channels of each block."""
-        ends = np.cumsum(CONVOLUTIONS) - 1
-        return tuple(len(self.convolutions[end].bias) for end in ends)
+    layout: Literal["", "NCHW", "NHWC"] = ""
 
 
 def layer_names() -> Iterator[str]:

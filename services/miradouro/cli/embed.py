@@ -37,7 +37,10 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
 
     configuration = Configuration(standalone=settings_of(offline=offline))
     good = 0
-    with open_reading(configuration.reading) as reading, open_embedder(configuration, reading=lambda: reading) as embedder:
+    with (
+        open_reading(configuration.reading) as reading,
+        open_embedder(configuration, reading=lambda: reading, bundles=_bundles_of(spaces)) as embedder,
+    ):
         rows = _embedded(files, spaces, embedder, reading)
         for number, row in enumerate(rows):
             good += row["error"] is None
@@ -48,6 +51,15 @@ def embed(*, files: tuple[Path, ...], spaces: tuple[str, ...], offline: bool, as
     if as_json:
         click.echo("]")
     end_when_any_failed(len(files) - good, done=good, what="files could be embedded")
+
+
+def _bundles_of(spaces: Sequence[str]) -> list[str]:
+    """The bundles of the named spaces and of the tags; none, for those of the setting, where a name is no space of a bundle."""
+    from miradouro.bundles.catalogue import is_known
+    from miradouro.core.spaces import held_tagger
+
+    named = {name.split("/")[0] for name in spaces if "/" in name and is_known(name.split("/")[0])}
+    return sorted({*named, held_tagger(spaces)}) if len(spaces) and all(name.split("/")[0] in named for name in spaces) else []
 
 
 def _embedded(files: Sequence[Path], spaces: Sequence[str], embedder: "Embedder", reading: "Reading") -> Iterator[dict[str, Any]]:

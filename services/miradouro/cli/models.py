@@ -11,10 +11,12 @@ import click
 from miradouro.bundles.catalogue import find, manifest_files, origin
 from miradouro.bundles.labels import labels_of
 from miradouro.bundles.manifest import PRECISIONS, Manifest
+from miradouro.bundles.own_weights import use_weights
 from miradouro.bundles.pull import pull as pull_bundle
 from miradouro.bundles.registry import model_path, open_bundle
 from miradouro.bundles.settings import BundleSettings
 from miradouro.cli.models_add import add, inspect, remove
+from miradouro.cli.models_quantize import quantize
 from miradouro.core.embedding import IMAGENET
 from miradouro.core.errors import BadBundle, MiradouroError
 from miradouro.embedding.settings import EmbeddingSettings
@@ -64,14 +66,24 @@ def list_(as_json: bool) -> None:
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_PRECISION
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Build the one named bundle from this file, PyTorch's or ONNX, from now on. It is copied; nothing in it is executed.",
+)
 @_AS_JSON
-def pull(names: Sequence[str], precision: str | None, as_json: bool) -> None:
+def pull(names: Sequence[str], precision: str | None, weights: Path | None, as_json: bool) -> None:
     """Fetch and build bundles; those of MIRADOURO_BUNDLES where none is named.
 
     Files that are there and whole stay as they are; a download that broke off is continued. HF_ENDPOINT names a mirror of
     huggingface.co; everything else is reached as pip is configured to reach it.
     """
     logs.configure(load(LogSettings))
+    if weights is not None:
+        if len(names) != 1:
+            raise click.UsageError("--weights needs the name of the one bundle that is built from the file")
+        use_weights(names[0], weights, precision=precision)
     chosen = _chosen(names)
     folder = load(BundleSettings).folder
     for manifest in chosen:
@@ -211,4 +223,5 @@ def _facts(manifest: Manifest, precision: str) -> dict[str, object]:
 
 models.add_command(add)
 models.add_command(inspect)
+models.add_command(quantize)
 models.add_command(remove)

@@ -6,13 +6,15 @@ from dataclasses import asdict
 
 import click
 
-from miradouro.bundles.catalogue import manifests
+from miradouro.bundles.catalogue import find, manifest_files
 from miradouro.cli.options import json_option
 from miradouro.core.capacity import Demand, Figure, Plan
 from miradouro.core.capacity import plan as make_plan
 from miradouro.core.capacity.assumptions import SOURCES
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.spaces import Space, Storage, choose_spaces, held_tagger
+from miradouro.embedding.settings import EmbeddingSettings
+from miradouro.runtime.settings import load
 
 GB = 1e9
 _ROUNDS_UP = 0.9995  # of a unit: would be shown as a whole one
@@ -95,8 +97,11 @@ def _whole(photos: float) -> int:
 
 
 def _spaces(names: str | None, *, with_regions: bool) -> tuple[Space, ...]:
-    offered = [space for manifest in manifests() for space in manifest.described_spaces(manifest.precisions[0])]
-    chosen = choose_spaces([name.strip() for name in names.split(",")] if names is not None else [], offered, field="spaces")
+    given = [name.strip() for name in names.split(",")] if names is not None else []
+    named = {name.split("/")[0] for name in given if "/" in name} & manifest_files().keys()
+    bundles = [find(name) for name in dict.fromkeys([*load(EmbeddingSettings).bundles, *sorted(named)])]
+    offered = [space for manifest in bundles for space in manifest.described_spaces(manifest.precisions[0])]
+    chosen = choose_spaces(given, offered, field="spaces")
     return tuple(space for space in chosen if with_regions or not space.regions)
 
 

@@ -192,14 +192,13 @@ def choose_spaces(names: Sequence[str], offered: Sequence[Space], *, field: str)
     """
     presets = {preset.value: preset for preset in Preset}
     first, *more = names or [Preset.STANDARD.value]
-    chosen: list[Space] = []
-    if first in presets:
-        rank = presets[first].rank
-        chosen += [space for space in offered if space.preset.rank <= rank and not is_label_space(space.name)]
-    else:
-        more = list(names)
-    chosen += [resolve_space(name, offered, field=field, or_first=tuple(presets)) for name in more]
-    return list(dict.fromkeys(chosen))
+    if first not in presets:
+        return [resolve_space(name, offered, field=field, or_first=tuple(presets)) for name in names]
+    named = [resolve_space(name, offered, field=field, or_first=tuple(presets)) for name in more]
+    rank = presets[first].rank
+    return [
+        space for space in offered if space.preset.rank <= rank and not is_label_space(space.name) and space not in named
+    ] + named
 
 
 def resolve_space(name: str, spaces: Sequence[Space], *, field: str = "space", or_first: Sequence[str] = ()) -> Space:
