@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from miradouro.adapters.grpc_embedder import GrpcEmbedder
 from miradouro.core.embedding import Priority
 from miradouro.core.errors import DeadlineExceeded, InvalidArgument, Overloaded, Unavailable
 from miradouro.core.ports import Embedder
-from miradouro.core.spaces import Resample
 from miradouro.embedding.composition import run_embedding
 from miradouro.runtime.grpc_server import running
 from miradouro.runtime.security import OPEN_TO_ALL
@@ -136,37 +135,16 @@ def test_64_photos_are_taken(embedder):
     assert len(embedder.embed([photo(1)] * 64, spaces=["tiny/shallow"])) == 64
 
 
-GOOD = photo(1)
-OTHER = replace(TINY, resample=Resample.BICUBIC)
-
-
 @pytest.mark.parametrize(
     ("photos", "spaces", "expected"),
     [
-        ([GOOD], ["tiny/deep", "tiny/pool9"], [r"spaces\[1\]: 'tiny/pool9'", *SPACES]),
-        ([GOOD], ["tiny/deep", "wee/features", "tiny/deep"], [r"spaces\[2\]: 'tiny/deep'", r"spaces\[0\]"]),
-        ([GOOD], ["tiny/shallow/avg", "tiny/shallow"], [r"spaces\[1\]", "twice"]),
-        ([GOOD], [], ["spaces: nothing is asked for", *SPACES]),
-        ([], ["tiny/deep"], ["photos: 0 photos", "1 to 64"]),
-        ([GOOD] * 65, ["tiny/deep"], ["photos: 65 photos", "1 to 64"]),
-        (
-            [GOOD, {WEE: GOOD[WEE]}],
-            ["tiny/deep"],
-            [r"photos\[1\]\.tensors", "no tensor in squash to 16 x 16, bilinear, which tiny needs"],
-        ),
-        ([GOOD, {}], ["tiny/deep"], [r"photos\[1\]\.tensors", "no tensor in squash to 16 x 16, bilinear, which tiny needs"]),
-        (
-            [GOOD, GOOD | {OTHER: GOOD[TINY]}],
-            ["tiny/deep"],
-            [r"photos\[1\]\.tensors", "no loaded bundle takes; allowed: duo: .*; tiny: squash"],
-        ),
-        ([GOOD, {TINY: GOOD[WEE]}], ["tiny/deep"], [r"photos\[1\]\.tensors", "16"]),
-        ([{TINY: GOOD[TINY].astype(np.float32)}], ["tiny/deep"], [r"photos\[0\]\.tensors", "float32", "uint8"]),
-        ([{TINY: GOOD[TINY][:, :, :1]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
-        ([{TINY: GOOD[TINY][0]}], ["tiny/deep"], [r"photos\[0\]\.tensors", "uint8", "3"]),
+        ([photo(1)], ["tiny/deep", "tiny/pool9"], [r"spaces\[1\]: 'tiny/pool9'", *SPACES]),
+        ([{TINY: photo(1)[TINY].astype(np.float32)}], ["tiny/deep"], [r"photos\[0\]\.tensors", "float32", "uint8"]),
+        ([photo(1), {}], ["tiny/deep"], [r"photos\[1\]\.tensors", "no tensor in squash to 16 x 16, bilinear, which tiny needs"]),
     ],
 )
 def test_a_wrong_request_names_place_and_alternatives(embedder, photos, spaces, expected):
+    """One request for each argument; the table of all of them is in unit/test_embedding_request.py."""
     with pytest.raises(InvalidArgument) as caught:
         embedder.embed(photos, spaces=spaces)
     for part in expected:

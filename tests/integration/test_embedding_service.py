@@ -187,17 +187,10 @@ def test_a_wrong_tensor_is_refused_at_its_place(door, tensor, field, message):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (pb.EmbedRequest(spaces=SPACES), "photos: 0 photos in the request; allowed: 1 to 64"),
         (pb.EmbedRequest(photos=[tensors(1)] * 65, spaces=SPACES), "photos: 65 photos"),
         (pb.EmbedRequest(photos=[tensors(1)], spaces=["tiny/x"]), "spaces[0]: 'tiny/x' is not a known space; allowed: tiny"),
-        (pb.EmbedRequest(photos=[tensors(1)], spaces=["wee/features"] * 2), "spaces[1]: 'wee/features' is asked for twice"),
-        (pb.EmbedRequest(photos=[tensors(1)]), "spaces: nothing is asked for"),
         (pb.EmbedRequest(photos=[tensors(1), pb.PhotoInput()], spaces=SPACES), "photos[1].input: is not set"),
         (pb.EmbedRequest(photos=[tensors(1)], spaces=SPACES, priority=7), "priority: 7 is not a priority; allowed: PRIORITY"),
-        (
-            pb.EmbedRequest(photos=[tensors(1), pb.PhotoInput(tensors=pb.Tensors())], spaces=SPACES),
-            "photos[1].tensors: holds no tensor in squash to 16 x 16, bilinear, which tiny needs",
-        ),
     ],
 )  # fmt: skip
 def test_a_wrong_request_names_field_and_alternatives(door, request_, message):
