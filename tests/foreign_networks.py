@@ -60,12 +60,16 @@ def network(
     layout: str = "NCHW",
     channels: int = 3,
     opset: int = 17,
+    fixed_batch: bool = False,
     nodes: tuple[onnx.NodeProto, ...] = (),
     inputs: tuple[str, ...] = ("data",),
     weights: dict[str, np.ndarray] | None = None,
     seed: int = 3,
 ) -> Path:
-    """Writes a graph: `data` [N, channels, 14, 14] → `map` [N, 6, 7, 7] → `logits` [N, 5], then `nodes`."""
+    """Writes a graph: `data` [1, channels, 14, 14] → `map` [1, 6, 7, 7] → `logits` [1, 5], then `nodes`.
+
+    With `fixed_batch` the map is reshaped to one row, as exporters do that were given one picture.
+    """
     random = np.random.default_rng(seed)
     constants = {
         "kernels": random.normal(size=(CHANNELS, channels, 3, 3)),
@@ -77,7 +81,7 @@ def network(
         helper.make_node("Conv", ["planes" if start else "data", "kernels"], ["c"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["c"], ["r"]),
         helper.make_node("MaxPool", ["r"], ["map"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("Flatten", ["map"], ["f"]),
+        helper.make_node("Reshape", ["map", "one_row"], ["f"]) if fixed_batch else helper.make_node("Flatten", ["map"], ["f"]),
         helper.make_node("MatMul", ["f", "dense"], ["logits"]),
     ]
     shape = [1, channels, SIZE, SIZE] if layout == "NCHW" else [1, SIZE, SIZE, channels]
@@ -86,7 +90,10 @@ def network(
         "network",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in inputs],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, CLASSES])],
-        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+        [
+            *(numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()),
+            numpy_helper.from_array(np.array([1, CHANNELS * 49]), "one_row"),
+        ],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)

@@ -134,6 +134,12 @@ def test_an_old_file_is_brought_up_to_date(tmp_path: Path, source: Path) -> None
     )
 
 
+def test_a_graph_of_one_picture_takes_several(tmp_path: Path, source: Path) -> None:
+    one = network(tmp_path / "one" / "network.onnx", fixed_batch=True)
+    manifest = manifest_of(tmp_path)
+    np.testing.assert_allclose(run(manifest, one)["logits"], run(manifest, source)["logits"], atol=1e-6)
+
+
 def test_layers_that_no_tap_needs_are_dropped(tmp_path: Path, source: Path) -> None:
     manifest = manifest_of(tmp_path)
     shallow = manifest.model_copy(update={"taps": manifest.taps[:1], "tags": None})

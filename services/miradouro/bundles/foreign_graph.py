@@ -60,6 +60,7 @@ def with_shapes(model: onnx.ModelProto, sizes: tuple[int, int, int]) -> tuple[on
         raise ValueError(f"the graph takes {takes}, and the manifest gives it {gets}; correct layout, channels or geometry")
     sized = onnx.ModelProto()
     sized.CopyFrom(model)
+    _free_batch(sized)
     dims = sized.graph.input[0].type.tensor_type.shape.dim
     dims[0].Clear()
     dims[0].dim_param = "N"
@@ -81,6 +82,23 @@ def with_shapes(model: onnx.ModelProto, sizes: tuple[int, int, int]) -> tuple[on
             if all(sizes_of):
                 shapes[info.name] = sizes_of
     return sized, shapes
+
+
+def _free_batch(model: onnx.ModelProto) -> None:
+    """Lets reshapes of one picture, to [1, …], take any number: an element 0 copies that of the input."""
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
+            stored[node.output[0]] = node.attribute[0].t
+    for number, node in enumerate(model.graph.node):
+        if node.op_type != "Reshape" or node.input[0] in stored or node.input[1] not in stored:
+            continue
+        target = numpy_helper.to_array(stored[node.input[1]])
+        copies_zeros = not any(each.name == "allowzero" and each.i for each in node.attribute)
+        if target.ndim == 1 and len(target) > 1 and target[0] == 1 and copies_zeros:
+            name = f"{node.input[1]}:{number}"  # the shape of this node alone
+            model.graph.initializer.append(numpy_helper.from_array(np.array([0, *target[1:]], np.int64), name))
+            node.input[1] = name
 
 
 def _refuse(model: onnx.ModelProto, path: Path) -> None:
