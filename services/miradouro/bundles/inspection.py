@@ -1,5 +1,6 @@
 """Lists the tensors of an ONNX file that a bundle could tap, and drafts a manifest to edit."""
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from miradouro.core.spaces import MAX_DIMENSION
 DEFAULT_SIZE = 224
 _CHANNELS = frozenset({1, 3})
 _ENDS_A_LAYER = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Gemm", "MatMul", "Softmax"})
+_SUMS = frozenset({"Add", "Sum"})
 _AFTER_DENSE = frozenset({"Gemm", "MatMul", "Add"})
 _ACTIVATIONS = frozenset({"Relu", "Clip", "Sigmoid", "Tanh", "Gelu", "LeakyRelu"})
 
@@ -79,7 +81,9 @@ def inspect_graph(path: Path, *, size: int | None = None) -> Inspection:
         model, shapes = with_shapes(model, sizes)
     except ValueError as exc:
         raise BadBundle(f"{path}: {exc}") from exc
-    candidates = tuple(_candidates(model, dict(shapes), is_nchw=is_nchw))
+    seen = _of_the_picture(model)
+    shapes = {name: shape for name, shape in shapes.items() if name in seen}
+    candidates = tuple(_candidates(model, shapes, is_nchw=is_nchw))
     if not candidates:
         raise BadBundle(f"{path}: no tensor of the graph has a fixed shape; export it with fixed sizes, or give another --size")
     layout, order = "NCHW" if is_nchw else "NHWC", "RGB" if channels == 3 else "L"
@@ -88,9 +92,19 @@ def inspect_graph(path: Path, *, size: int | None = None) -> Inspection:
     return Inspection(model.graph.input[0].name, layout, order, height, width, candidates, last)
 
 
+def _of_the_picture(model: onnx.ModelProto) -> set[str]:
+    """The tensors that are computed from the picture; the others are constants."""
+    found = {model.graph.input[0].name}
+    for node in model.graph.node:
+        if found.intersection(node.input):
+            found.update(node.output)
+    return found
+
+
 def _candidates(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], *, is_nchw: bool) -> Iterator[Candidate]:
     outputs = {output.name for output in model.graph.output}
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
+    stages = set(_ends_of_stages(model, shapes, is_nchw=is_nchw))
     for node in model.graph.node:
         for name in node.output:
             if name not in shapes:
@@ -101,8 +115,22 @@ def _candidates(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], *, i
             if fitting:
                 after_dense = node.op_type in _ACTIVATIONS and producers.get(node.input[0]) in _AFTER_DENSE and len(shape) == 1
                 yield Candidate(
-                    name, node.op_type, mapped, fitting, name in outputs or node.op_type in _ENDS_A_LAYER or after_dense
+                    name, node.op_type, mapped, fitting, name in outputs | stages or node.op_type in _ENDS_A_LAYER or after_dense
                 )
+
+
+def _ends_of_stages(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], *, is_nchw: bool) -> Iterator[str]:
+    """The last sum of each size of map: the ends of the stages of a residual network."""
+    last: dict[tuple[int, ...], str] = {}
+    producers = {name: node.op_type for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        for name in node.output:
+            shape = shapes.get(name, ())
+            cells = shape[1:] if is_nchw else shape[:2]
+            is_sum = node.op_type in _SUMS or (node.op_type in _ACTIVATIONS and producers.get(node.input[0]) in _SUMS)
+            if is_sum and len(shape) == 3 and math.prod(cells) > 1:
+                last[cells] = name
+    yield from last.values()
 
 
 def _fitting(shape: tuple[int, ...]) -> Iterator[str]:
