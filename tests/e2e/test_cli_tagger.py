@@ -16,7 +16,10 @@ from tests.vgg16_files import he_weights, pth_zip
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_dir: Path) -> Path:
     """A folder of photos, and the narrow bundle built from a file."""
     monkeypatch.setenv("MIRADOURO_BUNDLES_DIR", str(tmp_path / "bundles"))
-    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    for file in models_dir.glob("efficientnet-lite0-int8-*"):
+        (tmp_path / "models" / file.name).symlink_to(file)
     add_narrow_bundle(tmp_path / "bundles")
     folder = tmp_path / "photos"
     folder.mkdir()
