@@ -34,7 +34,9 @@ class PassTimes:
         self._latest[bundle] = self._clock()
         left = self._until_retrial.get(bundle, RETRIAL_PASSES) - 1
         if left == 0:
-            self._of(bundle, not self.prefers_side_by_side(bundle)).clear()
+            preferred = self.prefers_side_by_side(bundle)
+            if self._of(bundle, preferred):  # with one caller no pass has run side by side yet
+                self._of(bundle, not preferred).clear()
             left = RETRIAL_PASSES
         self._until_retrial[bundle] = left
 
