@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import inliner, numpy_helper, shape_inference, version_converter
 
+from miradouro.bundles.free_batch import free_batch, without_weights
 from miradouro.bundles.graph import IR_VERSION, OPSET
 from miradouro.core.error_text import shown
 from miradouro.core.errors import BadBundle
@@ -60,7 +61,7 @@ def with_shapes(model: onnx.ModelProto, sizes: tuple[int, int, int]) -> tuple[on
         raise ValueError(f"the graph takes {takes}, and the manifest gives it {gets}; correct layout, channels or geometry")
     sized = onnx.ModelProto()
     sized.CopyFrom(model)
-    _free_batch(sized)
+    free_batch(sized)
     dims = sized.graph.input[0].type.tensor_type.shape.dim
     dims[0].Clear()
     dims[0].dim_param = "N"
@@ -71,34 +72,29 @@ def with_shapes(model: onnx.ModelProto, sizes: tuple[int, int, int]) -> tuple[on
     for output in sized.graph.output:
         output.type.tensor_type.ClearField("shape")  # it may contradict the new sizes
     try:
-        inferred = shape_inference.infer_shapes(sized, data_prop=True, strict_mode=True)
+        two, three = (_shapes_of(sized, pictures) for pictures in (2, 3))
     except shape_inference.InferenceError as exc:
         raise ValueError(f"pictures of {' x '.join(map(str, sizes))} do not fit the graph: {exc}") from exc
-    shapes = {}
-    for info in [*inferred.graph.value_info, *inferred.graph.output]:
-        tensor = info.type.tensor_type
-        if tensor.elem_type == onnx.TensorProto.FLOAT and tensor.HasField("shape") and len(tensor.shape.dim) >= 2:
-            sizes_of = tuple(dim.dim_value for dim in list(tensor.shape.dim)[1:])
-            if all(sizes_of):
-                shapes[info.name] = sizes_of
-    return sized, shapes
+    return sized, {
+        name: shape[1:]
+        for name, shape in two.items()
+        if len(shape) >= 2 and all(shape) and shape[0] == 2 and three.get(name) == (3, *shape[1:])
+    }
 
 
-def _free_batch(model: onnx.ModelProto) -> None:
-    """Lets reshapes of one picture, to [1, …], take any number: an element 0 copies that of the input."""
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
-            stored[node.output[0]] = node.attribute[0].t
-    for number, node in enumerate(model.graph.node):
-        if node.op_type != "Reshape" or node.input[0] in stored or node.input[1] not in stored:
-            continue
-        target = numpy_helper.to_array(stored[node.input[1]])
-        copies_zeros = not any(each.name == "allowzero" and each.i for each in node.attribute)
-        if target.ndim == 1 and len(target) > 1 and target[0] == 1 and copies_zeros:
-            name = f"{node.input[1]}:{number}"  # the shape of this node alone
-            model.graph.initializer.append(numpy_helper.from_array(np.array([0, *target[1:]], np.int64), name))
-            node.input[1] = name
+def _shapes_of(model: onnx.ModelProto, pictures: int) -> Mapping[str, tuple[int, ...]]:
+    """The shapes of all float tensors for so many pictures; 0 where a size is not known.
+
+    With a number in place of N, sizes that the graph computes from the picture's shape are known, too.
+    """
+    sketch = without_weights(model)
+    sketch.graph.input[0].type.tensor_type.shape.dim[0].dim_value = pictures
+    inferred = shape_inference.infer_shapes(sketch, data_prop=True, strict_mode=True)
+    return {
+        info.name: tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
+        for info in (*inferred.graph.value_info, *inferred.graph.output)
+        if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT and info.type.tensor_type.HasField("shape")
+    }
 
 
 def _refuse(model: onnx.ModelProto, path: Path) -> None:

@@ -13,6 +13,7 @@ from miradouro.bundles.taps import Box, TapPart, too_long, windows
 from miradouro.core.spaces import MAX_DIMENSION
 
 MAP_POOLINGS = ("avg", "max", "gem", "spoc", "rmac", "regions")
+TOKEN_POOLINGS = ("token", "patches")
 _LEAST = 1e-6  # below the values that gem raises to a power: the root of a negative number is none
 Shape = Sequence[int]
 
@@ -34,9 +35,8 @@ def add_tap(graph: GraphBuilder, x: str, tap: TapPart, shape: Shape) -> str:
         return graph.vector(_maxima(graph, x, name, tap.boxes), name, dimension, rows=len(tap.boxes))
     if tap.pooling in {"", "flat"}:
         return graph.vector(graph.node("Flatten", [x], f"{name}.flat"), name, dimension)
-    if tap.pooling == "token":
-        first = graph.constant("tap.token", np.array(0, np.int64))
-        return graph.vector(graph.node("Gather", [x, first], f"{name}.token", axis=1), name, dimension)
+    if tap.pooling in TOKEN_POOLINGS:
+        return graph.vector(_mean_of_tokens(graph, x, tap, shape), name, dimension)
     if tap.pooling == "rmac":
         regions = graph.unit(_maxima(graph, x, name, windows(shape[1], tap.levels)), f"{name}.unit")
         axis = graph.constant("tap.regions", np.array([1], np.int64))
@@ -52,12 +52,12 @@ def dimension_of(pooling: str, shape: Shape) -> int:
         return math.prod(shape)
     if pooling == "":
         if sum(size > 1 for size in shape) > 1:
-            fitting = ", ".join(MAP_POOLINGS if len(shape) == 3 else ["token"])
+            fitting = ", ".join(MAP_POOLINGS if len(shape) == 3 else TOKEN_POOLINGS)
             raise ValueError(f"a tensor of {written} is no vector, as pooling none needs; take flat, {fitting}")
         return math.prod(shape)
-    if pooling == "token":
-        if len(shape) != 2:
-            raise ValueError(f"pooling token takes [tokens, numbers], not {written}; take another")
+    if pooling in TOKEN_POOLINGS:
+        if len(shape) != 2 or (pooling == "patches" and shape[0] < 2):
+            raise ValueError(f"pooling {pooling} takes [tokens, numbers], not {written}; take another")
         return shape[1]
     if len(shape) != 3:
         raise ValueError(
@@ -66,6 +66,14 @@ def dimension_of(pooling: str, shape: Shape) -> int:
     if pooling in {"rmac", "regions"} and shape[1] != shape[2]:
         raise ValueError(f"pooling {pooling} takes a square map, and this one is {written}; take avg, max, gem or spoc")
     return shape[0]
+
+
+def _mean_of_tokens(graph: GraphBuilder, x: str, tap: TapPart, shape: Shape) -> str:
+    """The first of [N, tokens, D], which is the class token, or the mean of the others, which are the patches."""
+    first, end = (0, 1) if tap.pooling == "token" else (1, shape[0])
+    places = [graph.constant(f"tap.tokens.{place}", np.array([place], np.int64)) for place in (first, end, 1)]
+    rows = graph.node("Slice", [x, *places], f"{tap.output}.tokens")
+    return graph.node("ReduceMean", [rows], f"{tap.output}.mean", axes=[1], keepdims=0)
 
 
 def _average(graph: GraphBuilder, x: str, tap: TapPart, _shape: Shape) -> str:

@@ -12,7 +12,7 @@ from miradouro.core.spaces import MAX_DIMENSION, Preset, Storage
 # Part of the provenance of taps. Increase it with every change of bundles.pooling or onnx_graph that changes a vector.
 TAPS_VERSION = 1
 
-POOLINGS = ("avg", "max", "gem", "spoc", "rmac", "regions", "token", "flat", "none")
+POOLINGS = ("avg", "max", "gem", "spoc", "rmac", "regions", "token", "patches", "flat", "none")
 Box = tuple[int, int, int, int]
 
 
@@ -77,8 +77,8 @@ class TapPart(SpacePart):
 
     avg, max, gem (generalised mean with the exponent `power`), spoc (sum with a Gaussian centre prior) and rmac (sum of unit
     maxima of `levels` sizes of windows) make a map [N, C, H, W] a vector of C numbers. regions keeps one vector for each window,
-    of a square map of `grid` cells a side. token takes the first of [N, tokens, D], flat takes every number, and none takes a
-    tensor that is a vector already.
+    of a square map of `grid` cells a side. token takes the first of [N, tokens, D] and patches the mean of the others, flat takes
+    every number, and none takes a tensor that is a vector already.
     """
 
     tensor: str = Field(min_length=1)
