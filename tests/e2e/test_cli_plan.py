@@ -36,6 +36,9 @@ def test_regions_and_spaces_are_chosen():
     assert whole[vectors] == 512 + 4 * (1_280 + 64 + 128 + 256 + 512 + 512)
     assert figures("--spaces", "vgg16-conv/pool5, efficientnet-lite0/features")[vectors] == 4 * (512 + 1_280)
     assert whole["OpenSearch: data nodes"] < all_of_them["OpenSearch: data nodes"]
+    lean = figures("--spaces", "lean")
+    assert figures("--spaces", "lean,filters/colour")[vectors] == lean[vectors] + 4 * 162
+    assert figures("--spaces", "laboratory")[vectors] > all_of_them[vectors], "public networks are not among them: unmeasured"
 
 
 def test_replicas_engine_and_machines_change_the_cluster():

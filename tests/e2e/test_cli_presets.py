@@ -52,6 +52,8 @@ def test_a_space_that_is_missing_names_its_preset(lean: tuple[Path, Path]) -> No
     assert done.code == 1
     assert "does not hold vgg16-conv/pool5, which the preset standard has" in done.err
     assert "or ask in efficientnet-lite0/look" in done.err
+    done = run("search", "--like", "a.jpg", "--space", "filters/gabor", "--data", lean[1])
+    assert "does not hold filters/gabor: index into a collection with --spaces filters/gabor, or ask in" in done.err
 
 
 def test_a_collection_keeps_its_preset(lean: tuple[Path, Path]) -> None:

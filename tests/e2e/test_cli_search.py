@@ -213,7 +213,7 @@ def test_words_and_indexed_photos_need_no_model(indexed, tmp_path, monkeypatch):
 def test_a_corrupt_model_file_is_never_loaded(indexed, models_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("MIRADOURO_MODELS_DIR", str(tmp_path))
     for manifest in INDEXED:
-        kept = model_path(models_dir, manifest, "int8")
+        kept = model_path(models_dir, manifest, manifest.precisions[0])
         for file in (kept, record_path(kept)):
             shutil.copy(file, tmp_path)
     model = model_path(tmp_path, find("efficientnet-lite0"), "int8")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import structlog
 from click.testing import CliRunner, Result
-from miradouro.bundles.catalogue import find
+from miradouro.bundles.catalogue import find, manifests
 from miradouro.bundles.registry import model_path, record_path
 from miradouro.cli.main import cli
 from miradouro.core.errors import InvalidArgument
 
-BUNDLES = ["efficientnet-lite0", "vgg16", "vgg16-conv"]
+BUNDLES = {manifest.name: manifest.precisions for manifest in manifests()}
 
 
 def models(*arguments: str, folder: Path) -> Result:
@@ -73,7 +73,7 @@ def test_pull_builds_another_precision_from_the_kept_source(lite0: Path, models_
 def test_an_unknown_bundle_error_lists_the_known_ones(tmp_path: Path, command: tuple[str, ...]) -> None:
     error = models(*command, folder=tmp_path).exception
     assert isinstance(error, InvalidArgument)
-    assert error.message == "bundle: 'vgg19' is not a bundle; allowed: efficientnet-lite0, vgg16, vgg16-conv"
+    assert error.message == f"bundle: 'vgg19' is not a bundle; allowed: {', '.join(BUNDLES)}"
 
 
 def test_an_unknown_precision_is_wrong_usage(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_describe_works_without_model_files(tmp_path: Path, name: str) -> None:
     facts = json.loads(models("describe", name, "--json", folder=tmp_path).stdout)
     result = models("describe", name, folder=tmp_path)
     assert result.exit_code == 0
-    source = facts["sources"][0]
-    for fact in (facts["license"], facts["attribution"], source.get("file_sha256") or source["sha256"]):
+    checksums = [source.get("file_sha256") or source["sha256"] for source in facts["sources"]]
+    for fact in (facts["license"], facts["attribution"], *checksums):
         assert fact in result.stdout
     for space in facts["spaces"]:
         assert space["name"] in result.stdout

@@ -8,7 +8,10 @@ from miradouro.core.errors import BadBundle
 
 
 def test_constants_are_finite_and_of_their_shapes() -> None:
-    shapes = {manifest.name: {name: array.shape for name, array in read_constants(manifest).items()} for manifest in manifests()}
+    with_constants = [manifest for manifest in manifests() if manifest.constants]
+    shapes = {
+        manifest.name: {name: array.shape for name, array in read_constants(manifest).items()} for manifest in with_constants
+    }
     pairs = sum(len(row.parents) for row in load_labels().rows)
     assert {name: found for name, found in shapes.items() if found} == {
         "efficientnet-lite0": {"mean": (3026,), "axes": (3026, 512), "clip": (), "parents": (pairs, 2)},

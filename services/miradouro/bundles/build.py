@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from miradouro.bundles import efficientnet_lite, onnx_graph, vgg16, vgg16_conv
 from miradouro.bundles.constants import read_constants
+from miradouro.bundles.filters import recipe as filters
 from miradouro.bundles.ingredients import Built, Ingredients, Recipe
 from miradouro.bundles.manifest import Manifest
 from miradouro.core.error_text import shown
@@ -19,6 +20,7 @@ RECIPES: Mapping[str, Recipe] = {
     "vgg16": vgg16.build,
     "vgg16-conv": vgg16_conv.build,
     "efficientnet-lite0": efficientnet_lite.build,
+    "filters": filters.build,
 }
 
 

@@ -134,7 +134,7 @@ def _ends_of_stages(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], 
 
 
 def _fitting(shape: tuple[int, ...]) -> Iterator[str]:
-    for pooling in ("", "avg", "max", "gem", "spoc", "rmac", "regions", "token", "flat"):
+    for pooling in ("", "avg", "max", "gem", "spoc", "rmac", "regions", "token", "patches", "flat"):
         if pooling == "flat" and len(shape) == 1:
             continue
         try:

@@ -197,7 +197,8 @@ def _state(manifest: Manifest, precision: str, folder: Path) -> _State:
 
 
 def _in_words(state: _State) -> str:
-    return f"ready ({state.bytes / 1e6:.0f} MB)" if state.state == "ready" else state.state
+    size = f"{state.bytes / 1e6:.0f} MB" if state.bytes >= 1e6 else f"{state.bytes / 1e3:.0f} kB"
+    return f"ready ({size})" if state.state == "ready" else state.state
 
 
 def _facts(manifest: Manifest, precision: str) -> dict[str, object]:

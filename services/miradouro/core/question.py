@@ -176,11 +176,7 @@ def searched_space(
         except InvalidArgument as exc:
             if (preset := preset_of(name)) is None:
                 raise
-            raise InvalidArgument(
-                "space",
-                f"collection {shown(question.collection)} does not hold {name}, which the preset {preset} has: index into a "
-                f"collection of that preset, or ask in {', '.join(space.name for space in spaces)}",
-            ) from exc
+            raise InvalidArgument("space", _not_held(name, question.collection, preset, spaces)) from exc
     allowed = ", ".join(space.name for space in regional)
     if question.space:
         space = resolve_space(question.space, spaces)
@@ -190,6 +186,14 @@ def searched_space(
     if len(regional) > 1:
         raise InvalidArgument("space", f"it is not set, and a region can be compared in several; allowed: {allowed}")
     return regional[0]
+
+
+def _not_held(name: str, collection: str, preset: Preset, spaces: Sequence[Space]) -> str:
+    """The laboratory has the spaces of many bundles only where the settings name these, so it is no advice."""
+    start, end = f"collection {shown(collection)} does not hold {name}", f"or ask in {', '.join(space.name for space in spaces)}"
+    if preset is Preset.LABORATORY:
+        return f"{start}: index into a collection with --spaces {name}, {end}"
+    return f"{start}, which the preset {preset} has: index into a collection of that preset, {end}"
 
 
 def offered_space(space: Space, bundles: Sequence[BundleDescription]) -> tuple[BundleDescription, Space]:
