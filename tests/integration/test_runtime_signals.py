@@ -1,11 +1,14 @@
 """A server as a process of its own ends as it should at a signal."""
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import grpc
 import pytest
 
+from tests.processes import eventually
 from tests.waiting import WAIT_S
 
 SERVER = """
@@ -29,10 +32,14 @@ print("drained", flush=True)
 """
 
 
-@pytest.mark.parametrize("send", ["terminate", "interrupt"])
-def test_a_signal_drains_calls_and_ends_the_process(send):
-    import signal
+def freeze(process: subprocess.Popen) -> None:
+    """Stops the process. A signal that comes now may go to any of its threads when it continues."""
+    process.send_signal(signal.SIGSTOP)
+    eventually(lambda: "State:\tT" in Path(f"/proc/{process.pid}/status").read_text())
 
+
+@pytest.mark.parametrize("send", ["terminate", "interrupt", "terminate while frozen"])
+def test_a_signal_drains_calls_and_ends_the_process(send):
     from miradouro.v1 import search_service_pb2, search_service_pb2_grpc
 
     with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
@@ -42,9 +49,12 @@ def test_a_signal_drains_calls_and_ends_the_process(send):
                 stub = search_service_pb2_grpc.SearchServiceStub(channel)
                 waiting = stub.GetPhoto.future(search_service_pb2.GetPhotoRequest(photo_id="p"), timeout=WAIT_S)
                 assert process.stdout.readline().strip() == "entered"
-                process.send_signal(signal.SIGTERM if send == "terminate" else signal.SIGINT)
+                if "frozen" in send:
+                    freeze(process)
+                process.send_signal(signal.SIGINT if send == "interrupt" else signal.SIGTERM)
+                process.send_signal(signal.SIGCONT)
                 assert waiting.result().photo.photo_id == "p"
-            assert process.stdout.readline().strip() == "drained"
             assert process.wait(WAIT_S) == 0
+            assert process.stdout.read().strip() == "drained"
         finally:
             process.kill()

@@ -39,6 +39,7 @@ INTERRUPT_GRACE_S = 1.0  # Ctrl-C: a person waits
 FLUSH_GRACE_S = 0.2  # after the last handler: its answer may still be on the way out
 NOTICE_S = 0.5  # after the grace period: handlers see that they are cancelled and let go of what they use
 _ENDLESS_S = 24 * 3_600.0
+_SIGNAL_POLL_S = 0.5
 MAX_CONNECTIONS = 256  # a client needs one; a process may have no more than 1,024 files open, and HTTP needs its share
 MIN_PING_INTERVAL_S = 300  # between a client's keepalive pings; ours send none, and faster ones are disconnected
 HEALTH_CALLS = 64  # room for health and reflection beside max_concurrent_calls
@@ -192,7 +193,9 @@ def _stop_signal() -> Iterator[Callable[[], int]]:
         arrived.set()
 
     def wait() -> int:
-        arrived.wait()
+        # The kernel may give the signal to another thread, and the handler runs here: wait() without a limit would never wake up.
+        while not arrived.wait(_SIGNAL_POLL_S):
+            pass
         return numbers[0]
 
     def restore() -> None:
