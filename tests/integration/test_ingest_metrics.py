@@ -8,10 +8,12 @@ import numpy as np
 from miradouro.adapters.onnx_embedder import Outputs
 from miradouro.core.errors import Overloaded
 from miradouro.core.spaces import Geometry
+from miradouro.ingest.pace import Pace
 
 from tests.ingest_fixture import IngestFixture, open_ingest
 from tests.pictures import jpeg
 from tests.tiny_bundle import GatedNetworks
+from tests.waiting import WAIT_S
 
 STEPS = ("fetch", "decode", "fingerprint", "exif", "embed", "tag", "keywords", "caption")
 
@@ -59,7 +61,7 @@ def test_a_retried_step_is_counted_each_time(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "one.jpg").write_bytes(jpeg())
-    with open_ingest(tmp_path / "ingest", networks_class=Flaky) as ingest:
+    with open_ingest(tmp_path / "ingest", networks_class=Flaky, pace=Pace(retry_s=WAIT_S)) as ingest:
         assert isinstance(ingest.networks, Flaky)
         ingest.networks.refusals = 2
         assert ingest.index_folder(photos).indexed == 1

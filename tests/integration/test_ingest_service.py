@@ -212,7 +212,7 @@ class Flaky(GatedNetworks):
 
 
 def test_a_passing_fault_is_tried_again(tmp_path):
-    with open_ingest(tmp_path / "ingest", networks_class=Flaky) as ingest:
+    with open_ingest(tmp_path / "ingest", networks_class=Flaky, pace=Pace(retry_s=WAIT_S)) as ingest:
         ingest.networks.refusals = 2
 
         assert statuses(ingest, event("a")) == [EVENT_STATUS_STORED]
