@@ -38,8 +38,12 @@ def generate(wordnet: Path, table: LabelTable) -> list[str]:
     names = _names(table, nouns)
     senses = dict(_lines(wordnet / "index.noun"))
     found: dict[str, tuple[list[str], list[str]]] = {}
+    # A name is no evidence that a word is spelled right: Lisboa may be typed for Lisbon.
+    common = {lemma for synset in nouns.values() for lemma in synset.lemmas if lemma.islower()}
     for part in _PARTS:
         for lemma, _ in _lines(wordnet / f"index.{part}"):
+            if part == "noun" and lemma not in common:
+                continue
             if len(lemma) >= _SHORTEST and lemma.isascii() and lemma.isalpha():
                 found[lemma] = ([], [])
     for lemma, keys in senses.items():

@@ -1,7 +1,7 @@
 """What the command prints: JSON for programs, lines for people."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, timedelta, timezone
 from typing import Any
 
@@ -30,6 +30,7 @@ TERM_ORIGINS = {
     searched_text_pb2.TERM_ORIGIN_SYNONYM: "synonym",
     searched_text_pb2.TERM_ORIGIN_PARENT: "parent",
     searched_text_pb2.TERM_ORIGIN_SPELLING: "spelling",
+    searched_text_pb2.TERM_ORIGIN_COMPLETION: "completion",
 }
 _SHOWN_TAGS = 3
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -86,8 +87,15 @@ def _hit_json(hit: search_service_pb2.Hit) -> dict[str, Any]:
         "space": hit.space or None,
         "tags": [{"label": tag.label, "score": tag.score, "kind": TAG_KINDS[tag.kind]} for tag in hit.tags],
         "caption": hit.caption,
+        "caption_is_generated": hit.caption_is_generated,
         "region": _region_json(hit.region) if hit.HasField("region") else None,
+        **({"title_parts": _parts_json(hit.title_parts)} if hit.title_parts else {}),
+        **({"caption_parts": _parts_json(hit.caption_parts)} if hit.caption_parts else {}),
     }
+
+
+def _parts_json(parts: Iterable[searched_text_pb2.TextPart]) -> list[dict[str, Any]]:
+    return [{"text": part.text, "is_match": part.is_match} for part in parts]
 
 
 def _region_json(region: photo_event_pb2.Region) -> dict[str, float]:
@@ -100,11 +108,11 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
     for rank, hit in enumerate(answer.hits, 1):
         distance = f"  distance {hit.distance:.4f}" if hit.HasField("distance") else ""
         tags = ", ".join(f"{tag.label} {tag.score:.2f}" for tag in hit.tags[:_SHOWN_TAGS])
-        caption = f"  “{hit.caption}”" if hit.caption and not hit.caption_is_generated else ""
+        caption = f"  “{_marked(hit)}”" if hit.caption and not hit.caption_is_generated else ""
         taken = f"  {_taken_text(hit) or 'undated':<25}" if with_times else ""
         region = f"  at {_box_text(hit.region)}" if hit.HasField("region") else ""
         name = f"{printable(hit.photo_id):<{width}}"
-        yield printable(f"{rank:>4}  {hit.score:7.4f}{distance}{taken}  {name}{region}  {tags}{caption}").rstrip()
+        yield printable(f"{rank:>4}  {hit.score:7.4f}{distance}{taken}  {name}{region}  {tags}").rstrip() + caption
     for facet in answer.facets:
         counts = ", ".join(f"{one.value} {one.photos:,}" for one in facet.counts) or "none"
         more = facet.values - len(facet.counts)
@@ -123,9 +131,20 @@ def search_lines(answer: SearchResponse, *, with_times: bool = False) -> Iterato
     yield f"{len(answer.hits):,} of {about}{answer.total:,} photos{space}, {answer.took_ms:.1f} ms{cut}"
 
 
+def _marked(hit: search_service_pb2.Hit) -> str:
+    """The caption, the words that were found in bold; a terminal shows it, click removes it from other outputs."""
+    if not hit.caption_parts:
+        return printable(hit.caption)
+    return "".join(
+        click.style(printable(part.text), bold=True) if part.is_match else printable(part.text) for part in hit.caption_parts
+    )
+
+
 def _understood_lines(answer: SearchResponse) -> Iterator[str]:
-    """A line for each word that was searched as something else, too."""
+    """A line for each word that was not searched, or searched as something else, too."""
     for word in answer.understood:
+        if not word.terms:
+            yield printable(f"{word.word}: too common to be searched")
         others = [f"{term.text} ({TERM_ORIGINS[term.origin]})" for term in word.terms if term.text != word.word]
         if others:
             yield printable(f"{word.word}: also searched as {', '.join(others)}")

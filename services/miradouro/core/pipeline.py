@@ -22,7 +22,18 @@ from miradouro.core.photo_limits import DEFAULT_LIMITS, DecodeLimits
 from miradouro.core.photo_names import stored_photo_id
 from miradouro.core.ports import Embedder, PhotoIndex, PhotoReader
 from miradouro.core.query import Order
-from miradouro.core.question import Answer, Example, Like, QueryVector, Question, offered_space, page_of, plan, searched_space
+from miradouro.core.question import (
+    Answer,
+    Example,
+    Like,
+    QueryVector,
+    Question,
+    Text,
+    offered_space,
+    page_of,
+    plan,
+    searched_space,
+)
 from miradouro.core.spaces import Preset, Space
 from miradouro.core.understand import understand
 from miradouro.core.understood import Lexicon
@@ -147,7 +158,7 @@ def answer(
         stored = stored_photo_id(index, question.collection, like.photo_id)
         question = replace(question, sought=replace(like, photo_id=stored))
     with stage("understand"):
-        understood = understand(question, index=index, lexicon=lexicon)
+        question, understood = understand(question, index=index, lexicon=lexicon)
     with stage("embed"):
         query_vector = _query_vector(
             question,
@@ -176,6 +187,7 @@ def answer(
         mixed_in=mixed_in,
         whole_photos=has_region and query_vector is not None and not query_vector.space.compares_regions,
         understood=understood,
+        is_text=isinstance(question.sought, Text),
     )
 
 

@@ -11,6 +11,7 @@ MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 10
 MAX_RANKED = 10_000  # hits of a ranking that can be paged through, as in OpenSearch
 MAX_WORDS = 64
+MAX_TEXT_TERMS = 100
 MAX_TEXT_CHARS = 1_024
 DEFAULT_FACET_SIZE = 10
 MAX_FACET_SIZE = 1_000
@@ -54,15 +55,25 @@ class KeywordClause:
 
 
 @dataclass(frozen=True)
-class TextClause:
-    """Photos by BM25. Each entry is a phrase of one or more raw words; the engine analyses them as core.text describes.
+class Alternatives:
+    """Words that a `word` of a text clause also stands for, each with a weight above 0, at most 1. The best of all counts."""
 
-    A hit holds every phrase of `must` and none of `must_not`. When `must` is empty, it holds at least one of `should`.
+    word: str
+    others: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class TextClause:
+    """Photos by BM25, as core.searched_texts weights it. Each entry is a phrase of one or more raw words.
+
+    The engine analyses them as core.text describes. A hit holds every phrase of `must` and none of `must_not`. When `must` is
+    empty, it holds at least one of `should` or of their `alternatives`.
     """
 
     should: tuple[str, ...]
     must: tuple[str, ...]
     must_not: tuple[str, ...]
+    alternatives: tuple[Alternatives, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,14 @@ class Keywords:
 
 @dataclass(frozen=True)
 class Text:
-    """Photos whose caption, title or tags hold the words."""
+    """Photos whose caption, title or tags hold the words.
+
+    `unfinished` is the last word where it may be the beginning of a longer one; `is_typing`: the caller is still typing it.
+    """
 
     clause: TextClause
+    unfinished: str = ""
+    is_typing: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ class Answer:
     """The matches; `space` is the searched one, empty for words; `next_page` is None on the last page.
 
     `mixed_in` are the ids of the photos that were mixed into the example, nearest first. `whole_photos`: a region was compared
-    with whole photos, because the collection has no space of regions. `understood` has the words of the question.
+    with whole photos, because the collection has no space of regions. `understood` has the words of the question;
+    `is_text`: they are those of a text.
     """
 
     matches: Matches
@@ -108,6 +114,7 @@ class Answer:
     mixed_in: tuple[str, ...] = ()
     whole_photos: bool = False
     understood: tuple[UnderstoodWord, ...] = ()
+    is_text: bool = False
 
 
 def plan(question: Question, query_vector: QueryVector | None, understood: Sequence[UnderstoodWord] = ()) -> IndexQuery:

@@ -1,10 +1,18 @@
-"""Finds the words that a misspelled word may stand for."""
+"""Tells misspelled words, and finds the words that they may stand for."""
 
 from collections.abc import Iterable
+
+from miradouro.core.inflection import singulars
+from miradouro.core.understood import Lexicon
 
 _SHORTEST, _LONGEST = 3, 64  # characters of a word that is compared
 _TWO_FROM = 6  # characters from which on a word may have two errors
 SPELLING_WEIGHT = 0.8  # of each error
+
+
+def is_right(word: str, lexicon: Lexicon) -> bool:
+    """Whether a dictionary has the word, or its singular."""
+    return any(lexicon.is_word(form) for form in (word, *singulars(word)))
 
 
 def similar(word: str, words: Iterable[str], *, most: int = 3) -> list[tuple[str, float]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from miradouro.core.inflection import plurals, singulars
-from miradouro.core.spelling import similar
+from miradouro.core.spelling import is_right, similar
 from miradouro.core.text import STOP_WORDS, fold_tag
 from miradouro.core.understood import Lexicon, Meaning, Term, TermOrigin, UnderstoodWord, Vocabulary
 
@@ -92,7 +92,7 @@ class _Reader:
 
     def _misspelled(self, phrase: str) -> tuple[Term, ...]:
         """The tags of similarly spelled phrases: those of the collection, otherwise those that the lexicon leads to."""
-        if self._lexicon.is_word(phrase):
+        if is_right(phrase, self._lexicon):
             return ()
         tags = similar(phrase, self._vocabulary.tags)
         if tags:

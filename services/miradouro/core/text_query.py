@@ -4,7 +4,7 @@ import re
 
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
-from miradouro.core.query import MAX_TEXT_CHARS, TextClause
+from miradouro.core.query import MAX_TEXT_CHARS, MAX_TEXT_TERMS, TextClause
 
 # Quotes as keyboards and word processors make them. A quote that is never closed runs to the end of the text.
 _QUOTES = '"\u201c\u201d\u201e\u201f'
@@ -15,7 +15,7 @@ def parse_text(text: str, *, field: str = "text") -> TextClause:
     """The clause of `text`, each word and phrase once, in the order of the text.
 
     A hyphen excludes only where a term begins, so that `black-and-white` is one term. Terms without a letter or digit
-    are dropped. Raises InvalidArgument naming `field` when the text is too long or has nothing to look for.
+    are dropped. Raises InvalidArgument naming `field` when the text is too long or has nothing or too much to look for.
     """
     if len(text) > MAX_TEXT_CHARS:
         raise InvalidArgument(field, f"{len(text):,} characters; allowed: 1 to {MAX_TEXT_CHARS:,}")
@@ -34,4 +34,14 @@ def parse_text(text: str, *, field: str = "text") -> TextClause:
             field,
             f'{shown(text)} has no word to look for; allowed: words, "a phrase" that must occur, beside them -word to exclude',
         )
+    if (count := len(should) + len(must) + len(must_not)) > MAX_TEXT_TERMS:
+        raise InvalidArgument(field, f"{count:,} different words and phrases; allowed: 1 to {MAX_TEXT_TERMS}")
     return TextClause(should=tuple(should), must=tuple(must), must_not=tuple(must_not))
+
+
+def unfinished_word(text: str) -> str:
+    """The word at the very end of `text`, which may be the beginning of a longer one; "" after white space or a phrase."""
+    last = next(reversed(list(_TERM.finditer(text))), None)
+    if last is None or last["word"] is None or last["minus"] or last.end() < len(text):
+        return ""
+    return str(last["word"])

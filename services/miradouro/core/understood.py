@@ -1,11 +1,17 @@
 """How the words of a question were understood: the terms that each word is searched as, and how each was reached."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Protocol
 
+from miradouro.core.stem import stem
+
+LONGEST_WORD = 64  # characters of a word in a vocabulary
+_SAME_START = 3  # letters that words of one stem share at least
+_LAST = "\U0010ffff"
 MAX_VOCABULARY = 50_000  # tags, and as many words, of one collection that misspelled and unfinished words are compared with
 
 
@@ -13,7 +19,8 @@ class TermOrigin(StrEnum):
     """How a term was reached from a word.
 
     EXACT: it is the word. INFLECTION: another form of it, such as the singular. SYNONYM: another name of the same thing.
-    PARENT: a kind of thing that the word belongs to. SPELLING: a similarly spelled word that the collection has.
+    PARENT: a kind of thing that the word belongs to. SPELLING: a similarly spelled word that the collection has. COMPLETION: a
+    word of the collection that begins with it.
     """
 
     EXACT = "exact"
@@ -21,6 +28,7 @@ class TermOrigin(StrEnum):
     SYNONYM = "synonym"
     PARENT = "parent"
     SPELLING = "spelling"
+    COMPLETION = "completion"
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Term:
 
 @dataclass(frozen=True)
 class UnderstoodWord:
-    """A word or phrase of the question, folded, and its terms, the word itself first."""
+    """A word or phrase of the question, folded, and its terms, the word itself first; without terms it is not searched."""
 
     word: str
     terms: tuple[Term, ...]
@@ -78,13 +86,36 @@ class Lexicon(Protocol):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The tags, folded, of a collection's live photos; at most MAX_VOCABULARY. It may be some seconds old."""
+    """What a collection's live photos have: tags, and the words of their texts; at most MAX_VOCABULARY of each.
+
+    Both are folded. `words` has the number of photos of each, and has the most frequent ones. It may be some seconds old.
+    """
 
     tags: frozenset[str] = frozenset()
+    words: Mapping[str, int] = field(default_factory=dict)
 
     def in_order(self, words: frozenset[str]) -> Sequence[str]:
         """The tags that consist of exactly these words, in any order."""
         return self._by_words.get(words, ())
+
+    def beginning(self, start: str) -> Sequence[str]:
+        """The words that begin with `start`, the most frequent first."""
+        return sorted(self._from(start), key=lambda word: (-self.words[word], word))
+
+    def has_inflection(self, word: str) -> bool:
+        """Whether a photo has `word`, or a word of the same stem."""
+        if word in self.words:
+            return True
+        wanted = stem(word)
+        return any(stem(other) == wanted for other in self._from(wanted[:_SAME_START]))
+
+    def _from(self, start: str) -> Sequence[str]:
+        first = bisect.bisect_left(self._sorted, start)
+        return self._sorted[first : bisect.bisect_left(self._sorted, start + _LAST, first)]
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self.words)
 
     @cached_property
     def _by_words(self) -> dict[frozenset[str], tuple[str, ...]]:

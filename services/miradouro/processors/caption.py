@@ -7,6 +7,7 @@ from pydantic import Field
 
 from miradouro.core.document import Tag, TagKind
 from miradouro.core.pipeline import PhotoInProgress
+from miradouro.core.searched_texts import CAPTION_FRAME
 from miradouro.processors.plugin import Context, ProcessorOptions
 
 
@@ -43,4 +44,4 @@ def sentence(tags: Sequence[Tag], options: CaptionOptions) -> str:
     named = likely[: options.max_tags]
     if not named:
         return ""
-    return f"A photo of {', '.join(named[:-1])}{' and ' if len(named) > 1 else ''}{named[-1]}."
+    return f"{CAPTION_FRAME}{', '.join(named[:-1])}{' and ' if len(named) > 1 else ''}{named[-1]}."

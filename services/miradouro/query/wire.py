@@ -1,6 +1,6 @@
 """Translates the messages of the search service: requests into checked questions, answers into responses."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -8,6 +8,7 @@ from miradouro.core.document import Document, GeoPoint, Tag, TagKind, TakenAt
 from miradouro.core.error_text import shown
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.event import DEFAULT_COLLECTION, MAX_PHOTO_ID_BYTES, MAX_TAG_CHARS, check_collection
+from miradouro.core.highlights import highlighted, searched_stems
 from miradouro.core.page import Page
 from miradouro.core.ports import CollectionStats
 from miradouro.core.query import (
@@ -28,7 +29,7 @@ from miradouro.core.redaction import public_uri
 from miradouro.core.region import check_region
 from miradouro.core.spaces import Region
 from miradouro.core.text import fold_tag
-from miradouro.core.text_query import parse_text
+from miradouro.core.text_query import parse_text, unfinished_word
 from miradouro.core.understood import TermOrigin, UnderstoodWord
 from miradouro.query.filters import conditions_from
 from miradouro.v1 import photo_event_pb2, search_service_pb2, searched_text_pb2
@@ -46,6 +47,7 @@ _TERM_ORIGINS = {
     TermOrigin.SYNONYM: searched_text_pb2.TERM_ORIGIN_SYNONYM,
     TermOrigin.PARENT: searched_text_pb2.TERM_ORIGIN_PARENT,
     TermOrigin.SPELLING: searched_text_pb2.TERM_ORIGIN_SPELLING,
+    TermOrigin.COMPLETION: searched_text_pb2.TERM_ORIGIN_COMPLETION,
 }
 _ORDERS: dict[int, Order] = {
     search_service_pb2.SORT_ORDER_UNSPECIFIED: Order.RELEVANCE,
@@ -134,7 +136,8 @@ def _sought(request: search_service_pb2.SearchRequest) -> Keywords | Text | Ever
         case "keyword":
             return Keywords(_words(request.keyword.words))
         case "text":
-            return Text(parse_text(request.text.text, field="text.text"))
+            text = request.text.text
+            return Text(parse_text(text, field="text.text"), unfinished_word(text), request.text.is_typing)
         case "photo":
             return Example(request.photo.data, _region_from(request.photo, "photo.region"))
         case "like":
@@ -191,8 +194,9 @@ def _words(words: Sequence[str]) -> tuple[str, ...]:
 def response_of(answer: Answer, *, took_ms: float, next_page_token: str) -> search_service_pb2.SearchResponse:
     """Returns the answer as a message; `took_ms` in milliseconds."""
     matches = answer.matches
+    stems = searched_stems(answer.understood) if answer.is_text else frozenset()
     return search_service_pb2.SearchResponse(
-        hits=[_hit(match, answer.space) for match in matches.matches],
+        hits=[_hit(match, answer.space, stems) for match in matches.matches],
         total=matches.total,
         total_is_exact=matches.total_is_exact,
         truncated=matches.truncated,
@@ -224,7 +228,7 @@ def _facet_counts(counts: FacetCounts) -> search_service_pb2.FacetCounts:
     )
 
 
-def _hit(match: Match, space: str) -> search_service_pb2.Hit:
+def _hit(match: Match, space: str, stems: frozenset[str]) -> search_service_pb2.Hit:
     document = match.document
     assert document is not None, "the plan asks for documents"
     return search_service_pb2.Hit(
@@ -239,7 +243,15 @@ def _hit(match: Match, space: str) -> search_service_pb2.Hit:
         region=None if match.region is None else _region(match.region),
         title=document.title,
         taken_at=None if document.taken_at is None else _taken_at(document.taken_at),
+        title_parts=_parts(document.title, stems),
+        caption_parts=_parts(document.caption, stems),
     )
+
+
+def _parts(text: str, stems: frozenset[str]) -> Iterator[searched_text_pb2.TextPart]:
+    if stems:
+        for part in highlighted(text, stems):
+            yield searched_text_pb2.TextPart(text=part.text, is_match=part.is_match)
 
 
 def photo_of(document: Document, *, spaces: Iterable[str]) -> search_service_pb2.Photo:

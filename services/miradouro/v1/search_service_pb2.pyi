@@ -100,10 +100,12 @@ class KeywordQuery(_message.Message):
     def __init__(self, words: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TextQuery(_message.Message):
-    __slots__ = ("text",)
+    __slots__ = ("text", "is_typing")
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    IS_TYPING_FIELD_NUMBER: _ClassVar[int]
     text: str
-    def __init__(self, text: _Optional[str] = ...) -> None: ...
+    is_typing: bool
+    def __init__(self, text: _Optional[str] = ..., is_typing: _Optional[bool] = ...) -> None: ...
 
 class ExampleQuery(_message.Message):
     __slots__ = ("data", "region")
@@ -226,7 +228,7 @@ class FacetCount(_message.Message):
     def __init__(self, value: _Optional[str] = ..., photos: _Optional[int] = ...) -> None: ...
 
 class Hit(_message.Message):
-    __slots__ = ("photo_id", "uri", "score", "distance", "space", "tags", "caption", "caption_is_generated", "region", "title", "taken_at")
+    __slots__ = ("photo_id", "uri", "score", "distance", "space", "tags", "caption", "caption_is_generated", "region", "title", "taken_at", "title_parts", "caption_parts")
     PHOTO_ID_FIELD_NUMBER: _ClassVar[int]
     URI_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -238,6 +240,8 @@ class Hit(_message.Message):
     REGION_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    TITLE_PARTS_FIELD_NUMBER: _ClassVar[int]
+    CAPTION_PARTS_FIELD_NUMBER: _ClassVar[int]
     photo_id: str
     uri: str
     score: float
@@ -249,7 +253,9 @@ class Hit(_message.Message):
     region: _photo_event_pb2.Region
     title: str
     taken_at: _photo_event_pb2.TakenAt
-    def __init__(self, photo_id: _Optional[str] = ..., uri: _Optional[str] = ..., score: _Optional[float] = ..., distance: _Optional[float] = ..., space: _Optional[str] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., caption: _Optional[str] = ..., caption_is_generated: _Optional[bool] = ..., region: _Optional[_Union[_photo_event_pb2.Region, _Mapping]] = ..., title: _Optional[str] = ..., taken_at: _Optional[_Union[_photo_event_pb2.TakenAt, _Mapping]] = ...) -> None: ...
+    title_parts: _containers.RepeatedCompositeFieldContainer[_searched_text_pb2.TextPart]
+    caption_parts: _containers.RepeatedCompositeFieldContainer[_searched_text_pb2.TextPart]
+    def __init__(self, photo_id: _Optional[str] = ..., uri: _Optional[str] = ..., score: _Optional[float] = ..., distance: _Optional[float] = ..., space: _Optional[str] = ..., tags: _Optional[_Iterable[_Union[Tag, _Mapping]]] = ..., caption: _Optional[str] = ..., caption_is_generated: _Optional[bool] = ..., region: _Optional[_Union[_photo_event_pb2.Region, _Mapping]] = ..., title: _Optional[str] = ..., taken_at: _Optional[_Union[_photo_event_pb2.TakenAt, _Mapping]] = ..., title_parts: _Optional[_Iterable[_Union[_searched_text_pb2.TextPart, _Mapping]]] = ..., caption_parts: _Optional[_Iterable[_Union[_searched_text_pb2.TextPart, _Mapping]]] = ...) -> None: ...
 
 class Tag(_message.Message):
     __slots__ = ("label", "score", "kind")

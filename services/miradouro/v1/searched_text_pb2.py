@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n miradouro/v1/searched_text.proto\x12\x0cmiradouro.v1\"I\n\x0eUnderstoodWord\x12\x0c\n\x04word\x18\x01 \x01(\t\x12)\n\x05terms\x18\x02 \x03(\x0b\x32\x1a.miradouro.v1.SearchedTerm\"V\n\x0cSearchedTerm\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x06origin\x18\x02 \x01(\x0e\x32\x18.miradouro.v1.TermOrigin\x12\x0e\n\x06weight\x18\x03 \x01(\x01*\xa7\x01\n\nTermOrigin\x12\x1b\n\x17TERM_ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11TERM_ORIGIN_EXACT\x10\x01\x12\x1a\n\x16TERM_ORIGIN_INFLECTION\x10\x02\x12\x17\n\x13TERM_ORIGIN_SYNONYM\x10\x03\x12\x16\n\x12TERM_ORIGIN_PARENT\x10\x04\x12\x18\n\x14TERM_ORIGIN_SPELLING\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n miradouro/v1/searched_text.proto\x12\x0cmiradouro.v1\"I\n\x0eUnderstoodWord\x12\x0c\n\x04word\x18\x01 \x01(\t\x12)\n\x05terms\x18\x02 \x03(\x0b\x32\x1a.miradouro.v1.SearchedTerm\"V\n\x0cSearchedTerm\x12\x0c\n\x04text\x18\x01 \x01(\t\x12(\n\x06origin\x18\x02 \x01(\x0e\x32\x18.miradouro.v1.TermOrigin\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"*\n\x08TextPart\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08is_match\x18\x02 \x01(\x08*\xc3\x01\n\nTermOrigin\x12\x1b\n\x17TERM_ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11TERM_ORIGIN_EXACT\x10\x01\x12\x1a\n\x16TERM_ORIGIN_INFLECTION\x10\x02\x12\x17\n\x13TERM_ORIGIN_SYNONYM\x10\x03\x12\x16\n\x12TERM_ORIGIN_PARENT\x10\x04\x12\x18\n\x14TERM_ORIGIN_SPELLING\x10\x05\x12\x1a\n\x16TERM_ORIGIN_COMPLETION\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'miradouro.v1.searched_text_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TERMORIGIN']._serialized_start=214
-  _globals['_TERMORIGIN']._serialized_end=381
+  _globals['_TERMORIGIN']._serialized_start=258
+  _globals['_TERMORIGIN']._serialized_end=453
   _globals['_UNDERSTOODWORD']._serialized_start=50
   _globals['_UNDERSTOODWORD']._serialized_end=123
   _globals['_SEARCHEDTERM']._serialized_start=125
   _globals['_SEARCHEDTERM']._serialized_end=211
+  _globals['_TEXTPART']._serialized_start=213
+  _globals['_TEXTPART']._serialized_end=255
 # @@protoc_insertion_point(module_scope)

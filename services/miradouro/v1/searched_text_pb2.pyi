@@ -15,12 +15,14 @@ class TermOrigin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TERM_ORIGIN_SYNONYM: _ClassVar[TermOrigin]
     TERM_ORIGIN_PARENT: _ClassVar[TermOrigin]
     TERM_ORIGIN_SPELLING: _ClassVar[TermOrigin]
+    TERM_ORIGIN_COMPLETION: _ClassVar[TermOrigin]
 TERM_ORIGIN_UNSPECIFIED: TermOrigin
 TERM_ORIGIN_EXACT: TermOrigin
 TERM_ORIGIN_INFLECTION: TermOrigin
 TERM_ORIGIN_SYNONYM: TermOrigin
 TERM_ORIGIN_PARENT: TermOrigin
 TERM_ORIGIN_SPELLING: TermOrigin
+TERM_ORIGIN_COMPLETION: TermOrigin
 
 class UnderstoodWord(_message.Message):
     __slots__ = ("word", "terms")
@@ -39,3 +41,11 @@ class SearchedTerm(_message.Message):
     origin: TermOrigin
     weight: float
     def __init__(self, text: _Optional[str] = ..., origin: _Optional[_Union[TermOrigin, str]] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class TextPart(_message.Message):
+    __slots__ = ("text", "is_match")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    IS_MATCH_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    is_match: bool
+    def __init__(self, text: _Optional[str] = ..., is_match: _Optional[bool] = ...) -> None: ...

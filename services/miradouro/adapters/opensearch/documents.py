@@ -14,8 +14,10 @@ from miradouro.core.microseconds import from_microseconds, local_microseconds, m
 from miradouro.core.photo_names import file_name_of
 from miradouro.core.ports import OriginState
 from miradouro.core.query import CAMERA_ATTRIBUTE
+from miradouro.core.searched_texts import searched_texts
 from miradouro.core.spaces import Space, Storage
 from miradouro.core.text import fold_tag, words
+from miradouro.core.understood import LONGEST_WORD
 
 _LEAST_FEATURE = 1e-37  # rank_features take normal float32 above 0
 
@@ -36,8 +38,16 @@ def feature_of(tag: str) -> str:
 
 
 def analysed(text: str) -> str:
-    """The searchable words of `text`, folded and joined for the field `words`; "" when there are none."""
+    """The searchable words of `text`, folded and joined for the fields of words; "" when there are none."""
     return " ".join(word.folded for word in words(text))
+
+
+def _analysed(texts: Iterable[str]) -> list[str]:
+    return [part for part in map(analysed, texts) if part]
+
+
+def _vocabulary(texts: Iterable[str]) -> list[str]:
+    return sorted({word.folded for text in texts for word in words(text) if len(word.folded) <= LONGEST_WORD})
 
 
 def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
@@ -59,7 +69,12 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
         "title": document.title,
         "caption": document.caption,
         "caption_is_generated": document.caption_is_generated,
-        **tags_source(document.tags, title=document.title, caption=document.caption),
+        **tags_source(
+            document.tags,
+            title=document.title,
+            caption=document.caption,
+            caption_is_generated=document.caption_is_generated,
+        ),
         "owner": document.owner,
         "attributes": dict(document.attributes),
         "attribute_pairs": [pair(name, value) for name, value in document.attributes.items()],
@@ -86,15 +101,19 @@ def source_of(document: Document, spaces: dict[str, Space]) -> dict[str, Any]:
     return source
 
 
-def tags_source(tags: Iterable[Tag], *, title: str, caption: str) -> dict[str, Any]:
-    """The fields that depend on the tags of a live photo; `words` contains its title and caption too."""
+def tags_source(tags: Iterable[Tag], *, title: str, caption: str, caption_is_generated: bool) -> dict[str, Any]:
+    """The fields that depend on the tags of a live photo; those of words contain its title and caption too."""
     tags = ordered_tags(tags)
     scores: dict[str, float] = {}
     for tag in tags:
         scores[fold_tag(tag.label)] = max(tag.searched_score, scores.get(fold_tag(tag.label), 0.0))
-    searched = [title, caption, *(tag.label for tag in tags)]
+    searched = searched_texts(tags, title=title, caption=caption, caption_is_generated=caption_is_generated)
+    human, own, made = (searched.title, searched.caption), searched.tags, searched.made
     return {
-        "words": [part for part in map(analysed, searched) if part],
+        "words_human": _analysed(human),
+        "words_own": _analysed(own),
+        "words_made": _analysed(made),
+        "vocabulary": _vocabulary((*human, *own, *made)),
         "tags": list(scores),
         "tag_scores": {feature_of(label): max(score, _LEAST_FEATURE) for label, score in scores.items() if label},
         "tags_stored": {"tags": [[tag.label, tag.score, tag.kind.value, tag.steps] for tag in tags]},

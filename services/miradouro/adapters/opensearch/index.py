@@ -24,7 +24,7 @@ from miradouro.adapters.opensearch.documents import (
     vectors_of,
 )
 from miradouro.adapters.opensearch.generation import Generation
-from miradouro.adapters.opensearch.mapping import FORMAT, alias_of, field_of, meta_of, spaces_of
+from miradouro.adapters.opensearch.mapping import FORMAT, UNREAD, alias_of, field_of, meta_of, spaces_of
 from miradouro.adapters.opensearch.question import Plan, counting_more, plan, read
 from miradouro.adapters.opensearch.rewrites import Change, rewrite
 from miradouro.adapters.opensearch.searches import collection_names, count, search
@@ -58,7 +58,6 @@ from miradouro.core.storable import check_same_spaces, check_storable, check_vec
 from miradouro.core.understood import Vocabulary
 
 _KNOWN_FOR_S = 5.0  # the time after which a moved alias is noticed
-_UNREAD = {"excludes": ["vector__*", "regions__*", "words"]}
 T = TypeVar("T")
 
 
@@ -158,7 +157,8 @@ class OpenSearchIndex:
             change = by_id[source["photo_id"]]
             if source["version"] != change.version:
                 return None
-            return tags_source(change.tags, title=source["title"], caption=source["caption"])
+            kept = {name: source[name] for name in ("title", "caption", "caption_is_generated")}
+            return tags_source(change.tags, **kept)
 
         return self._rewrite(collection, list(by_id), change_of)
 
@@ -213,7 +213,7 @@ class OpenSearchIndex:
 
     def get(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get`. Reads the latest write, also before a refresh."""
-        return document_of(self._source(collection, photo_id, exclude=_UNREAD["excludes"]))
+        return document_of(self._source(collection, photo_id, exclude=UNREAD))
 
     def vector(self, collection: str, photo_id: str, space: str) -> Vectors:
         """See `PhotoIndex.vector`."""
@@ -225,7 +225,7 @@ class OpenSearchIndex:
 
     def get_whole(self, collection: str, photo_id: str) -> Document:
         """See `PhotoIndex.get_whole`; one request."""
-        source = self._source(collection, photo_id, exclude=["words"])
+        source = self._source(collection, photo_id, exclude=["words_*", "vocabulary"])
         held = {space.name: space for space in self._generation(collection).spaces}
         vectors = {name: rows for name, space in held.items() if (rows := vectors_of(source, space)) is not None}
         return replace(document_of(source), vectors=vectors, provenances={name: held[name].provenance for name in vectors})

@@ -9,13 +9,15 @@ from miradouro.adapters.opensearch.settings import OpenSearchSettings
 from miradouro.adapters.opensearch.tuning import TUNING, Tuning
 from miradouro.core.spaces import Preset, Region, Space, Storage
 
-FORMAT = 5
+FORMAT = 6
 ANALYZER = "miradouro_words"
 # Keeps phrases from matching across title, caption and tags.
 _GAP = 100
 ENGINE = "lucene"  # filters during the graph search, and keeps its graphs in the page cache
 M, EF_CONSTRUCTION = 16, 128
 _PROVENANCE_CHARS = 12
+# Fields that only searches read, as patterns.
+UNREAD = ("vector__*", "regions__*", "words_*", "vocabulary")
 
 
 def alias_of(prefix: str, collection: str) -> str:
@@ -101,6 +103,7 @@ def _space(stored: Mapping[str, Any]) -> Space:
 _KEYWORD = {"type": "keyword"}
 _STORED = {"type": "object", "enabled": False}
 _UNSEARCHED = {"type": "keyword", "index": False, "doc_values": False}
+_WORDS = {"type": "text", "analyzer": ANALYZER, "position_increment_gap": _GAP}
 _PLAIN: dict[str, Any] = {
     "collection": _KEYWORD,
     "photo_id": _KEYWORD,
@@ -117,7 +120,11 @@ _PLAIN: dict[str, Any] = {
     "title": _UNSEARCHED,
     "caption": _UNSEARCHED,
     "caption_is_generated": {"type": "boolean"},
-    "words": {"type": "text", "analyzer": ANALYZER, "position_increment_gap": _GAP},
+    # See core.searched_texts: titles and captions of people, their own tags, and what the program wrote.
+    "words_human": _WORDS,
+    "words_own": _WORDS,
+    "words_made": _WORDS,
+    "vocabulary": {"type": "keyword", "index": False},  # the words as they are written, not stemmed
     "tags": _KEYWORD,  # folded; for conditions and facets
     "tag_scores": {"type": "rank_features"},  # see `documents.feature_of`; → probability
     "tags_stored": _STORED,

@@ -1,14 +1,15 @@
 """Translates a query into the body of one `_search` request, and the response into matches."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from miradouro.adapters.opensearch.documents import analysed, document_of, feature_of, pair
-from miradouro.adapters.opensearch.mapping import field_of, vector_field
+from miradouro.adapters.opensearch.documents import document_of, feature_of, pair
+from miradouro.adapters.opensearch.mapping import UNREAD, field_of, vector_field
 from miradouro.adapters.opensearch.scores import distance_of, least_score, space_type
+from miradouro.adapters.opensearch.text_search import text_query
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.microseconds import local_microseconds, microseconds
 from miradouro.core.query import (
@@ -79,12 +80,12 @@ def plan(query: IndexQuery, space: Space | None, *, scans: bool) -> Plan:
             ]
             found: Body | None = {"should": should, "minimum_should_match": 1} if should else None
         case TextClause():
-            found = _text(query.clause)
+            found = text_query(query.clause)
         case EverythingClause():
             found = {}
     if found is None:
         return Plan(query, None)
-    return Plan(query, _body(query, {"bool": {**found, "filter": filters}}, facets=query.facets))
+    return Plan(query, _body(query, {"bool": {**found, "filter": [*filters, *found.get("filter", ())]}}, facets=query.facets))
 
 
 def counting_more(plan: Plan, answer: Body | None) -> Plan | None:
@@ -180,17 +181,6 @@ def _nested(space: Space, query: Body) -> Body:
     return {"nested": {"path": path, "score_mode": "max", "query": query, "inner_hits": inner}}
 
 
-def _text(clause: TextClause) -> Body | None:
-    must, should, must_not = (_phrases(part) for part in (clause.must, clause.should, clause.must_not))
-    if not must and not should:  # only stop words, or only excluded phrases
-        return None
-    return {"must": must, "should": should, "must_not": must_not, "minimum_should_match": 0 if must else 1}
-
-
-def _phrases(raw: Iterable[str]) -> list[Body]:
-    return [{"match_phrase": {"words": phrase}} for phrase in dict.fromkeys(map(analysed, raw)) if phrase]
-
-
 def _body(query: IndexQuery, query_body: Body, *, facets: Sequence[Facet] = ()) -> Body:
     body: Body = {
         "query": query_body,
@@ -198,7 +188,7 @@ def _body(query: IndexQuery, query_body: Body, *, facets: Sequence[Facet] = ()) 
         "track_total_hits": True,
         "sort": _sort(query),
         "track_scores": True,
-        "_source": {"excludes": ["vector__*", "regions__*", "words"]} if query.with_documents else ["photo_id"],
+        "_source": {"excludes": list(UNREAD)} if query.with_documents else ["photo_id"],
     }
     if query.offset:
         body["from"] = query.offset

@@ -14,7 +14,7 @@ from miradouro.core.ports import TaggedPhoto
 from miradouro.core.spaces import Space
 
 _PAGE = 500
-_UNREAD = ["words", "title", "caption", "attributes", "origin"]
+_UNREAD = ["words_*", "vocabulary", "title", "caption", "attributes", "origin"]
 
 
 def of_collection(client: OpenSearch, generation: Generation, space: Space) -> Iterator[TaggedPhoto]:

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from miradouro.adapters.sqlite_index.rows import space_of, space_text
-from miradouro.adapters.sqlite_index.schema import create_text_table, create_vector_table
+from miradouro.adapters.sqlite_index.schema import create_text_tables, create_vector_table
 from miradouro.core.error_text import shown
 from miradouro.core.errors import NotFound
 from miradouro.core.event import check_collection
@@ -122,7 +122,7 @@ class Catalogue:
     def _make(self, connection: apsw.Connection, name: str, spaces: Sequence[Space], root: str) -> None:
         connection.execute("INSERT INTO collections(name, root) VALUES (?, ?)", (name, root))
         collection_id = connection.last_insert_rowid()
-        create_text_table(connection, collection_id)
+        create_text_tables(connection, collection_id)
         for space in spaces:
             connection.execute("INSERT INTO spaces(collection_id, definition) VALUES (?, ?)", (collection_id, space_text(space)))
             space_id = connection.last_insert_rowid()

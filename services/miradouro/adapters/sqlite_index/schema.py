@@ -8,10 +8,11 @@ import apsw
 
 from miradouro.core.errors import Corrupt, FailedPrecondition
 
-FORMAT = 6
+FORMAT = 7
 FORMAT_FILE = "format.json"
 DATABASE_FILE = "miradouro.db"
 PAGE_BYTES = 8_192
+TEXT_TABLES = {"text": "title, caption", "own": "tags", "made": "texts"}  # name → columns
 
 _TABLES = """
 CREATE TABLE collections(
@@ -136,12 +137,22 @@ def create_tables(connection: apsw.Connection) -> None:
         raise
 
 
-def create_text_table(connection: apsw.Connection, collection_id: int) -> None:
-    """The full-text index of a collection, without a copy of the text. One each: word frequencies are per collection."""
+def create_text_tables(connection: apsw.Connection, collection_id: int) -> None:
+    """The full-text indexes of a collection, without a copy of the text. Frequencies of words are per collection.
+
+    One for each group of core.searched_texts: BM25 depends on the length of a row. `words` has the words as they are written, not
+    stemmed, and only which photos have them; `vocabulary` reads its terms.
+    """
+    for name, columns in TEXT_TABLES.items():
+        connection.execute(
+            f"CREATE VIRTUAL TABLE {name}_{collection_id:d} USING fts5("
+            f"{columns}, content='', contentless_delete=1, tokenize='porter miradouro')"
+        )
     connection.execute(
-        f"CREATE VIRTUAL TABLE text_{collection_id:d} USING fts5("
-        "title, caption, tags, content='', contentless_delete=1, tokenize='porter miradouro')"
+        f"CREATE VIRTUAL TABLE words_{collection_id:d} USING fts5("
+        "words, content='', contentless_delete=1, detail=none, tokenize='miradouro')"
     )
+    connection.execute(f"CREATE VIRTUAL TABLE vocabulary_{collection_id:d} USING fts5vocab('words_{collection_id:d}', 'row')")
 
 
 def create_vector_table(connection: apsw.Connection, space_id: int) -> None:

@@ -5,7 +5,7 @@ import re
 
 import apsw
 
-from miradouro.adapters.sqlite_index.schema import create_tables, create_text_table, create_vector_table
+from miradouro.adapters.sqlite_index.schema import create_tables, create_text_tables, create_vector_table
 from miradouro.adapters.sqlite_index.tokenizer import register_tokenizer
 from miradouro.core.error_text import shown
 from miradouro.core.errors import Corrupt
@@ -14,7 +14,7 @@ _LONGEST_SQL = 4_096  # characters; the schema of this program has a fifth of it
 _MOST_CHARACTERS = 64 << 20  # of a schema: 1,000 collections have a hundredth of it
 _MOST_COLLECTIONS, _MOST_SPACES = 10_000, 100_000
 # Tables that FTS5 and R-tree make: their SQL differs between versions of SQLite, so only its form is checked.
-_OF_AN_EXTENSION = re.compile(r"(places|text_\d+)_[a-z]+")
+_OF_AN_EXTENSION = re.compile(r"(places|(text|own|made|words)_\d+)_[a-z]+")
 _COLUMNS = re.compile(r"CREATE TABLE ['\"]?([a-z0-9_]+)['\"]?\([A-Za-z_, ]*(\([A-Za-z_, ]*\))?\)( WITHOUT ROWID)?")
 _EXPRESSIONS = re.compile(r"\b(AS|CHECK|COLLATE|DEFAULT|GENERATED|REFERENCES)\b", re.IGNORECASE)
 
@@ -43,7 +43,7 @@ def check_schema(connection: apsw.Connection) -> None:
         for (number,) in numbers:
             own = f"_{number:d}"
             expected |= {
-                (kind, name.replace("_0", own, 1), table_name.replace("_0", own, 1)): sql.replace("_0", own, 1)
+                (kind, name.replace("_0", own, 1), table_name.replace("_0", own, 1)): sql.replace("_0", own)
                 for (kind, name, table_name), sql in rows.items()
             }
     _compare(found, expected)
@@ -88,7 +88,7 @@ def _expected() -> tuple[dict[_Key, str], dict[_Key, str], dict[_Key, str]]:
         register_tokenizer(connection)
         create_tables(connection)
         fixed = _rows(connection)
-        create_text_table(connection, 0)
+        create_text_tables(connection, 0)
         with_text = _rows(connection)
         create_vector_table(connection, 0)
         with_vectors = _rows(connection)

@@ -6,7 +6,8 @@ import time
 import apsw
 
 from miradouro.adapters.sqlite_index.catalogue import Collection
-from miradouro.core.understood import MAX_VOCABULARY, Vocabulary
+from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
+from miradouro.core.understood import LONGEST_WORD, MAX_VOCABULARY, Vocabulary
 
 _KEPT = 64  # collections
 # A vocabulary stays in use for so many times as long as it took to read, whatever is written: to read a large one takes tenths
@@ -53,4 +54,10 @@ class Vocabularies:
 
 def _read(connection: apsw.Connection, collection: Collection) -> Vocabulary:
     labels = connection.execute(_TAGS, (collection.collection_id, MAX_VOCABULARY))
-    return Vocabulary(frozenset(label for (label,) in labels))
+    tags = frozenset(label for (label,) in labels)
+    words = connection.execute(
+        f"SELECT term, doc FROM vocabulary_{collection.collection_id:d} WHERE term <> ? AND length(term) <= ? "
+        "ORDER BY doc DESC, term LIMIT ?",
+        (TAG_BREAK, LONGEST_WORD, MAX_VOCABULARY),
+    )
+    return Vocabulary(tags, dict(words))

@@ -7,11 +7,13 @@ import apsw
 
 from miradouro.adapters.sqlite_index.catalogue import Catalogue, Collection, StoredSpace
 from miradouro.adapters.sqlite_index.rows import blob_of, body_of, origin_text
+from miradouro.adapters.sqlite_index.schema import TEXT_TABLES
 from miradouro.adapters.sqlite_index.tokenizer import TAG_BREAK
 from miradouro.core.document import Document, Origin, ordered_tags
 from miradouro.core.microseconds import local_microseconds, microseconds
 from miradouro.core.photo_names import file_name_of
 from miradouro.core.ports import WriteStatus
+from miradouro.core.searched_texts import searched_texts
 from miradouro.core.storable import check_storable
 from miradouro.core.text import fold_tag
 
@@ -51,16 +53,27 @@ def add_tags(connection: apsw.Connection, collection_id: int, row_id: int, docum
         "INSERT INTO tags(collection_id, label, row_id, score) VALUES (?, ?, ?, ?)",
         [(collection_id, label, row_id, float(score)) for label, score in scores.items()],
     )
-    connection.execute(
-        f"INSERT INTO text_{collection_id:d}(rowid, title, caption, tags) VALUES (?, ?, ?, ?)",
-        (row_id, document.title, document.caption, TAG_BREAK.join(tag.label for tag in tags)),
+    searched = searched_texts(
+        tags, title=document.title, caption=document.caption, caption_is_generated=document.caption_is_generated
     )
+    own, made = TAG_BREAK.join(searched.tags), TAG_BREAK.join(searched.made)
+    rows = {
+        "text(rowid, title, caption)": (searched.title, searched.caption),
+        "own(rowid, tags)": (own,),
+        "made(rowid, texts)": (made,),
+        "words(rowid, words)": (TAG_BREAK.join((searched.title, searched.caption, own, made)),),
+    }
+    for table, texts in rows.items():
+        if any(texts):
+            sql = f"INSERT INTO {table.replace('(', f'_{collection_id:d}(')} VALUES ({', '.join('?' * (1 + len(texts)))})"
+            connection.execute(sql, (row_id, *texts))
 
 
 def remove_tags(connection: apsw.Connection, collection_id: int, row_id: int) -> None:
     """The inverse of `add_tags`."""
     connection.execute("DELETE FROM tags WHERE row_id = ?", (row_id,))
-    connection.execute(f"DELETE FROM text_{collection_id:d} WHERE rowid = ?", (row_id,))
+    for table in (*TEXT_TABLES, "words"):
+        connection.execute(f"DELETE FROM {table}_{collection_id:d} WHERE rowid = ?", (row_id,))
 
 
 class _Batch:

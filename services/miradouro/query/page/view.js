@@ -29,7 +29,7 @@ export function photoItem(hit, { collection, space }) {
   );
   const item = element("li", { className: "photo" }, view);
   if (hit.uri) item.append(openLink(originalAddress(collection, hit.photoId), name));
-  if (hit.title) item.append(element("h3", { textContent: hit.title }));
+  if (hit.title) item.append(marked("h3", {}, hit.title, hit.titleParts));
   if (hit.caption) item.append(captionOf(hit));
   if (hit.tags.length) item.append(tagList(hit.tags, collection));
   item.append(element("p", { className: "file", textContent: fileName(hit.photoId), title: hit.photoId }));
@@ -122,8 +122,14 @@ function nearness(hit) {
 }
 
 function captionOf(hit) {
-  if (!hit.captionIsGenerated) return element("p", { className: "caption", textContent: hit.caption });
-  return element("p", { className: "caption made", textContent: hit.caption, title: "This caption was made from the tags" });
+  if (!hit.captionIsGenerated) return marked("p", { className: "caption" }, hit.caption, hit.captionParts);
+  return marked("p", { className: "caption made", title: "This caption was made from the tags" }, hit.caption, hit.captionParts);
+}
+
+/** A text whose words that were found are marked. */
+function marked(name, properties, text, parts) {
+  if (!parts?.length) return element(name, { ...properties, textContent: text });
+  return element(name, properties, ...parts.map((part) => (part.isMatch ? element("mark", { textContent: part.text }) : part.text)));
 }
 
 function tagList(tags, collection) {
