@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from miradouro.core.codes import stored_form
 from miradouro.core.document import Document, TakenAt
 from miradouro.core.errors import InvalidArgument
 from miradouro.core.query import (
@@ -27,7 +28,7 @@ from miradouro.core.query import (
 )
 
 from tests.conformance.engines import Index
-from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, label, photo, tombstone, unit, user_tag
+from tests.photo_documents import COLLECTION, PARTS, SPACES, WHOLE, asked, label, photo, tombstone, unit, user_tag
 
 START = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 ASKED = unit("asked", 1, 32)[0]
@@ -45,7 +46,7 @@ def library() -> list[Document]:
             owner=["", "ana", "rui"][i % 3],
             attributes={"camera": f"c{i % 4}", "iso": "100"} if i % 4 else {"iso": "100"},
             taken_at=TakenAt(START + timedelta(days=200) * (i // 2) * (-1) ** i, None) if i % 5 else None,
-            vectors={WHOLE.name: unit(i, 1, 32), **({PARTS.name: unit(i, 14, 16)} if i % 3 else {})},
+            vectors={WHOLE.name: unit(i, 1, 32), **({PARTS.name: stored_form(unit(i, 14, 16), PARTS)} if i % 3 else {})},
         )
         for i in range(40)
     ]
@@ -75,7 +76,7 @@ CLAUSES: dict[str, tuple[Clause, Callable[[Document], bool]]] = {
     "radius": (VectorClause(WHOLE.name, WHOLE.provenance, ASKED, max_distance=RADIUS), lambda d: distance_of(d) <= RADIUS),
     "vector": (VectorClause(WHOLE.name, WHOLE.provenance, ASKED), lambda _: True),
     "a space that not every photo has": (
-        VectorClause(PARTS.name, PARTS.provenance, unit("asked", 1, 16)[0]),
+        VectorClause(PARTS.name, PARTS.provenance, asked(1, PARTS)),
         lambda d: PARTS.name in d.vectors,
     ),
 }
