@@ -54,8 +54,9 @@ def rows() -> Iterator[Row]:
         photos = make_photos(Path(scratch) / "photos")
         for name in ("vgg16-conv", "efficientnet-lite0"):
             bundle = open_bundle(name, precision="int8", folder=folder)
-            with _bare_loop(bundle, photos, Path(scratch)) as bare, _service(bundle, folder, photos) as ask:
-                yield from _compare(name, PHOTOS_PER_RUN[name], bare, ask)
+            spaces = _default_spaces(bundle)
+            with bare_loop(bundle, photos, Path(scratch), spaces) as bare, service(bundle, folder, photos, spaces) as ask:
+                yield from compare(name, PHOTOS_PER_RUN[name], bare, ask, goal=RATE_GOALS[name])
         yield _filters(pull("filters", precision="fp32", folder=folder), folder, photos, Path(scratch))
     yield _int8_against_fp32(folder)
     yield _look_against_one_pass(folder)
@@ -73,7 +74,11 @@ def take_turns(*turns: Turn) -> list[list[float]]:
     return measured
 
 
-def _compare(name: str, count: int, bare: Callable[[int], tuple[float, float]], ask: Callable[[int], float]) -> Iterator[Row]:
+def compare(
+    name: str, count: int, bare: Callable[[int], tuple[float, float]], ask: Callable[[int], float], *, goal: float
+) -> Iterator[Row]:
+    """The rows of a bundle: photos/s of `ask`, at least `goal` of those of `bare`, and the milliseconds that it adds."""
+
     def rate() -> float:
         return _rate(ask, count)
 
@@ -81,7 +86,6 @@ def _compare(name: str, count: int, bare: Callable[[int], tuple[float, float]], 
         return statistics.median(ask(number) for number in range(max(count // 4, 12)))
 
     ours, peer = take_turns(rate, lambda: bare(count)[0])
-    goal = RATE_GOALS[name]
     ratio = statistics.median(ours) / statistics.median(peer)
     yield row(
         f"embedding over gRPC at concurrency {CONCURRENCY}, {name} int8",
@@ -116,7 +120,8 @@ def _rate(ask: Callable[[int], float], count: int) -> float:
 
 def _filters(bundle: OpenBundle, folder: Path, photos: Path, scratch: Path) -> Row:
     """Every space of the hand-made kernels, with decoding and gRPC."""
-    with _bare_loop(bundle, photos, scratch) as bare, _service(bundle, folder, photos) as ask:
+    spaces = _default_spaces(bundle)
+    with bare_loop(bundle, photos, scratch, spaces) as bare, service(bundle, folder, photos, spaces) as ask:
 
         def rate() -> float:
             return _rate(ask, FILTERS_PER_RUN)
@@ -215,9 +220,11 @@ def row(name: str, ours: Sequence[float], peer: Sequence[float], *, holds: bool,
 
 
 @contextmanager
-def _bare_loop(bundle: OpenBundle, photos: Path, scratch: Path) -> Iterator[Callable[[int], tuple[float, float]]]:
+def bare_loop(
+    bundle: OpenBundle, photos: Path, scratch: Path, spaces: Sequence[str]
+) -> Iterator[Callable[[int], tuple[float, float]]]:
     """Gives a function: so many photos → photos per second, median ms."""
-    network = peer_network(bundle, _default_spaces(bundle), scratch)
+    network = peer_network(bundle, spaces, scratch)
     command = [sys.executable, str(Path(__file__).with_name("peer_bare_loop.py")), str(photos)]
     environment = os.environ | {"PEER_NETWORK": json.dumps(network)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -249,7 +256,7 @@ def peer_network(bundle: OpenBundle, spaces: Sequence[str], scratch: Path) -> di
 
 
 @contextmanager
-def _service(bundle: OpenBundle, folder: Path, photos: Path) -> Iterator[Callable[[int], float]]:
+def service(bundle: OpenBundle, folder: Path, photos: Path, spaces: Sequence[str]) -> Iterator[Callable[[int], float]]:
     """Gives a function: number of a photo → ms that the service took over it, as its client sees it."""
     name = bundle.description.name
     environment = {
@@ -275,9 +282,7 @@ def _service(bundle: OpenBundle, folder: Path, photos: Path) -> Iterator[Callabl
         channel = stack.enter_context(open_channel(process.stdout.readline().split()[4]))
         stub = EmbeddingServiceStub(channel)
         requests = [
-            pb.EmbedRequest(
-                photos=[pb.PhotoInput(encoded=data)], spaces=_default_spaces(bundle), tags=bundle.tag_output is not None
-            )
+            pb.EmbedRequest(photos=[pb.PhotoInput(encoded=data)], spaces=spaces, tags=bundle.tag_output is not None)
             for data in files
         ]
 
