@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from miradouro.adapters.sqlite_index import SqliteIndex
-from miradouro.bundles.catalogue import manifests
+from miradouro.bundles.catalogue import find
 from miradouro.core.codes import stored_form
 from miradouro.core.document import Document
 from miradouro.core.query import IndexQuery, VectorClause
@@ -33,12 +33,13 @@ MOST_KB = {Preset.LEAN: (4.5, 2.0)}  # embedded, OpenSearch
 WRITE, QUESTIONS, NEAREST = 500, 20, 10
 COMPARED = ("efficientnet-lite0/look", "efficientnet-lite0/features")
 CLUSTERS, SPREAD = 500, 0.7
+BUNDLES = ("efficientnet-lite0", "vgg16-conv")  # those that a collection holds by default
 CAUSE = "the files hold more than was planned"
 
 
 def spaces_of(preset: Preset) -> tuple[Space, ...]:
     """The spaces of a collection with this preset."""
-    offered = [space for manifest in manifests() for space in manifest.described_spaces("int8")]
+    offered = [space for name in BUNDLES for space in find(name).described_spaces("int8")]
     return tuple(choose_spaces([preset.value], offered, field="spaces"))
 
 
