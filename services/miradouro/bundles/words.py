@@ -37,8 +37,10 @@ class Words:
         return self._synonyms.get(name, ())
 
     def is_word(self, word: str) -> bool:
-        """See `Lexicon.is_word`. A phrase is right when each of its words is."""
-        return all(part in self.table.words or self._row(part) is not None for part in word.split())
+        """See `Lexicon.is_word`. A phrase is right when it is known, or when each of its words is."""
+        return any(
+            all(part in self.table.words or self._row(part) is not None for part in parts) for parts in ([word], word.split())
+        )
 
     def in_order(self, words: frozenset[str]) -> Sequence[str]:
         """See `Lexicon.in_order`."""
