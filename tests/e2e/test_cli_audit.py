@@ -175,10 +175,8 @@ def _dead_letters_dropped(rested: Rested) -> Iterator[None]:
 
 def _altered(source: dict[str, Any]) -> dict[str, Any]:
     [field, *_] = sorted(name for name in source if name.startswith("vector__"))
-    vector = source[field]
-    turned = [-vector[0] or 1.0, *vector[1:]]
-    length = sum(number * number for number in turned) ** 0.5
-    return {**source, field: [number / length for number in turned]}
+    codes = source[field]
+    return {**source, field: [-codes[0] or 1, *codes[1:]]}
 
 
 def _without_vector(source: dict[str, Any]) -> dict[str, Any]:

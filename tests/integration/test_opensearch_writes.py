@@ -81,7 +81,7 @@ def test_the_mapping_is_strict_and_records_each_provenance(opensearch: str) -> N
         wanted = {"photo_id": "keyword", "tag_scores": "rank_features", "attributes": "flat_object", "place": "geo_point",
                   "taken_local": "date"}  # fmt: skip
         assert {name: mapping["properties"][name]["type"] for name in wanted} == wanted
-        assert mapping["properties"]["words"]["analyzer"] in kept["analysis"]["analyzer"]
+        assert mapping["properties"]["words_human"]["analyzer"] in kept["analysis"]["analyzer"]
         with pytest.raises(RequestError, match="strict_dynamic_mapping_exception"):
             client.index(index=alias, body={"photo_id": "a.jpg", "unknown": 1})
 

@@ -136,11 +136,11 @@ def test_a_newer_database_without_format_file_is_refused(folder: Path) -> None:
     SqliteIndex.open(folder, writer=True).close()
     assert json.loads((folder / "format.json").read_text()) == {"format": FORMAT}
     database = apsw.Connection(str(folder / "miradouro.db"))
-    database.pragma("user_version", 7)
+    database.pragma("user_version", FORMAT + 1)
     database.close()
     (folder / "format.json").unlink()
     for writer in (True, False):
-        with pytest.raises(FailedPrecondition, match="format 7"):
+        with pytest.raises(FailedPrecondition, match=f"format {FORMAT + 1}"):
             SqliteIndex.open(folder, writer=writer)
 
 
