@@ -1,4 +1,4 @@
-"""Tells misspelled words, and finds the words that they may stand for."""
+"""Recognises misspelled words, and finds the words that they may stand for."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,6 @@
 """The bounded queue of the runners, with two classes: interactive goes first, bulk takes at most half of the capacity.
 
-It admits by time, too: recent passes tell how long the queued work takes. Work that would end too late is refused before it costs
+It admits by time, too: recent passes show how long the queued work takes. Work that would end too late is refused before it costs
 anything, or dropped when its turn comes: the time goes to photos that still have a caller.
 """
 

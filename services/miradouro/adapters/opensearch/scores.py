@@ -13,12 +13,12 @@ _SCORE_ERROR = 2.4e-7  # two steps of float32 below 1
 
 
 def space_type(space: Space) -> str:
-    """The distance that the field of a space is indexed for, and that a script is told."""
+    """The distance that the field of a space is indexed for, and that a script takes."""
     return "cosinesimil" if space.storage is Storage.INT8 else "l2"
 
 
 def distance_of(score: float, space: Space, *, scripted: bool) -> float:
-    """The distance, 0 to 2, that a score stands for; `scripted` tells the script's from a k-NN query's."""
+    """The distance, 0 to 2, that a score stands for; `scripted`: the score is a script's, not a k-NN query's."""
     if space.storage is not Storage.INT8:
         return math.sqrt(max(0.0, 1 / score - 1)) if score > 0 else 2.0
     return 2 * math.sqrt(max(0.0, 1 - (score / 2 if scripted else score)))
