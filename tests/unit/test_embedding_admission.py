@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,9 @@ class Served:
         return self.batcher.submit([photo(1)], resolved, priority=Priority.INTERACTIVE, deadline=None)
 
     def embed(self, request: pb.EmbedRequest, deadline: float | None) -> pb.EmbedResponse:
-        return asyncio.run(self.service.Embed(request, Call(deadline)))
+        # On a thread of its own: a browser test may have left an event loop running on this one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(self.service.Embed(request, Call(deadline)))).result()
 
     def value(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
